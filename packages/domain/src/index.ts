@@ -1,1 +1,12 @@
-export {}
+export * as Agent from "./Agent.ts"
+export * as AgentEvent from "./AgentEvent.ts"
+export * as Config from "./Config.ts"
+export * as Id from "./Id.ts"
+export * as Lifecycle from "./Lifecycle.ts"
+export * as OrchestratorError from "./OrchestratorError.ts"
+export * as Profile from "./Profile.ts"
+export * as Query from "./Query.ts"
+export * as Retry from "./Retry.ts"
+export * as SandboxError from "./SandboxError.ts"
+export * as StateStoreError from "./StateStoreError.ts"
+export * as Usage from "./Usage.ts"

@@ -1,0 +1,252 @@
+import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+
+/** One setting: how its text is read, and how it is explained to people. */
+export interface Variable<A> {
+  readonly decode: (text: string) => Option.Option<A>
+  readonly fallback: A
+  /** What a valid value looks like. */
+  readonly expected: string
+  readonly describe: string
+  /** Whether the value must never be shown. */
+  readonly secret: boolean
+}
+
+const variable = <A>(
+  decode: (text: string) => Option.Option<A>,
+  options: { readonly fallback: NoInfer<A>; readonly expected: string; readonly describe: string }
+): Variable<A> => ({ ...options, decode, secret: false })
+
+// A key pasted with a line break or a blank would be sent as it is, and fail far from here.
+const decodeKey = Schema.decodeUnknownOption(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/)))
+
+const secret = (describe: string): Variable<Redacted.Redacted | undefined> => ({
+  describe,
+  decode: (text) => Option.map(decodeKey(text), (value) => Redacted.make(value)),
+  fallback: undefined,
+  expected: "a key without blanks or line breaks",
+  secret: true
+})
+
+const decodeText = Schema.decodeUnknownOption(Schema.NonEmptyString)
+
+const text = (describe: string, expected: string): Variable<string | undefined> => ({
+  decode: decodeText,
+  fallback: undefined,
+  expected,
+  describe,
+  secret: false
+})
+
+const decodeUrl = Schema.decodeUnknownOption(Schema.URLFromString)
+
+const url = (describe: string): Variable<string | undefined> => ({
+  decode: (value) =>
+    Option.map(
+      Option.filter(decodeUrl(value), ({ protocol }) => protocol === "http:" || protocol === "https:"),
+      () => value.replace(/\/+$/, "")
+    ),
+  fallback: undefined,
+  expected: "an address such as https://api.example.com",
+  describe,
+  secret: false
+})
+
+const whole = (minimum: number, maximum: number, fallback: number, describe: string) =>
+  variable(
+    Schema.decodeUnknownOption(
+      Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum }))
+    ),
+    { fallback, expected: `a whole number from ${minimum} to ${maximum}`, describe }
+  )
+
+const seconds = (maximum: number, fallback: number, describe: string): Variable<Duration.Duration> => {
+  const inner = whole(1, maximum, fallback, describe)
+  return {
+    ...inner,
+    decode: (value) => Option.map(inner.decode(value), Duration.seconds),
+    fallback: Duration.seconds(fallback),
+    expected: `a whole number of seconds from 1 to ${maximum}`
+  }
+}
+
+const decodeSwitch = Schema.decodeUnknownOption(
+  Schema.Literals(["true", "false", "1", "0", "yes", "no", "on", "off"])
+)
+
+const onOff = (fallback: boolean, describe: string) =>
+  variable(
+    (value) =>
+      Option.map(decodeSwitch(value.toLowerCase()), (word) => ["true", "1", "yes", "on"].includes(word)),
+    { fallback, expected: "true or false", describe }
+  )
+
+const oneOf = <const L extends ReadonlyArray<string>>(
+  literals: L,
+  fallback: L[number],
+  describe: string
+): Variable<L[number]> =>
+  variable(Schema.decodeUnknownOption(Schema.Literals(literals)), {
+    fallback,
+    expected: literals.join(", "),
+    describe
+  })
+
+const day = 86_400
+
+/** Every setting by its name, which is the same in the environment and in `remote-agent.json`. */
+export const variables = {
+  REMOTE_AGENT_PROVIDER: oneOf(["local", "e2b"], "local", "Where sandboxes run"),
+  REMOTE_AGENT_PROFILE: variable(decodeText, {
+    fallback: "sample",
+    expected: "the name of a profile",
+    describe: "The agent that is run when none is named"
+  }),
+  REMOTE_AGENT_ISOLATION: oneOf(
+    ["auto", "bubblewrap", "namespaces", "none"],
+    "auto",
+    "How the local provider isolates sandboxes; `none` runs plain processes"
+  ),
+  E2B_API_KEY: secret("The key of your E2B account"),
+  E2B_API_URL: url("Where the E2B API is, if not at E2B"),
+  E2B_SANDBOX_URL: url("Where E2B sandboxes are reached, if not at E2B"),
+  E2B_TEMPLATE: text("The E2B template that sandboxes are made from", "the name or id of a template"),
+  E2B_DEFAULT_TIMEOUT: seconds(
+    day,
+    3600,
+    "How long a sandbox may live when nothing else is said, in seconds"
+  ),
+  E2B_MAX_TIMEOUT: seconds(day, day, "The longest lifetime that may be asked for, in seconds"),
+  E2B_AUTO_PAUSE: onOff(
+    true,
+    "Whether a persistent sandbox pauses at the end of its lifetime, and is not killed"
+  ),
+  GITHUB_TOKEN: secret("A GitHub token; it never enters a sandbox"),
+  GITHUB_REPO_OWNER: text("The owner of the repository that agents work on", "a GitHub user or organisation"),
+  GITHUB_REPO_NAME: variable(decodeText, {
+    fallback: "dexter",
+    expected: "the name of a GitHub repository",
+    describe: "The repository that agents work on"
+  }),
+  OPENAI_API_KEY: secret("The key for models of OpenAI"),
+  FINANCIAL_DATASETS_API_KEY: secret("The key for the data of financialdatasets.ai"),
+  ANTHROPIC_API_KEY: secret("The key for models of Anthropic"),
+  ENABLE_CLAUDE_CODE: onOff(false, "Whether Claude Code may be run"),
+  DEXTER_MAX_STEPS: whole(1, 1000, 20, "How many steps Dexter may take for one query"),
+  DEXTER_MAX_STEPS_PER_TASK: whole(1, 1000, 5, "How many steps Dexter may take for one task of a query")
+}
+
+/** The name of a setting. */
+export type Name = keyof typeof variables
+
+/** The value of every setting, under its name. */
+export type Values = { readonly [N in Name]: (typeof variables)[N] extends Variable<infer A> ? A : never }
+
+/** One thing that is wrong with the configuration. */
+export class Problem extends Schema.Class<Problem>("@remote-agent/domain/Config/Problem")({
+  name: Schema.String,
+  problem: Schema.String,
+  hint: Schema.String
+}) {}
+
+/** The configuration is unusable; every problem is listed, and no value is shown. */
+export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
+  problems: Schema.NonEmptyArray(Problem)
+}) {
+  override get message() {
+    return this.problems.map(({ name, problem, hint }) => `${name} ${problem}. ${hint}`).join("\n")
+  }
+
+  /** Never: somebody has to change the configuration. */
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The settings of this run, read once. */
+export class Config extends Context.Service<Config, Values>()("@remote-agent/domain/Config") {}
+
+const read = Effect.fnUntraced(function* (provider: ConfigProvider.ConfigProvider, name: Name) {
+  const node = yield* provider.load([name])
+  const value = node?.value
+  // An empty variable is an unset one: that is what `KEY=` in a .env file means.
+  return value === undefined || value.trim() === "" ? Option.none<string>() : Option.some(value)
+})
+
+const wrong = (name: Name): Problem =>
+  new Problem({
+    name,
+    problem: "is not valid",
+    hint: `Set it to ${variables[name].expected}, in the environment or in remote-agent.json.`
+  })
+
+/**
+ * Reads every setting from the current `ConfigProvider` and reports all problems at once. A key that nothing needs
+ * may be missing; see {@link requireKeys}.
+ */
+export const make: Effect.Effect<Values, ConfigError> = Effect.gen(function* () {
+  const provider = yield* ConfigProvider.ConfigProvider
+  const problems: Array<Problem> = []
+  const values: Record<string, unknown> = {}
+  for (const name of Object.keys(variables) as Array<Name>) {
+    const setting: Variable<unknown> = variables[name]
+    const found = yield* Effect.result(read(provider, name))
+    if (found._tag === "Failure") {
+      problems.push(
+        new Problem({
+          name,
+          problem: "could not be read",
+          hint: "Check that the source of the configuration exists."
+        })
+      )
+      continue
+    }
+    if (Option.isNone(found.success)) {
+      values[name] = setting.fallback
+      continue
+    }
+    const decoded = setting.decode(found.success.value.trim())
+    if (Option.isSome(decoded)) values[name] = decoded.value
+    else problems.push(wrong(name))
+  }
+  const [first, ...rest] = [...problems, ...contradictions(values as Values)]
+  return first === undefined ? (values as Values) : yield* new ConfigError({ problems: [first, ...rest] })
+})
+
+const contradictions = (values: Partial<Values>): ReadonlyArray<Problem> => {
+  const { E2B_DEFAULT_TIMEOUT: lifetime, E2B_MAX_TIMEOUT: longest } = values
+  if (lifetime === undefined || longest === undefined || Duration.isLessThanOrEqualTo(lifetime, longest))
+    return []
+  return [
+    new Problem({
+      name: "E2B_DEFAULT_TIMEOUT",
+      problem: "is longer than E2B_MAX_TIMEOUT",
+      hint: "Make the one shorter or the other longer."
+    })
+  ]
+}
+
+/** The settings from the current `ConfigProvider`. */
+export const layer: Layer.Layer<Config, ConfigError> = Layer.effect(Config, make)
+
+/** The same from a literal, for tests and embedding. */
+export const layerFrom = (values: Readonly<Record<string, unknown>>): Layer.Layer<Config, ConfigError> =>
+  layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(values))))
+
+/** Fails with everything that is missing among `names`, in one error; `purpose` says what wants them. */
+export const requireKeys = (
+  values: Values,
+  names: ReadonlyArray<Name>,
+  purpose: string
+): Effect.Effect<void, ConfigError> => {
+  const [first, ...rest] = names
+    .filter((name) => values[name] === undefined)
+    .map(
+      (name) =>
+        new Problem({
+          name,
+          problem: `is needed for ${purpose}`,
+          hint: `Set it to ${variables[name].expected}, in the environment or in .env.`
+        })
+    )
+  return first === undefined ? Effect.void : Effect.fail(new ConfigError({ problems: [first, ...rest] }))
+}

@@ -1,0 +1,137 @@
+import { Schema } from "effect"
+import { AgentId, QueryId } from "./Id.ts"
+import { AgentStatus } from "./Lifecycle.ts"
+import { QueryResult } from "./Query.ts"
+import { SandboxError } from "./SandboxError.ts"
+import { StateStoreError } from "./StateStoreError.ts"
+
+/** The stages of a launch, in their order. */
+export const LaunchStage = Schema.Literals([
+  "record",
+  "create",
+  "bind",
+  "assets",
+  "setup",
+  "health",
+  "activate"
+])
+export type LaunchStage = typeof LaunchStage.Type
+
+/** No agent has this id. */
+export class AgentNotFound extends Schema.TaggedError<AgentNotFound>()("AgentNotFound", { id: AgentId }) {}
+
+/** No query has this id. */
+export class QueryNotFound extends Schema.TaggedError<QueryNotFound>()("QueryNotFound", { id: QueryId }) {}
+
+/** The agent is in a status in which it takes no queries. */
+export class AgentNotReady extends Schema.TaggedError<AgentNotReady>()("AgentNotReady", {
+  id: AgentId,
+  status: AgentStatus
+}) {}
+
+/** The provider confirmed that the agent's sandbox is gone. */
+export class AgentLost extends Schema.TaggedError<AgentLost>()("AgentLost", { id: AgentId }) {}
+
+/** There is no profile of this name. */
+export class UnknownProfile extends Schema.TaggedError<UnknownProfile>()("UnknownProfile", {
+  name: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {}
+
+/** Sandboxes here are not isolated, and the profile is not one that may do without. */
+export class IsolationRequired extends Schema.TaggedError<IsolationRequired>()("IsolationRequired", {
+  profile: Schema.String
+}) {}
+
+/** A command of the profile ended with another exit code than 0. */
+export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
+  program: Schema.String,
+  exitCode: Schema.Int
+}) {}
+
+/** A launch failed; the sandbox, if there was one, has been terminated. */
+export class LaunchFailed extends Schema.TaggedError<LaunchFailed>()("LaunchFailed", {
+  stage: LaunchStage,
+  cause: Schema.Union([SandboxError, StateStoreError, CommandFailed])
+}) {}
+
+/** The query ended without an answer; `result` says how. */
+export class QueryFailed extends Schema.TaggedError<QueryFailed>()("QueryFailed", { result: QueryResult }) {}
+
+/** The sandbox could not do its part. */
+export class SandboxFailed extends Schema.TaggedError<SandboxFailed>()("SandboxFailed", {
+  cause: SandboxError
+}) {}
+
+/** The state store could not do its part. */
+export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed", {
+  cause: StateStoreError
+}) {}
+
+/** Why an operation of the orchestrator failed. */
+export const Reason = Schema.Union([
+  AgentNotFound,
+  QueryNotFound,
+  AgentNotReady,
+  AgentLost,
+  UnknownProfile,
+  IsolationRequired,
+  LaunchFailed,
+  QueryFailed,
+  SandboxFailed,
+  StoreFailed
+])
+export type Reason = typeof Reason.Type
+
+/** Every failure of the orchestrator: `operation` says where, `reason` says why. */
+export class OrchestratorError extends Schema.TaggedError<OrchestratorError>()("OrchestratorError", {
+  operation: Schema.String,
+  reason: Reason
+}) {
+  override get message() {
+    return explain(this.reason)
+  }
+
+  /** Whether doing the same again may help and cannot do harm. */
+  get isRetryable(): boolean {
+    const { reason } = this
+    switch (reason._tag) {
+      case "LaunchFailed":
+        return reason.cause._tag !== "CommandFailed" && reason.cause.isRetryable
+      case "SandboxFailed":
+      case "StoreFailed":
+        return reason.cause.isRetryable
+      default:
+        return false
+    }
+  }
+}
+
+const explain = (reason: Reason): string => {
+  switch (reason._tag) {
+    case "AgentNotFound":
+      return `There is no agent ${reason.id}. See which there are with \`remote-agent list\`.`
+    case "QueryNotFound":
+      return `There is no query ${reason.id}. Check the id.`
+    case "AgentNotReady":
+      return `Agent ${reason.id} is ${reason.status} and takes no queries. Launch another, or resume it if it is paused.`
+    case "AgentLost":
+      return `The sandbox of agent ${reason.id} no longer exists. Launch a new agent.`
+    case "UnknownProfile":
+      return `There is no profile ${JSON.stringify(reason.name)}. Known profiles: ${reason.known.join(", ")}.`
+    case "IsolationRequired":
+      return `Sandboxes here are not isolated, and the profile ${JSON.stringify(reason.profile)} must not run without. Install bubblewrap, use --provider e2b, or say --isolation none to accept the risk.`
+    case "LaunchFailed":
+      return `The launch failed at the stage ${reason.stage}: ${causeOf(reason.cause)}`
+    case "QueryFailed":
+      return `The query ended with ${reason.result.outcome}: ${reason.result.error ?? "no reason was given."}`
+    case "SandboxFailed":
+    case "StoreFailed":
+      return reason.cause.message
+  }
+}
+
+const causeOf = (cause: LaunchFailed["cause"]): string =>
+  cause._tag === "CommandFailed"
+    ? `${cause.program} ended with exit code ${cause.exitCode}. Run it by hand in a sandbox to see why.`
+    : cause.message

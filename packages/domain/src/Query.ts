@@ -1,0 +1,40 @@
+import { Schema } from "effect"
+import { Outcome } from "./AgentEvent.ts"
+import { AgentId, QueryId } from "./Id.ts"
+import { Usage } from "./Usage.ts"
+
+/** Where a query stands: waiting for its agent, being answered, or ended. */
+export const QueryStatus = Schema.Literals(["queued", "running", "ended"])
+export type QueryStatus = typeof QueryStatus.Type
+
+/** One question to one agent, and how it ended once it did. */
+export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
+  id: QueryId,
+  agentId: AgentId,
+  text: Schema.String,
+  /** The conversation that it belongs to; queries of one session see the earlier turns. */
+  session: Schema.optionalKey(Schema.String),
+  status: QueryStatus,
+  outcome: Schema.optionalKey(Outcome),
+  createdAt: Schema.DateTimeUtcFromString,
+  endedAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
+}) {}
+
+/** What came out of a query, for whoever asked. `answer` is empty unless the outcome is `ok`. */
+export class QueryResult extends Schema.Class<QueryResult>("@remote-agent/domain/QueryResult")({
+  queryId: QueryId,
+  agentId: AgentId,
+  query: Schema.String,
+  outcome: Outcome,
+  answer: Schema.String,
+  /** Why there is no answer; present whenever the outcome is not `ok`. */
+  error: Schema.optionalKey(Schema.String),
+  sessionId: Schema.optionalKey(Schema.String),
+  iterations: Schema.optionalKey(Schema.Int),
+  usage: Usage
+}) {
+  /** Whether there is an answer. */
+  get ok(): boolean {
+    return this.outcome === "ok"
+  }
+}

@@ -1,0 +1,34 @@
+import { Schema } from "effect"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const Amount = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+
+/**
+ * What a piece of work consumed. Tokens are counted as the agent reports them; `costUsd` is absent when nobody
+ * reported or priced it, which is not the same as free.
+ */
+export class Usage extends Schema.Class<Usage>("@remote-agent/domain/Usage")({
+  inputTokens: Count,
+  outputTokens: Count,
+  /** United States dollars. */
+  costUsd: Schema.optionalKey(Amount),
+  /** Wall time of the work, in milliseconds. */
+  wallMillis: Amount
+}) {}
+
+/** Nothing used: the neutral element of {@link add}. */
+export const zero = new Usage({ inputTokens: 0, outputTokens: 0, wallMillis: 0 })
+
+/** The sum of two. A known cost and an unknown one add up to the known one: a lower bound. */
+export const add = (self: Usage, that: Usage): Usage =>
+  new Usage({
+    inputTokens: self.inputTokens + that.inputTokens,
+    outputTokens: self.outputTokens + that.outputTokens,
+    wallMillis: self.wallMillis + that.wallMillis,
+    ...(self.costUsd === undefined && that.costUsd === undefined
+      ? {}
+      : { costUsd: (self.costUsd ?? 0) + (that.costUsd ?? 0) })
+  })
+
+/** Tokens in both directions. */
+export const totalTokens = (usage: Usage): number => usage.inputTokens + usage.outputTokens

@@ -1,0 +1,96 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Config } from "@remote-agent/domain"
+import { Duration, Effect, Redacted, Schema } from "effect"
+
+const read = (values: Readonly<Record<string, unknown>>) =>
+  Config.Config.pipe(Effect.provide(Config.layerFrom(values)))
+
+describe("Config", () => {
+  it.effect("has a default for everything, so that nothing need be set", () =>
+    Effect.gen(function* () {
+      const values = yield* read({})
+      assert.strictEqual(values.REMOTE_AGENT_PROVIDER, "local")
+      assert.strictEqual(values.E2B_API_KEY, undefined)
+      assert.deepStrictEqual(values.E2B_DEFAULT_TIMEOUT, Duration.hours(1))
+      assert.strictEqual(values.E2B_AUTO_PAUSE, true)
+      assert.strictEqual(values.GITHUB_REPO_NAME, "dexter")
+      assert.strictEqual(values.DEXTER_MAX_STEPS, 20)
+    })
+  )
+
+  it.effect("reads numbers, switches and keys, and keeps keys redacted", () =>
+    Effect.gen(function* () {
+      const values = yield* read({
+        E2B_API_KEY: "e2b_fake",
+        E2B_AUTO_PAUSE: "No",
+        DEXTER_MAX_STEPS: 7,
+        E2B_API_URL: "http://127.0.0.1:3000/"
+      })
+      assert.strictEqual(values.E2B_API_KEY && Redacted.value(values.E2B_API_KEY), "e2b_fake")
+      assert.notInclude(JSON.stringify(values), "e2b_fake")
+      assert.strictEqual(values.E2B_AUTO_PAUSE, false)
+      assert.strictEqual(values.DEXTER_MAX_STEPS, 7)
+      assert.strictEqual(values.E2B_API_URL, "http://127.0.0.1:3000")
+    })
+  )
+
+  it.effect("takes an empty variable for an unset one", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        (yield* read({ E2B_API_KEY: " ", REMOTE_AGENT_PROFILE: "" })).REMOTE_AGENT_PROFILE,
+        "sample"
+      )
+    })
+  )
+
+  it.effect("names every problem at once, without showing a value", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        read({
+          E2B_API_KEY: "two words",
+          E2B_DEFAULT_TIMEOUT: "1h",
+          REMOTE_AGENT_PROVIDER: "docker",
+          E2B_API_URL: "x"
+        })
+      )
+      assert.deepStrictEqual(
+        error.problems.map(({ name }) => name),
+        ["REMOTE_AGENT_PROVIDER", "E2B_API_KEY", "E2B_API_URL", "E2B_DEFAULT_TIMEOUT"]
+      )
+      assert.notInclude(error.message, "two words")
+      assert.include(error.message, "local, e2b")
+    })
+  )
+
+  it.effect("refuses a default lifetime beyond the longest one", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(read({ E2B_DEFAULT_TIMEOUT: "100", E2B_MAX_TIMEOUT: "50" }))
+      assert.deepStrictEqual(
+        error.problems.map(({ name }) => name),
+        ["E2B_DEFAULT_TIMEOUT"]
+      )
+    })
+  )
+
+  it.effect("names every missing key that a purpose needs, and only those", () =>
+    Effect.gen(function* () {
+      const values = yield* read({ OPENAI_API_KEY: "sk-fake" })
+      const error = yield* Effect.flip(
+        Config.requireKeys(values, ["E2B_API_KEY", "OPENAI_API_KEY", "GITHUB_TOKEN"], "the test")
+      )
+      assert.deepStrictEqual(
+        error.problems.map(({ name }) => name),
+        ["E2B_API_KEY", "GITHUB_TOKEN"]
+      )
+      yield* Config.requireKeys(values, ["OPENAI_API_KEY"], "the test")
+    })
+  )
+
+  it.effect.prop("never fails with a defect on any text", [Schema.String, Schema.String], ([a, b]) =>
+    Effect.exit(read({ E2B_DEFAULT_TIMEOUT: a, E2B_API_KEY: b, E2B_AUTO_PAUSE: a, E2B_API_URL: b })).pipe(
+      Effect.map((exit) => {
+        assert.isTrue(exit._tag === "Success" || exit.cause.reasons.every((reason) => reason._tag === "Fail"))
+      })
+    )
+  )
+})
