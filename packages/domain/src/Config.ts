@@ -208,7 +208,7 @@ export const make: Effect.Effect<Values, ConfigError> = Effect.gen(function* () 
     if (Option.isSome(decoded)) values[name] = decoded.value
     else problems.push(wrong(name))
   }
-  const [first, ...rest] = [...problems, ...contradictions(values as Values)]
+  const [first, ...rest] = [...problems, ...contradictions(values)]
   return first === undefined ? (values as Values) : yield* new ConfigError({ problems: [first, ...rest] })
 })
 

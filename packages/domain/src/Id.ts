@@ -54,3 +54,6 @@ export const nextQueryId: Effect.Effect<QueryId> = Effect.map(next("qry"), (id) 
 
 /** A new attempt id, time-ordered. */
 export const nextAttemptId: Effect.Effect<AttemptId> = Effect.map(next("att"), (id) => AttemptId.make(id))
+
+/** A new name that nobody else has, for files and marks: a bare ULID. */
+export const nextToken: Effect.Effect<string> = Effect.map(next(""), (id) => id.slice(1))

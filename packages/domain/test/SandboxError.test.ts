@@ -4,6 +4,12 @@ import { Duration, Effect, Schema } from "effect"
 
 const codec = Schema.toCodecJson(SandboxError.SandboxError)
 
+const wrap = (cause: SandboxError.SandboxError) =>
+  new OrchestratorError.OrchestratorError({
+    operation: "launch",
+    reason: new OrchestratorError.LaunchFailed({ stage: "create", cause })
+  })
+
 describe("SandboxError", () => {
   it.effect.prop(
     "says in one line what happened and what to do",
@@ -55,11 +61,6 @@ describe("SandboxError", () => {
   })
 
   it("passes its retry class on through the orchestrator's error", () => {
-    const wrap = (cause: SandboxError.SandboxError) =>
-      new OrchestratorError.OrchestratorError({
-        operation: "launch",
-        reason: new OrchestratorError.LaunchFailed({ stage: "create", cause })
-      })
     assert.isTrue(wrap(SandboxError.fail("create", new SandboxError.Busy({}))).isRetryable)
     const gone = wrap(SandboxError.fail("create", new SandboxError.Gone({})))
     assert.isFalse(gone.isRetryable)

@@ -1,0 +1,229 @@
+import { Config, Id, Retry, SandboxError } from "@remote-agent/domain"
+import type * as Sdk from "e2b"
+import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
+import { backoff, type Connection, E2bCalls } from "./E2bCalls.ts"
+import * as E2bFiles from "./E2bFiles.ts"
+import * as E2bProcess from "./E2bProcess.ts"
+import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
+import { type Filter, type Isolation, Sandboxes } from "./Sandboxes.ts"
+
+export type { Connection }
+
+/** The metadata key under which every sandbox carries the id of the attempt that created it. */
+export const attemptKey = "remote-agent.attempt"
+
+/** How E2B, or a server that speaks its protocol, is used. */
+export interface Options extends Connection {
+  /** How it is called in messages and records. */
+  readonly provider?: string | undefined
+  /** What sandboxes are made from when their spec does not say; `base` when absent. */
+  readonly template?: string | undefined
+  readonly isolation?: Isolation | undefined
+  /** How long the server may still be working on a create after it began: 70 seconds at E2B. */
+  readonly createDeadline?: Duration.Input | undefined
+}
+
+const milliseconds = (ttl: Duration.Input): number => Math.max(1000, Duration.toMillis(ttl))
+
+const plain = (env: SandboxSpec["env"]): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env ?? {}).map(([name, value]) => [
+      name,
+      Redacted.isRedacted(value) ? Redacted.value(value) : value
+    ])
+  )
+
+const sandboxInfo = (info: Sdk.SandboxInfo): SandboxInfo => ({
+  id: Id.SandboxId.make(info.sandboxId),
+  state: info.state === "paused" ? "paused" : "running",
+  metadata: info.metadata,
+  startedAt: DateTime.fromDateUnsafe(info.startedAt),
+  endsAt: DateTime.fromDateUnsafe(info.endAt)
+})
+
+/** The provider, over the unmodified SDK, which is loaded here and not before. */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const sdk = yield* Effect.promise(() => import("e2b"))
+  const calls = new E2bCalls(sdk, options)
+  const api = calls.client.Sandbox
+
+  const remember = Effect.fnUntraced(function* (id: Id.SandboxId, ttl: Duration.Input) {
+    calls.lifetimes.set(id, (yield* Clock.currentTimeMillis) + milliseconds(ttl))
+  })
+
+  const handle = (sandbox: Sdk.Sandbox): Sandbox => {
+    const id = Id.SandboxId.make(sandbox.sandboxId)
+    return {
+      id,
+      ...E2bProcess.make(calls, sandbox, id),
+      files: E2bFiles.make(calls, sandbox, id)
+    }
+  }
+
+  const found = Effect.fnUntraced(function* (attemptId: Id.AttemptId) {
+    const [hit] = yield* Stream.runCollect(Stream.take(list({ metadata: { [attemptKey]: attemptId } }), 1))
+    return Option.fromUndefinedOr(hit)
+  })
+
+  // There is no idempotency key, and the id of a sandbox whose reply was lost is never told: what became of an
+  // attempt can only be seen by its mark, and only once the server has certainly stopped working on it.
+  const reconcile = Effect.fnUntraced(function* (
+    attemptId: Id.AttemptId,
+    spec: SandboxSpec,
+    startedAt: number,
+    error: SandboxError.SandboxError
+  ) {
+    const deadline = startedAt + Duration.toMillis(options.createDeadline ?? "70 seconds")
+    const ambiguous = SandboxError.fail("create", new SandboxError.Ambiguous({ attemptId }))
+    const look = Effect.gen(function* () {
+      const hit = yield* found(attemptId)
+      return { hit, over: (yield* Clock.currentTimeMillis) >= deadline }
+    })
+    const { hit } = yield* look.pipe(
+      Effect.repeat({
+        until: (seen) => Option.isSome(seen.hit) || seen.over,
+        schedule: Schedule.spaced("2 seconds")
+      }),
+      Effect.mapError(() => ambiguous)
+    )
+    if (Option.isNone(hit)) return yield* error
+    yield* Effect.logInfo("A sandbox whose reply was lost has been found").pipe(
+      Effect.annotateLogs({ sandboxId: hit.value.id })
+    )
+    return yield* calls
+      .call({ operation: "create", sandboxId: hit.value.id }, (signal) =>
+        api.connect(hit.value.id, { timeoutMs: milliseconds(spec.ttl), signal })
+      )
+      .pipe(Effect.mapError(() => ambiguous))
+  })
+
+  const createOnce = Effect.fnUntraced(function* (spec: SandboxSpec) {
+    const attemptId = yield* Id.nextAttemptId
+    const startedAt = yield* Clock.currentTimeMillis
+    const created = yield* calls
+      .attempt({ operation: "create" }, (signal) =>
+        api.create(spec.template ?? options.template ?? "base", {
+          signal,
+          timeoutMs: milliseconds(spec.ttl),
+          metadata: { ...spec.metadata, [attemptKey]: attemptId },
+          envs: plain(spec.env),
+          lifecycle: { onTimeout: spec.onExpiry ?? "kill" },
+          ...(spec.allowInternetAccess === undefined ? {} : { allowInternetAccess: spec.allowInternetAccess })
+        })
+      )
+      .pipe(Effect.catchIf(unclear, (error) => reconcile(attemptId, spec, startedAt, error)))
+    const sandbox = handle(created)
+    yield* remember(sandbox.id, spec.ttl)
+    return sandbox
+  })
+
+  // Uninterruptible: a reply that is under way when the caller gives up is a sandbox that somebody must end.
+  const launch = Effect.fn("Sandboxes.launch")((spec: SandboxSpec) =>
+    Effect.uninterruptible(Effect.retry(createOnce(spec), backoff))
+  )
+
+  const terminate = Effect.fn("Sandboxes.terminate")(function* (sandboxId: Id.SandboxId) {
+    yield* calls.call({ operation: "terminate", sandboxId }, (signal) => api.kill(sandboxId, { signal }))
+    calls.lifetimes.delete(sandboxId)
+  })
+
+  const create = Effect.fn("Sandboxes.create")((spec: SandboxSpec) =>
+    Effect.acquireRelease(launch(spec), ({ id }) =>
+      Effect.catch(terminate(id), (error) => Effect.logError("A sandbox may still be running", error))
+    )
+  )
+
+  const info = Effect.fn("Sandboxes.info")((sandboxId: Id.SandboxId) =>
+    Effect.map(
+      calls.call({ operation: "info", sandboxId }, (signal) => api.getInfo(sandboxId, { signal })),
+      sandboxInfo
+    )
+  )
+
+  const list = (filter: Filter = {}): Stream.Stream<SandboxInfo, SandboxError.SandboxError> =>
+    Stream.suspend(() => {
+      const first = api.list({
+        query: {
+          ...(filter.metadata === undefined ? {} : { metadata: filter.metadata }),
+          ...(filter.state === undefined ? {} : { state: [filter.state] })
+        }
+      })
+      return Stream.paginate(first, (pages) =>
+        Effect.map(
+          calls.call({ operation: "list" }, (signal) => pages.nextItems({ signal })),
+          (items) => [items.map(sandboxInfo), pages.hasNext ? Option.some(pages) : Option.none()] as const
+        )
+      )
+    }).pipe(Stream.withSpan("Sandboxes.list"))
+
+  const connect = Effect.fn("Sandboxes.connect")(function* (sandboxId: Id.SandboxId, ttl: Duration.Input) {
+    const { state } = yield* info(sandboxId)
+    const sandbox = yield* calls.call({ operation: "connect", sandboxId }, (signal) =>
+      api.connect(sandboxId, { timeoutMs: milliseconds(ttl), signal })
+    )
+    yield* remember(sandboxId, ttl)
+    return { sandbox: handle(sandbox), resumed: state === "paused" }
+  })
+
+  // A pause that is cut short can cost the sandbox: no signal, no timeout but a very long one, no interruption.
+  const pause = Effect.fn("Sandboxes.pause")(
+    function* (sandboxId: Id.SandboxId) {
+      const paused = yield* calls.attempt({ operation: "pause", sandboxId }, () =>
+        api.pause(sandboxId, { requestTimeoutMs: 600_000 })
+      )
+      if (paused || (yield* info(sandboxId)).state === "paused") return
+      return yield* SandboxError.fail("pause", new SandboxError.Busy({}), sandboxId)
+    },
+    (effect) => Effect.uninterruptible(effect)
+  )
+
+  const resume = Effect.fn("Sandboxes.resume")((sandboxId: Id.SandboxId, ttl: Duration.Input) =>
+    Effect.asVoid(
+      calls.call({ operation: "resume", sandboxId }, (signal) =>
+        api.connect(sandboxId, { timeoutMs: milliseconds(ttl), signal })
+      )
+    ).pipe(Effect.andThen(remember(sandboxId, ttl)))
+  )
+
+  const extend = Effect.fn("Sandboxes.extend")((sandboxId: Id.SandboxId, ttl: Duration.Input) =>
+    calls
+      .call({ operation: "extend", sandboxId }, (signal) =>
+        api.setTimeout(sandboxId, milliseconds(ttl), { signal })
+      )
+      .pipe(Effect.andThen(remember(sandboxId, ttl)))
+  )
+
+  return Sandboxes.of({
+    provider: options.provider ?? "e2b",
+    isolation: options.isolation ?? "isolated",
+    create,
+    launch,
+    connect,
+    info,
+    list,
+    pause,
+    resume,
+    terminate,
+    extend
+  })
+})
+
+/** Whether a failed create may have made a sandbox all the same. */
+const unclear = (error: SandboxError.SandboxError): boolean => Retry.retryClass(error) === "ambiguous"
+
+/** Sandboxes at E2B, or at another server that speaks its protocol. */
+export const layer = (options: Options): Layer.Layer<Sandboxes> => Layer.effect(Sandboxes, make(options))
+
+/** The same from the configuration. Fails when there is no `E2B_API_KEY`. */
+export const layerConfig: Layer.Layer<Sandboxes, Config.ConfigError, Config.Config> = Layer.unwrap(
+  Effect.gen(function* () {
+    const values = yield* Config.Config
+    yield* Config.requireKeys(values, ["E2B_API_KEY"], "the provider e2b")
+    return layer({
+      apiKey: values.E2B_API_KEY ?? Redacted.make(""),
+      apiUrl: values.E2B_API_URL,
+      sandboxUrl: values.E2B_SANDBOX_URL,
+      template: values.E2B_TEMPLATE
+    })
+  })
+)

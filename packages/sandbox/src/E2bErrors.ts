@@ -1,0 +1,119 @@
+import { type Id, SandboxError } from "@remote-agent/domain"
+import type * as Sdk from "e2b"
+import { Data } from "effect"
+
+type Classes = Pick<
+  typeof Sdk,
+  | "AuthenticationError"
+  | "FileNotFoundError"
+  | "InvalidArgumentError"
+  | "NotEnoughSpaceError"
+  | "NotFoundError"
+  | "RateLimitError"
+  | "SandboxError"
+  | "SandboxNotFoundError"
+  | "ServiceBusyError"
+  | "TimeoutError"
+>
+
+/** A rejection of the SDK that has not been read yet. */
+export class Rejected extends Data.TaggedError("Rejected")<{ readonly cause: unknown }> {}
+
+/** What was asked, so that the same error can be read differently for different questions. */
+export interface Asked {
+  readonly operation: SandboxError.Operation
+  readonly sandboxId?: Id.SandboxId | undefined
+  readonly path?: string | undefined
+}
+
+/**
+ * What a rejection of the SDK means.
+ *
+ * - `known`: this is the reason.
+ * - `vanished`: the sandbox did not answer as a running one would: it is gone, paused, or out of reach. Only asking
+ *   the control plane tells which.
+ */
+export type Verdict =
+  | { readonly _tag: "known"; readonly reason: SandboxError.Reason }
+  | { readonly _tag: "vanished" }
+
+/** Codes of a connection that was never made: the request certainly did not arrive. */
+const neverSent: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT"
+])
+
+const known = (reason: SandboxError.Reason): Verdict => ({ _tag: "known", reason })
+
+const unreachable = (sent: boolean): Verdict => known(new SandboxError.Unreachable({ sent }))
+
+/** The code of the system error under a failed `fetch`, however deep. */
+const systemCode = (cause: unknown): unknown => {
+  for (let error = cause, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
+    if ("code" in error && typeof error.code === "string") return error.code
+  }
+  return undefined
+}
+
+/**
+ * Reads a rejection of the SDK by its class, its HTTP status and its system code, never by its text. The table is
+ * the one observed for e2b 2.51.0; the SDK keeps no other trace of the protocol.
+ */
+export const verdict = (sdk: Classes, cause: unknown, asked: Asked): Verdict => {
+  if (cause instanceof sdk.AuthenticationError) return known(new SandboxError.Unauthorized({}))
+  if (cause instanceof sdk.ServiceBusyError) return known(new SandboxError.Busy({}))
+  if (cause instanceof sdk.RateLimitError) {
+    // The SDK drops Retry-After. For a create without one, E2B means the limit of sandboxes that run at once.
+    return known(new SandboxError.RateLimited({}))
+  }
+  if (cause instanceof sdk.FileNotFoundError) {
+    return known(new SandboxError.FileNotFound({ path: asked.path ?? "" }))
+  }
+  if (cause instanceof sdk.SandboxNotFoundError) {
+    return isControlPlane(asked.operation) ? known(new SandboxError.Gone({})) : { _tag: "vanished" }
+  }
+  if (cause instanceof sdk.NotEnoughSpaceError) return known(new SandboxError.NotEnoughSpace({}))
+  if (cause instanceof sdk.InvalidArgumentError) {
+    return known(new SandboxError.InvalidRequest({ detail: oneLine(cause.message) }))
+  }
+  if (cause instanceof sdk.NotFoundError) {
+    return asked.path === undefined
+      ? known(new SandboxError.InvalidRequest({ detail: "no such process" }))
+      : known(new SandboxError.FileNotFound({ path: asked.path }))
+  }
+  if (cause instanceof sdk.TimeoutError) return { _tag: "vanished" }
+  if (cause instanceof sdk.SandboxError) return byStatus(cause.statusCode, cause.message, asked)
+  if (neverSent.has(systemCode(cause))) return unreachable(false)
+  return isControlPlane(asked.operation) ? unreachable(true) : { _tag: "vanished" }
+}
+
+const byStatus = (status: number | undefined, message: string, asked: Asked): Verdict => {
+  if (status === undefined) return { _tag: "vanished" }
+  if (status === 400 || status === 403 || (status === 404 && asked.operation === "create")) {
+    return known(new SandboxError.InvalidRequest({ detail: oneLine(message) }))
+  }
+  if (status === 409) return known(new SandboxError.Busy({}))
+  if (status === 507) return known(new SandboxError.NotEnoughSpace({}))
+  return known(new SandboxError.ProviderFailed({ status }))
+}
+
+// The provider's words are shown to people; a page of HTML from a proxy is not.
+const oneLine = (message: string): string => message.split("\n", 1)[0]?.slice(0, 300) ?? ""
+
+const controlPlane: ReadonlySet<SandboxError.Operation> = new Set([
+  "create",
+  "connect",
+  "info",
+  "list",
+  "pause",
+  "resume",
+  "terminate",
+  "extend"
+])
+
+/** Whether an operation is answered by the provider's API rather than by the sandbox itself. */
+export const isControlPlane = (operation: SandboxError.Operation): boolean => controlPlane.has(operation)

@@ -1,0 +1,143 @@
+import { Id, SandboxError } from "@remote-agent/domain"
+import type { CommandHandle, Sandbox as SdkSandbox } from "e2b"
+import { Effect, Stream } from "effect"
+import type { E2bCalls } from "./E2bCalls.ts"
+import { Rejected } from "./E2bErrors.ts"
+import { collect, timed } from "./Output.ts"
+import { OutputChannel } from "./OutputChannel.ts"
+import type { Command, ProcessEvent } from "./Sandbox.ts"
+import { commandLine, killScript, marker, quote } from "./Shell.ts"
+
+/** Output that may wait for a slow reader before the command is slowed down, in characters. */
+const highWater = 1024 * 1024
+
+/** The kernel takes at most 128 KiB in one argument; a longer line travels in a file. */
+const longestLine = 96 * 1024
+
+/** Input goes out in pieces of this many bytes. */
+const inputPiece = 64 * 1024
+
+const encoder = new TextEncoder()
+
+/** The exit code and nothing else, from whatever the SDK made of the end of a command. */
+const exitCodeOf = (cause: unknown): number | undefined =>
+  typeof cause === "object" && cause !== null && "exitCode" in cause && typeof cause.exitCode === "number"
+    ? cause.exitCode
+    : undefined
+
+interface Running {
+  readonly handle: CommandHandle
+  readonly output: OutputChannel<ProcessEvent>
+  readonly mark: string
+  ended: boolean
+}
+
+/** Runs commands in one E2B sandbox. */
+export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.SandboxId) => {
+  const call = <A>(operation: "spawn" | "kill" | "write", evaluate: (signal: AbortSignal) => Promise<A>) =>
+    calls.attempt({ operation, sandboxId }, evaluate)
+
+  const placeLine = Effect.fnUntraced(function* (line: string, mark: string) {
+    if (encoder.encode(line).length <= longestLine) return line
+    const path = `.remote-agent/${mark}.sh`
+    yield* call("write", () => sdkSandbox.files.write(path, `rm -f -- "$HOME"/${path}\n${line}\n`))
+    return `. "$HOME"/${path}`
+  })
+
+  const start = Effect.fnUntraced(function* (command: Command) {
+    const mark = yield* Id.nextToken
+    const line = yield* placeLine(commandLine(command), mark)
+    const output = new OutputChannel<ProcessEvent>(highWater, (event) =>
+      "text" in event ? event.text.length : 0
+    )
+    const handle = yield* call("spawn", (signal) =>
+      sdkSandbox.commands.run(line, {
+        background: true,
+        stdin: command.stdin !== undefined,
+        // The deadline of the SDK kills only the leader, and a minute is its default; our timeouts kill the tree.
+        timeoutMs: 0,
+        envs: { ...command.env, [marker]: mark },
+        signal,
+        ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+        ...(command.user === undefined ? {} : { user: command.user }),
+        onStdout: (text) => output.push({ _tag: "Stdout", text }),
+        onStderr: (text) => output.push({ _tag: "Stderr", text })
+      })
+    )
+    const running: Running = { handle, output, mark, ended: false }
+    const end = (exitCode: number) => {
+      running.ended = true
+      void output.push({ _tag: "Exit", exitCode })
+      output.end()
+    }
+    handle.wait().then(
+      (result) => end(result.exitCode),
+      (cause: unknown) => {
+        const exitCode = exitCodeOf(cause)
+        if (exitCode === undefined) output.fail(cause)
+        else end(exitCode)
+      }
+    )
+    return running
+  })
+
+  const kill = Effect.fnUntraced(
+    function* (running: Running) {
+      yield* call("kill", () =>
+        sdkSandbox.commands.run(
+          `bash -c ${quote(killScript)} kill ${quote(running.mark)} ${running.handle.pid}`,
+          { timeoutMs: 30_000 }
+        )
+      )
+    },
+    // Nothing runs in a sandbox that is gone, and nothing in a paused one can be killed before it wakes.
+    Effect.catchReasons("SandboxError", { Gone: () => Effect.void, Paused: () => Effect.void }),
+    Effect.catch((error) => Effect.logError("A command may still be running", error))
+  )
+
+  const release = Effect.fnUntraced(function* (running: Running) {
+    if (!running.ended) yield* kill(running)
+    yield* Effect.promise(() => running.handle.disconnect())
+  })
+
+  const feed = Effect.fnUntraced(
+    function* (running: Running, input: string | Uint8Array) {
+      const bytes = typeof input === "string" ? encoder.encode(input) : input
+      for (let at = 0; at < bytes.length; at += inputPiece) {
+        const piece = bytes.subarray(at, at + inputPiece)
+        yield* call("spawn", (signal) => running.handle.sendStdin(piece, { signal }))
+      }
+      yield* call("spawn", (signal) => running.handle.closeStdin({ signal }))
+    },
+    // A command that ends without reading everything is no failure of ours; its end is reported by its output.
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "InvalidRequest",
+      () => Effect.void
+    )
+  )
+
+  const events = Effect.fnUntraced(function* (command: Command) {
+    const running = yield* Effect.acquireRelease(start(command), release)
+    let output: Stream.Stream<ProcessEvent, SandboxError.SandboxError> = timed(
+      Stream.fromAsyncIterable(running.output, (cause) => new Rejected({ cause })).pipe(
+        Stream.catch(({ cause }) =>
+          Stream.fromEffect(calls.explain(cause, { operation: "spawn", sandboxId }))
+        )
+      ),
+      command,
+      sandboxId
+    )
+    if (command.stdin !== undefined) {
+      const feeding = Effect.andThen(feed(running, command.stdin), Effect.never)
+      output = Stream.interruptWhen(output, feeding)
+    }
+    return Stream.concat(Stream.succeed<ProcessEvent>({ _tag: "Started", pid: running.handle.pid }), output)
+  })
+
+  const spawn = (command: Command): Stream.Stream<ProcessEvent, SandboxError.SandboxError> =>
+    Stream.withSpan(Stream.unwrap(events(command)), "Sandbox.spawn")
+
+  const exec = Effect.fn("Sandbox.exec")((command: Command) => collect(spawn(command), sandboxId))
+
+  return { exec, spawn }
+}

@@ -1,0 +1,109 @@
+import { type Id, SandboxError } from "@remote-agent/domain"
+import { Effect } from "effect"
+import type { FileInfo, SandboxFiles } from "./Sandbox.ts"
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** The absolute path that `path` means in `folder`. */
+export const resolve = (folder: string, path: string): string => {
+  const parts: Array<string> = []
+  for (const part of (path.startsWith("/") ? path : `${folder}/${path}`).split("/")) {
+    if (part === "..") parts.pop()
+    else if (part !== "" && part !== ".") parts.push(part)
+  }
+  return `/${parts.join("/")}`
+}
+
+const parent = (path: string): string => path.slice(0, Math.max(1, path.lastIndexOf("/")))
+
+const below = (path: string) => (other: string) =>
+  other === path || other.startsWith(path === "/" ? "/" : `${path}/`)
+
+/** Files of a sandbox that lives in memory: text and bytes by absolute path, and the folders around them. */
+export const make = (home: string, sandboxId: Id.SandboxId): SandboxFiles => {
+  const contents = new Map<string, Uint8Array>()
+  const folders = new Set<string>(["/", home])
+
+  const makeFolders = (path: string): void => {
+    for (let at = path; !folders.has(at); at = parent(at)) folders.add(at)
+  }
+  const missing = (operation: SandboxError.Operation, path: string) =>
+    SandboxError.fail(operation, new SandboxError.FileNotFound({ path }), sandboxId)
+  const infoOf = (path: string): FileInfo => ({
+    path,
+    name: path.slice(path.lastIndexOf("/") + 1),
+    type: folders.has(path) ? "directory" : "file",
+    size: contents.get(path)?.length ?? 0
+  })
+  const exists = (path: string) => folders.has(path) || contents.has(path)
+
+  const read = Effect.fnUntraced(function* (path: string) {
+    const absolute = resolve(home, path)
+    if (folders.has(absolute)) {
+      return yield* SandboxError.fail(
+        "read",
+        new SandboxError.InvalidRequest({ detail: "it is a folder" }),
+        sandboxId
+      )
+    }
+    return contents.get(absolute) ?? (yield* missing("read", path))
+  })
+
+  return {
+    read,
+    readString: (path) => Effect.map(read(path), (bytes) => decoder.decode(bytes)),
+    write: (path, content) =>
+      Effect.sync(() => {
+        const absolute = resolve(home, path)
+        makeFolders(parent(absolute))
+        contents.set(absolute, typeof content === "string" ? encoder.encode(content) : content.slice())
+      }),
+    list: Effect.fnUntraced(function* (path) {
+      const absolute = resolve(home, path)
+      if (!folders.has(absolute)) return yield* missing("listFiles", path)
+      return [...folders, ...contents.keys()]
+        .filter((other) => other !== absolute && parent(other) === absolute)
+        .map(infoOf)
+    }),
+    stat: Effect.fnUntraced(function* (path) {
+      const absolute = resolve(home, path)
+      return exists(absolute) ? infoOf(absolute) : yield* missing("stat", path)
+    }),
+    remove: (path) =>
+      Effect.sync(() => {
+        const isBelow = below(resolve(home, path))
+        for (const file of contents.keys()) if (isBelow(file)) contents.delete(file)
+        for (const folder of folders) if (isBelow(folder)) folders.delete(folder)
+      }),
+    rename: Effect.fnUntraced(function* (from, to) {
+      const [source, target] = [resolve(home, from), resolve(home, to)]
+      if (!exists(source)) return yield* missing("rename", from)
+      const isBelow = below(source)
+      makeFolders(parent(target))
+      for (const [file, content] of contents) {
+        if (!isBelow(file)) continue
+        contents.delete(file)
+        contents.set(target + file.slice(source.length), content)
+      }
+      for (const folder of folders) {
+        if (isBelow(folder) && folders.delete(folder)) folders.add(target + folder.slice(source.length))
+      }
+    }),
+    makeDir: (path) => Effect.sync(() => makeFolders(resolve(home, path)))
+  }
+}
+
+/** The same files behind a check that is made before every operation. */
+export const guarded = (
+  check: (operation: SandboxError.Operation) => Effect.Effect<SandboxFiles, SandboxError.SandboxError>
+): SandboxFiles => ({
+  read: (path) => Effect.flatMap(check("read"), (files) => files.read(path)),
+  readString: (path) => Effect.flatMap(check("read"), (files) => files.readString(path)),
+  write: (path, content) => Effect.flatMap(check("write"), (files) => files.write(path, content)),
+  list: (path) => Effect.flatMap(check("listFiles"), (files) => files.list(path)),
+  stat: (path) => Effect.flatMap(check("stat"), (files) => files.stat(path)),
+  remove: (path) => Effect.flatMap(check("remove"), (files) => files.remove(path)),
+  rename: (from, to) => Effect.flatMap(check("rename"), (files) => files.rename(from, to)),
+  makeDir: (path) => Effect.flatMap(check("makeDir"), (files) => files.makeDir(path))
+})
