@@ -23,8 +23,8 @@ export class RunSpec extends Schema.Class<RunSpec>("@remote-agent/domain/RunSpec
   argv: Schema.NonEmptyArray(Template),
   cwd: Schema.optionalKey(Template),
   env: Schema.optionalKey(Schema.Record(Schema.String, Template)),
-  /** The query travels in a JSON file whose path is `{requestFile}`, never in the arguments. */
-  input: Schema.Literals(["request-file"]),
+  /** How the query gets in, which is never by the arguments: as one line of JSON on standard input. */
+  input: Schema.Literals(["stdin-json"]),
   /** The language of its standard output. */
   protocol: Schema.Literals(["runner-jsonl"]),
   /** How long it may take in all. */
@@ -54,16 +54,8 @@ export class Profile extends Schema.Class<Profile>("@remote-agent/domain/Profile
 export interface Placeholders {
   /** The home folder in the sandbox, an absolute path. */
   readonly home: string
-  /** The file that holds the request of this run. */
-  readonly requestFile?: string | undefined
 }
 
-/**
- * Replaces `{home}` and `{requestFile}`, once and not in what they stand for. A placeholder without a value and any
- * other text in braces stay as they are.
- */
+/** Replaces `{home}`, once and not in what it stands for. Any other text in braces stays as it is. */
 export const expand = (template: string, values: Placeholders): string =>
-  template.replaceAll(
-    /\{(home|requestFile)\}/g,
-    (whole, name: "home" | "requestFile") => values[name] ?? whole
-  )
+  template.replaceAll("{home}", () => values.home)

@@ -1,7 +1,9 @@
 import { Schema } from "effect"
 
-const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-const Amount = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+const most = Number.MAX_SAFE_INTEGER
+
+const Count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: most }))
+const Amount = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: most }))
 
 /**
  * What a piece of work consumed. Tokens are counted as the agent reports them; `costUsd` is absent when nobody
@@ -19,16 +21,19 @@ export class Usage extends Schema.Class<Usage>("@remote-agent/domain/Usage")({
 /** Nothing used: the neutral element of {@link add}. */
 export const zero = new Usage({ inputTokens: 0, outputTokens: 0, wallMillis: 0 })
 
+// An agent may report anything; a sum that no number can hold must not become a failure of ours.
+const sum = (a: number, b: number): number => Math.min(most, a + b)
+
 /** The sum of two. A known cost and an unknown one add up to the known one: a lower bound. */
 export const add = (self: Usage, that: Usage): Usage =>
   new Usage({
-    inputTokens: self.inputTokens + that.inputTokens,
-    outputTokens: self.outputTokens + that.outputTokens,
-    wallMillis: self.wallMillis + that.wallMillis,
+    inputTokens: sum(self.inputTokens, that.inputTokens),
+    outputTokens: sum(self.outputTokens, that.outputTokens),
+    wallMillis: sum(self.wallMillis, that.wallMillis),
     ...(self.costUsd === undefined && that.costUsd === undefined
       ? {}
-      : { costUsd: (self.costUsd ?? 0) + (that.costUsd ?? 0) })
+      : { costUsd: sum(self.costUsd ?? 0, that.costUsd ?? 0) })
   })
 
 /** Tokens in both directions. */
-export const totalTokens = (usage: Usage): number => usage.inputTokens + usage.outputTokens
+export const totalTokens = (usage: Usage): number => sum(usage.inputTokens, usage.outputTokens)

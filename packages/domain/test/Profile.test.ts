@@ -5,14 +5,14 @@ import { Effect, Schema } from "effect"
 describe("Profile.expand", () => {
   it("fills in what is known and leaves every other brace alone", () => {
     assert.strictEqual(
-      Profile.expand("{home}/a {requestFile} {query} {home", { home: "/h" }),
-      "/h/a {requestFile} {query} {home"
+      Profile.expand("{home}/a {query} {home", { home: "/h" }),
+      "/h/a {query} {home"
     )
   })
 
   it.effect.prop("never expands what a value stands for", [Schema.String], ([home]) =>
     Effect.sync(() => {
-      assert.strictEqual(Profile.expand("<{home}>", { home, requestFile: "no" }), `<${home}>`)
+      assert.strictEqual(Profile.expand("<{home}>", { home }), `<${home}>`)
     })
   )
 })

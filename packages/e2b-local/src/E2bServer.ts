@@ -1,0 +1,139 @@
+/**
+ * An E2B-compatible server in front of isolated process trees of this machine.
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer, Redacted } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { NodeHttpServer, NodeServices } from "@effect/platform-node"
+import * as Http from "node:http"
+import * as ControlPlane from "./ControlPlane.ts"
+import { E2bServerError, ListenFailed } from "./E2bServerError.ts"
+import * as FilesService from "./FilesService.ts"
+import * as FilesystemService from "./FilesystemService.ts"
+import * as Guard from "./Guard.ts"
+import * as Isolation from "./Isolation.ts"
+import * as ProcessService from "./ProcessService.ts"
+import { randomToken } from "./Sandbox.ts"
+import * as SandboxRegistry from "./SandboxRegistry.ts"
+import * as ServerFolder from "./ServerFolder.ts"
+
+export { E2bServerError } from "./E2bServerError.ts"
+
+/** A running server. Give its URL and key to any E2B SDK as `apiUrl`, `sandboxUrl` and `apiKey`. */
+export class E2bServer extends Context.Service<
+  E2bServer,
+  {
+    /** `http://127.0.0.1:PORT`: both apiUrl and sandboxUrl. */
+    readonly url: string
+    readonly apiKey: Redacted.Redacted
+    readonly isolation: "bubblewrap" | "namespaces" | "none"
+    /** Sandboxes it holds now, running or paused. */
+    readonly live: Effect.Effect<number>
+  }
+>()("@remote-agent/e2b-local/E2bServer") {}
+
+/** How to run the server. */
+export interface Options {
+  /** Where the folders of sandboxes live. Default: a folder per user under the temporary folder of the system. */
+  readonly directory?: string | undefined
+  /**
+   * Default `auto`: bubblewrap if it works here, else namespaces, else the layer fails with `IsolationUnavailable`.
+   * `none` isolates nothing and is only taken when it is asked for.
+   */
+  readonly isolation?: "auto" | "bubblewrap" | "namespaces" | "none" | undefined
+  /** Default: any free port of the loopback. */
+  readonly port?: number | undefined
+  /** Per sandbox, except for open files and sizes, which are per process. Without isolation `processes` is not enforced. */
+  readonly limits?:
+    | {
+        /** Default 1024, threads included. */
+        readonly processes?: number
+        /** Default 4096. */
+        readonly openFiles?: number
+        /** Largest file in bytes, default 4 GiB. */
+        readonly fileBytes?: number
+      }
+    | undefined
+  /** Absolute paths of the host that sandboxes see read-only at the same place. */
+  readonly readOnlyPaths?: ReadonlyArray<string> | undefined
+}
+
+const listen = Effect.fnUntraced(function* (port: number) {
+  // Uploads may take as long as they take, and idle clients keep their connection.
+  const server = Http.createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })
+  const http = yield* NodeHttpServer.make(() => server, {
+    port,
+    host: "127.0.0.1",
+    gracefulShutdownTimeout: 0
+  }).pipe(
+    Effect.mapError(
+      (error) =>
+        new E2bServerError({
+          operation: "listen",
+          reason: new ListenFailed({
+            port,
+            detail: error.cause instanceof Error ? error.cause.message : error.message
+          })
+        })
+    )
+  )
+  // Runs before the server waits for its connections to end.
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  return http
+})
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const registry = yield* SandboxRegistry.SandboxRegistry
+  const http = yield* listen(options.port ?? 0)
+  const apiKey = yield* randomToken("e2b_")
+  const routes = Layer.mergeAll(
+    ControlPlane.routes(apiKey),
+    ProcessService.routes,
+    FilesystemService.routes,
+    FilesService.routes
+  )
+  yield* Layer.build(
+    HttpRouter.serve(routes, {
+      disableLogger: true,
+      disableListenLog: true,
+      middleware: Guard.middleware
+    }).pipe(
+      Layer.provide(Layer.succeed(HttpServer.HttpServer, http)),
+      Layer.provide(NodeHttpServer.layerHttpServices)
+    )
+  )
+  // Runs first of all: streams end with their sandboxes, and then the server has nothing to wait for.
+  yield* Effect.addFinalizer(() => registry.killAll)
+  return { apiKey, registry, url: HttpServer.formatAddress(http.address) }
+})
+
+const MiB = 1024 * 1024
+
+/**
+ * Runs a server until the layer's scope closes, which kills every sandbox and removes their folders. First removes
+ * what dead servers have left in the same directory. Fails with `IsolationUnavailable`, `DirectoryUnusable` or
+ * `ListenFailed`.
+ */
+export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerError> =>
+  Layer.effect(
+    E2bServer,
+    Effect.gen(function* () {
+      const provider = yield* Isolation.select(options.isolation ?? "auto")
+      const scope = yield* Effect.scope
+      const context = yield* Layer.buildWithScope(
+        SandboxRegistry.layer({
+          provider,
+          limits: {
+            processes: options.limits?.processes ?? 1024,
+            openFiles: options.limits?.openFiles ?? 4096,
+            fileBytes: options.limits?.fileBytes ?? 4096 * MiB
+          },
+          readOnlyPaths: options.readOnlyPaths ?? []
+        }).pipe(Layer.provide(ServerFolder.layer(options.directory))),
+        scope
+      )
+      const { apiKey, registry, url } = yield* Effect.provideContext(make(options), context)
+      return E2bServer.of({ url, apiKey, isolation: provider.kind, live: registry.live })
+    })
+  ).pipe(Layer.provide(NodeServices.layer))

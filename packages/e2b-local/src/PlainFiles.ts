@@ -1,0 +1,192 @@
+/**
+ * File operations of sandboxes without isolation, confined to their folders by resolving every link first.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Predicate, Stream } from "effect"
+import type { Scope } from "effect"
+import { NodeStream } from "@effect/platform-node"
+import type { Stats } from "node:fs"
+import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { fileError } from "./GuestFiles.ts"
+import { type Content, type Entry, FileError, type FileReason, type Files } from "./Machine.ts"
+
+const reasons: Readonly<Record<string, FileReason>> = {
+  ENOENT: "NotFound",
+  EEXIST: "Exists",
+  ENOTEMPTY: "Exists",
+  ENOTDIR: "NotDirectory",
+  EISDIR: "IsDirectory",
+  EACCES: "Denied",
+  EPERM: "Denied",
+  EROFS: "Denied",
+  ENOSPC: "NoSpace",
+  EDQUOT: "NoSpace",
+  EFBIG: "NoSpace",
+  ENAMETOOLONG: "Invalid",
+  ELOOP: "Invalid",
+  EINVAL: "Invalid"
+}
+
+const codeOf = (cause: unknown): string =>
+  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
+
+const failure = (path: string) => (cause: unknown) =>
+  cause instanceof FileError ? cause : fileError(reasons[codeOf(cause)] ?? "Failed", path, codeOf(cause))
+
+const attempt = <A>(path: string, promise: () => Promise<A>) =>
+  Effect.tryPromise({ try: promise, catch: failure(path) })
+
+const isWithin = (root: string, path: string) => path === root || path.startsWith(root + Path.sep)
+
+/** The real path of the nearest ancestor that exists, with the rest appended. */
+const realOf = async (path: string): Promise<string> => {
+  try {
+    return await Fs.realpath(path)
+  } catch (cause) {
+    // A link that leads nowhere would lead out as soon as it is written to.
+    if (
+      codeOf(cause) !== "ENOENT" ||
+      (await Fs.lstat(path).catch(() => undefined))?.isSymbolicLink() === true
+    ) {
+      throw cause
+    }
+    const parent = Path.dirname(path)
+    return parent === path ? path : Path.join(await realOf(parent), Path.basename(path))
+  }
+}
+
+const letters = ["---", "--x", "-w-", "-wx", "r--", "r-x", "rw-", "rwx"]
+
+const permissionsOf = (stats: Stats): string =>
+  (stats.isDirectory() ? "d" : stats.isSymbolicLink() ? "l" : "-") +
+  [6, 3, 0].map((shift) => letters[(stats.mode >> shift) & 7]).join("")
+
+const typeOf = (stats: Stats): Entry["type"] =>
+  stats.isFile() ? "FILE_TYPE_FILE" : stats.isDirectory() ? "FILE_TYPE_DIRECTORY" : "FILE_TYPE_UNSPECIFIED"
+
+const owner = (id: number, own: number | undefined) => (id === own ? Os.userInfo().username : `${id}`)
+
+const entryOf = async (path: string): Promise<Entry> => {
+  const stats = await Fs.lstat(path)
+  const link = stats.isSymbolicLink()
+  const target = link ? await Fs.stat(path).catch(() => undefined) : stats
+  return {
+    path,
+    type: target === undefined ? "FILE_TYPE_UNSPECIFIED" : typeOf(target),
+    size: stats.size,
+    mode: stats.mode & 0o777,
+    permissions: permissionsOf(stats),
+    owner: owner(stats.uid, process.geteuid?.()),
+    group: owner(stats.gid, process.getegid?.()),
+    modifiedTime: stats.mtime.toISOString(),
+    symlinkTarget: link ? Path.resolve(Path.dirname(path), await Fs.readlink(path)) : undefined
+  }
+}
+
+const walk = async (folder: string, depth: number): Promise<ReadonlyArray<Entry>> => {
+  const names = await Fs.readdir(folder)
+  const entries = await Promise.all(
+    names.toSorted().map(async (name): Promise<ReadonlyArray<Entry>> => {
+      // What is removed meanwhile is left out, what cannot be entered is not entered.
+      const entry = await entryOf(Path.join(folder, name)).catch(() => undefined)
+      if (entry === undefined) return []
+      const inner = depth > 1 && entry.type === "FILE_TYPE_DIRECTORY" && entry.symlinkTarget === undefined
+      return inner ? [entry, ...(await walk(entry.path, depth - 1).catch(() => []))] : [entry]
+    })
+  )
+  return entries.flat()
+}
+
+const close = (handle: Fs.FileHandle) => Effect.promise(() => handle.close().catch(() => {}))
+
+/** Files below `roots`, which must be real paths; everything else is refused as `Denied`. */
+export const make = (roots: ReadonlyArray<string>): Files => {
+  const check = (path: string, real: string) => {
+    if (!roots.some((root) => isWithin(root, real))) {
+      throw fileError("Denied", path, `outside of the sandbox, whose home is ${roots[0]}`)
+    }
+    return real
+  }
+  /** Where a path leads, links followed to the end. */
+  const followed = async (path: string) => check(path, await realOf(path))
+  /** The entry itself, links followed but the last. */
+  const entry = async (path: string) =>
+    roots.includes(path)
+      ? path
+      : check(path, Path.join(await realOf(Path.dirname(path)), Path.basename(path)))
+
+  const stat = (path: string) => attempt(path, async () => entryOf(await entry(path)))
+
+  const read = (path: string): Effect.Effect<Content, FileError, Scope.Scope> =>
+    Effect.gen(function* () {
+      const handle = yield* Effect.acquireRelease(
+        attempt(path, async () => Fs.open(await followed(path), "r")),
+        close
+      )
+      const stats = yield* attempt(path, () => handle.stat())
+      if (stats.isDirectory()) return yield* fileError("IsDirectory", path)
+      return {
+        size: stats.size,
+        bytes: NodeStream.fromReadable<Uint8Array, FileError>({
+          evaluate: () => handle.createReadStream({ autoClose: false, end: Math.max(0, stats.size - 1) }),
+          onError: failure(path)
+        })
+      }
+    })
+
+  const write = <E>(
+    path: string,
+    content: Stream.Stream<Uint8Array, E>
+  ): Effect.Effect<void, FileError | E> =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const handle = yield* Effect.acquireRelease(
+          attempt(path, async () => {
+            const target = await followed(path)
+            await Fs.mkdir(Path.dirname(target), { recursive: true })
+            return Fs.open(target, "w")
+          }),
+          close
+        )
+        yield* Stream.runForEach(content, (chunk) => attempt(path, () => handle.writeFile(chunk)))
+      })
+    )
+
+  return {
+    stat,
+    list: (path, depth) =>
+      attempt(path, async () => {
+        const folder = await followed(path)
+        const stats = await Fs.stat(folder)
+        if (!stats.isDirectory()) throw fileError("NotDirectory", path)
+        return walk(folder, depth)
+      }),
+    makeDir: (path) =>
+      attempt(path, async () => {
+        const target = await followed(path)
+        const found = await Fs.stat(target).catch(() => undefined)
+        if (found !== undefined) throw fileError(found.isDirectory() ? "Exists" : "NotDirectory", path)
+        await Fs.mkdir(target, { recursive: true })
+        return entryOf(target)
+      }),
+    move: (from, to) =>
+      attempt(from, async () => {
+        const source = await entry(from)
+        await Fs.lstat(source)
+        const target = await entry(to)
+        await Fs.mkdir(Path.dirname(target), { recursive: true })
+        await Fs.rename(source, target)
+        return entryOf(target)
+      }),
+    remove: (path) =>
+      attempt(path, async () => {
+        if (roots.includes(path)) throw fileError("Denied", path)
+        await Fs.rm(await entry(path), { recursive: true, force: true })
+      }),
+    read,
+    write
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * A sandbox as the rest of the server sees it.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Redacted, Schema } from "effect"
+import type { Deferred } from "effect"
+import * as Crypto from "node:crypto"
+import type { Machine } from "./Machine.ts"
+import type { ProcessTable } from "./ProcessTable.ts"
+
+/** The request was cut because its sandbox was paused or killed meanwhile. */
+export class Severed extends Schema.TaggedError<Severed>()("Severed", { id: Schema.String }) {
+  override get message() {
+    return `sandbox ${this.id} was paused or killed`
+  }
+}
+
+/** What a sandbox is created with. */
+export interface Spec {
+  readonly templateId: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly envVars: Readonly<Record<string, string>>
+  readonly timeoutSeconds: number
+  readonly autoPause: boolean
+  readonly internet: boolean
+}
+
+/** A sandbox, running or paused. Only the registry changes it. */
+export interface Sandbox {
+  readonly id: string
+  readonly spec: Spec
+  readonly token: Redacted.Redacted
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly machine: Machine
+  readonly processes: ProcessTable
+  /** Milliseconds since the epoch. */
+  endAt: number
+  state: "running" | "paused"
+  /** Fails when the sandbox is paused or killed; a new one after each resume. */
+  severed: Deferred.Deferred<never, Severed>
+}
+
+const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+/** An id of the form that E2B gives. */
+export const randomId = Effect.sync(
+  () => `i${Array.from({ length: 19 }, () => ALPHABET[Crypto.randomInt(ALPHABET.length)]).join("")}`
+)
+
+/** A secret that nobody guesses. */
+export const randomToken = (prefix: string) =>
+  Effect.sync(() => Redacted.make(prefix + Crypto.randomBytes(24).toString("hex")))
