@@ -9,8 +9,8 @@ import { StateStoreError } from "./StateStoreError.ts"
 export const LaunchStage = Schema.Literals([
   "record",
   "create",
-  "bind",
   "assets",
+  "bind",
   "setup",
   "health",
   "activate"

@@ -4,10 +4,7 @@ import { Effect, Schema } from "effect"
 
 describe("Profile.expand", () => {
   it("fills in what is known and leaves every other brace alone", () => {
-    assert.strictEqual(
-      Profile.expand("{home}/a {query} {home", { home: "/h" }),
-      "/h/a {query} {home"
-    )
+    assert.strictEqual(Profile.expand("{home}/a {query} {home", { home: "/h" }), "/h/a {query} {home")
   })
 
   it.effect.prop("never expands what a value stands for", [Schema.String], ([home]) =>

@@ -1,7 +1,7 @@
 import { Config, Id, Retry, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
-import { backoff, type Connection, E2bCalls } from "./E2bCalls.ts"
+import { type Connection, E2bCalls } from "./E2bCalls.ts"
 import * as E2bFiles from "./E2bFiles.ts"
 import * as E2bProcess from "./E2bProcess.ts"
 import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
@@ -19,6 +19,8 @@ export interface Options extends Connection {
   /** What sandboxes are made from when their spec does not say; `base` when absent. */
   readonly template?: string | undefined
   readonly isolation?: Isolation | undefined
+  /** How many sandboxes are asked for at a time when listing; the provider's own page when absent. */
+  readonly pageSize?: number | undefined
   /** How long the server may still be working on a create after it began: 70 seconds at E2B. */
   readonly createDeadline?: Duration.Input | undefined
 }
@@ -33,6 +35,7 @@ const plain = (env: SandboxSpec["env"]): Record<string, string> =>
     ])
   )
 
+// Throws when the answer describes no sandbox: what sent it was not the provider.
 const sandboxInfo = (info: Sdk.SandboxInfo): SandboxInfo => ({
   id: Id.SandboxId.make(info.sandboxId),
   state: info.state === "paused" ? "paused" : "running",
@@ -76,8 +79,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const deadline = startedAt + Duration.toMillis(options.createDeadline ?? "70 seconds")
     const ambiguous = SandboxError.fail("create", new SandboxError.Ambiguous({ attemptId }))
     const look = Effect.gen(function* () {
-      const hit = yield* found(attemptId)
-      return { hit, over: (yield* Clock.currentTimeMillis) >= deadline }
+      // Before asking: the answer may be older than the moment it arrives.
+      const over = (yield* Clock.currentTimeMillis) >= deadline
+      return { hit: yield* found(attemptId), over }
     })
     const { hit } = yield* look.pipe(
       Effect.repeat({
@@ -119,7 +123,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   // Uninterruptible: a reply that is under way when the caller gives up is a sandbox that somebody must end.
   const launch = Effect.fn("Sandboxes.launch")((spec: SandboxSpec) =>
-    Effect.uninterruptible(Effect.retry(createOnce(spec), backoff))
+    Effect.uninterruptible(calls.patiently(createOnce(spec)))
   )
 
   const terminate = Effect.fn("Sandboxes.terminate")(function* (sandboxId: Id.SandboxId) {
@@ -134,25 +138,30 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   )
 
   const info = Effect.fn("Sandboxes.info")((sandboxId: Id.SandboxId) =>
-    Effect.map(
-      calls.call({ operation: "info", sandboxId }, (signal) => api.getInfo(sandboxId, { signal })),
-      sandboxInfo
+    calls.call({ operation: "info", sandboxId }, async (signal) =>
+      sandboxInfo(await api.getInfo(sandboxId, { signal }))
     )
   )
 
   const list = (filter: Filter = {}): Stream.Stream<SandboxInfo, SandboxError.SandboxError> =>
     Stream.suspend(() => {
       const first = api.list({
+        ...(options.pageSize === undefined ? {} : { limit: options.pageSize }),
         query: {
           ...(filter.metadata === undefined ? {} : { metadata: filter.metadata }),
           ...(filter.state === undefined ? {} : { state: [filter.state] })
         }
       })
       return Stream.paginate(first, (pages) =>
-        Effect.map(
-          calls.call({ operation: "list" }, (signal) => pages.nextItems({ signal })),
-          (items) => [items.map(sandboxInfo), pages.hasNext ? Option.some(pages) : Option.none()] as const
-        )
+        calls
+          .call({ operation: "list" }, (signal) => pages.nextItems({ signal }))
+          .pipe(
+            // Not part of what is repeated: that would ask for the next page.
+            Effect.flatMap((items) =>
+              calls.attempt({ operation: "list" }, async () => items.map(sandboxInfo))
+            ),
+            Effect.map((items) => [items, pages.hasNext ? Option.some(pages) : Option.none()] as const)
+          )
       )
     }).pipe(Stream.withSpan("Sandboxes.list"))
 
@@ -185,13 +194,24 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     ).pipe(Effect.andThen(remember(sandboxId, ttl)))
   )
 
-  const extend = Effect.fn("Sandboxes.extend")((sandboxId: Id.SandboxId, ttl: Duration.Input) =>
-    calls
-      .call({ operation: "extend", sandboxId }, (signal) =>
+  const extend = Effect.fn("Sandboxes.extend")(function* (sandboxId: Id.SandboxId, ttl: Duration.Input) {
+    const asked = calls
+      .attempt({ operation: "extend", sandboxId }, (signal) =>
         api.setTimeout(sandboxId, milliseconds(ttl), { signal })
       )
-      .pipe(Effect.andThen(remember(sandboxId, ttl)))
-  )
+      .pipe(
+        // What sleeps has no lifetime to extend; the API words that as a conflict or as not found.
+        Effect.catchIf(
+          ({ reason }) => reason._tag === "Gone" || reason._tag === "Busy",
+          (error) =>
+            Effect.flatMap(info(sandboxId), ({ state }) =>
+              state === "paused" ? SandboxError.fail("extend", new SandboxError.Paused({}), sandboxId) : error
+            )
+        )
+      )
+    yield* calls.patiently(asked)
+    yield* remember(sandboxId, ttl)
+  })
 
   return Sandboxes.of({
     provider: options.provider ?? "e2b",

@@ -12,17 +12,16 @@ export interface Connection {
   readonly sandboxUrl?: string | undefined
   /** How long one answer may take; 60 seconds when absent. */
   readonly requestTimeout?: Duration.Input | undefined
+  /**
+   * When to repeat what failed and is safe to repeat. When absent: five times at the most, within 30 seconds,
+   * further apart each time, and not in step with others.
+   */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
 }
 
-/**
- * Repeats what failed and is safe to repeat: five times at the most, within 30 seconds, further apart each time, and
- * not in step with others.
- */
-export const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
+const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered,
-  Schedule.upTo({ times: 5, duration: "30 seconds" }),
-  Schedule.setInputType<SandboxError.SandboxError>(),
-  Schedule.while(({ input }) => input.isRetryable)
+  Schedule.upTo({ times: 5, duration: "30 seconds" })
 )
 
 /** The unmodified SDK, called one promise at a time, its rejections read into {@link SandboxError}. */
@@ -30,12 +29,14 @@ export class E2bCalls {
   readonly sdk: typeof Sdk
   readonly client: Sdk.E2B
   readonly requestTimeout: Duration.Duration
+  readonly retry: Schedule.Schedule<unknown>
   /** When the life of each sandbox ends, as far as we set it: what is gone after that has expired. */
   readonly lifetimes = new Map<Id.SandboxId, number>()
 
   constructor(sdk: typeof Sdk, connection: Connection) {
     this.sdk = sdk
     this.requestTimeout = Duration.fromInputUnsafe(connection.requestTimeout ?? "60 seconds")
+    this.retry = connection.retry ?? backoff
     this.client = new sdk.E2B({
       apiKey: Redacted.value(connection.apiKey),
       // With its own retries on, the SDK loses timeouts and signals when memory is collected during a request.
@@ -56,12 +57,19 @@ export class E2bCalls {
     )
   }
 
+  /** Repeats what failed where that is safe. */
+  patiently<A>(
+    effect: Effect.Effect<A, SandboxError.SandboxError>
+  ): Effect.Effect<A, SandboxError.SandboxError> {
+    return Effect.retry(effect, { schedule: this.retry, while: (error) => error.isRetryable })
+  }
+
   /** Like {@link attempt}, repeated where that is safe. */
   call<A>(
     asked: Asked,
     evaluate: (signal: AbortSignal) => Promise<A>
   ): Effect.Effect<A, SandboxError.SandboxError> {
-    return Effect.retry(this.attempt(asked, evaluate), backoff)
+    return this.patiently(this.attempt(asked, evaluate))
   }
 
   /** Fails with what a rejection of the SDK means, asking the control plane where only that can tell. */

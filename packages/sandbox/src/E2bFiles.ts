@@ -19,6 +19,12 @@ const decoder = new TextDecoder()
 const body = (content: string | Uint8Array): string | ArrayBuffer =>
   typeof content === "string" ? content : new Uint8Array(content).buffer
 
+/**
+ * Uploads go out as they are. As a multipart form, which is the SDK's default, one that is cut off makes Node's fetch
+ * throw outside of every promise (`ERR_INVALID_STATE`), which ends the process without cleaning up.
+ */
+export const upload = { useOctetStream: true } as const
+
 /** The files of one E2B sandbox. */
 export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.SandboxId): SandboxFiles => {
   const { files } = sandbox
@@ -35,7 +41,7 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
   const write = Effect.fn("Sandbox.files.write")(function* (path: string, content: string | Uint8Array) {
     // The provider writes in place: a reader in between would see half a file.
     const part = `${path}.${yield* Id.nextToken}.part`
-    yield* ask("write", part, (signal) => files.write(part, body(content), { signal }))
+    yield* ask("write", part, (signal) => files.write(part, body(content), { ...upload, signal }))
     yield* calls.attempt({ operation: "write", sandboxId, path }, (signal) =>
       files.rename(part, path, { signal })
     )

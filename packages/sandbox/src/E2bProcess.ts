@@ -1,8 +1,9 @@
-import { Id, SandboxError } from "@remote-agent/domain"
+import { Id, Retry, SandboxError } from "@remote-agent/domain"
 import type { CommandHandle, Sandbox as SdkSandbox } from "e2b"
 import { Effect, Stream } from "effect"
 import type { E2bCalls } from "./E2bCalls.ts"
 import { Rejected } from "./E2bErrors.ts"
+import { upload } from "./E2bFiles.ts"
 import { collect, timed } from "./Output.ts"
 import { OutputChannel } from "./OutputChannel.ts"
 import type { Command, ProcessEvent } from "./Sandbox.ts"
@@ -29,28 +30,52 @@ interface Running {
   readonly handle: CommandHandle
   readonly output: OutputChannel<ProcessEvent>
   readonly mark: string
+  /** Settles when the SDK has nothing more to tell about the command. */
+  readonly settled: Promise<void>
   ended: boolean
 }
 
 /** Runs commands in one E2B sandbox. */
 export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.SandboxId) => {
-  const call = <A>(operation: "spawn" | "kill" | "write", evaluate: (signal: AbortSignal) => Promise<A>) =>
-    calls.attempt({ operation, sandboxId }, evaluate)
+  const spawning = <A>(evaluate: (signal: AbortSignal) => Promise<A>) =>
+    calls.attempt({ operation: "spawn", sandboxId }, evaluate)
 
-  const placeLine = Effect.fnUntraced(function* (line: string, mark: string) {
+  const lineOf = Effect.fnUntraced(function* (command: Command, mark: string) {
+    const line = commandLine(command)
     if (encoder.encode(line).length <= longestLine) return line
-    const path = `.remote-agent/${mark}.sh`
-    yield* call("write", () => sdkSandbox.files.write(path, `rm -f -- "$HOME"/${path}\n${line}\n`))
-    return `. "$HOME"/${path}`
+    // The file removes itself: what is sourced has been opened already.
+    const text = `rm -f -- "\${BASH_SOURCE[0]}" 2>/dev/null\n${"script" in command ? command.script : line}\n`
+    const { path } = yield* calls.call({ operation: "write", sandboxId }, (signal) =>
+      sdkSandbox.files.write(`.remote-agent/${mark}.sh`, text, { ...upload, signal })
+    )
+    const source = `. ${quote(path)}`
+    return "script" in command ? commandLine({ script: source }) : source
   })
+
+  const kill = Effect.fnUntraced(
+    function* (mark: string, pid?: number) {
+      yield* calls.call({ operation: "kill", sandboxId }, () =>
+        sdkSandbox.commands.run(`bash -c ${quote(killScript)} kill ${quote(mark)} ${pid ?? ""}`, {
+          timeoutMs: 30_000
+        })
+      )
+    },
+    // Nothing runs in a sandbox that is gone, and nothing in a paused one can be killed before it wakes.
+    Effect.catchReasons("SandboxError", {
+      Gone: () => Effect.void,
+      Expired: () => Effect.void,
+      Paused: () => Effect.void
+    }),
+    Effect.catch((error) => Effect.logError("A command may still be running", error))
+  )
 
   const start = Effect.fnUntraced(function* (command: Command) {
     const mark = yield* Id.nextToken
-    const line = yield* placeLine(commandLine(command), mark)
+    const line = yield* lineOf(command, mark)
     const output = new OutputChannel<ProcessEvent>(highWater, (event) =>
       "text" in event ? event.text.length : 0
     )
-    const handle = yield* call("spawn", (signal) =>
+    const starting = spawning((signal) =>
       sdkSandbox.commands.run(line, {
         background: true,
         stdin: command.stdin !== undefined,
@@ -64,13 +89,15 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
         onStderr: (text) => output.push({ _tag: "Stderr", text })
       })
     )
-    const running: Running = { handle, output, mark, ended: false }
+    const handle = yield* Effect.tapError(starting, (error) =>
+      Retry.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
+    )
     const end = (exitCode: number) => {
       running.ended = true
       void output.push({ _tag: "Exit", exitCode })
       output.end()
     }
-    handle.wait().then(
+    const settled = handle.wait().then(
       (result) => end(result.exitCode),
       (cause: unknown) => {
         const exitCode = exitCodeOf(cause)
@@ -78,26 +105,23 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
         else end(exitCode)
       }
     )
+    const running: Running = { handle, output, mark, settled, ended: false }
     return running
   })
 
-  const kill = Effect.fnUntraced(
-    function* (running: Running) {
-      yield* call("kill", () =>
-        sdkSandbox.commands.run(
-          `bash -c ${quote(killScript)} kill ${quote(running.mark)} ${running.handle.pid}`,
-          { timeoutMs: 30_000 }
-        )
-      )
-    },
-    // Nothing runs in a sandbox that is gone, and nothing in a paused one can be killed before it wakes.
-    Effect.catchReasons("SandboxError", { Gone: () => Effect.void, Paused: () => Effect.void }),
-    Effect.catch((error) => Effect.logError("A command may still be running", error))
-  )
-
+  // A killed command ends its stream itself. Cutting the stream while a piece of it is on the way makes Node's
+  // fetch throw outside of every promise (ERR_INVALID_STATE), so that is left for one that will not end.
   const release = Effect.fnUntraced(function* (running: Running) {
-    if (!running.ended) yield* kill(running)
-    yield* Effect.promise(() => running.handle.disconnect())
+    if (running.ended) return
+    yield* kill(running.mark, running.handle.pid)
+    const cut = Effect.andThen(
+      Effect.sleep("5 seconds"),
+      Effect.promise(() => running.handle.disconnect())
+    )
+    yield* Effect.raceFirst(
+      Effect.promise(() => running.settled),
+      cut
+    )
   })
 
   const feed = Effect.fnUntraced(
@@ -105,15 +129,24 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
       const bytes = typeof input === "string" ? encoder.encode(input) : input
       for (let at = 0; at < bytes.length; at += inputPiece) {
         const piece = bytes.subarray(at, at + inputPiece)
-        yield* call("spawn", (signal) => running.handle.sendStdin(piece, { signal }))
+        yield* spawning((signal) => running.handle.sendStdin(piece, { signal }))
       }
-      yield* call("spawn", (signal) => running.handle.closeStdin({ signal }))
+      yield* spawning((signal) => running.handle.closeStdin({ signal }))
     },
-    // A command that ends without reading everything is no failure of ours; its end is reported by its output.
-    Effect.catchIf(
-      ({ reason }) => reason._tag === "InvalidRequest",
-      () => Effect.void
-    )
+    // A command that ends without reading everything is no failure of ours; its end is reported by its output. Input
+    // to a broken pipe fails like a provider that is out of reach, and may do so before that end is known.
+    (effect, running) =>
+      Effect.catchReasons(effect, "SandboxError", {
+        InvalidRequest: () => Effect.void,
+        Unreachable: (_, error) =>
+          Effect.timeoutOrElse(
+            Effect.promise(() => running.settled),
+            {
+              duration: "5 seconds",
+              orElse: () => Effect.fail(error)
+            }
+          )
+      })
   )
 
   const events = Effect.fnUntraced(function* (command: Command) {

@@ -28,8 +28,9 @@ export interface Machine {
   readonly env: Readonly<Record<string, string>>
   /** The folder the command was started in; absolute. */
   readonly cwd: string
+  /** While the sandbox is paused, every use of them waits. */
   readonly files: SandboxFiles
-  /** Starts something that outlives the command, sleeps while the sandbox is paused, and ends with it. */
+  /** Starts something that outlives the command and ends with the sandbox. */
   readonly daemon: (effect: Effect.Effect<unknown, SandboxError.SandboxError>) => Effect.Effect<void>
 }
 
@@ -194,7 +195,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
           id,
           env: { HOME: home, ...plain(box.spec.env), ...command.env },
           cwd,
-          files: box.files,
+          files: MemoryFiles.guarded(() => Effect.as(box.awake.await, box.files)),
           daemon: (effect) => Effect.asVoid(Effect.forkIn(effect, box.scope))
         }
         const program = options.run?.(command, machine) ?? unknownProgram(command)
@@ -298,7 +299,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       Effect.asVoid(Effect.flatMap(boxOf("resume", id), (box) => wake(box, ttl)))
     ),
     extend: Effect.fn("Sandboxes.extend")((id: Id.SandboxId, ttl: Duration.Input) =>
-      Effect.flatMap(boxOf("extend", id), (box) => arm(box, ttl))
+      Effect.flatMap(awakeBox("extend", id), (box) => arm(box, ttl))
     )
   })
 

@@ -59,7 +59,7 @@ export class Sandboxes extends Context.Service<
     readonly resume: (id: Id.SandboxId, ttl: Duration.Input) => Effect.Effect<void, SandboxError.SandboxError>
     /** Ends it for good, with everything in it. Succeeds when it is gone already. */
     readonly terminate: (id: Id.SandboxId) => Effect.Effect<void, SandboxError.SandboxError>
-    /** Sets the end of its life to `ttl` from now. */
+    /** Sets the end of its life to `ttl` from now. Fails with `Paused` when it sleeps: then there is no such end. */
     readonly extend: (id: Id.SandboxId, ttl: Duration.Input) => Effect.Effect<void, SandboxError.SandboxError>
   }
 >()("@remote-agent/sandbox/Sandboxes") {}

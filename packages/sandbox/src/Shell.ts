@@ -17,9 +17,10 @@ export const marker = "REMOTE_AGENT_COMMAND"
 
 /**
  * The script that kills a command with everything it started: the group of its leader, then whatever still carries
- * the command's mark in its environment, until nothing does. Arguments: the mark and the leader's pid.
+ * the command's mark in its environment, until nothing does. Arguments: the mark, and the leader's pid where it is
+ * known.
  */
-export const killScript = `kill -KILL -- "-$2" 2>/dev/null || kill -KILL "$2" 2>/dev/null
+export const killScript = `[ -z "$2" ] || kill -KILL -- "-$2" 2>/dev/null || kill -KILL "$2" 2>/dev/null
 round=0
 while [ "$round" -lt 20 ]; do
   found=
