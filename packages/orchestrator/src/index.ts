@@ -1,1 +1,9 @@
-export {}
+export * as AgentPool from "./AgentPool.ts"
+export * as AgentRuntime from "./AgentRuntime.ts"
+export * as Agents from "./Agents.ts"
+export * as Orchestrator from "./Orchestrator.ts"
+export * as Profiles from "./Profiles.ts"
+export * as Queries from "./Queries.ts"
+export * as RunnerJsonl from "./RunnerJsonl.ts"
+export * as SampleProfile from "./SampleProfile.ts"
+export * as StateStore from "./StateStore.ts"

@@ -1,0 +1,108 @@
+import type { Agent, AgentEvent, Config, Id, OrchestratorError, Query } from "@remote-agent/domain"
+import type { Sandboxes } from "@remote-agent/sandbox"
+import { Context, Effect, Layer, type Scope, type Stream } from "effect"
+import * as AgentPool from "./AgentPool.ts"
+import * as AgentRuntime from "./AgentRuntime.ts"
+import * as Agents from "./Agents.ts"
+import * as Profiles from "./Profiles.ts"
+import * as Queries from "./Queries.ts"
+import * as StateStore from "./StateStore.ts"
+
+/** How one question is put to an agent of its own. */
+export interface AskOptions extends Omit<Agents.LaunchSpec, "name">, Queries.QueryOptions {
+  /** Told of every event of the query, in order. */
+  readonly onEvent?: ((record: AgentEvent.EventRecord) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Launches agents, puts queries to them and ends them. Failures are `OrchestratorError`s.
+ */
+export class Orchestrator extends Context.Service<
+  Orchestrator,
+  {
+    /**
+     * Launches an agent that belongs to the caller and outlives this process: `terminate` ends it, or the end of its
+     * sandbox's life. Fails with `LaunchFailed`, which names the stage; then nothing is left of it but its record.
+     */
+    readonly launch: (
+      spec?: Agents.LaunchSpec
+    ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
+    /** Launches an agent that is terminated when the scope closes, however it closes. Fails like `launch`. */
+    readonly launchScoped: (
+      spec?: Agents.LaunchSpec
+    ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError, Scope.Scope>
+    /**
+     * Puts a question and waits for the answer; queries of one agent are answered one after the other. Fails with
+     * `QueryFailed` when there is no answer, with `AgentNotReady` when the agent takes none, and with `AgentLost`
+     * when the provider confirmed that its sandbox is gone.
+     */
+    readonly query: (
+      id: Id.AgentId,
+      text: string,
+      options?: Queries.QueryOptions
+    ) => Effect.Effect<Query.QueryResult, OrchestratorError.OrchestratorError>
+    /**
+     * Puts a question and streams what the agent does, each event from the store. The last is the only `result`, of
+     * whatever outcome. Leaving the stream stops the query, whose outcome is then `aborted`.
+     */
+    readonly stream: (
+      id: Id.AgentId,
+      text: string,
+      options?: Queries.QueryOptions
+    ) => Stream.Stream<AgentEvent.EventRecord, OrchestratorError.OrchestratorError>
+    /** Ends an agent and its sandbox. Succeeds when it has ended already. */
+    readonly terminate: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
+    readonly info: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
+    /** Every agent there is a record of, oldest first. */
+    readonly list: Stream.Stream<Agent.Agent, OrchestratorError.OrchestratorError>
+    /** Launches an agent, puts one question, and terminates the agent, however it went. */
+    readonly ask: (
+      text: string,
+      options?: AskOptions
+    ) => Effect.Effect<Query.QueryResult, OrchestratorError.OrchestratorError>
+    /** Launches agents that share the queries put to them and are terminated when the scope closes. */
+    readonly pool: (
+      spec: AgentPool.PoolSpec
+    ) => Effect.Effect<AgentPool.AgentPool, OrchestratorError.OrchestratorError, Scope.Scope>
+  }
+>()("@remote-agent/orchestrator/Orchestrator") {}
+
+/** The orchestrator over whatever services there are. */
+export const make = Effect.gen(function* () {
+  const agents = yield* Agents.make
+  const queries = yield* Queries.make(agents)
+
+  const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
+    const agent = yield* agents.launchScoped(options)
+    return yield* queries.query(agent.id, text, options, options.onEvent)
+  }, Effect.scoped)
+
+  return Orchestrator.of({
+    launch: (spec = {}) => agents.launch(spec),
+    launchScoped: (spec = {}) => agents.launchScoped(spec),
+    query: (id, text, options) => queries.query(id, text, options),
+    stream: queries.stream,
+    terminate: agents.terminate,
+    info: agents.info,
+    list: agents.list,
+    ask,
+    pool: (spec) => AgentPool.make(agents, queries, spec)
+  })
+})
+
+/** The orchestrator without its state, profiles and runtime, for those who bring their own. */
+export const layerNoDeps: Layer.Layer<
+  Orchestrator,
+  never,
+  Config.Config | Sandboxes.Sandboxes | AgentRuntime.AgentRuntime | Profiles.Profiles | StateStore.StateStore
+> = Layer.effect(Orchestrator, make)
+
+/** The orchestrator with the profiles of this package and its state in memory. */
+export const layer: Layer.Layer<
+  Orchestrator | Profiles.Profiles | StateStore.StateStore,
+  never,
+  Config.Config | Sandboxes.Sandboxes
+> = layerNoDeps.pipe(
+  Layer.provide(AgentRuntime.layer),
+  Layer.provideMerge(Layer.mergeAll(Profiles.layer(), StateStore.layerMemory))
+)

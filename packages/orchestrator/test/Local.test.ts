@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Config } from "@remote-agent/domain"
+import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { AgentPool, Orchestrator } from "@remote-agent/orchestrator"
+import { Local } from "@remote-agent/sandbox"
+import { Effect, Layer, Option, Result, Stream } from "effect"
+
+const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+
+// A busy machine starts processes slowly; nothing here depends on how long they take.
+const limit = { timeout: 120_000 }
+
+/** The orchestrator of this package over sandboxes that are processes. */
+const layer = (options?: Local.Options) =>
+  Orchestrator.layer.pipe(Layer.provideMerge(Layer.mergeAll(Local.layer(options), Config.layerFrom({}))))
+
+const live = Effect.flatMap(E2bServer.E2bServer, (server) => server.live)
+
+/** The answer, or what the agent said instead of one. */
+const said = ({ result }: AgentPool.PoolResult): string =>
+  Result.match(result, {
+    onSuccess: ({ answer }) => answer,
+    onFailure: ({ message, reason }) =>
+      reason._tag === "QueryFailed" ? `${reason.result.outcome}: ${reason.result.error}` : message
+  })
+
+describe("the sample agent in plain processes, where the user waived isolation", () => {
+  it.live(
+    "answers, and leaves nothing",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        assert.include((yield* orchestrator.ask("What was Tesla's revenue in 2024?")).answer, "97,690")
+        assert.strictEqual(yield* live, 0)
+      }).pipe(Effect.provide(layer({ isolation: "none" }))),
+    limit
+  )
+})
+
+describe.skipIf(!isolates)("the sample agent in sandboxes on this machine", () => {
+  it.live(
+    "answers one question from its figures, and leaves nothing",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        const types: Array<string> = []
+        const result = yield* orchestrator.ask("What was Tesla's revenue in 2024?", {
+          onEvent: ({ event }) => Effect.sync(() => types.push(event.type))
+        })
+        assert.strictEqual(result.outcome, "ok")
+        assert.include(result.answer, "97,690")
+        assert.strictEqual(types[0], "ready")
+        assert.includeMembers(types, ["thinking", "tool_start", "tool_end"])
+        assert.strictEqual(types.indexOf("result"), types.length - 1)
+        assert.strictEqual(yield* live, 0)
+      }).pipe(Effect.provide(layer())),
+    limit
+  )
+
+  it.live(
+    "remembers the turns of a session, and of no other",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { id } = yield* orchestrator.launchScoped()
+            const session = "s1"
+            yield* orchestrator.query(id, "What was Tesla's revenue in 2024?", { session })
+            const { answer } = yield* orchestrator.query(id, "and the year before?", { session })
+            assert.include(answer, "2023")
+            assert.include(answer, "96,773")
+            const { reason } = yield* Effect.flip(
+              orchestrator.query(id, "and the year before?", { session: "s2" })
+            )
+            assert(reason._tag === "QueryFailed")
+            assert.strictEqual(reason.result.outcome, "error")
+            assert.strictEqual((yield* orchestrator.info(id)).queryCount, 3)
+          })
+        )
+        assert.strictEqual(yield* live, 0)
+      }).pipe(Effect.provide(layer())),
+    limit
+  )
+
+  it.live(
+    "answers six questions on three agents, in order",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        const texts = ["Tesla", "Apple", "Microsoft", "Amazon", "Alphabet", "the weather"].map(
+          (name) => `What was the revenue of ${name} in 2023?`
+        )
+        const agents = new Set<string>()
+        const results = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const pool = yield* orchestrator.pool({ size: 3 })
+            return yield* Stream.runCollect(pool.query(texts))
+          })
+        )
+        for (const { agentId } of results) if (agentId !== undefined) agents.add(agentId)
+        assert.isAtMost(agents.size, 3)
+        assert.deepStrictEqual(
+          results.map(({ query }) => query),
+          texts
+        )
+        const figures = ["96,773", "383,285", "211,915", "574,785", "307,394", "error: "]
+        assert.deepStrictEqual(
+          results.map((one, index) => said(one).includes(figures[index] ?? "?")),
+          texts.map(() => true)
+        )
+        assert.strictEqual(yield* live, 0)
+      }).pipe(Effect.provide(layer())),
+    limit
+  )
+
+  it.live(
+    "takes any question as words, and none as a command",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        const awkward = [
+          `What was "Tesla's" revenue in '2024'?`,
+          "What was Tesla's revenue in 2024? $(touch /tmp/pwned) `id` ; exit 1",
+          "What was\nTesla's revenue\r\nin 2024?\n",
+          "What was Tesla's revenue in 2024? 🤔 é \u2028 \\ %s {home}",
+          `${"z".repeat(100_000)} What was Tesla's revenue in 2024?`,
+          "--help",
+          ""
+        ]
+        const results = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const pool = yield* orchestrator.pool({ size: 2 })
+            return yield* Stream.runCollect(pool.query(awkward))
+          })
+        )
+        assert.deepStrictEqual(
+          results.map(({ query }) => query),
+          awkward
+        )
+        for (const one of results) {
+          const answered = Result.match(one.result, {
+            onSuccess: ({ query }) => query,
+            onFailure: ({ reason }) => (reason._tag === "QueryFailed" ? reason.result.query : reason._tag)
+          })
+          assert.strictEqual(answered, one.query)
+          assert.match(said(one), /97,690|^error: |^I am a sample agent/)
+        }
+        assert.include(results.slice(0, 3).map(said).join("\n"), "97,690")
+        assert.strictEqual(yield* live, 0)
+      }).pipe(Effect.provide(layer())),
+    limit
+  )
+
+  it.live(
+    "leaves nothing when the work is interrupted as soon as an agent is up",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        const texts = Array.from({ length: 20 }, () => "What was Tesla's revenue in 2024?")
+        const first = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const pool = yield* orchestrator.pool({ size: 3 })
+            return yield* Stream.runCollect(Stream.take(pool.query(texts, { order: "completion" }), 1))
+          })
+        )
+        assert.lengthOf(first, 1)
+        assert.strictEqual(yield* live, 0)
+      }).pipe(Effect.provide(layer())),
+    limit
+  )
+})
