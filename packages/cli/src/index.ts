@@ -1,1 +1,3 @@
-export {}
+export * as Cli from "./Cli.ts"
+export * as Host from "./Host.ts"
+export * as Screen from "./Screen.ts"

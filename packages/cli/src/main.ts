@@ -1,2 +1,76 @@
-#!/usr/bin/env node
-export {}
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Effect, Layer, Logger } from "effect"
+import type { WriteStream } from "node:tty"
+import * as Cli from "./Cli.ts"
+import { Host } from "./Host.ts"
+import { type Output, Screen } from "./Screen.ts"
+
+const { env, stderr, stdout } = process
+
+const wantsColors = (stream: WriteStream): boolean =>
+  stream.isTTY && env["TERM"] !== "dumb" && !env["NO_COLOR"]
+
+const outputOf = (stream: WriteStream): Output => ({
+  live: stream.isTTY && env["TERM"] !== "dumb",
+  colors: wantsColors(stream),
+  columns: () => stream.columns || 80,
+  write: (text) =>
+    Effect.callback<void>((resume) => {
+      // The reader may have left; what has to be cleaned up is cleaned up all the same.
+      stream.write(text, () => resume(Effect.void))
+    })
+})
+
+/** Runs the command that the process was started with, and ends the process with its exit code. */
+export const main = (): void => {
+  const cleanup = { stopping: false, leftovers: "Nothing is left." }
+
+  /** The first signal stops the work and cleans up; the second ends the process at once. */
+  const onSignal = () => {
+    if (cleanup.stopping) {
+      stderr.write(`\nStopped without cleaning up. ${cleanup.leftovers}\n`)
+      process.exit(130)
+    }
+    cleanup.stopping = true
+    stderr.write("\nStopping, and cleaning up; once more to stop at once.\n")
+  }
+
+  process.on("SIGINT", onSignal)
+  process.on("SIGTERM", onSignal)
+
+  // A reader that leaves (`| head`) is a wish to stop, not a crash that would skip the cleaning up.
+  for (const stream of [stdout, stderr]) {
+    stream.on("error", () => {
+      if (!cleanup.stopping) process.kill(process.pid, "SIGTERM")
+    })
+  }
+
+  const layer = Layer.mergeAll(
+    NodeServices.layer,
+    Layer.succeed(Screen, { out: outputOf(stdout), err: outputOf(stderr) }),
+    Layer.succeed(Host, {
+      env,
+      cwd: process.cwd(),
+      leftovers: (text) => {
+        cleanup.leftovers = text
+      }
+    }),
+    Logger.layer([Logger.withConsoleError(stderr.isTTY ? Logger.formatSimple : Logger.formatJson)])
+  )
+
+  const program = Cli.run(process.argv.slice(2)).pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasDies(cause) ? Effect.logFatal("This is a bug", cause) : Effect.void
+    ),
+    Effect.provide(layer)
+  )
+
+  // Whatever is thrown outside of the program, by a library's timer or stream, must not skip the cleaning up either.
+  process.on("uncaughtException", (error) => {
+    stderr.write(`\nUnexpected failure: ${error.message}\n`)
+    if (!cleanup.stopping) process.kill(process.pid, "SIGTERM")
+  })
+
+  NodeRuntime.runMain(program, { disableErrorReporting: true })
+}

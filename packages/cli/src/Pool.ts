@@ -1,0 +1,109 @@
+import { type OrchestratorError, Query } from "@remote-agent/domain"
+import { type AgentPool, Orchestrator } from "@remote-agent/orchestrator"
+import { Clock, Duration, Effect, FileSystem, Result, Schema, type Scope, Stream } from "effect"
+import * as App from "./App.ts"
+import * as Display from "./Display.ts"
+import { codeOf, Ended, exitCode, type Run, toJson, toLines, Usage } from "./Failure.ts"
+import { bold, green, line, type Output, red, Screen } from "./Screen.ts"
+
+/** The flags of `pool`. */
+export interface PoolFlags extends App.AppFlags {
+  readonly questions: ReadonlyArray<string>
+  /** A file with a question per line. */
+  readonly file?: string | undefined
+  readonly size?: number | undefined
+  readonly timeout?: number | undefined
+  readonly order: "input" | "completion"
+  readonly env: ReadonlyArray<string>
+  readonly json: boolean
+}
+
+const encode = Schema.encodeEffect(Schema.toCodecJson(Query.QueryResult))
+
+/** A result for programs: what `ask --json` prints, with its place among the questions. */
+export const toDocument = ({ index, query, result }: AgentPool.PoolResult): Effect.Effect<object> => {
+  const withIndex = (ended: Query.QueryResult) =>
+    Effect.map(Effect.orDie(encode(ended)), (document) => Object.assign({ index }, document))
+  if (Result.isSuccess(result)) return withIndex(result.success)
+  const { reason } = result.failure
+  return reason._tag === "QueryFailed"
+    ? withIndex(reason.result)
+    : Effect.succeed({ index, query, ...toJson(result.failure) })
+}
+
+/** A result for people: the question, and the answer or why there is none. */
+export const toText = (output: Output, { index, query, result }: AgentPool.PoolResult): string => {
+  const answer = Result.isSuccess(result)
+    ? result.success.answer.split("\n")
+    : toLines(result.failure).map((text) => red(output, text))
+  return [bold(output, `${index + 1}. ${query}`), ...answer.map((text) => `   ${text}`)].join("\n")
+}
+
+/** How it went, in one line. */
+export const summary = (
+  output: Output,
+  results: ReadonlyArray<AgentPool.PoolResult>,
+  agents: number,
+  millis: number
+): string => {
+  const answered = results.filter(({ result }) => Result.isSuccess(result)).length
+  const text = `${answered} of ${results.length} answered by ${agents} agent${agents === 1 ? "" : "s"} in ${(millis / 1000).toFixed(1)} s.`
+  return answered === results.length ? green(output, text) : red(output, text)
+}
+
+const questionsOf = Effect.fnUntraced(function* ({ file, questions }: PoolFlags) {
+  if (file === undefined) return questions
+  const text = yield* Effect.mapError(
+    Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(file)),
+    () => new Usage({ message: `The file ${file} cannot be read. Check its name and who may read it.` })
+  )
+  const lines = text.split(/\r?\n/).filter((question) => question.trim() !== "")
+  return [...questions, ...lines]
+})
+
+/** Runs questions on a pool and gives back all results, showing what happens on the way. */
+export const runPool = Effect.fnUntraced(function* (
+  questions: ReadonlyArray<string>,
+  options: AgentPool.PoolQueryOptions & Pick<AgentPool.PoolSpec, "size" | "env">,
+  display: Display.Display,
+  onResult: (result: AgentPool.PoolResult) => Effect.Effect<void>
+): Effect.fn.Return<
+  ReadonlyArray<AgentPool.PoolResult>,
+  OrchestratorError.OrchestratorError,
+  Orchestrator.Orchestrator | Scope.Scope
+> {
+  const orchestrator = yield* Orchestrator.Orchestrator
+  const pool = yield* orchestrator.pool({ size: options.size, env: options.env, onEvent: display.onEvent })
+  return yield* Stream.runCollect(Stream.tap(pool.query(questions, options), onResult))
+}, Effect.scoped)
+
+/** Launches a pool, puts every question to it, prints the answers on stdout, and ends it. */
+export const run = Effect.fn("pool")(function* (flags: PoolFlags): Run {
+  const { err, out } = yield* Screen
+  const questions = yield* questionsOf(flags)
+  if (questions.length === 0) {
+    return yield* new Usage({
+      message: "There is no question to ask. Give some as arguments, or a file with --file."
+    })
+  }
+  const env = yield* App.environment(flags.env)
+  const started = yield* Clock.currentTimeMillis
+  const size = Math.min(flags.size ?? 3, questions.length)
+  const timeout = flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout)
+  const results = yield* Effect.gen(function* () {
+    const display = yield* flags.json ? Effect.succeed(Display.none) : Display.make(err)
+    const print = (result: AgentPool.PoolResult) =>
+      flags.json
+        ? Effect.flatMap(toDocument(result), (document) => line(out, JSON.stringify(document)))
+        : // On a terminal both outputs are the same screen, and the drawn lines must not be written over.
+          out.live && err.live
+          ? display.say(toText(out, result))
+          : line(out, toText(out, result))
+    return yield* runPool(questions, { size, env, order: flags.order, timeout }, display, print)
+  }).pipe(Effect.scoped, Effect.provide(App.layer(flags)))
+  if (!flags.json) yield* line(err, summary(err, results, size, (yield* Clock.currentTimeMillis) - started))
+  const failures = results.flatMap(({ result }) => (Result.isFailure(result) ? [codeOf(result.failure)] : []))
+  if (failures.length === 0) return
+  const [first = exitCode.failed] = failures
+  return yield* new Ended({ code: failures.length < results.length ? exitCode.partly : first })
+})

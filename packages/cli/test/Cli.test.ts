@@ -1,0 +1,241 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { folder, leftFolders, run } from "./support.ts"
+
+const limit = { timeout: 120_000 }
+
+const test = (name: string, body: (cwd: string) => Effect.Effect<void>) =>
+  it.live(
+    name,
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* folder
+        yield* body(cwd)
+        assert.deepStrictEqual(yield* Effect.promise(() => leftFolders(cwd)), [], "no folder should be left")
+      }),
+    limit
+  )
+
+const Document = Schema.Struct({
+  index: Schema.optionalKey(Schema.Int),
+  query: Schema.optionalKey(Schema.String),
+  outcome: Schema.optionalKey(Schema.String),
+  answer: Schema.optionalKey(Schema.String),
+  error: Schema.optionalKey(Schema.Unknown)
+})
+
+const documents = (stdout: string) =>
+  stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => Schema.decodeSync(Schema.fromJsonString(Document))(line))
+
+const escape = "\u001B"
+
+const put = (cwd: string, name: string, text: string) =>
+  Effect.promise(() => writeFile(join(cwd, name), text))
+
+const ask = (cwd: string, env?: Readonly<Record<string, string>>) =>
+  run(cwd, ["ask", "AAPL revenue 2024"], env)
+
+describe("remote-agent", () => {
+  test("says the version that its package has", (cwd) =>
+    Effect.gen(function* () {
+      const manifest = JSON.parse(
+        yield* Effect.promise(() => readFile(new URL("../package.json", import.meta.url), "utf8"))
+      )
+      for (const args of [["--version"], ["demo", "--version"]]) {
+        const { code, stdout } = yield* run(cwd, args)
+        assert.deepStrictEqual([code, stdout.trim()], [0, manifest.version])
+      }
+    }))
+
+  test("explains itself on stdout when asked to", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(cwd, ["--help"])
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      for (const command of ["ask", "pool", "demo"]) assert.include(stdout, command)
+      assert.notInclude(stdout, escape)
+    }))
+
+  test("explains a wrong call on stderr, with the nearest command, and exits with 2", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(cwd, ["asc", "hello"])
+      assert.deepStrictEqual([code, stdout], [2, ""])
+      assert.include(stderr, "ask")
+    }))
+
+  for (const args of [
+    ["ask"],
+    ["ask", "  "],
+    ["ask", "hello", "--timeout", "0"],
+    ["ask", "hello", "--timeout", "soon"],
+    ["ask", "hello", "--provider", "docker"],
+    ["pool", "hello", "--size", "0"],
+    ["pool", "hello", "--no-such-flag"],
+    ["pool"],
+    ["pool", "--file", "missing.txt"],
+    ["ask", "hello", "--profile", "nobody"],
+    ["ask", "hello", "--provider", "e2b"]
+  ]) {
+    test(`refuses "${args.join(" ")}" with 2 and a word on what to do`, (cwd) =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* run(cwd, args)
+        assert.deepStrictEqual([code, stdout], [2, ""])
+        assert.isAbove(stderr.trim().split("\n").length, 1)
+        assert.notMatch(stderr, /\n {4}at /)
+      }))
+  }
+})
+
+describe("remote-agent ask", () => {
+  test("prints the answer on stdout and nothing else there", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(cwd, ["ask", "What was Tesla's revenue in 2024?"])
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stdout, /^[^\n]*97,690[^\n]*\n$/)
+      assert.include(stderr, "get_fundamentals")
+      assert.notInclude(stdout + stderr, escape)
+    }))
+
+  test("prints one JSON document", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(cwd, ["ask", "--json", "What was Tesla's revenue in 2024?"])
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      const [document, ...more] = documents(stdout)
+      assert.deepStrictEqual(more, [])
+      assert.strictEqual(document?.outcome, "ok")
+      assert.include(document?.answer ?? "", "97,690")
+    }))
+
+  test("says why there is no answer, and exits with 1", (cwd) =>
+    Effect.gen(function* () {
+      const people = yield* run(cwd, ["ask", "What will Apple's revenue be in 2030?"])
+      assert.deepStrictEqual([people.code, people.stdout], [1, ""])
+      assert.include(people.stderr, "2030")
+      const programs = yield* run(cwd, ["ask", "--json", "What will Apple's revenue be in 2030?"])
+      assert.strictEqual(programs.code, 1)
+      assert.deepStrictEqual(
+        documents(programs.stdout).map(({ answer, outcome }) => ({ answer, outcome })),
+        [{ answer: "", outcome: "error" }]
+      )
+    }))
+
+  test("exits with 4 when the answer takes too long", (cwd) =>
+    Effect.gen(function* () {
+      const slow = ["--env", "SAMPLE_AGENT_STEP_MS=60000", "--timeout", "1"]
+      const { code, stdout } = yield* run(cwd, ["ask", "--json", ...slow, "AAPL revenue 2024"])
+      assert.strictEqual(code, 4)
+      assert.strictEqual(documents(stdout)[0]?.outcome, "timeout")
+    }))
+
+  test("takes a variable of the sandbox from its own environment, and misses it when it is not set", (cwd) =>
+    Effect.gen(function* () {
+      const args = ["ask", "--json", "--timeout", "1", "--env", "SAMPLE_AGENT_STEP_MS", "AAPL revenue 2024"]
+      assert.strictEqual((yield* run(cwd, args, { SAMPLE_AGENT_STEP_MS: "60000" })).code, 4)
+      const missing = yield* run(cwd, args)
+      assert.strictEqual(missing.code, 2)
+      assert.include(missing.stderr, "SAMPLE_AGENT_STEP_MS")
+    }))
+
+  test("tells a failure that is no answer as JSON too", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* run(cwd, ["ask", "--json", "--profile", "nobody", "hello"])
+      assert.strictEqual(code, 2)
+      assert.include(stdout, '"reason":"UnknownProfile"')
+    }))
+
+  test("reads .env and remote-agent.json, and names what is wrong in them", (cwd) =>
+    Effect.gen(function* () {
+      yield* put(cwd, ".env", "E2B_DEFAULT_TIMEOUT=never\n")
+      const wrong = yield* ask(cwd)
+      assert.strictEqual(wrong.code, 2)
+      assert.include(wrong.stderr, "E2B_DEFAULT_TIMEOUT")
+      assert.notInclude(wrong.stderr, "never")
+      assert.strictEqual((yield* ask(cwd, { E2B_DEFAULT_TIMEOUT: "60" })).code, 0)
+      yield* put(cwd, ".env", "")
+      yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFILE": "nobody" }')
+      assert.include((yield* ask(cwd)).stderr, "nobody")
+      yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFIL": "sample" }')
+      assert.include((yield* ask(cwd)).stderr, "REMOTE_AGENT_PROFIL in remote-agent.json is not a setting")
+      yield* put(cwd, "remote-agent.json", "{,}")
+      assert.include((yield* ask(cwd)).stderr, "remote-agent.json is not a JSON object")
+    }))
+
+  test("passes what a shell would read on to the agent as it is", (cwd) =>
+    Effect.gen(function* () {
+      const question = "Tesla revenue 2024 '\"$(touch owned)`touch owned`\\ \n; exit 3 #"
+      const { stdout } = yield* run(cwd, ["ask", "--json", question])
+      assert.strictEqual(documents(stdout)[0]?.query, question)
+    }))
+
+  test("works without isolation when told so in words, and says it", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(cwd, ["ask", "AAPL revenue 2024", "--isolation", "none"])
+      assert.strictEqual(code, 0, stderr)
+      assert.include(stdout, "391,035")
+      assert.include(stderr, "plain processes")
+    }))
+})
+
+describe("remote-agent pool", () => {
+  const good = ["TSLA revenue 2024", "AAPL revenue 2024", "MSFT revenue 2024"]
+
+  test("answers in the order of the questions", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(cwd, ["pool", "--size", "2", ...good])
+      assert.strictEqual(code, 0, stderr)
+      const places = ["97,690", "391,035", "245,122"].map((figure) => stdout.indexOf(figure))
+      assert.isTrue(places.every((place) => place >= 0))
+      assert.deepStrictEqual(
+        places.toSorted((a, b) => a - b),
+        places
+      )
+      assert.include(stderr, "3 of 3 answered")
+    }))
+
+  test("prints one JSON document per line, and exits with 5 when some have no answer", (cwd) =>
+    Effect.gen(function* () {
+      yield* Effect.promise(() =>
+        writeFile(join(cwd, "questions.txt"), `${good.join("\r\n")}\n\nWhat is love?\n`)
+      )
+      const { code, stdout } = yield* run(cwd, ["pool", "--json", "--file", "questions.txt"])
+      assert.strictEqual(code, 5)
+      assert.deepStrictEqual(
+        documents(stdout).map(({ index, outcome }) => [index, outcome]),
+        [
+          [0, "ok"],
+          [1, "ok"],
+          [2, "ok"],
+          [3, "error"]
+        ]
+      )
+    }))
+
+  test("exits with 1 when nothing was answered", (cwd) =>
+    Effect.gen(function* () {
+      const { code } = yield* run(cwd, ["pool", "--json", "What is love?", "Why?"])
+      assert.strictEqual(code, 1)
+    }))
+})
+
+describe("remote-agent demo", () => {
+  test("answers six questions and says at the end that nothing is left, without escape codes", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(cwd, ["demo"])
+      assert.strictEqual(code, 0, stderr)
+      const lines = stdout.trimEnd().split("\n")
+      assert.strictEqual(lines.at(-1), "Sandboxes left: 0")
+      assert.match(lines.at(-2) ?? "", /^6 of 6 answered by 3 agents/)
+      assert.notInclude(stdout, escape)
+    }))
+
+  test("prints one JSON document", (cwd) =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* run(cwd, ["demo", "--json"])
+      const document = JSON.parse(stdout)
+      assert.deepStrictEqual([code, document.left, document.results.length], [0, 0, 6])
+    }))
+})
