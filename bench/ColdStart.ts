@@ -1,0 +1,123 @@
+import { Clock, Console, Effect, FileSystem, Option, Path } from "effect"
+import { spawnSync } from "node:child_process"
+import { BenchBroken, type Measure, type Outcome } from "./Report.ts"
+
+/** What is measured. */
+export interface Options {
+  /** The root of the repository. */
+  readonly root: string
+  readonly runs: number
+}
+
+const broken = (detail: string) => new BenchBroken({ benchmark: "cold-start", detail })
+
+const bundle = "packages/cli/dist/bundle/remote-agent.mjs"
+
+/** Prints the most memory that a process held, in KiB, after what the process prints on stderr itself. */
+const gnuTime = "/usr/bin/time"
+
+const execute = Effect.fnUntraced(function* (command: string, args: ReadonlyArray<string>, cwd: string) {
+  const before = yield* Clock.currentTimeNanos
+  // Synchronously, so that nothing of ours runs beside it.
+  const { status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8" })
+  const after = yield* Clock.currentTimeNanos
+  if (status !== 0) return yield* broken(`${command} ${args.join(" ")} failed: ${stderr}`)
+  return { millis: Number(after - before) / 1e6, stdout, stderr }
+})
+
+const newest = Effect.fnUntraced(function* (folder: string) {
+  const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+  const names = yield* fs.readDirectory(folder, { recursive: true })
+  const times = yield* Effect.forEach(names, (name) => modified(path.join(folder, name)), { concurrency: 16 })
+  return Math.max(...times)
+})
+
+const modified = Effect.fnUntraced(function* (file: string) {
+  const { mtime } = yield* (yield* FileSystem.FileSystem).stat(file)
+  return Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
+})
+
+/** Bundles the binary when there is no bundle that is newer than all it is made from. */
+const prepare = Effect.fn("bench.bundle")(function* (root: string) {
+  const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+  const at = (...names: ReadonlyArray<string>) => path.join(root, ...names)
+  const packages = yield* fs.readDirectory(at("packages"))
+  const folders = packages.flatMap((name) => [at("packages", name, "src"), at("packages", name, "assets")])
+  const present = yield* Effect.filter(folders, fs.exists)
+  const sources = [
+    ...(yield* Effect.forEach(present, newest)),
+    yield* modified(at("rolldown.config.ts")),
+    yield* modified(at("pnpm-lock.yaml"))
+  ]
+  const built = (yield* fs.exists(at(bundle))) ? yield* modified(at(bundle)) : 0
+  if (built > Math.max(...sources)) return
+  yield* Console.error("cold-start: bundling the binary")
+  yield* execute(at("node_modules/.bin/rolldown"), ["-c", "rolldown.config.ts"], root)
+})
+
+interface Subject {
+  readonly name: string
+  readonly args: ReadonlyArray<string>
+  /** What it must print. */
+  readonly prints: RegExp
+  readonly aim?: Measure["aim"]
+}
+
+const bare: Subject = { name: "node -e 0", args: ["-e", "0"], prints: /^$/ }
+
+const subjects: ReadonlyArray<Subject> = [
+  {
+    name: "--version",
+    args: [bundle, "--version"],
+    prints: /^\d+\.\d+\.\d+\s*$/,
+    aim: { kind: "cost", atMost: 3 }
+  },
+  { name: "--help", args: [bundle, "--help"], prints: /remote-agent/ }
+]
+
+/** Starts the bundled binary and bare `node` in turn, each in a process of its own. */
+export const run = Effect.fn("bench.cold-start")(function* ({ root, runs }: Options) {
+  const fs = yield* FileSystem.FileSystem
+  yield* prepare(root)
+  const withMemory = yield* fs.exists(gnuTime)
+  const all = [bare, ...subjects]
+  const wall = new Map<Subject, Array<number>>(all.map((subject) => [subject, []]))
+  const memory = new Map<Subject, Array<number>>(all.map((subject) => [subject, []]))
+  // The first start of each is not counted: it reads the files into the memory of the system.
+  for (let index = -1; index < runs; index++) {
+    for (const subject of all) {
+      const { millis, stdout } = yield* execute(process.execPath, subject.args, root)
+      if (!subject.prints.test(stdout)) return yield* broken(`${subject.name} printed "${stdout}"`)
+      if (index >= 0) wall.get(subject)?.push(millis)
+    }
+  }
+  for (let index = 0; index < (withMemory ? 3 : 0); index++) {
+    for (const subject of all) {
+      const { stderr } = yield* execute(gnuTime, ["-f", "%M", process.execPath, ...subject.args], root)
+      memory.get(subject)?.push(Number(stderr.trim().split("\n").at(-1)) / 1024)
+    }
+  }
+  // What other work on the machine does to a start only ever makes it slower.
+  const fastest = new Map([...wall].map(([subject, samples]) => [subject, [Math.min(...samples)]] as const))
+  const measure = (
+    what: string,
+    unit: Measure["unit"],
+    samples: ReadonlyMap<Subject, ReadonlyArray<number>>,
+    subject: Subject,
+    aim?: Measure["aim"]
+  ): Measure => ({
+    name: `cold start: ${subject.name}${what}`,
+    unit,
+    ours: samples.get(subject) ?? [],
+    reference: { name: bare.name, samples: samples.get(bare) ?? [] },
+    aim
+  })
+  return {
+    measures: subjects.flatMap((subject) => [
+      measure("", "ms", wall, subject, subject.aim),
+      measure(", fastest", "ms", fastest, subject),
+      ...(withMemory ? [measure(", memory", "MB", memory, subject)] : [])
+    ]),
+    notes: withMemory ? [] : [`There is no ${gnuTime} here, so memory was not measured.`]
+  } satisfies Outcome
+})

@@ -1,0 +1,160 @@
+import { DateTime, Effect, FileSystem, Path, Schema } from "effect"
+import * as Os from "node:os"
+
+/** A benchmark that did not do what it measures: its figures mean nothing. */
+export class BenchBroken extends Schema.TaggedError<BenchBroken>()("BenchBroken", {
+  benchmark: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The benchmark ${this.benchmark} is broken: ${this.detail}`
+  }
+}
+
+/** Both sides of one measure. The table shows the medians of the samples. */
+export interface Measure {
+  readonly name: string
+  readonly unit: "ms" | "MB" | "1/s" | "us" | "requests"
+  readonly ours: ReadonlyArray<number>
+  /** What ours is held against; absent when the figure stands alone. */
+  readonly reference?: { readonly name: string; readonly samples: ReadonlyArray<number> } | undefined
+  /** What the ratio should be. It is told when it is not; nothing fails because of it. */
+  readonly aim?: Aim | undefined
+}
+
+/** `efficiency` is the reference over ours, where more is better; `cost` is ours over the reference. */
+type Aim =
+  | { readonly kind: "cost"; readonly atMost: number }
+  | { readonly kind: "efficiency"; readonly atLeast: number }
+
+/** What one benchmark found. */
+export interface Outcome {
+  readonly measures: ReadonlyArray<Measure>
+  /** What a reader must know about how it was measured, in one line each. */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** The value below which that part (0 to 1) of the samples lies. */
+export const percentile = (samples: ReadonlyArray<number>, part: number): number => {
+  const sorted = samples.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * part) - 1))] ?? Number.NaN
+}
+
+/** The value in the middle, or the mean of the two that are. */
+const median = (samples: ReadonlyArray<number>): number => {
+  const sorted = samples.toSorted((a, b) => a - b)
+  const half = sorted.length / 2
+  const [low, high] = [sorted[Math.ceil(half) - 1], sorted[Math.floor(half)]]
+  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2
+}
+
+/** The ratio of the medians, in the direction of the aim. */
+const ratioOf = ({ aim, ours, reference }: Measure): number | undefined => {
+  if (reference === undefined) return undefined
+  const [mine, theirs] = [median(ours), median(reference.samples)]
+  return aim?.kind === "efficiency" ? theirs / mine : mine / theirs
+}
+
+const verdict = (ratio: number | undefined, aim: Aim | undefined): string => {
+  if (ratio === undefined || aim === undefined) return ""
+  if (aim.kind === "cost") return ratio <= aim.atMost ? "ok" : "over"
+  return ratio >= aim.atLeast ? "ok" : "under"
+}
+
+const aimText = (aim: Aim | undefined): string => {
+  if (aim === undefined) return ""
+  return aim.kind === "cost" ? `<= ${aim.atMost.toFixed(2)}` : `>= ${aim.atLeast.toFixed(2)}`
+}
+
+const figure = (value: number, unit: Measure["unit"]): string =>
+  `${value.toFixed(value < 10 ? 2 : value < 1000 ? 1 : 0)} ${unit}`
+
+const heads = ["measure", "ours", "reference", "ratio", "aim", ""]
+
+const row = (measure: Measure): ReadonlyArray<string> => {
+  const { aim, name, ours, reference, unit } = measure
+  const ratio = ratioOf(measure)
+  return [
+    name,
+    figure(median(ours), unit),
+    reference === undefined ? "" : `${figure(median(reference.samples), unit)} ${reference.name}`,
+    ratio?.toFixed(3) ?? "",
+    aimText(aim),
+    verdict(ratio, aim)
+  ]
+}
+
+/** The measures as one table whose columns are aligned. */
+export const table = (measures: ReadonlyArray<Measure>): string => {
+  const rows = [heads, ...measures.map(row)]
+  const widths = heads.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
+  const numeric = new Set([1, 3, 4])
+  return rows
+    .map((cells) =>
+      cells
+        .map((cell, column) => {
+          const width = widths[column] ?? 0
+          return numeric.has(column) ? cell.padStart(width) : cell.padEnd(width)
+        })
+        .join("  ")
+        .trimEnd()
+    )
+    .join("\n")
+}
+
+/** What the figures were measured with. */
+export interface Versions {
+  readonly node: string
+  readonly [name: string]: string
+}
+
+const machine = Effect.sync(() => {
+  const cpus = Os.cpus()
+  return {
+    platform: `${Os.platform()} ${Os.release()} ${Os.arch()}`,
+    cpu: cpus[0]?.model ?? "unknown",
+    cpus: cpus.length,
+    memoryBytes: Os.totalmem(),
+    loadAverage: Os.loadavg()
+  }
+})
+
+/** Says in a line when other work shares the processors. To be asked before anything is measured. */
+export const busy: Effect.Effect<ReadonlyArray<string>> = Effect.sync(() => {
+  const [[load = 0], cpus] = [Os.loadavg(), Os.cpus().length]
+  return load <= cpus / 2
+    ? []
+    : [
+        `The machine was busy before the run (load ${load.toFixed(1)}, ${cpus} CPUs): ratios of times are rough, of counts exact.`
+      ]
+})
+
+/** Writes everything that was measured, raw samples included, and gives back the path of the file. */
+export const write = Effect.fn("Report.write")(function* (
+  folder: string,
+  outcome: Outcome,
+  versions: Versions
+) {
+  const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+  const file = path.join(folder, "latest.json")
+  const document = {
+    date: DateTime.formatIso(yield* DateTime.now),
+    machine: yield* machine,
+    versions,
+    notes: outcome.notes,
+    measures: outcome.measures.map((measure) => {
+      const ratio = ratioOf(measure)
+      const { reference } = measure
+      return {
+        ...measure,
+        median: median(measure.ours),
+        ...(reference === undefined ? {} : { referenceMedian: median(reference.samples) }),
+        ...(ratio === undefined ? {} : { ratio }),
+        ...(measure.aim === undefined ? {} : { verdict: verdict(ratio, measure.aim) })
+      }
+    })
+  }
+  yield* fs.makeDirectory(folder, { recursive: true })
+  yield* fs.writeFileString(file, `${JSON.stringify(document, undefined, 2)}\n`)
+  return file
+})

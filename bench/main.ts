@@ -1,0 +1,82 @@
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Console, Effect, Layer, Logger, Option, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { createRequire } from "node:module"
+import { fileURLToPath } from "node:url"
+import * as ColdStart from "./ColdStart.ts"
+import * as Pool from "./Pool.ts"
+import * as Report from "./Report.ts"
+import * as Scheduler from "./Scheduler.ts"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+const names = ["pool", "scheduler", "cold-start"] as const
+
+const Manifest = Schema.Struct({ version: Schema.String })
+
+const versionOf = (manifest: string): string => {
+  const content: unknown = createRequire(import.meta.url)(manifest)
+  return Option.match(Schema.decodeUnknownOption(Manifest)(content), {
+    onNone: () => "unknown",
+    onSome: ({ version }) => version
+  })
+}
+
+type Benchmark = Effect.Effect<
+  Report.Outcome,
+  Effect.Error<ReturnType<typeof Pool.run> | ReturnType<typeof ColdStart.run>>,
+  Effect.Services<ReturnType<typeof ColdStart.run>>
+>
+
+const benchmarks = (rounds: number): Readonly<Record<(typeof names)[number], Benchmark>> => ({
+  pool: Pool.run({ size: 20, queries: 200, rounds }),
+  scheduler: Scheduler.run({ agents: 100, queries: 1000, rounds }),
+  "cold-start": ColdStart.run({ root, runs: 5 * rounds })
+})
+
+const bench = Command.make(
+  "bench",
+  {
+    only: Argument.Literals("benchmark", names).pipe(
+      Argument.withDescription("Which to run (default: all)"),
+      Argument.variadic()
+    ),
+    rounds: Flag.Int("rounds").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))),
+      Flag.withDescription("How often each side is run; of cold starts there are five times as many"),
+      Flag.withDefault(3)
+    )
+  },
+  Effect.fnUntraced(function* ({ only, rounds }) {
+    const busy = yield* Report.busy
+    const all = benchmarks(rounds)
+    const chosen = names.filter((name) => only.length === 0 || only.includes(name))
+    const outcomes = yield* Effect.forEach(chosen, (name) => all[name])
+    const outcome: Report.Outcome = {
+      measures: outcomes.flatMap(({ measures }) => measures),
+      notes: [...outcomes.flatMap(({ notes }) => notes), ...busy]
+    }
+    const file = yield* Report.write(`${root}bench/results`, outcome, {
+      node: process.versions.node,
+      effect: versionOf("effect/package.json"),
+      e2b: versionOf("e2b/package.json"),
+      "remote-agent": versionOf("../packages/cli/package.json")
+    })
+    yield* Console.log(
+      [Report.table(outcome.measures), "", ...outcome.notes, `Raw samples: ${file}`].join("\n")
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Measures what this toolkit costs against what it stands on, side by side in one run"
+  )
+)
+
+bench.pipe(
+  Command.run({ version: versionOf("../packages/cli/package.json") }),
+  Effect.provide(
+    Layer.merge(NodeServices.layer, Logger.layer([Logger.withConsoleError(Logger.formatSimple)]))
+  ),
+  NodeRuntime.runMain
+)
