@@ -38,18 +38,28 @@ export const codeOf = (failure: Failure): number => {
     case "Usage":
       return exitCode.usage
     case "SandboxError":
-      return failure.reason._tag === "Gone" || failure.reason._tag === "FileNotFound"
-        ? exitCode.notFound
-        : slow(failure)
+      return ofSandbox(failure)
     case "OrchestratorError":
       return ofOrchestrator(failure)
   }
 }
 
-const slow = ({ reason }: SandboxError.SandboxError): number =>
-  reason._tag === "RequestTimedOut" || reason._tag === "IdleTimedOut" || reason._tag === "WallTimedOut"
-    ? exitCode.timeout
-    : exitCode.failed
+const ofSandbox = ({ reason }: SandboxError.SandboxError): number => {
+  switch (reason._tag) {
+    case "Gone":
+    case "FileNotFound":
+      return exitCode.notFound
+    case "RequestTimedOut":
+    case "IdleTimedOut":
+    case "WallTimedOut":
+      return exitCode.timeout
+    case "IsolationUnavailable":
+    case "Unauthorized":
+      return exitCode.usage
+    default:
+      return exitCode.failed
+  }
+}
 
 const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number => {
   switch (reason._tag) {
@@ -63,9 +73,9 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
     case "QueryFailed":
       return reason.result.outcome === "timeout" ? exitCode.timeout : exitCode.failed
     case "SandboxFailed":
-      return codeOf(reason.cause)
+      return ofSandbox(reason.cause)
     case "LaunchFailed":
-      return reason.cause._tag === "SandboxError" ? slow(reason.cause) : exitCode.failed
+      return reason.cause._tag === "SandboxError" ? ofSandbox(reason.cause) : exitCode.failed
     default:
       return exitCode.failed
   }

@@ -55,6 +55,8 @@ describe("codeOf", () => {
     ],
     [sandbox(new SandboxError.Gone({})), 3],
     [sandbox(new SandboxError.Busy({})), 1],
+    [sandbox(new SandboxError.Unauthorized({})), 2],
+    [sandbox(new SandboxError.IsolationUnavailable({ hint: "Install it." })), 2],
     [slow, 4],
     [orchestrator(new OrchestratorError.AgentNotFound({ id })), 3],
     [orchestrator(new OrchestratorError.AgentLost({ id })), 3],
