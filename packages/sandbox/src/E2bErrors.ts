@@ -67,7 +67,7 @@ export const verdict = (sdk: Classes, cause: unknown, asked: Asked): Verdict => 
   if (cause instanceof sdk.AuthenticationError) return known(new SandboxError.Unauthorized({}))
   if (cause instanceof sdk.ServiceBusyError) return known(new SandboxError.Busy({}))
   if (cause instanceof sdk.RateLimitError) {
-    // The SDK drops Retry-After. For a create without one, E2B means the limit of sandboxes that run at once.
+    // The SDK drops Retry-After, by which a limit of requests could be told from one of sandboxes.
     return known(new SandboxError.RateLimited({}))
   }
   if (cause instanceof sdk.FileNotFoundError) {
