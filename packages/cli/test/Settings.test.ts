@@ -1,0 +1,69 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Config } from "@remote-agent/domain"
+import { Host } from "@remote-agent/cli"
+import { Effect, Layer } from "effect"
+import { mkdir, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as Settings from "../src/Settings.ts"
+import { folder } from "./support.ts"
+
+const put = (cwd: string, name: string, text: string) =>
+  Effect.promise(() => writeFile(join(cwd, name), text))
+
+const read = (
+  cwd: string,
+  {
+    env = {},
+    flags = {}
+  }: { readonly env?: Record<string, string>; readonly flags?: Parameters<typeof Settings.layer>[0] } = {}
+) =>
+  Config.Config.pipe(
+    Effect.map(({ REMOTE_AGENT_PROFILE }) => REMOTE_AGENT_PROFILE),
+    Effect.provide(
+      Settings.layer(flags).pipe(
+        Layer.provide(
+          Layer.mergeAll(
+            NodeServices.layer,
+            Layer.succeed(Host.Host, { env, cwd, leftovers: () => undefined })
+          )
+        )
+      )
+    )
+  )
+
+const name = "REMOTE_AGENT_PROFILE"
+
+describe("Settings", () => {
+  it.effect("takes flags over the environment over .env over remote-agent.json over the default", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      assert.strictEqual(yield* read(cwd), "sample")
+      yield* put(cwd, "remote-agent.json", JSON.stringify({ [name]: "file" }))
+      assert.strictEqual(yield* read(cwd), "file")
+      yield* put(cwd, ".env", `# a comment\n${name}="dotenv"\n`)
+      assert.strictEqual(yield* read(cwd), "dotenv")
+      assert.strictEqual(yield* read(cwd, { env: { [name]: "env" } }), "env")
+      assert.strictEqual(yield* read(cwd, { env: { [name]: "env" }, flags: { [name]: "flag" } }), "flag")
+    })
+  )
+
+  it.effect("names a file that cannot be used, and a setting that there is not", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const problems = Effect.map(Effect.flip(read(cwd)), (error) =>
+        error.problems.map((problem) => problem.name)
+      )
+      yield* put(cwd, "remote-agent.json", "{,}")
+      assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
+      yield* put(cwd, "remote-agent.json", "[1]")
+      assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
+      yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFIL": "sample" }')
+      assert.deepStrictEqual(yield* problems, ["REMOTE_AGENT_PROFIL"])
+      yield* put(cwd, "remote-agent.json", '{ "E2B_DEFAULT_TIMEOUT": "never", "DEXTER_MAX_STEPS": 0 }')
+      assert.deepStrictEqual(yield* problems, ["E2B_DEFAULT_TIMEOUT", "DEXTER_MAX_STEPS"])
+      yield* Effect.promise(() => mkdir(join(cwd, ".env")))
+      assert.deepStrictEqual(yield* problems, [".env"])
+    })
+  )
+})
