@@ -26,30 +26,100 @@ export class IllegalMove extends Schema.TaggedError<IllegalMove>()("IllegalMove"
 /** The query has ended, and its log with it. */
 export class LogClosed extends Schema.TaggedError<LogClosed>()("LogClosed", { id: Schema.String }) {}
 
-/** Every failure of a state store. */
+/**
+ * What keeps a database from doing its part.
+ *
+ * - `locked`: others hold it for longer than we wait.
+ * - `full`: there is no room for what was to be written.
+ * - `readOnly`: it may be read and not written.
+ * - `unreachable`: it cannot be opened, or the connection to it was lost.
+ * - `ioFailed`: the disk failed to read or write.
+ */
+export const Obstacle = Schema.Literals(["locked", "full", "readOnly", "unreachable", "ioFailed"])
+export type Obstacle = typeof Obstacle.Type
+
+/** The database cannot do its part now; nothing was half done. `store` names it. */
+export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
+  store: Schema.String,
+  obstacle: Obstacle
+}) {}
+
+/** The database is not what we wrote. It was left as it is. */
+export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", { store: Schema.String }) {}
+
+/** The database was written by a newer version of this program. It was left as it is. */
+export class NewerSchema extends Schema.TaggedError<NewerSchema>()("NewerSchema", {
+  store: Schema.String,
+  found: Schema.Int,
+  supported: Schema.Int
+}) {}
+
+/** Why a state store failed. */
+export const Reason = Schema.Union([
+  NotFound,
+  AlreadyExists,
+  RevisionConflict,
+  IllegalMove,
+  LogClosed,
+  Unavailable,
+  Damaged,
+  NewerSchema
+])
+export type Reason = typeof Reason.Type
+
+/** Every failure of a state store: `operation` says where, `reason` says why. */
 export class StateStoreError extends Schema.TaggedError<StateStoreError>()("StateStoreError", {
   operation: Schema.String,
-  reason: Schema.Union([NotFound, AlreadyExists, RevisionConflict, IllegalMove, LogClosed])
+  reason: Reason
 }) {
   override get message() {
-    const { reason } = this
-    const subject = `state store (${this.operation}): ${reason.id}`
-    switch (reason._tag) {
-      case "NotFound":
-        return `${subject} is not known. See what is with \`remote-agent list\`.`
-      case "AlreadyExists":
-        return `${subject} exists already. Take another id.`
-      case "RevisionConflict":
-        return `${subject} was changed by somebody else (revision ${reason.actual}, not ${reason.expected}). Read it again.`
-      case "IllegalMove":
-        return `${subject} cannot go from ${reason.from} to ${reason.to}. Read it again.`
-      case "LogClosed":
-        return `${subject} has ended and takes no more events. Ask a new query.`
-    }
+    return `state store (${this.operation}): ${explain(this.reason)}`
   }
 
-  /** Whether reading again and deciding anew may help. */
+  /**
+   * Whether doing it again may help and cannot do harm; after a `RevisionConflict`, reading again first. A write
+   * whose connection was lost may have been done, so it is not.
+   */
   get isRetryable(): boolean {
-    return this.reason._tag === "RevisionConflict"
+    const { operation, reason } = this
+    switch (reason._tag) {
+      case "RevisionConflict":
+        return true
+      case "Unavailable":
+        return reason.obstacle === "locked" || (reason.obstacle === "unreachable" && reads.has(operation))
+      default:
+        return false
+    }
   }
+}
+
+const reads: ReadonlySet<string> = new Set(["open", "getAgent", "listAgents", "getQuery", "events"])
+
+const explain = (reason: Reason): string => {
+  switch (reason._tag) {
+    case "NotFound":
+      return `${reason.id} is not known. See what is with \`remote-agent list\`.`
+    case "AlreadyExists":
+      return `${reason.id} exists already. Take another id.`
+    case "RevisionConflict":
+      return `${reason.id} was changed by somebody else (revision ${reason.actual}, not ${reason.expected}). Read it again.`
+    case "IllegalMove":
+      return `${reason.id} cannot go from ${reason.from} to ${reason.to}. Read it again.`
+    case "LogClosed":
+      return `${reason.id} has ended and takes no more events. Ask a new query.`
+    case "Unavailable":
+      return `${reason.store} ${obstacles[reason.obstacle]}`
+    case "Damaged":
+      return `${reason.store} is damaged or holds something else, and was left as it is. Put a backup in its place, or name another.`
+    case "NewerSchema":
+      return `${reason.store} has schema ${reason.found}, and this version knows ${reason.supported}. Use the newer remote-agent that wrote it.`
+  }
+}
+
+const obstacles: Record<Obstacle, string> = {
+  locked: "is locked by others. Try again when they are done.",
+  full: "has no room left. Free disk space and try again.",
+  readOnly: "may be read only. Allow writing to it and its folder.",
+  unreachable: "cannot be opened or reached. Check that it is there and that you have access.",
+  ioFailed: "could not be read or written. Check the disk it is on."
 }

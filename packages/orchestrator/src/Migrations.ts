@@ -1,0 +1,112 @@
+import { StateStoreError } from "@remote-agent/domain"
+import { Effect } from "effect"
+import { Migrator, SqlClient, type SqlError } from "effect/sql"
+
+/** Where the migrations that a database has seen are written down. */
+const table = "remote_migrations"
+
+/**
+ * Text that is compared byte by byte, as SQLite does of itself: the order of ids is the order of time, whatever
+ * language a database speaks.
+ */
+const bytewise = (sql: SqlClient.SqlClient) =>
+  sql.onDialectOrElse({ pg: () => sql.literal(`TEXT COLLATE "C"`), orElse: () => sql.literal("TEXT") })
+
+const agentsQueriesEvents = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const id = bytewise(sql)
+  yield* sql`CREATE TABLE remote_agents (
+    id ${id} PRIMARY KEY NOT NULL,
+    revision BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    body TEXT NOT NULL
+  )`
+  yield* sql`CREATE TABLE remote_queries (
+    id ${id} PRIMARY KEY NOT NULL,
+    agent_id ${id} NOT NULL,
+    status TEXT NOT NULL,
+    outcome TEXT,
+    ended_at TEXT,
+    next_seq BIGINT NOT NULL,
+    body TEXT NOT NULL
+  )`
+  yield* sql`CREATE TABLE remote_events (
+    query_id ${id} NOT NULL REFERENCES remote_queries (id),
+    seq BIGINT NOT NULL,
+    at TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (query_id, seq)
+  )`
+})
+
+const indexes = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE INDEX remote_agents_by_status ON remote_agents (status, id)`
+  yield* sql`CREATE INDEX remote_queries_by_agent ON remote_queries (agent_id, id)`
+})
+
+/** Every step from an empty database to the schema of this version. A step that was released never changes. */
+const steps = {
+  "1_agents_queries_events": agentsQueriesEvents,
+  "2_indexes": indexes
+}
+
+/** The schema that this version reads and writes. */
+export const latest: number = Object.keys(steps).length
+
+const tables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql.onDialectOrElse({
+    pg: () =>
+      sql<{ name: string }>`SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()`,
+    orElse: () => sql<{ name: string }>`SELECT name FROM sqlite_schema WHERE type = 'table'`
+  })
+  return rows.map(({ name }) => name)
+})
+
+/** What a database holds: nothing, somebody else's tables only, or our schema of some version. */
+export type Content =
+  | { readonly _tag: "Empty" }
+  | { readonly _tag: "Foreign" }
+  | { readonly _tag: "Ours"; readonly schema: number }
+
+/** Looks at what the database holds and changes nothing. */
+export const content: Effect.Effect<Content, SqlError.SqlError, SqlClient.SqlClient> = Effect.gen(
+  function* () {
+    const sql = yield* SqlClient.SqlClient
+    const found = yield* tables
+    if (!found.includes(table)) return { _tag: found.length === 0 ? "Empty" : "Foreign" } as const
+    const rows = yield* sql<{
+      latest: number | string | null
+    }>`SELECT MAX(migration_id) AS latest FROM ${sql(table)}`
+    const schema = Number(rows[0]?.latest ?? 0)
+    // The table is made in a step of its own before the first migration.
+    return schema === 0 ? ({ _tag: "Empty" } as const) : ({ _tag: "Ours", schema } as const)
+  }
+)
+
+/** Fails with `NewerSchema` when a database has a schema that this version does not know. */
+export const refuseNewer = (
+  store: string,
+  holds: Content
+): Effect.Effect<void, StateStoreError.StateStoreError> =>
+  holds._tag === "Ours" && holds.schema > latest
+    ? Effect.fail(
+        new StateStoreError.StateStoreError({
+          operation: "open",
+          reason: new StateStoreError.NewerSchema({ store, found: holds.schema, supported: latest })
+        })
+      )
+    : Effect.void
+
+/**
+ * Brings the database to the schema of this version, in one transaction. Several processes may do so at once: one
+ * does it and the others find it done. Fails with `NewerSchema` when one of them is of a newer version.
+ */
+export const migrate = Effect.fn("Migrations.migrate")(function* (store: string) {
+  const before = yield* content
+  yield* refuseNewer(store, before)
+  if (before._tag === "Ours" && before.schema === latest) return
+  yield* Migrator.make({})({ loader: Migrator.fromRecord(steps), table })
+  yield* refuseNewer(store, yield* content)
+})

@@ -1,0 +1,71 @@
+import { StateStoreError } from "@remote-agent/domain"
+import { Effect, Option } from "effect"
+import { type Migrator, SqlError } from "effect/sql"
+import * as SqliteClient from "./SqliteClient.ts"
+
+/** What can go wrong between a store and its database. */
+type Failure = SqlError.SqlError | Migrator.MigrationError | StateStoreError.StateStoreError
+
+const obstacleOfCode: Readonly<Record<number, StateStoreError.Obstacle>> = {
+  3: "unreachable",
+  5: "locked",
+  6: "locked",
+  8: "readOnly",
+  10: "ioFailed",
+  13: "full",
+  14: "unreachable"
+}
+
+/** SQLite's codes for a file that contradicts itself, and for one that is no database. */
+const damagedCodes: ReadonlySet<number> = new Set([11, 26])
+
+const obstacleOfReason = (tag: SqlError.SqlErrorReason["_tag"]): StateStoreError.Obstacle | undefined => {
+  switch (tag) {
+    case "LockTimeoutError":
+    case "DeadlockError":
+    case "SerializationError":
+    case "StatementTimeoutError":
+      return "locked"
+    case "ConnectionError":
+    case "AuthenticationError":
+      return "unreachable"
+    case "AuthorizationError":
+      return "readOnly"
+    default:
+      return undefined
+  }
+}
+
+/**
+ * Why a store failed, in its own words and without any of the database's, in which there may be data. Nothing for
+ * an error that only a mistake of ours explains.
+ */
+const reasonOf = (
+  store: string,
+  error: SqlError.SqlError
+): Option.Option<StateStoreError.Unavailable | StateStoreError.Damaged> => {
+  // The lower byte is the kind of failure, the upper ones say which of its kind.
+  const code = Option.getOrUndefined(SqliteClient.resultCodeOf(error))
+  if (code !== undefined && damagedCodes.has(code & 0xff)) {
+    return Option.some(new StateStoreError.Damaged({ store }))
+  }
+  const obstacle = code === undefined ? obstacleOfReason(error.reason._tag) : obstacleOfCode[code & 0xff]
+  return Option.map(
+    Option.fromUndefinedOr(obstacle),
+    (known) => new StateStoreError.Unavailable({ store, obstacle: known })
+  )
+}
+
+/** Turns every failure of a database into one of the store `store`; a mistake of ours becomes a defect. */
+export const fromSql =
+  (store: string, operation: string) =>
+  <A, R>(effect: Effect.Effect<A, Failure, R>): Effect.Effect<A, StateStoreError.StateStoreError, R> =>
+    Effect.catch(effect, (error) => {
+      if (error._tag === "StateStoreError") return Effect.fail(error)
+      const cause = error._tag === "MigrationError" ? error.cause : error
+      const reason = SqlError.isSqlError(cause) ? reasonOf(store, cause) : Option.none()
+      return Option.match(reason, {
+        onNone: () => Effect.die(error),
+        onSome: (known) => Effect.fail(new StateStoreError.StateStoreError({ operation, reason: known }))
+      })
+    })
