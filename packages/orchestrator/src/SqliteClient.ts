@@ -87,16 +87,22 @@ const makeConnection = (database: DatabaseSync, patience: Duration.Duration) => 
     return statement
   }
   const schedule = waiting(patience)
-  const run = (sql: string, params: ReadonlyArray<unknown>) =>
-    attempt("run a statement", () => prepared(sql).all(...params.map(toInput))).pipe(
+  const waitingForLocks = <A>(run: () => A) =>
+    attempt("run a statement", run).pipe(
       // Outside of a transaction a statement that met a lock has done nothing. Others of this process go on
       // meanwhile, among them perhaps the one that holds the lock.
       Effect.retry({ while: (error) => isLocked(error) && !database.isTransaction, schedule })
     )
+  const run = (sql: string, params: ReadonlyArray<unknown>) =>
+    waitingForLocks(() => prepared(sql).all(...params.map(toInput)))
   const execute: SqlConnection.Connection["execute"] = (sql, params, transform) =>
     transform === undefined ? run(sql, params) : Effect.map(run(sql, params), transform)
   const values = (sql: string, params: ReadonlyArray<unknown>) =>
-    Effect.map(run(sql, params), (rows) => rows.map((row) => Object.values(row)))
+    waitingForLocks((): ReadonlyArray<ReadonlyArray<unknown>> => {
+      const statement = database.prepare(sql)
+      statement.setReturnArrays(true)
+      return statement.all(...params.map(toInput)) as unknown as ReadonlyArray<ReadonlyArray<unknown>>
+    })
   const connection: SqlConnection.Connection = {
     execute,
     executeUnprepared: execute,

@@ -18,7 +18,8 @@ export interface Case {
   readonly run: Effect.Effect<void, StateStoreError.StateStoreError, StateStore.StateStore>
 }
 
-const newAgent = Effect.fnUntraced(function* (status: Lifecycle.AgentStatus = "launching") {
+/** An agent that no store knows. */
+export const newAgent = Effect.fnUntraced(function* (status: Lifecycle.AgentStatus = "launching") {
   const now = yield* DateTime.now
   return new Agent.Agent({
     id: yield* Id.nextAgentId,
@@ -32,7 +33,8 @@ const newAgent = Effect.fnUntraced(function* (status: Lifecycle.AgentStatus = "l
   })
 })
 
-const newQuery = Effect.fnUntraced(function* (agentId: Id.AgentId) {
+/** A query that no store knows. */
+export const newQuery = Effect.fnUntraced(function* (agentId: Id.AgentId) {
   const createdAt = yield* DateTime.now
   return new Query.Query({
     id: yield* Id.nextQueryId,
@@ -56,7 +58,8 @@ const createdQuery = Effect.gen(function* () {
   return query
 })
 
-const thinking = (text: string): AgentEvent.AgentEvent => ({ type: "thinking", text })
+/** An event of that text. */
+export const thinking = (text: string): AgentEvent.AgentEvent => ({ type: "thinking", text })
 
 const result: AgentEvent.AgentEvent = {
   type: "result",
@@ -70,7 +73,8 @@ const result: AgentEvent.AgentEvent = {
 const failureOf = <A, R>(effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
   Effect.orDie(Effect.flip(effect))
 
-const reasonOf = <A, R>(effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
+/** Why it fails, which it must. */
+export const reasonOf = <A, R>(effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
   Effect.map(failureOf(effect), ({ reason }) => reason)
 
 const idOf = (reason: StateStoreError.Reason) => ("id" in reason ? reason.id : undefined)

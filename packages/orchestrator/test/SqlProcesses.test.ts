@@ -1,0 +1,114 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent } from "@remote-agent/domain"
+import { Effect, Random, Stream } from "effect"
+import { spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { newAgent, newQuery, thinking } from "./stateStoreCases.ts"
+import { newPath, openBoth, openStore } from "./storeSupport.ts"
+
+const fixture = fileURLToPath(import.meta.resolve("./fixtures/store.ts"))
+
+interface Ended {
+  readonly lines: ReadonlyArray<string>
+  readonly code: number | null
+  readonly stderr: string
+}
+
+/** Runs the fixture to its end, or kills it as soon as it has printed so many lines. */
+const run = (
+  args: ReadonlyArray<string>,
+  options: { readonly killAfter?: number; readonly node?: ReadonlyArray<string> } = {}
+) =>
+  Effect.callback<Ended>((resume) => {
+    const child = spawn(process.execPath, [...(options.node ?? []), fixture, ...args], {
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    const lines: Array<string> = []
+    let stderr = ""
+    child.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      lines.push(line)
+      if (lines.length === options.killAfter) child.kill("SIGKILL")
+    })
+    child.on("close", (code) => resume(Effect.succeed({ lines, code, stderr })))
+    return Effect.sync(() => void child.kill("SIGKILL"))
+  })
+
+describe("a state file and its processes", () => {
+  it.live(
+    "keeps every event that a killed process was told is written, and whole appends only",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* newPath
+        const query = yield* newQuery((yield* newAgent()).id)
+        yield* Effect.scoped(Effect.flatMap(openStore(path), (store) => store.createQuery(query)))
+        let known = 0
+        for (let round = 1; round <= 5; round++) {
+          const killAfter = yield* Random.nextIntBetween(1, 120)
+          yield* Effect.logInfo(`round ${round}: killed after ${killAfter} appends`)
+          const { lines, stderr } = yield* run(["append", path, query.id], { killAfter })
+          assert.isAtLeast(lines.length, killAfter, stderr)
+          const told = lines.flatMap((line) => line.split(" ").map(Number))
+          const log = yield* Effect.scoped(
+            Effect.flatMap(openStore(path), (store) => Stream.runCollect(store.events(query.id, 0)))
+          )
+          assert.deepStrictEqual(
+            told,
+            Array.from({ length: told.length }, (_, index) => known + index)
+          )
+          assert.isAtLeast(log.length, known + told.length)
+          assert.deepStrictEqual(
+            log.map(({ event, seq }) => [seq, event]),
+            Array.from({ length: log.length }, (_, seq) => [seq, thinking("abc".charAt(seq % 3))])
+          )
+          assert.strictEqual(log.length % 3, 0)
+          known = log.length
+        }
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "loses no write of eight processes that create a file and change one agent at once",
+    () =>
+      Effect.gen(function* () {
+        const [path, { id }] = [yield* newPath, yield* newAgent()]
+        const all = yield* Effect.replicateEffect(run(["increment", path, id, "50"]), 8, {
+          concurrency: 8
+        })
+        for (const { code, stderr } of all) assert.strictEqual(code, 0, stderr)
+        const revisions = all.flatMap(({ lines }) => lines.map(Number)).toSorted((a, b) => a - b)
+        assert.deepStrictEqual(
+          revisions,
+          Array.from({ length: 400 }, (_, index) => index + 1)
+        )
+        const agent = yield* (yield* openStore(path)).getAgent(id)
+        assert.deepStrictEqual([agent.revision, agent.queryCount], [400, 400])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "lists 20,000 agents in a process that has no room for them all, and says nothing else on stdout",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* newPath
+        const { sql, store } = yield* openBoth({ path })
+        const detail = "x".repeat(8000)
+        yield* sql.withTransaction(
+          Effect.forEach(
+            Array.from({ length: 20_000 }).keys(),
+            () =>
+              Effect.flatMap(newAgent(), (agent) => store.createAgent(new Agent.Agent({ ...agent, detail }))),
+            { discard: true }
+          )
+        )
+        // They are 160 MB.
+        const { code, lines, stderr } = yield* run(["list", path], { node: ["--max-old-space-size=100"] })
+        assert.strictEqual(code, 0, stderr)
+        assert.deepStrictEqual(lines, ["20000"])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
