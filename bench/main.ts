@@ -8,10 +8,11 @@ import * as ColdStart from "./ColdStart.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
 import * as Scheduler from "./Scheduler.ts"
+import * as State from "./State.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-const names = ["pool", "scheduler", "cold-start"] as const
+const names = ["pool", "scheduler", "state", "cold-start"] as const
 
 const Manifest = Schema.Struct({ version: Schema.String })
 
@@ -32,6 +33,7 @@ type Benchmark = Effect.Effect<
 const benchmarks = (rounds: number): Readonly<Record<(typeof names)[number], Benchmark>> => ({
   pool: Pool.run({ size: 20, queries: 200, rounds }),
   scheduler: Scheduler.run({ agents: 100, queries: 1000, rounds }),
+  state: State.run({ sizes: [1000, 10_000, 100_000], operations: 1000, rounds }),
   "cold-start": ColdStart.run({ root, runs: 5 * rounds })
 })
 

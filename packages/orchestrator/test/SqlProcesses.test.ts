@@ -95,7 +95,7 @@ describe("a state file and its processes", () => {
       Effect.gen(function* () {
         const path = yield* newPath
         const { sql, store } = yield* openBoth({ path })
-        const detail = "x".repeat(8000)
+        const detail = "x".repeat(4000)
         yield* sql.withTransaction(
           Effect.forEach(
             Array.from({ length: 20_000 }).keys(),
@@ -104,8 +104,8 @@ describe("a state file and its processes", () => {
             { discard: true }
           )
         )
-        // They are 160 MB.
-        const { code, lines, stderr } = yield* run(["list", path], { node: ["--max-old-space-size=100"] })
+        // They are 80 MB.
+        const { code, lines, stderr } = yield* run(["list", path], { node: ["--max-old-space-size=60"] })
         assert.strictEqual(code, 0, stderr)
         assert.deepStrictEqual(lines, ["20000"])
       }).pipe(Effect.scoped),
