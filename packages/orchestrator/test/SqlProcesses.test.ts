@@ -44,7 +44,7 @@ describe("a state file and its processes", () => {
         const query = yield* newQuery((yield* newAgent()).id)
         yield* Effect.scoped(Effect.flatMap(openStore(path), (store) => store.createQuery(query)))
         let known = 0
-        for (let round = 1; round <= 5; round++) {
+        for (let round = 1; round <= 4; round++) {
           const killAfter = yield* Random.nextIntBetween(1, 120)
           yield* Effect.logInfo(`round ${round}: killed after ${killAfter} appends`)
           const { lines, stderr } = yield* run(["append", path, query.id], { killAfter })
@@ -65,6 +65,33 @@ describe("a state file and its processes", () => {
           assert.strictEqual(log.length % 3, 0)
           known = log.length
         }
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "keeps whole appends only, before whichever statement of one the process is killed",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* newPath
+        const query = yield* newQuery((yield* newAgent()).id)
+        yield* Effect.scoped(Effect.flatMap(openStore(path), (store) => store.createQuery(query)))
+        let known = 0
+        // Of every append the first takes the numbers and two insert; the seventh is the first of a third append.
+        for (const statement of [2, 3, 7]) {
+          const { code, lines, stderr } = yield* run(["die", path, query.id, String(statement)])
+          assert.isNull(code, stderr)
+          known += 1500 * lines.length
+          const store = yield* openStore(path)
+          const log = yield* Stream.runCollect(store.events(query.id, 0))
+          assert.deepStrictEqual(
+            log.map(({ seq }) => seq),
+            Array.from({ length: known }, (_, seq) => seq)
+          )
+        }
+        assert.strictEqual(known, 3000)
+        const [next] = yield* (yield* openStore(path)).appendEvents(query.id, [thinking("on")])
+        assert.strictEqual(next?.seq, 3000)
       }).pipe(Effect.scoped),
     120_000
   )
