@@ -9,10 +9,11 @@ import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
 import * as Scheduler from "./Scheduler.ts"
 import * as State from "./State.ts"
+import * as Streaming from "./Streaming.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-const names = ["pool", "scheduler", "state", "cold-start"] as const
+const names = ["pool", "scheduler", "state", "cold-start", "streaming"] as const
 
 const Manifest = Schema.Struct({ version: Schema.String })
 
@@ -26,15 +27,19 @@ const versionOf = (manifest: string): string => {
 
 type Benchmark = Effect.Effect<
   Report.Outcome,
-  Effect.Error<ReturnType<typeof Pool.run> | ReturnType<typeof ColdStart.run>>,
+  Effect.Error<ReturnType<typeof Pool.run | typeof ColdStart.run | typeof State.run | typeof Streaming.run>>,
   Effect.Services<ReturnType<typeof ColdStart.run>>
 >
 
-const benchmarks = (rounds: number): Readonly<Record<(typeof names)[number], Benchmark>> => ({
+const benchmarks = (
+  rounds: number,
+  megabytes: number
+): Readonly<Record<(typeof names)[number], Benchmark>> => ({
   pool: Pool.run({ size: 20, queries: 200, rounds }),
   scheduler: Scheduler.run({ agents: 100, queries: 1000, rounds }),
   state: State.run({ sizes: [1000, 10_000, 100_000], operations: 1000, rounds }),
-  "cold-start": ColdStart.run({ root, runs: 5 * rounds })
+  "cold-start": ColdStart.run({ root, runs: 5 * rounds }),
+  streaming: Streaming.run({ megabytes, rounds })
 })
 
 const bench = Command.make(
@@ -48,11 +53,16 @@ const bench = Command.make(
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))),
       Flag.withDescription("How often each side is run; of cold starts there are five times as many"),
       Flag.withDefault(3)
+    ),
+    megabytes: Flag.Int("megabytes").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4000 }))),
+      Flag.withDescription("How much output is streamed"),
+      Flag.withDefault(256)
     )
   },
-  Effect.fnUntraced(function* ({ only, rounds }) {
+  Effect.fnUntraced(function* ({ megabytes, only, rounds }) {
     const busy = yield* Report.busy
-    const all = benchmarks(rounds)
+    const all = benchmarks(rounds, megabytes)
     const chosen = names.filter((name) => only.length === 0 || only.includes(name))
     const outcomes = yield* Effect.forEach(chosen, (name) => all[name])
     const outcome: Report.Outcome = {

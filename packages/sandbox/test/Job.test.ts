@@ -5,7 +5,7 @@ import { Effect, Redacted, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { awaits, eventually, family, Log, readOn, readUntil, runningOf } from "./jobs.ts"
+import { awaits, chance, eventually, family, Log, readOn, readUntil, runningOf } from "./jobs.ts"
 
 // Real processes and requests: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 120_000 })
@@ -17,15 +17,6 @@ const box = Effect.flatMap(Sandboxes.Sandboxes, (sandboxes) => sandboxes.create(
 const reasonOf = <A, E extends { readonly reason: { readonly _tag: string } }, R>(
   effect: Effect.Effect<A, E, R>
 ) => Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
-
-/** Numbers that look like chance and are the same every time. */
-const chance = (seed: number) => {
-  let state = seed
-  return (below: number) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
 
 const sequence = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`).join("")
 

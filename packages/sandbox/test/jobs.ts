@@ -79,3 +79,12 @@ sleep 600 & echo $! >>pids
 setsid bash -c 'echo $$ >>pids; sleep 600 & echo $! >>pids; : >born; wait' &
 ${awaits("born")}
 `
+
+/** Numbers that look like chance and are the same every time. */
+export const chance = (seed: number) => {
+  let state = seed
+  return (below: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
