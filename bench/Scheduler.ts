@@ -1,5 +1,5 @@
 import { Config, type OrchestratorError, Profile } from "@remote-agent/domain"
-import { AgentRuntime, Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
+import { AgentRuntime, Intents, Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox } from "@remote-agent/sandbox"
 import { Clock, Deferred, Duration, Effect, Fiber, Layer, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -55,6 +55,7 @@ const layer = Orchestrator.layerNoDeps.pipe(
     AgentRuntime.layer,
     Profiles.layerFrom([profile]),
     StateStore.layerMemory,
+    Intents.layerMemory,
     Config.layerFrom({ REMOTE_AGENT_PROFILE: profile.name })
   ]),
   Layer.provideMerge(Memory.layer({ run: program })),

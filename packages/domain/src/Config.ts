@@ -1,9 +1,12 @@
 import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { nextToken } from "./Id.ts"
 
 /** One setting: how its text is read, and how it is explained to people. */
 export interface Variable<A> {
   readonly decode: (text: string) => Option.Option<A>
   readonly fallback: A
+  /** Makes the value of this run when nothing is set, where no value is right for every run. */
+  readonly fresh?: Effect.Effect<A>
   /** What a valid value looks like. */
   readonly expected: string
   readonly describe: string
@@ -60,13 +63,12 @@ const whole = (minimum: number, maximum: number, fallback: number, describe: str
   )
 
 const seconds = (maximum: number, fallback: number, describe: string): Variable<Duration.Duration> => {
-  const inner = whole(1, maximum, fallback, describe)
-  return {
-    ...inner,
-    decode: (value) => Option.map(inner.decode(value), Duration.seconds),
+  const { decode } = whole(1, maximum, fallback, describe)
+  return variable((value) => Option.map(decode(value), Duration.seconds), {
+    describe,
     fallback: Duration.seconds(fallback),
     expected: `a whole number of seconds from 1 to ${maximum}`
-  }
+  })
 }
 
 const decodeSwitch = Schema.decodeUnknownOption(
@@ -93,6 +95,23 @@ const oneOf = <const L extends ReadonlyArray<string>>(
 
 const day = 86_400
 
+const decodeOwner = Schema.decodeUnknownOption(Schema.String.check(Schema.isPattern(/^[\w.-]{1,64}$/)))
+
+/**
+ * Whose sandboxes these are. Whatever carries another owner's stamp or none is never touched, and what carries this
+ * one without being known to the state store is an orphan and is ended: so the owner goes with the state store, and
+ * two stores must not share one. For that reason there is no fixed default. A run that sets none gets an owner of
+ * its own, and nobody else will ever take its sandboxes for theirs; their own lifetime ends what it leaves.
+ */
+const owner: Variable<string> = {
+  ...variable(decodeOwner, {
+    fallback: "",
+    expected: "1 to 64 letters, digits, `.`, `_` or `-`",
+    describe: "Whose sandboxes these are; one for each state store, a new one for each run when not set"
+  }),
+  fresh: nextToken
+}
+
 /** Every setting by its name, which is the same in the environment and in `remote-agent.json`. */
 export const variables = {
   REMOTE_AGENT_PROVIDER: oneOf(["local", "e2b"], "local", "Where sandboxes run"),
@@ -101,6 +120,7 @@ export const variables = {
     expected: "the name of a profile",
     describe: "The agent that is run when none is named"
   }),
+  REMOTE_AGENT_OWNER: owner,
   REMOTE_AGENT_ISOLATION: oneOf(
     ["auto", "bubblewrap", "namespaces", "none"],
     "auto",
@@ -201,7 +221,7 @@ export const make: Effect.Effect<Values, ConfigError> = Effect.gen(function* () 
       continue
     }
     if (Option.isNone(found.success)) {
-      values[name] = setting.fallback
+      values[name] = setting.fresh === undefined ? setting.fallback : yield* setting.fresh
       continue
     }
     const decoded = setting.decode(found.success.value.trim())

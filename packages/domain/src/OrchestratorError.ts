@@ -8,6 +8,7 @@ import { StateStoreError } from "./StateStoreError.ts"
 /** The stages of a launch, in their order. */
 export const LaunchStage = Schema.Literals([
   "record",
+  "intent",
   "create",
   "assets",
   "bind",

@@ -43,6 +43,20 @@ describe("Config", () => {
     })
   )
 
+  it.effect("makes an owner of its own for every run that sets none, so that no two are taken for one", () =>
+    Effect.gen(function* () {
+      const [one, two] = [yield* read({}), yield* read({})]
+      assert.match(one.REMOTE_AGENT_OWNER, /^[\w.-]{1,64}$/)
+      assert.notStrictEqual(one.REMOTE_AGENT_OWNER, two.REMOTE_AGENT_OWNER)
+      assert.strictEqual((yield* read({ REMOTE_AGENT_OWNER: "lab-2" })).REMOTE_AGENT_OWNER, "lab-2")
+      const error = yield* Effect.flip(read({ REMOTE_AGENT_OWNER: "two words" }))
+      assert.deepStrictEqual(
+        error.problems.map(({ name }) => name),
+        ["REMOTE_AGENT_OWNER"]
+      )
+    })
+  )
+
   it.effect("names every problem at once, without showing a value", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(

@@ -2,11 +2,14 @@ import {
   Agent,
   Config,
   Id,
+  Intent,
   Lifecycle,
   OrchestratorError,
   type Profile,
+  Retry,
   SandboxError,
-  type StateStoreError
+  Stamp,
+  StateStoreError
 } from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import {
@@ -22,6 +25,7 @@ import {
   Stream
 } from "effect"
 import { AgentRuntime, type Place } from "./AgentRuntime.ts"
+import { Intents } from "./Intents.ts"
 import * as Lease from "./Lease.ts"
 import { Profiles } from "./Profiles.ts"
 import { StateStore } from "./StateStore.ts"
@@ -73,10 +77,6 @@ const at =
       orchestratorError("launch", new OrchestratorError.LaunchFailed({ stage, cause }))
     ).pipe(Effect.withSpan(`Orchestrator.launch.${stage}`))
 
-/** The metadata keys by which a sandbox says whose it is. */
-export const agentKey = "remote-agent.agent"
-export const profileKey = "remote-agent.profile"
-
 /** Launches and ends agents, and finds the sandboxes that they live in. */
 export interface Agents {
   readonly launch: (spec: LaunchSpec) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
@@ -104,14 +104,15 @@ export interface Agents {
 export const make: Effect.Effect<
   Agents,
   never,
-  Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore
+  Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore | Intents
 > = Effect.gen(function* () {
-  const [config, profiles, runtime, sandboxes, store] = yield* Effect.all([
+  const [config, profiles, runtime, sandboxes, store, intents] = yield* Effect.all([
     Config.Config,
     Profiles,
     AgentRuntime,
     Sandboxes.Sandboxes,
-    StateStore
+    StateStore,
+    Intents
   ])
   const places = new Map<Id.AgentId, Place>()
 
@@ -173,8 +174,39 @@ export const make: Effect.Effect<
       : Effect.succeed(asked)
   }
 
+  const intend = Effect.fnUntraced(function* (id: Id.AgentId, attemptId: Id.AttemptId) {
+    const { provider } = sandboxes
+    const now = yield* DateTime.now
+    yield* intents.open(
+      new Intent.Intent({ attemptId, agentId: id, owner: config.REMOTE_AGENT_OWNER, provider, at: now })
+    )
+  })
+
+  /** Only once it is certain what became of the sandbox. One that stays open does no harm: the reaper closes it. */
+  const settled = (attemptId: Id.AttemptId) =>
+    Effect.catch(intents.close(attemptId), (error) =>
+      Effect.logWarning("An intent could not be closed", error)
+    )
+
+  /** Binds an agent to its sandbox, unless somebody has given up its launch in the meantime. */
+  const bind = Effect.fnUntraced(
+    function* (id: Id.AgentId, binding: Agent.Binding) {
+      const agent = yield* store.getAgent(id)
+      const { status } = agent
+      if (status === "launching") {
+        return yield* store.updateAgent(new Agent.Agent({ ...agent, status, binding }))
+      }
+      return yield* new StateStoreError.StateStoreError({
+        operation: "bind",
+        reason: new StateStoreError.IllegalMove({ id, from: status, to: "launching" })
+      })
+    },
+    Effect.retry({ times: 10, while: (error) => error.isRetryable })
+  )
+
   const furnish = Effect.fnUntraced(function* (
     id: Id.AgentId,
+    attemptId: Id.AttemptId,
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile
   ) {
@@ -184,10 +216,11 @@ export const make: Effect.Effect<
       provider: sandboxes.provider,
       home: place.home
     })
-    // The store refuses both moves when the agent was terminated in the meantime.
-    yield* at("bind")(change(id, (agent) => new Agent.Agent({ ...agent, status: "launching", binding })))
+    yield* at("bind")(bind(id, binding))
+    yield* settled(attemptId)
     yield* at("setup")(runtime.setUp(place))
     yield* at("health")(runtime.checkHealth(place))
+    // The store refuses this when the agent was terminated in the meantime.
     const agent = yield* at("activate")(change(id, (was) => new Agent.Agent({ ...was, status: "active" })))
     places.set(id, place)
     return agent
@@ -207,22 +240,34 @@ export const make: Effect.Effect<
       )
     }
     const ttl = yield* at("create")(lifeOf(spec.ttl ?? config.E2B_DEFAULT_TIMEOUT))
-    const create = at("create")(
-      sandboxes.launch({
+    const attemptId = yield* Id.nextAttemptId
+    const create = sandboxes
+      .launch({
         ttl,
         onExpiry: spec.onExpiry,
-        metadata: { [agentKey]: id, [profileKey]: profile.name },
+        attemptId,
+        metadata: {
+          [Stamp.ownerKey]: config.REMOTE_AGENT_OWNER,
+          [Stamp.agentKey]: id,
+          [Stamp.profileKey]: profile.name
+        },
         env: spec.env,
         allowInternetAccess: spec.allowInternetAccess
       })
-    )
+      .pipe(
+        Effect.tapError((error) =>
+          Retry.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
+        ),
+        at("create")
+      )
     return yield* Effect.uninterruptibleMask((restore) =>
       at("record")(record(id, spec, profile)).pipe(
         Effect.andThen(
-          create.pipe(
+          at("intent")(intend(id, attemptId)).pipe(
+            Effect.andThen(create),
             Effect.flatMap((sandbox) =>
-              restore(Effect.andThen(hold(sandbox.id), furnish(id, sandbox, profile))).pipe(
-                Effect.onError(() => discard(id, sandbox.id))
+              restore(Effect.andThen(hold(sandbox.id), furnish(id, attemptId, sandbox, profile))).pipe(
+                Effect.onError(() => discard(id, attemptId, sandbox.id))
               )
             ),
             Effect.onError((cause) => giveUp(id, cause))
@@ -232,8 +277,10 @@ export const make: Effect.Effect<
     )
   })
 
-  const discard = (id: Id.AgentId, sandboxId: Id.SandboxId) =>
-    Effect.andThen(sandboxes.terminate(sandboxId), unbind(id)).pipe(
+  const discard = (id: Id.AgentId, attemptId: Id.AttemptId, sandboxId: Id.SandboxId) =>
+    sandboxes.terminate(sandboxId).pipe(
+      Effect.andThen(settled(attemptId)),
+      Effect.andThen(unbind(id)),
       Effect.catch((error) =>
         Effect.logError("A launch failed, and its sandbox may still be running", error)
       ),

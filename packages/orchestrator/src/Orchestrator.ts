@@ -4,6 +4,7 @@ import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import * as AgentPool from "./AgentPool.ts"
 import * as AgentRuntime from "./AgentRuntime.ts"
 import * as Agents from "./Agents.ts"
+import * as Intents from "./Intents.ts"
 import * as Profiles from "./Profiles.ts"
 import * as Queries from "./Queries.ts"
 import * as StateStore from "./StateStore.ts"
@@ -94,15 +95,20 @@ export const make = Effect.gen(function* () {
 export const layerNoDeps: Layer.Layer<
   Orchestrator,
   never,
-  Config.Config | Sandboxes.Sandboxes | AgentRuntime.AgentRuntime | Profiles.Profiles | StateStore.StateStore
+  | Config.Config
+  | Sandboxes.Sandboxes
+  | AgentRuntime.AgentRuntime
+  | Profiles.Profiles
+  | StateStore.StateStore
+  | Intents.Intents
 > = Layer.effect(Orchestrator, make)
 
 /** The orchestrator with the profiles of this package and its state in memory. */
 export const layer: Layer.Layer<
-  Orchestrator | Profiles.Profiles | StateStore.StateStore,
+  Orchestrator | Profiles.Profiles | StateStore.StateStore | Intents.Intents,
   never,
   Config.Config | Sandboxes.Sandboxes
 > = layerNoDeps.pipe(
   Layer.provide(AgentRuntime.layer),
-  Layer.provideMerge(Layer.mergeAll(Profiles.layer(), StateStore.layerMemory))
+  Layer.provideMerge(Layer.mergeAll(Profiles.layer(), StateStore.layerMemory, Intents.layerMemory))
 )

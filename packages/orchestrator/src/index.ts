@@ -1,6 +1,7 @@
 export * as AgentPool from "./AgentPool.ts"
 export * as AgentRuntime from "./AgentRuntime.ts"
 export * as Agents from "./Agents.ts"
+export * as Intents from "./Intents.ts"
 export * as Orchestrator from "./Orchestrator.ts"
 export * as Profiles from "./Profiles.ts"
 export * as Queries from "./Queries.ts"

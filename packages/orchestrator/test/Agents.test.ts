@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, Profile, SandboxError, StateStoreError } from "@remote-agent/domain"
-import { Agents, Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { Agent, Id, Profile, SandboxError, Stamp, StateStoreError } from "@remote-agent/domain"
+import { Orchestrator, type StateStore } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -91,10 +91,16 @@ describe("Orchestrator.launch", () => {
         }
       )
       assert.strictEqual(info?.id, sandboxIdOf(agent))
-      assert.deepStrictEqual(info?.metadata, { [Agents.agentKey]: agent.id, [Agents.profileKey]: "tiny" })
+      const { [Stamp.attemptKey]: attempt, ...metadata } = info?.metadata ?? {}
+      assert.match(attempt ?? "", /^att_/)
+      assert.deepStrictEqual(metadata, {
+        [Stamp.ownerKey]: "me",
+        [Stamp.agentKey]: agent.id,
+        [Stamp.profileKey]: "tiny"
+      })
       assert.deepStrictEqual(yield* orchestrator.info(agent.id), agent)
       assert.deepStrictEqual(seen, [{ HOME: Memory.home, A_KEY: "secret", PLAIN: "1" }])
-    }).pipe(Effect.provide(layer({ prepare })))
+    }).pipe(Effect.provide(layer({ prepare, settings: { REMOTE_AGENT_OWNER: "me" } })))
   })
 
   it.effect("names an agent after its profile when nobody does", () =>

@@ -1,6 +1,6 @@
 import { vi } from "@effect/vitest"
 import { Config, Profile, SandboxError, type StateStoreError } from "@remote-agent/domain"
-import { AgentRuntime, Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
+import { AgentRuntime, Intents, Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Context, Duration, Effect, Fiber, Layer, Logger, Ref, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -111,6 +111,9 @@ export interface Options extends Omit<Memory.Options, "run">, Programs {
   readonly profiles?: ReadonlyArray<Profile.Profile> | undefined
   readonly settings?: Readonly<Record<string, unknown>> | undefined
   readonly isolation?: Sandboxes.Isolation | undefined
+  readonly intents?:
+    | ((intents: Intents.Intents["Service"]) => Partial<Intents.Intents["Service"]>)
+    | undefined
   readonly store?:
     | ((store: StateStore.StateStore["Service"]) => Partial<StateStore.StateStore["Service"]>)
     | undefined
@@ -118,7 +121,7 @@ export interface Options extends Omit<Memory.Options, "run">, Programs {
 
 /** The orchestrator over sandboxes in memory. */
 export const layer = (options: Options = {}) => {
-  const { isolation, profiles = [tiny], settings, store = () => ({}) } = options
+  const { intents = () => ({}), isolation, profiles = [tiny], settings, store = () => ({}) } = options
   const memory = Memory.layer({ ...options, run: run(options) })
   const sandboxes =
     isolation === undefined
@@ -140,6 +143,10 @@ export const layer = (options: Options = {}) => {
         Layer.effect(
           StateStore.StateStore,
           Effect.map(StateStore.makeMemory, (service) => ({ ...service, ...store(service) }))
+        ),
+        Layer.effect(
+          Intents.Intents,
+          Effect.map(Intents.makeMemory, (service) => ({ ...service, ...intents(service) }))
         )
       )
     )

@@ -1,4 +1,4 @@
-import { Config, Id, Retry, SandboxError } from "@remote-agent/domain"
+import { Config, Id, Retry, SandboxError, Stamp } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import { type Connection, E2bCalls } from "./E2bCalls.ts"
@@ -8,9 +8,6 @@ import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
 import { type Filter, type Isolation, Sandboxes } from "./Sandboxes.ts"
 
 export type { Connection }
-
-/** The metadata key under which every sandbox carries the id of the attempt that created it. */
-export const attemptKey = "remote-agent.attempt"
 
 /** How E2B, or a server that speaks its protocol, is used. */
 export interface Options extends Connection {
@@ -64,7 +61,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 
   const found = Effect.fnUntraced(function* (attemptId: Id.AttemptId) {
-    const [hit] = yield* Stream.runCollect(Stream.take(list({ metadata: { [attemptKey]: attemptId } }), 1))
+    const [hit] = yield* Stream.runCollect(
+      Stream.take(list({ metadata: { [Stamp.attemptKey]: attemptId } }), 1)
+    )
     return Option.fromUndefinedOr(hit)
   })
 
@@ -102,14 +101,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   const createOnce = Effect.fnUntraced(function* (spec: SandboxSpec) {
-    const attemptId = yield* Id.nextAttemptId
+    const attemptId = spec.attemptId ?? (yield* Id.nextAttemptId)
     const startedAt = yield* Clock.currentTimeMillis
     const created = yield* calls
       .attempt({ operation: "create" }, (signal) =>
         api.create(spec.template ?? options.template ?? "base", {
           signal,
           timeoutMs: milliseconds(spec.ttl),
-          metadata: { ...spec.metadata, [attemptKey]: attemptId },
+          metadata: { ...spec.metadata, [Stamp.attemptKey]: attemptId },
           envs: plain(spec.env),
           lifecycle: { onTimeout: spec.onExpiry ?? "kill" },
           ...(spec.allowInternetAccess === undefined ? {} : { allowInternetAccess: spec.allowInternetAccess })

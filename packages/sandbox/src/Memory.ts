@@ -1,4 +1,4 @@
-import { Id, SandboxError } from "@remote-agent/domain"
+import { Id, SandboxError, Stamp } from "@remote-agent/domain"
 import {
   Cause,
   Context,
@@ -87,6 +87,7 @@ const matches = (filter: Filter) => (info: SandboxInfo) =>
 interface Box {
   readonly id: Id.SandboxId
   readonly spec: SandboxSpec
+  readonly metadata: Readonly<Record<string, string>>
   readonly startedAt: DateTime.Utc
   readonly files: SandboxFiles
   readonly scope: Scope.Closeable
@@ -242,6 +243,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     const box: Box = {
       id,
       spec,
+      metadata: { ...spec.metadata, [Stamp.attemptKey]: spec.attemptId ?? (yield* Id.nextAttemptId) },
       scope,
       startedAt: now,
       endsAt: now,
@@ -272,7 +274,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const infoOf = (box: Box): SandboxInfo => ({
     id: box.id,
     state: box.state,
-    metadata: box.spec.metadata ?? {},
+    metadata: box.metadata,
     startedAt: box.startedAt,
     endsAt: box.endsAt
   })

@@ -8,6 +8,8 @@ export interface SandboxSpec {
   readonly template?: string | undefined
   /** Labels that `Sandboxes.list` can select by. They are not secret. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
+  /** The id of the attempt to create it, for those who must know it before; the provider makes one when absent. */
+  readonly attemptId?: Id.AttemptId | undefined
   /** The environment of every command. This is the place for secrets: the arguments of commands are not. */
   readonly env?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
   /** How long it lives from now on unless its life is extended; whole seconds. */

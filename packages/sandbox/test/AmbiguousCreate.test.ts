@@ -1,5 +1,5 @@
 import { assert, it, vi } from "@effect/vitest"
-import { Id, SandboxError } from "@remote-agent/domain"
+import { Id, SandboxError, Stamp } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { E2b, type Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Stream } from "effect"
@@ -41,7 +41,7 @@ const world = Effect.fnUntraced(function* ({ create, list, other, ...options }: 
   const sandboxes = yield* E2b.make(pointedAt(proxy.url, { ...options, apiKey }))
   const truth = yield* E2b.make(pointedAt(url, { apiKey }))
   const alive = Effect.map(Stream.runCollect(truth.list()), (all) =>
-    all.map((info) => ({ id: info.id, attempt: info.metadata[E2b.attemptKey] }))
+    all.map((info) => ({ id: info.id, attempt: info.metadata[Stamp.attemptKey] }))
   )
   const creates = () => proxy.arrived.filter(isCreate).length
   return { alive, creates, live, proxy, sandboxes, truth }
@@ -158,6 +158,18 @@ it.live("does not look for what certainly did not arrive", () =>
     assert.deepStrictEqual(yield* createError(sandboxes), new SandboxError.Busy({}))
     assert.strictEqual(creates(), 3)
     assert.strictEqual(proxy.arrived.filter(isList).length, 0)
+  }).pipe(provided)
+)
+
+it.live("marks every try with the attempt id that it was given", () =>
+  Effect.gen(function* () {
+    const { proxy, sandboxes } = yield* world({ create: refuse(503) })
+    const attemptId = yield* Id.nextAttemptId
+    yield* Effect.flip(sandboxes.create({ ttl: "1 minute", attemptId }))
+    const marks = proxy.arrived
+      .filter(isCreate)
+      .map(({ body }) => /att_\w{26}/.exec(new TextDecoder().decode(body))?.[0])
+    assert.deepStrictEqual(marks, [attemptId, attemptId, attemptId])
   }).pipe(provided)
 )
 

@@ -1,5 +1,5 @@
 import { assert, it, vi } from "@effect/vitest"
-import type { SandboxError } from "@remote-agent/domain"
+import { type SandboxError, Stamp } from "@remote-agent/domain"
 import { E2b } from "@remote-agent/sandbox"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Stream } from "effect"
@@ -306,7 +306,7 @@ it.live("the key, metadata, environment and lifetime go out as E2B wants them", 
     const body = JSON.parse(new TextDecoder().decode(arrived[0]?.body)) as Record<string, unknown>
     const { metadata, ...rest } = body
     assert.deepInclude(metadata, { a: "b" })
-    assert.match((metadata as Record<string, string>)[E2b.attemptKey] ?? "", /^att_/)
+    assert.match((metadata as Record<string, string>)[Stamp.attemptKey] ?? "", /^att_/)
     assert.deepStrictEqual(rest, {
       templateID: "ours",
       envVars: {},

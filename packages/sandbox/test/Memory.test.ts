@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Id, SandboxError } from "@remote-agent/domain"
+import { Id, SandboxError, Stamp } from "@remote-agent/domain"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import {
   DateTime,
@@ -381,6 +381,17 @@ describe("programs", () => {
 })
 
 describe("a fleet", () => {
+  it.effect("carries the attempt id that it was given, and one of its own otherwise", () =>
+    Effect.gen(function* () {
+      const sandboxes = yield* Sandboxes.Sandboxes
+      const attemptId = yield* Id.nextAttemptId
+      const given = yield* sandboxes.launch({ ...spec, attemptId })
+      const own = yield* sandboxes.launch(spec)
+      assert.strictEqual((yield* sandboxes.info(given.id)).metadata[Stamp.attemptKey], attemptId)
+      assert.match((yield* sandboxes.info(own.id)).metadata[Stamp.attemptKey] ?? "", /^att_/)
+    }).pipe(Effect.provide(Memory.layer()))
+  )
+
   it.effect("is listed newest first, by metadata and by state", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes

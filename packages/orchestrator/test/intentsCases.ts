@@ -1,0 +1,65 @@
+import { assert } from "@effect/vitest"
+import { Id, Intent, type StateStoreError } from "@remote-agent/domain"
+import { Intents } from "@remote-agent/orchestrator"
+import { DateTime, Effect, Result, Stream } from "effect"
+import { TestClock } from "effect/testing"
+
+/** Something that every store of intents does, and the proof. */
+export interface Case {
+  readonly name: string
+  readonly run: Effect.Effect<void, StateStoreError.StateStoreError, Intents.Intents>
+}
+
+const newIntent = Effect.gen(function* () {
+  return new Intent.Intent({
+    attemptId: yield* Id.nextAttemptId,
+    agentId: yield* Id.nextAgentId,
+    owner: "me",
+    provider: "memory",
+    at: yield* DateTime.now
+  })
+})
+
+const opened = Effect.gen(function* () {
+  const intent = yield* newIntent
+  yield* (yield* Intents.Intents).open(intent)
+  return intent
+})
+
+const list = Effect.flatMap(Intents.Intents, ({ list: all }) => Stream.runCollect(all))
+
+/** What every layer of `Intents` must do, each case on a store of its own. */
+export const cases: ReadonlyArray<Case> = [
+  {
+    name: "gives back what was opened, oldest first",
+    run: Effect.gen(function* () {
+      const intents: Array<Intent.Intent> = []
+      for (let count = 0; count < 3; count++) {
+        intents.push(yield* opened)
+        yield* TestClock.adjust("1 second")
+      }
+      assert.deepStrictEqual(yield* list, intents)
+    })
+  },
+  {
+    name: "closes one and leaves the others, however often it is told",
+    run: Effect.gen(function* () {
+      const [first, second] = [yield* opened, yield* opened]
+      const { close } = yield* Intents.Intents
+      yield* close(first.attemptId)
+      yield* close(first.attemptId)
+      assert.deepStrictEqual(yield* list, [second])
+    })
+  },
+  {
+    name: "refuses a second intent for the same attempt and keeps the first",
+    run: Effect.gen(function* () {
+      const intent = yield* opened
+      const { open } = yield* Intents.Intents
+      const second = yield* Effect.result(open(new Intent.Intent({ ...intent, owner: "somebody-else" })))
+      assert(Result.isFailure(second))
+      assert.strictEqual(second.failure.reason._tag, "AlreadyExists")
+      assert.deepStrictEqual(yield* list, [intent])
+    })
+  }
+]
