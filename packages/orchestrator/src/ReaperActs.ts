@@ -1,0 +1,125 @@
+import {
+  Agent,
+  type Id,
+  type Lifecycle,
+  ReapPlan,
+  type SandboxError,
+  type StateStoreError
+} from "@remote-agent/domain"
+import type { Sandboxes } from "@remote-agent/sandbox"
+import { DateTime, Effect, Option, Stream } from "effect"
+import type { Intents } from "./Intents.ts"
+import type { StateStore } from "./StateStore.ts"
+
+/** What the reaper asks and does, one thing at a time. */
+export interface ReaperActs {
+  /** Whether the provider says that there is no such sandbox. Fails when it does not say. */
+  readonly isGone: (id: Id.SandboxId) => Effect.Effect<boolean, SandboxError.SandboxError>
+  /** Carries a decision out, and says whether it still held. */
+  readonly carryOut: (
+    facts: ReapPlan.Facts,
+    decision: ReapPlan.Decision
+  ) => Effect.Effect<boolean, SandboxError.SandboxError | StateStoreError.StateStoreError>
+}
+
+const unbound = (agent: Agent.Agent) => {
+  const { binding: _, ...rest } = agent
+  return rest
+}
+
+/** Carries out the decisions of a plan, each only if it still holds. */
+export const make = (
+  sandboxes: Sandboxes.Sandboxes["Service"],
+  store: StateStore["Service"],
+  intents: Intents["Service"]
+): ReaperActs => {
+  const isGone = (id: Id.SandboxId) =>
+    sandboxes.info(id).pipe(
+      Effect.as(false),
+      Effect.catchReason("SandboxError", "Gone", () => Effect.succeed(true))
+    )
+
+  const known = (id: Id.AgentId) =>
+    Effect.catchReason(
+      Effect.asSome(store.getAgent(id)),
+      "StateStoreError",
+      "NotFound",
+      () => Effect.succeedNone
+    )
+
+  /**
+   * Writes an agent that was read a moment ago, and says whether it was still as it was read. Whoever wrote it in
+   * between, a launch that was slow for one, has the last word.
+   */
+  const write = (agent: Agent.Agent) =>
+    store.updateAgent(agent).pipe(
+      Effect.as(true),
+      Effect.catchReasons("StateStoreError", {
+        NotFound: () => Effect.succeed(false),
+        RevisionConflict: () => Effect.succeed(false),
+        IllegalMove: () => Effect.succeed(false)
+      })
+    )
+
+  const mark = (agent: Agent.Agent, status: Lifecycle.AgentStatus, detail: string) =>
+    write(new Agent.Agent({ ...(status === "failed" ? agent : unbound(agent)), status, detail }))
+
+  const terminate = Effect.fnUntraced(function* (
+    facts: ReapPlan.Facts,
+    { attemptId, reason, rule }: ReapPlan.Decision,
+    sandbox: ReapPlan.Seen,
+    agentId: Id.AgentId
+  ) {
+    const info = yield* Effect.catchReason(sandboxes.info(sandbox.id), "SandboxError", "Gone", () =>
+      Effect.succeed(sandbox)
+    )
+    const agent = yield* known(agentId)
+    const others = facts.agents.filter(({ id }) => id !== agentId)
+    const again = ReapPlan.ofSandbox(
+      {
+        ...facts,
+        now: yield* DateTime.now,
+        agents: [...others, ...Option.toArray(agent)],
+        intents: yield* Stream.runCollect(intents.list)
+      },
+      info
+    )
+    if (again.action !== "terminate" || again.rule !== rule) return false
+    // Before the sandbox is ended: a bind that has happened by now wins, and one that is still to come is refused.
+    const becomes =
+      rule === "abandoned-launch" ? "failed" : rule === "expired-paused" ? "terminated" : undefined
+    if (Option.isSome(agent) && becomes !== undefined && !(yield* mark(agent.value, becomes, reason))) {
+      return false
+    }
+    yield* sandboxes.terminate(sandbox.id)
+    if (Option.isSome(agent) && rule === "ended-agent" && agent.value.binding?.sandboxId === sandbox.id) {
+      yield* write(new Agent.Agent(unbound(agent.value)))
+    }
+    if (attemptId !== undefined) yield* intents.close(attemptId)
+    return true
+  })
+
+  const markAgent = Effect.fnUntraced(function* (
+    facts: ReapPlan.Facts,
+    { action, reason, sandboxId }: ReapPlan.Decision,
+    agentId: Id.AgentId
+  ) {
+    const agent = yield* known(agentId)
+    const planned = facts.agents.find(({ id }) => id === agentId)
+    if (Option.isNone(agent) || agent.value.revision !== planned?.revision) return false
+    if (action === "mark-failed") return yield* mark(agent.value, "failed", reason)
+    if (sandboxId === undefined || !(yield* isGone(sandboxId))) return false
+    return yield* mark(agent.value, "lost", reason)
+  })
+
+  const carryOut: ReaperActs["carryOut"] = (facts, decision) => {
+    const { action, agentId, attemptId, sandboxId } = decision
+    if (action === "forget" && attemptId !== undefined) return Effect.as(intents.close(attemptId), true)
+    if (agentId === undefined) return Effect.succeed(false)
+    if (action !== "terminate") return markAgent(facts, decision, agentId)
+    const sandbox = facts.sandboxes.find(({ id }) => id === sandboxId)
+    return sandbox === undefined ? Effect.succeed(false) : terminate(facts, decision, sandbox, agentId)
+  }
+
+  return { isGone, carryOut }
+}

@@ -1,0 +1,152 @@
+import {
+  Agent,
+  type Config,
+  Id,
+  type Intent,
+  type OrchestratorError,
+  type SandboxError,
+  Stamp,
+  type StateStoreError
+} from "@remote-agent/domain"
+import {
+  AgentRuntime,
+  Intents,
+  Orchestrator,
+  type Profiles,
+  Reaper,
+  StateStore
+} from "@remote-agent/orchestrator"
+import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { DateTime, type Duration, Effect, Layer, Random, Stream } from "effect"
+import { layer, type Options } from "./support.ts"
+
+/** The orchestrator of the owner `me` over sandboxes in memory, and its reaper. */
+export const layerReaper = (
+  options: Options = {}
+): Layer.Layer<Layer.Success<ReturnType<typeof layer>> | Reaper.Reaper, Config.ConfigError> =>
+  Reaper.layer.pipe(
+    Layer.provideMerge(layer({ ...options, settings: { REMOTE_AGENT_OWNER: "me", ...options.settings } }))
+  )
+
+export const reap = (
+  options?: Reaper.ReapOptions
+): Effect.Effect<Reaper.Report, OrchestratorError.OrchestratorError, Reaper.Reaper> =>
+  Effect.flatMap(Reaper.Reaper, (reaper) => reaper.reap(options))
+
+/** What a report says was done, or was to be done, in the order of the plan: `action rule outcome`. */
+export const said = ({ entries }: Reaper.Report): ReadonlyArray<string> =>
+  entries.map(({ decision: { action, rule }, outcome }) => `${action} ${rule} ${outcome}`)
+
+/** A sandbox that somebody stamped, in whatever way. */
+export const stamped = Effect.fnUntraced(function* (
+  owner: string | undefined,
+  agentId?: Id.AgentId,
+  ttl: Duration.Input = "400 days"
+): Effect.fn.Return<Sandbox.Sandbox, SandboxError.SandboxError, Sandboxes.Sandboxes> {
+  const id = agentId ?? (yield* Id.nextAgentId)
+  const metadata = owner === undefined ? {} : { [Stamp.ownerKey]: owner, [Stamp.agentKey]: id }
+  return yield* (yield* Sandboxes.Sandboxes).launch({ ttl, metadata })
+})
+
+/** A record of an agent, as a launch that went so far would have left it. */
+export const recorded = Effect.fnUntraced(function* (
+  status: Agent.Agent["status"],
+  sandboxId?: Id.SandboxId
+): Effect.fn.Return<Agent.Agent, StateStoreError.StateStoreError, StateStore.StateStore> {
+  const now = yield* DateTime.now
+  const agent = new Agent.Agent({
+    id: yield* Id.nextAgentId,
+    name: Agent.AgentName.make("an-agent"),
+    profile: "tiny",
+    status,
+    revision: 0,
+    queryCount: 0,
+    createdAt: now,
+    updatedAt: now,
+    ...(sandboxId === undefined
+      ? {}
+      : { binding: new Agent.Binding({ sandboxId, provider: "memory", home: Memory.home }) })
+  })
+  yield* (yield* StateStore.StateStore).createAgent(agent)
+  return agent
+})
+
+export const alive = Effect.flatMap(Memory.Ledger, (ledger) =>
+  Effect.map(ledger.alive, (all) => all.map(({ id }) => id).toSorted())
+)
+
+export const agents: Effect.Effect<
+  ReadonlyArray<Agent.Agent>,
+  StateStoreError.StateStoreError,
+  StateStore.StateStore
+> = Effect.flatMap(StateStore.StateStore, (store) => Stream.runCollect(store.listAgents))
+
+export const open: Effect.Effect<
+  ReadonlyArray<Intent.Intent>,
+  StateStoreError.StateStoreError,
+  Intents.Intents
+> = Effect.flatMap(Intents.Intents, (intents) => Stream.runCollect(intents.list))
+
+export const terminated = Effect.flatMap(Memory.Ledger, ({ calls }) =>
+  Effect.map(calls, (all) =>
+    all.flatMap(({ operation, sandboxId }) => (operation === "terminate" ? [sandboxId] : []))
+  )
+)
+
+/** A process of its own: its orchestrator, and its death. */
+export interface Process {
+  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly die: Effect.Effect<void>
+}
+
+/** A process that shares provider and stores with others, and dies when told: from then on it does nothing more. */
+export const makeProcess: Effect.Effect<
+  Process,
+  never,
+  Config.Config | Profiles.Profiles | Sandboxes.Sandboxes | StateStore.StateStore | Intents.Intents
+> = Effect.gen(function* () {
+  const [sandboxes, store, intents] = yield* Effect.all([
+    Sandboxes.Sandboxes,
+    StateStore.StateStore,
+    Intents.Intents
+  ])
+  const life = { dead: false }
+  // Not interrupted but left hanging: what dies runs no finalizers.
+  const living = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => (life.dead ? Effect.never : Effect.exit(effect))).pipe(
+      Effect.flatMap((exit) => (life.dead ? Effect.never : exit))
+    )
+  /** A little later, so that there is a moment to die in between any two steps. */
+  const slow = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Random.nextIntBetween(0, 45).pipe(
+      Effect.flatMap((seconds) => Effect.sleep(seconds * 1000)),
+      Effect.andThen(living(effect)),
+      living
+    )
+  const orchestrator = yield* Orchestrator.make.pipe(
+    Effect.provideService(Sandboxes.Sandboxes, {
+      ...sandboxes,
+      launch: (spec) => slow(sandboxes.launch(spec)),
+      connect: (id, ttl) => living(sandboxes.connect(id, ttl)),
+      terminate: (id) => slow(sandboxes.terminate(id))
+    }),
+    Effect.provideService(StateStore.StateStore, {
+      ...store,
+      createAgent: (agent) => slow(store.createAgent(agent)),
+      getAgent: (id) => living(store.getAgent(id)),
+      updateAgent: (agent) => slow(store.updateAgent(agent))
+    }),
+    Effect.provideService(Intents.Intents, {
+      ...intents,
+      open: (intent) => slow(intents.open(intent)),
+      close: (attemptId) => slow(intents.close(attemptId))
+    }),
+    Effect.provide(AgentRuntime.layer)
+  )
+  return {
+    orchestrator,
+    die: Effect.sync(() => {
+      life.dead = true
+    })
+  }
+})
