@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { DateTime, Schema } from "effect"
 import { AgentId, QueryId } from "./Id.ts"
 import { AgentStatus } from "./Lifecycle.ts"
 import { QueryResult } from "./Query.ts"
@@ -56,6 +56,16 @@ export class LaunchFailed extends Schema.TaggedError<LaunchFailed>()("LaunchFail
   cause: Schema.Union([SandboxError, StateStoreError, CommandFailed])
 }) {}
 
+/**
+ * So many launches at a provider have failed in a row that none is tried until `until`; without it, one is being
+ * tried, and how that goes decides.
+ */
+export class LaunchesSuspended extends Schema.TaggedError<LaunchesSuspended>()("LaunchesSuspended", {
+  provider: Schema.String,
+  failures: Schema.Int,
+  until: Schema.optionalKey(Schema.DateTimeUtcFromString)
+}) {}
+
 /** The query ended without an answer; `result` says how. */
 export class QueryFailed extends Schema.TaggedError<QueryFailed>()("QueryFailed", { result: QueryResult }) {}
 
@@ -78,6 +88,7 @@ export const Reason = Schema.Union([
   UnknownProfile,
   IsolationRequired,
   LaunchFailed,
+  LaunchesSuspended,
   QueryFailed,
   SandboxFailed,
   StoreFailed
@@ -99,6 +110,8 @@ export class OrchestratorError extends Schema.TaggedError<OrchestratorError>()("
     switch (reason._tag) {
       case "LaunchFailed":
         return reason.cause._tag !== "CommandFailed" && reason.cause.isRetryable
+      case "LaunchesSuspended":
+        return true
       case "SandboxFailed":
       case "StoreFailed":
         return reason.cause.isRetryable
@@ -124,6 +137,8 @@ const explain = (reason: Reason): string => {
       return `Sandboxes here are not isolated, and the profile ${JSON.stringify(reason.profile)} must not run without. Install bubblewrap, use --provider e2b, or say --isolation none to accept the risk.`
     case "LaunchFailed":
       return `The launch failed at the stage ${reason.stage}: ${causeOf(reason.cause)}`
+    case "LaunchesSuspended":
+      return `The last ${reason.failures} launches at ${reason.provider} failed, so none is tried ${reason.until === undefined ? "while another one is" : `until ${DateTime.formatIso(reason.until)}`}. See why they failed, then try again.`
     case "QueryFailed":
       return `The query ended with ${reason.result.outcome}: ${reason.result.error ?? "no reason was given."}`
     case "SandboxFailed":

@@ -26,6 +26,7 @@ import {
 } from "effect"
 import { AgentRuntime, type Place } from "./AgentRuntime.ts"
 import { Intents } from "./Intents.ts"
+import * as LaunchBreaker from "./LaunchBreaker.ts"
 import * as Lease from "./Lease.ts"
 import { Profiles } from "./Profiles.ts"
 import { StateStore } from "./StateStore.ts"
@@ -104,7 +105,7 @@ export interface Agents {
 export const make: Effect.Effect<
   Agents,
   never,
-  Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore | Intents
+  Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore | Intents | Scope.Scope
 > = Effect.gen(function* () {
   const [config, profiles, runtime, sandboxes, store, intents] = yield* Effect.all([
     Config.Config,
@@ -114,6 +115,7 @@ export const make: Effect.Effect<
     StateStore,
     Intents
   ])
+  const breaker = yield* LaunchBreaker.make(sandboxes.provider)
   const places = new Map<Id.AgentId, Place>()
 
   /** Reads, changes and writes a record; starts over when somebody else wrote it in between. */
@@ -260,7 +262,7 @@ export const make: Effect.Effect<
         ),
         at("create")
       )
-    return yield* Effect.uninterruptibleMask((restore) =>
+    const attempt = Effect.uninterruptibleMask((restore) =>
       at("record")(record(id, spec, profile)).pipe(
         Effect.andThen(
           at("intent")(intend(id, attemptId)).pipe(
@@ -275,6 +277,7 @@ export const make: Effect.Effect<
         )
       )
     )
+    return yield* breaker.guard(attempt)
   })
 
   const discard = (id: Id.AgentId, attemptId: Id.AttemptId, sandboxId: Id.SandboxId) =>

@@ -17,7 +17,7 @@ import {
   StateStore
 } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { DateTime, type Duration, Effect, Layer, Random, Stream } from "effect"
+import { DateTime, type Duration, Effect, Layer, Random, type Scope, Stream } from "effect"
 import { layer, type Options } from "./support.ts"
 
 /** The orchestrator of the owner `me` over sandboxes in memory, and its reaper. */
@@ -103,7 +103,12 @@ export interface Process {
 export const makeProcess: Effect.Effect<
   Process,
   never,
-  Config.Config | Profiles.Profiles | Sandboxes.Sandboxes | StateStore.StateStore | Intents.Intents
+  | Config.Config
+  | Profiles.Profiles
+  | Sandboxes.Sandboxes
+  | StateStore.StateStore
+  | Intents.Intents
+  | Scope.Scope
 > = Effect.gen(function* () {
   const [sandboxes, store, intents] = yield* Effect.all([
     Sandboxes.Sandboxes,

@@ -1,0 +1,68 @@
+import { OrchestratorError } from "@remote-agent/domain"
+import { Cause, Context, DateTime, Duration, Effect, type Exit, Option, type Scope } from "effect"
+import { CircuitBreaker } from "effect/persistence"
+
+/** When launches are suspended, and for how long. */
+export interface LaunchPolicy {
+  /** How many launches in a row must fail. */
+  readonly failures: number
+  /** How long none is tried then; after that one is, and the others wait for how it goes. */
+  readonly coolDown: Duration.Duration
+}
+
+/** Five failures in a row suspend launches for a minute, unless another policy is given. */
+export const Policy: Context.Reference<LaunchPolicy> = Context.Reference(
+  "@remote-agent/orchestrator/LaunchBreaker/Policy",
+  { defaultValue: () => ({ failures: 5, coolDown: Duration.minutes(1) }) }
+)
+
+/** Keeps launches from being tried again and again where none succeeds. */
+export interface LaunchBreaker {
+  /**
+   * Runs a launch to the end, or fails with `LaunchesSuspended` without having tried. What counts is whether the
+   * agent became active, not whether there was a sandbox: one that can be created but never used costs money too.
+   */
+  readonly guard: <A, R>(
+    launch: Effect.Effect<A, OrchestratorError.OrchestratorError, R>
+  ) => Effect.Effect<A, OrchestratorError.OrchestratorError, R>
+}
+
+const outcome = (exit: Exit.Exit<unknown, OrchestratorError.OrchestratorError>) => {
+  if (exit._tag === "Success") return CircuitBreaker.success
+  const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))?.reason
+  // A store that failed, or an agent that somebody ended during its launch, says nothing of the provider.
+  return reason?._tag === "LaunchFailed" && reason.cause._tag !== "StateStoreError"
+    ? CircuitBreaker.failure()
+    : CircuitBreaker.ignored
+}
+
+/** A breaker for the launches of this process at one provider. */
+export const make = Effect.fnUntraced(function* (
+  provider: string
+): Effect.fn.Return<LaunchBreaker, never, Scope.Scope> {
+  const { coolDown, failures } = yield* Policy
+  const breaker = yield* CircuitBreaker.make({
+    tripPolicy: CircuitBreaker.consecutive(failures),
+    openDuration: coolDown
+  }).pipe(Effect.provide(CircuitBreaker.layerStoreMemory()))
+
+  const suspended = Effect.fnUntraced(function* ({ reason }: CircuitBreaker.CircuitBreakerError) {
+    const until =
+      reason._tag === "CircuitOpen"
+        ? { until: DateTime.addDuration(yield* DateTime.now, reason.retryAfter) }
+        : {}
+    return yield* new OrchestratorError.OrchestratorError({
+      operation: "launch",
+      reason: new OrchestratorError.LaunchesSuspended({ provider, failures, ...until })
+    })
+  })
+
+  return {
+    guard: (launch) =>
+      Effect.catchTag(
+        breaker.execute(launch, { key: provider, classify: outcome }),
+        "CircuitBreakerError",
+        suspended
+      )
+  }
+})
