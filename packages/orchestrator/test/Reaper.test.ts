@@ -154,7 +154,12 @@ describe("Reaper.reap", () => {
       ]
       const ended = [yield* stamped("me"), yield* stamped("me", (yield* recorded("failed")).id)]
       yield* pass("300 days")
-      yield* reap({ removePaused: true })
+      const { entries } = yield* reap({ removePaused: true })
+      assert.sameMembers(
+        entries.map(({ decision }) => decision.sandboxId),
+        ended.map(({ id }) => id),
+        "only what carries our stamp is listed at all"
+      )
       assert.deepStrictEqual(yield* alive, theirs.map(({ id }) => id).toSorted())
       assert.sameMembers(
         [...(yield* terminated)],

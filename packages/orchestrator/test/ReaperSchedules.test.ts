@@ -42,7 +42,7 @@ const wrongs = Effect.gen(function* () {
 })
 
 const oneOf = <A>(all: ReadonlyArray<A>) =>
-  Effect.map(Random.nextIntBetween(0, Math.max(1, all.length)), (index) => all[index])
+  Effect.map(Random.nextIntBetween(0, Math.max(0, all.length - 1)), (index) => all[index])
 
 /** A few dozen steps of several processes, some of which die, while reapers run. */
 const schedule = Effect.fnUntraced(function* (weather: { stormy: boolean }) {
