@@ -10,7 +10,7 @@ import { ApiError, response as apiResponse } from "./ApiError.ts"
 import { encodeEnd, encodeEnvelope, httpStatus, RpcError } from "./ConnectProtocol.ts"
 import { sameSecret } from "./Guard.ts"
 import { FileError, type FileReason } from "./Machine.ts"
-import type { Sandbox } from "./Sandbox.ts"
+import { type Sandbox, Severed } from "./Sandbox.ts"
 import { SandboxRegistry } from "./SandboxRegistry.ts"
 
 /** The only user of a sandbox. */
@@ -30,6 +30,7 @@ const fileStatus: Readonly<Record<FileReason, number>> = {
   Invalid: 400,
   Denied: 403,
   NoSpace: 507,
+  Unsupported: 501,
   Failed: 500
 }
 
@@ -41,6 +42,7 @@ const fileCode: Readonly<Record<FileReason, RpcError["code"]>> = {
   Invalid: "invalid_argument",
   Denied: "permission_denied",
   NoSpace: "resource_exhausted",
+  Unsupported: "unimplemented",
   Failed: "internal"
 }
 
@@ -72,35 +74,50 @@ export interface Context {
   readonly request: HttpServerRequest.HttpServerRequest
 }
 
+/** Tells into which sandbox a request may go. */
+export type Admit = Effect.Effect<
+  string,
+  ApiError | Severed,
+  SandboxRegistry | HttpServerRequest.HttpServerRequest
+>
+
+/** The sandbox of that id, running or paused; to a request one that does not exist is one that was severed. */
+export const find = (id: string) =>
+  Effect.flatMap(SandboxRegistry, (registry) => registry.get(id)).pipe(
+    Effect.mapError(() => new Severed({ id }))
+  )
+
+/** Admits whoever has the access token of the sandbox that the request names. */
+export const byToken: Admit = Effect.gen(function* () {
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const sandbox = yield* find(request.headers["e2b-sandbox-id"] ?? "")
+  return sameSecret(request.headers["x-access-token"], Redacted.value(sandbox.token))
+    ? sandbox.id
+    : yield* new ApiError({ status: 401, message: "the access token is not that of this sandbox" })
+})
+
 /**
- * A route into a sandbox. Answers 502 when the sandbox is not running or stops to be, 401 when the token is not
- * that sandbox's, and a failure in its protocol's form.
+ * A route into a sandbox. Answers 502 when the sandbox is not running or stops to be, 401 when the request is not
+ * admitted, and a failure in its protocol's form.
  */
 export const route = (
   handle: (
     context: Context
-  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, ApiError | RpcError | FileError, Scope.Scope>
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, ApiError | RpcError | FileError, Scope.Scope>,
+  admit: Admit = byToken
 ) =>
   Effect.gen(function* () {
     const registry = yield* SandboxRegistry
     const request = yield* HttpServerRequest.HttpServerRequest
-    const id = request.headers["e2b-sandbox-id"] ?? ""
-    return yield* registry
-      .whileRunning(id, (sandbox) =>
-        sameSecret(request.headers["x-access-token"], Redacted.value(sandbox.token))
-          ? handle({ sandbox, request })
-          : Effect.fail(
-              new ApiError({ status: 401, message: "the access token is not that of this sandbox" })
-            )
-      )
-      .pipe(
-        Effect.catchTags({
-          Severed: (error) => Effect.succeed(gone(error.id)),
-          ApiError: (error) => Effect.succeed(refused(error)),
-          RpcError: (error) => Effect.succeed(refused(error)),
-          FileError: (error) => Effect.succeed(refused(error))
-        })
-      )
+    return yield* admit.pipe(
+      Effect.flatMap((id) => registry.whileRunning(id, (sandbox) => handle({ sandbox, request }))),
+      Effect.catchTags({
+        Severed: (error) => Effect.succeed(gone(error.id)),
+        ApiError: (error) => Effect.succeed(refused(error)),
+        RpcError: (error) => Effect.succeed(refused(error)),
+        FileError: (error) => Effect.succeed(refused(error))
+      })
+    )
   })
 
 /** Whether the sandbox runs; needs no token, as at E2B. */

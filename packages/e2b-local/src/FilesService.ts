@@ -7,9 +7,12 @@ import { Effect, Schema, Stream } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as Path from "node:path/posix"
 import { ApiError } from "./ApiError.ts"
+import * as Encoding from "./Encoding.ts"
 import * as Envd from "./Envd.ts"
 import { resolvePath } from "./FilesystemService.ts"
+import type { Metadata } from "./Machine.ts"
 import { isCarriable } from "./Shell.ts"
+import * as SignedUrl from "./SignedUrl.ts"
 
 const Query = Schema.Struct({
   path: Schema.optionalKey(Schema.String),
@@ -39,35 +42,55 @@ const download = Effect.fn("FilesService.download")(function* (context: Envd.Con
   const { files } = context.sandbox.machine
   const target = yield* absolute(context, path)
   const content = yield* files.read(target)
+  const contentType = "application/octet-stream"
+  // The SDK takes the length 0 for the sign of an empty file.
+  if (content.size !== 0 && Encoding.wantsGzip(context.request.headers["accept-encoding"])) {
+    return HttpServerResponse.stream(Envd.severable(context.sandbox, Encoding.gzipped(content.bytes)), {
+      contentType,
+      headers: { "content-encoding": "gzip", vary: "accept-encoding" }
+    })
+  }
   return HttpServerResponse.stream(Envd.severable(context.sandbox, content.bytes), {
-    contentType: "application/octet-stream",
+    contentType,
     ...(content.size === undefined ? {} : { contentLength: content.size })
   })
 })
 
-const written = (path: string) => ({ name: Path.basename(path), type: "file", path })
+const HEADER = "x-metadata-"
+
+const metadataOf = (headers: Readonly<Record<string, string | undefined>>): Metadata =>
+  Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      name.startsWith(HEADER) && name !== HEADER && value !== undefined
+        ? [[name.slice(HEADER.length), value]]
+        : []
+    )
+  )
 
 const upload = Effect.fn("FilesService.upload")(function* (context: Envd.Context) {
   const { request, sandbox } = context
   const { path } = yield* query(context)
   const { files } = sandbox.machine
-  if (Object.keys(request.headers).some((name) => name.startsWith("x-metadata-"))) {
-    return yield* bad("metadata of files is not available in local sandboxes")
-  }
-  if (request.headers["content-encoding"] !== undefined) {
-    return yield* bad("compressed uploads are not available in local sandboxes")
-  }
+  const metadata = metadataOf(request.headers)
+  const noted = Object.keys(metadata).length > 0
+  const write = Effect.fnUntraced(function* <E>(target: string, content: Stream.Stream<Uint8Array, E>) {
+    yield* files.write(target, content)
+    if (noted) yield* files.annotate(target, metadata)
+  })
+  const written = (file: string) => ({
+    name: Path.basename(file),
+    type: "file",
+    path: file,
+    ...(noted ? { metadata } : {})
+  })
   if (request.headers["content-type"]?.startsWith("multipart/form-data") !== true) {
     if (path === undefined) return yield* bad("the query parameter path is missing")
     const target = yield* absolute(context, path)
-    yield* files
-      .write(target, request.stream)
-      .pipe(
-        Effect.catchTag("HttpServerError", (error) =>
-          Effect.fail(bad(`the body broke off: ${error.message}`))
-        )
-      )
+    yield* write(target, yield* Encoding.decodedBody(request))
     return HttpServerResponse.jsonUnsafe([written(target)])
+  }
+  if (request.headers["content-encoding"] !== undefined) {
+    return yield* bad("a form cannot be compressed here: send application/octet-stream")
   }
   const paths: Array<string> = []
   yield* request.multipartStream.pipe(
@@ -75,7 +98,7 @@ const upload = Effect.fn("FilesService.upload")(function* (context: Envd.Context
       Effect.fnUntraced(function* (part) {
         if (part._tag !== "File" || part.key !== "file") return
         const target = yield* absolute(context, path ?? part.name)
-        yield* files.write(target, part.content)
+        yield* write(target, part.content)
         paths.push(target)
       })
     ),
@@ -89,7 +112,7 @@ const upload = Effect.fn("FilesService.upload")(function* (context: Envd.Context
 
 /** GET and POST of contents, and `/health`. */
 export const routes = HttpRouter.addAll([
-  HttpRouter.route("GET", "/files", Envd.route(download)),
-  HttpRouter.route("POST", "/files", Envd.route(upload)),
+  HttpRouter.route("GET", "/files", Envd.route(download, SignedUrl.admit("read"))),
+  HttpRouter.route("POST", "/files", Envd.route(upload, SignedUrl.admit("write"))),
   HttpRouter.route("GET", "/health", Envd.health)
 ])

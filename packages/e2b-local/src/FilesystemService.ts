@@ -35,7 +35,8 @@ const encodeEntry = (entry: Entry) => ({
   owner: entry.owner,
   group: entry.group,
   modifiedTime: entry.modifiedTime,
-  ...(entry.symlinkTarget === undefined ? {} : { symlinkTarget: entry.symlinkTarget })
+  ...(entry.symlinkTarget === undefined ? {} : { symlinkTarget: entry.symlinkTarget }),
+  ...(Object.keys(entry.metadata).length === 0 ? {} : { metadata: entry.metadata })
 })
 
 const call = <A, I, B>(

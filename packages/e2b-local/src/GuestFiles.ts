@@ -8,6 +8,7 @@
 import { Effect, Stream } from "effect"
 import type { Scope } from "effect"
 import * as Path from "node:path/posix"
+import * as Attributes from "./Attributes.ts"
 import * as HostProcess from "./HostProcess.ts"
 import { type Content, type Entry, FileError, type FileReason, type Files } from "./Machine.ts"
 import * as Shell from "./Shell.ts"
@@ -24,6 +25,7 @@ const exitReasons: Readonly<Record<number, FileReason>> = {
   46: "NotDirectory",
   47: "IsDirectory",
   48: "Denied",
+  49: "Unsupported",
   // A shell says so when the limit on the size of files ended a program (SIGXFSZ).
   153: "NoSpace"
 }
@@ -41,6 +43,7 @@ const wordings: ReadonlyArray<readonly [string, FileReason]> = [
   ["cannot overwrite directory", "IsDirectory"],
   ["Not a directory", "NotDirectory"],
   ["File exists", "Exists"],
+  ["Operation not supported", "Unsupported"],
   ["File name too long", "Invalid"],
   ["Too many levels of symbolic links", "Invalid"],
   ["Invalid argument", "Invalid"]
@@ -62,6 +65,7 @@ const messages: Readonly<Record<FileReason, string>> = {
   Denied: "permission denied",
   NoSpace: "not enough disk space",
   Invalid: "invalid path",
+  Unsupported: "metadata of files needs perl and a file system with extended attributes",
   Failed: "the operation failed"
 }
 
@@ -69,16 +73,18 @@ const messages: Readonly<Record<FileReason, string>> = {
 export const fileError = (reason: FileReason, path: string, detail?: string) =>
   new FileError({ reason, message: `${messages[reason]}: '${path}'${detail ? ` (${detail})` : ""}` })
 
-const format = "%p\\0%y\\0%Y\\0%s\\0%m\\0%M\\0%u\\0%g\\0%T@\\0%l\\0"
-const FIELDS = 10
+const format = "%p\\0%y\\0%Y\\0%s\\0%m\\0%M\\0%u\\0%g\\0%T@\\0%l\\0\\0"
+// The last one is empty and filled in by what the entries are piped through.
+const FIELDS = 11
 
-const printEntry = `find "$1" -maxdepth 0 -printf '${format}'`
+const withMetadata = Attributes.fillIn(FIELDS)
+const printEntry = `find "$1" -maxdepth 0 -printf '${format}' | ${withMetadata}`
 const statScript = `[ -e "$1" ] || [ -L "$1" ] || { stat -- "$1" >/dev/null; exit 44; }; ${printEntry}`
 const listScript = `
 [ -e "$1" ] || { stat -- "$1" >/dev/null; exit 44; }
 [ -d "$1" ] || exit 46
 [ -r "$1" ] && [ -x "$1" ] || exit 48
-find -H "$1" -mindepth 1 -maxdepth "$2" -printf '${format}' 2>/dev/null || :`
+find -H "$1" -mindepth 1 -maxdepth "$2" -printf '${format}' 2>/dev/null | ${withMetadata}`
 const makeDirScript = `
 [ ! -d "$1" ] || exit 45
 [ ! -e "$1" ] || exit 46
@@ -116,10 +122,8 @@ export const parseEntries = (output: Buffer): ReadonlyArray<Entry> => {
   const fields = output.toString("utf8").split("\0")
   const entries: Array<Entry> = []
   for (let at = 0; at + FIELDS < fields.length; at += FIELDS) {
-    const [path, type, followed, size, mode, permissions, owner, group, modified, link] = fields.slice(
-      at,
-      at + FIELDS
-    )
+    const [path, type, followed, size, mode, permissions, owner, group, modified, link, attributes] =
+      fields.slice(at, at + FIELDS)
     entries.push({
       path: path ?? "",
       // As envd does, a link has the type of what it leads to.
@@ -130,7 +134,8 @@ export const parseEntries = (output: Buffer): ReadonlyArray<Entry> => {
       owner: owner ?? "",
       group: group ?? "",
       modifiedTime: timestamp(modified ?? "0"),
-      symlinkTarget: type === "l" ? Path.resolve(Path.dirname(path ?? "/"), link ?? "") : undefined
+      symlinkTarget: type === "l" ? Path.resolve(Path.dirname(path ?? "/"), link ?? "") : undefined,
+      metadata: Attributes.parse(attributes ?? "")
     })
   }
   return entries
@@ -233,6 +238,8 @@ export const make = (enter: Enter, limits: Shell.Limits): Files => {
     move: (from, to) => runForEntry(moveScript, from, to, Path.dirname(to)),
     remove: (path) => Effect.asVoid(run(removeScript, path)),
     read,
-    write
+    write,
+    annotate: (path, metadata) =>
+      Effect.asVoid(run(Attributes.setScript, path, ...Object.entries(metadata).flat()))
   }
 }

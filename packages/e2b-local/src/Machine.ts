@@ -21,6 +21,7 @@ export const FileReason = Schema.Literals([
   "Denied",
   "NoSpace",
   "Invalid",
+  "Unsupported",
   "Failed"
 ])
 /** @see {@link FileReason} */
@@ -31,6 +32,9 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   reason: FileReason,
   message: Schema.String
 }) {}
+
+/** Notes on a file: extended attributes `user.e2b.*`. */
+export type Metadata = Readonly<Record<string, string>>
 
 /** One entry of a file system as envd describes it. */
 export interface Entry {
@@ -46,6 +50,8 @@ export interface Entry {
   /** RFC 3339. */
   readonly modifiedTime: string
   readonly symlinkTarget?: string | undefined
+  /** What clients noted on it; empty for nothing. */
+  readonly metadata: Metadata
 }
 
 /** Bytes of a file; `size` is unknown for what is not a regular file. */
@@ -71,6 +77,8 @@ export interface Files {
     path: string,
     content: Stream.Stream<Uint8Array, E>
   ) => Effect.Effect<void, FileError | E>
+  /** Adds notes to a file. Fails with `Unsupported` where the host or the file system keeps none. */
+  readonly annotate: (path: string, metadata: Metadata) => Effect.Effect<void, FileError>
 }
 
 /** What to run. `env` is complete, the names are valid, the values carriable. */

@@ -10,7 +10,9 @@ import type { Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { fileError } from "./GuestFiles.ts"
+import * as Attributes from "./Attributes.ts"
+import { classify, fileError } from "./GuestFiles.ts"
+import * as HostProcess from "./HostProcess.ts"
 import { type Content, type Entry, FileError, type FileReason, type Files } from "./Machine.ts"
 
 const reasons: Readonly<Record<string, FileReason>> = {
@@ -69,6 +71,7 @@ const typeOf = (stats: Stats): Entry["type"] =>
 
 const owner = (id: number, own: number | undefined) => (id === own ? Os.userInfo().username : `${id}`)
 
+/** All but its metadata. */
 const entryOf = async (path: string): Promise<Entry> => {
   const stats = await Fs.lstat(path)
   const link = stats.isSymbolicLink()
@@ -82,7 +85,8 @@ const entryOf = async (path: string): Promise<Entry> => {
     owner: owner(stats.uid, process.geteuid?.()),
     group: owner(stats.gid, process.getegid?.()),
     modifiedTime: stats.mtime.toISOString(),
-    symlinkTarget: link ? Path.resolve(Path.dirname(path), await Fs.readlink(path)) : undefined
+    symlinkTarget: link ? Path.resolve(Path.dirname(path), await Fs.readlink(path)) : undefined,
+    metadata: {}
   }
 }
 
@@ -99,6 +103,40 @@ const walk = async (folder: string, depth: number): Promise<ReadonlyArray<Entry>
   )
   return entries.flat()
 }
+
+/** The entries with their metadata; without where there is none to be had. */
+const withMetadata = Effect.fnUntraced(
+  function* (entries: ReadonlyArray<Entry>) {
+    if (entries.length === 0) return entries
+    const process = yield* HostProcess.scoped({
+      command: "sh",
+      args: ["-c", Attributes.fillIn(2)],
+      env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
+      stdin: true
+    })
+    const { stdin } = process
+    if (stdin === undefined) return entries
+    const [output] = yield* Effect.all(
+      [
+        HostProcess.collect(process.stdout, 64 * 1024 * 1024),
+        Effect.andThen(
+          HostProcess.write(stdin, entries.map(({ path }) => `${path}\0\0`).join("")),
+          HostProcess.end(stdin)
+        )
+      ],
+      { concurrency: 2 }
+    )
+    const fields = output.toString("utf8").split("\0")
+    return entries.map((entry, index) => ({
+      ...entry,
+      metadata: Attributes.parse(fields[index * 2 + 1] ?? "")
+    }))
+  },
+  Effect.scoped,
+  (effect, entries) => Effect.orElseSucceed(effect, () => entries)
+)
+
+const oneWithMetadata = (entry: Entry) => Effect.map(withMetadata([entry]), ([found = entry]) => found)
 
 const close = (handle: Fs.FileHandle) => Effect.promise(() => handle.close().catch(() => {}))
 
@@ -118,7 +156,8 @@ export const make = (roots: ReadonlyArray<string>): Files => {
       ? path
       : check(path, Path.join(await realOf(Path.dirname(path)), Path.basename(path)))
 
-  const stat = (path: string) => attempt(path, async () => entryOf(await entry(path)))
+  const stat = (path: string) =>
+    attempt(path, async () => entryOf(await entry(path))).pipe(Effect.flatMap(oneWithMetadata))
 
   const read = (path: string): Effect.Effect<Content, FileError, Scope.Scope> =>
     Effect.gen(function* () {
@@ -163,7 +202,7 @@ export const make = (roots: ReadonlyArray<string>): Files => {
         const stats = await Fs.stat(folder)
         if (!stats.isDirectory()) throw fileError("NotDirectory", path)
         return walk(folder, depth)
-      }),
+      }).pipe(Effect.flatMap(withMetadata)),
     makeDir: (path) =>
       attempt(path, async () => {
         const target = await followed(path)
@@ -180,13 +219,22 @@ export const make = (roots: ReadonlyArray<string>): Files => {
         await Fs.mkdir(Path.dirname(target), { recursive: true })
         await Fs.rename(source, target)
         return entryOf(target)
-      }),
+      }).pipe(Effect.flatMap(oneWithMetadata)),
     remove: (path) =>
       attempt(path, async () => {
         if (roots.includes(path)) throw fileError("Denied", path)
         await Fs.rm(await entry(path), { recursive: true, force: true })
       }),
     read,
-    write
+    write,
+    annotate: Effect.fnUntraced(function* (path, metadata) {
+      const target = yield* attempt(path, () => followed(path))
+      const output = yield* HostProcess.run({
+        command: "sh",
+        args: ["-c", Attributes.setScript, "sh", target, ...Object.entries(metadata).flat()],
+        env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C" }
+      }).pipe(Effect.mapError((error) => fileError("Failed", path, error.message)))
+      if (output.code !== 0) return yield* fileError(classify(output, output.stderr), path)
+    })
   }
 }

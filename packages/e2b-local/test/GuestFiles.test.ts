@@ -15,7 +15,8 @@ const fields = (path: string) => [
   "user",
   "user",
   "1700000000.1234567890",
-  ""
+  "",
+  "61=62,63=c3a9"
 ]
 
 describe("classify", () => {
@@ -71,8 +72,8 @@ describe("parseEntries", () => {
 
   it.effect("gives a link the type of its target, and the time to the nanosecond", () =>
     Effect.sync(() => {
-      const link = ["/a/l", "l", "d", "3", "777", "lrwxrwxrwx", "u", "g", "1700000000.1234567890", "../b"]
-      const broken = ["/a/x", "l", "N", "3", "777", "lrwxrwxrwx", "u", "g", "0", "none"]
+      const link = ["/a/l", "l", "d", "3", "777", "lrwxrwxrwx", "u", "g", "1700000000.1234567890", "../b", ""]
+      const broken = ["/a/x", "l", "N", "3", "777", "lrwxrwxrwx", "u", "g", "0", "none", "61=62,63=c3a9"]
       const [first, second] = parseEntries(
         Buffer.from([...link, ...broken].map((field) => `${field}\0`).join(""))
       )
@@ -81,7 +82,11 @@ describe("parseEntries", () => {
         symlinkTarget: "/b",
         modifiedTime: "2023-11-14T22:13:20.123456789Z"
       })
-      assert.deepInclude(second, { type: "FILE_TYPE_UNSPECIFIED", symlinkTarget: "/a/none" })
+      assert.deepInclude(second, {
+        type: "FILE_TYPE_UNSPECIFIED",
+        symlinkTarget: "/a/none",
+        metadata: { a: "b", c: "é" }
+      })
     })
   )
 })
