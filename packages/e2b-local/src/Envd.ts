@@ -170,12 +170,17 @@ export interface Limits {
   readonly deadline: Effect.Effect<void>
 }
 
-/** A stream of `{event}` messages with keepalives, that ends with `deadline_exceeded` at the deadline. */
-export const eventStream = <E>(sandbox: Sandbox, events: Stream.Stream<E>, limits: Limits) => {
-  const keepalive = encodeEnvelope({ event: { keepalive: {} } })
-  const body = events.pipe(
-    Stream.map((event) => encodeEnvelope({ event })),
+/** A stream of messages with keepalives, that ends with `deadline_exceeded` at the deadline. */
+export const messageStream = <A>(
+  sandbox: Sandbox,
+  messages: Stream.Stream<A, RpcError>,
+  limits: Limits & { readonly keepalive: unknown }
+) => {
+  const keepalive = encodeEnvelope(limits.keepalive)
+  const body = messages.pipe(
+    Stream.map((message) => encodeEnvelope(message)),
     Stream.concat(Stream.succeed(encodeEnd())),
+    Stream.catchTag("RpcError", (error) => Stream.succeed(encodeEnd(error))),
     Stream.merge(
       Stream.tick(`${limits.keepaliveSeconds} seconds`).pipe(
         Stream.drop(1),
@@ -195,3 +200,11 @@ export const eventStream = <E>(sandbox: Sandbox, events: Stream.Stream<E>, limit
   )
   return HttpServerResponse.stream(severable(sandbox, body), { contentType: connectStream })
 }
+
+/** The stream of what a command does: `{event}` messages. */
+export const eventStream = <E>(sandbox: Sandbox, events: Stream.Stream<E>, limits: Limits) =>
+  messageStream(
+    sandbox,
+    Stream.map(events, (event) => ({ event })),
+    { ...limits, keepalive: { event: { keepalive: {} } } }
+  )

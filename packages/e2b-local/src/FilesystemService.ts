@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema, Stream } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import * as Path from "node:path/posix"
-import { decodeJson, RpcError } from "./ConnectProtocol.ts"
+import { deadlineMillis, decodeJson, decodeRequest, keepaliveSeconds, RpcError } from "./ConnectProtocol.ts"
 import * as Envd from "./Envd.ts"
 import type { Entry, FileError } from "./Machine.ts"
 import { isCarriable } from "./Shell.ts"
+import * as Watcher from "./Watcher.ts"
 
 const PathRequest = Schema.Struct({ path: Schema.optionalKey(Schema.String) })
 const ListRequest = Schema.Struct({
@@ -102,6 +103,57 @@ const move = call(
   })
 )
 
+const WatchRequest = Schema.Struct({
+  path: Schema.optionalKey(Schema.String),
+  recursive: Schema.optionalKey(Schema.Boolean),
+  includeEntry: Schema.optionalKey(Schema.Boolean),
+  // There are no network mounts in a sandbox that could be refused without it.
+  allowNetworkMounts: Schema.optionalKey(Schema.Boolean)
+})
+
+const decodeWatch = decodeRequest(WatchRequest)
+
+const watchDir = Effect.fn("FilesystemService.watchDir")(
+  function* (context: Envd.Context) {
+    const { request, sandbox } = context
+    yield* Envd.rpcUser(request)
+    const bytes = yield* request.arrayBuffer.pipe(
+      Effect.mapError((error) => new RpcError({ code: "invalid_argument", message: error.message }))
+    )
+    const { includeEntry = false, path = "", recursive = false } = yield* decodeWatch(new Uint8Array(bytes))
+    const { files } = sandbox.machine
+    const folder = yield* files.folder(yield* pathIn(context, path))
+    const changes = yield* Watcher.watch(sandbox.machine, folder, recursive)
+    const messages = Stream.mapEffect(
+      changes,
+      Effect.fnUntraced(function* (change) {
+        if (change === "ready") return { start: {} }
+        if (!includeEntry) return { filesystem: change }
+        // What is gone meanwhile is told without.
+        const entry = yield* Effect.option(files.stat(Path.join(folder, change.name)))
+        return {
+          filesystem: Option.match(entry, {
+            onNone: () => change,
+            onSome: (found) => ({ ...change, entry: encodeEntry(found) })
+          })
+        }
+      })
+    )
+    return Envd.messageStream(sandbox, messages, {
+      keepalive: { keepalive: {} },
+      keepaliveSeconds: keepaliveSeconds(request.headers),
+      deadline: Option.match(deadlineMillis(request.headers), {
+        onNone: () => Effect.never,
+        onSome: sandbox.processes.sleep
+      })
+    })
+  },
+  Effect.catchTags({
+    FileError: (error) => Effect.succeed(Envd.streamError(Envd.toRpcError(error))),
+    RpcError: (error) => Effect.succeed(Envd.streamError(error))
+  })
+)
+
 const unavailable = Envd.route((context) =>
   Effect.fail(
     new RpcError({
@@ -111,12 +163,13 @@ const unavailable = Envd.route((context) =>
   )
 )
 
-/** Stat, MakeDir, Move, ListDir, Remove; the rest of the service is refused. */
+/** Stat, MakeDir, Move, ListDir, Remove, WatchDir; the rest of the service is refused. */
 export const routes = HttpRouter.addAll([
   HttpRouter.route("POST", "/filesystem.Filesystem/Stat", stat),
   HttpRouter.route("POST", "/filesystem.Filesystem/MakeDir", makeDir),
   HttpRouter.route("POST", "/filesystem.Filesystem/Move", move),
   HttpRouter.route("POST", "/filesystem.Filesystem/ListDir", listDir),
   HttpRouter.route("POST", "/filesystem.Filesystem/Remove", remove),
+  HttpRouter.route("POST", "/filesystem.Filesystem/WatchDir", Envd.route(watchDir)),
   HttpRouter.route("POST", "/filesystem.Filesystem/*", unavailable)
 ])

@@ -85,6 +85,11 @@ const listScript = `
 [ -d "$1" ] || exit 46
 [ -r "$1" ] && [ -x "$1" ] || exit 48
 find -H "$1" -mindepth 1 -maxdepth "$2" -printf '${format}' 2>/dev/null | ${withMetadata}`
+const folderScript = `
+[ -e "$1" ] || { stat -- "$1" >/dev/null; exit 44; }
+[ -d "$1" ] || exit 46
+[ -r "$1" ] && [ -x "$1" ] || exit 48
+readlink -fn -- "$1"`
 const makeDirScript = `
 [ ! -d "$1" ] || exit 45
 [ ! -e "$1" ] || exit 46
@@ -234,6 +239,7 @@ export const make = (enter: Enter, limits: Shell.Limits): Files => {
           parseEntries(output).toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
         )
       ),
+    folder: (path) => Effect.map(run(folderScript, path), (output) => output.toString()),
     makeDir: (path) => runForEntry(makeDirScript, path),
     move: (from, to) => runForEntry(moveScript, from, to, Path.dirname(to)),
     remove: (path) => Effect.asVoid(run(removeScript, path)),

@@ -65,6 +65,8 @@ export interface Files {
   readonly stat: (path: string) => Effect.Effect<Entry, FileError>
   /** Entries down to `depth` levels, ordered by path. */
   readonly list: (path: string, depth: number) => Effect.Effect<ReadonlyArray<Entry>, FileError>
+  /** Where a readable folder really is. */
+  readonly folder: (path: string) => Effect.Effect<string, FileError>
   /** With missing parents; fails with `Exists` when it is a directory already. */
   readonly makeDir: (path: string) => Effect.Effect<Entry, FileError>
   /** Creates missing parents of the destination. */

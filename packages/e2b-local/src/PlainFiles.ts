@@ -203,6 +203,12 @@ export const make = (roots: ReadonlyArray<string>): Files => {
         if (!stats.isDirectory()) throw fileError("NotDirectory", path)
         return walk(folder, depth)
       }).pipe(Effect.flatMap(withMetadata)),
+    folder: (path) =>
+      attempt(path, async () => {
+        const folder = await followed(path)
+        if (!(await Fs.stat(folder)).isDirectory()) throw fileError("NotDirectory", path)
+        return folder
+      }),
     makeDir: (path) =>
       attempt(path, async () => {
         const target = await followed(path)

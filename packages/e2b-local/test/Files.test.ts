@@ -171,7 +171,6 @@ perMode(modes, "files", (mode) => {
         assert.instanceOf(yield* failure(() => box.files.exists("nul\0byte")), InvalidArgumentError)
         assert.instanceOf(yield* failure(() => box.files.read("file", { user: "root" })), AuthenticationError)
         assert.instanceOf(yield* failure(() => box.files.list(".", { user: "root" })), AuthenticationError)
-        assert.instanceOf(yield* failure(() => box.files.watchDir(".", () => {})), SandboxError)
         assert.strictEqual(yield* sdk(() => box.files.read("file")), "f")
       })
     )
