@@ -8,6 +8,10 @@ import * as Guest from "./Guest.ts"
 import type * as Layout from "./Layout.ts"
 import type { Boot } from "./Machine.ts"
 
+// All that `--dev` puts there, which is the same; only so does bubblewrap make terminals.
+const isOfDev = (item: Layout.Item) =>
+  (item.kind === "dev" || item.kind === "link") && item.target.startsWith("/dev/")
+
 const flags = (item: Layout.Item): ReadonlyArray<string> => {
   switch (item.kind) {
     case "ro":
@@ -18,6 +22,8 @@ const flags = (item: Layout.Item): ReadonlyArray<string> => {
       return ["--dev-bind", item.source, item.target]
     case "link":
       return ["--symlink", item.source, item.target]
+    case "pts":
+      return ["--dev", item.target]
     case "proc":
       return ["--proc", item.target]
     case "shm":
@@ -34,13 +40,15 @@ const parents = (path: string): ReadonlyArray<string> => {
 /** Each item with the folders above it, which bubblewrap would close to everybody but root. */
 const allFlags = (items: ReadonlyArray<Layout.Item>): ReadonlyArray<string> => {
   const readOnly: Array<string> = []
-  return items.flatMap((item) => {
-    const folders = parents(item.target).filter(
-      (folder) => !readOnly.some((path) => `${folder}/`.startsWith(`${path}/`))
-    )
-    if (item.kind === "ro") readOnly.push(item.target)
-    return [...folders.flatMap((folder) => ["--perms", "0755", "--dir", folder]), ...flags(item)]
-  })
+  return items
+    .filter((item) => !isOfDev(item))
+    .flatMap((item) => {
+      const folders = parents(item.target).filter(
+        (folder) => !readOnly.some((path) => `${folder}/`.startsWith(`${path}/`))
+      )
+      if (item.kind === "ro") readOnly.push(item.target)
+      return [...folders.flatMap((folder) => ["--perms", "0755", "--dir", folder]), ...flags(item)]
+    })
 }
 
 /** Boots a sandbox; `uid` is the uid of the host for a real root, none for everybody else. */
@@ -71,6 +79,8 @@ export const boot = Effect.fnUntraced(function* (
       "--dir",
       "/run",
       ...allFlags(items),
+      "--remount-ro",
+      "/dev",
       "--remount-ro",
       "/",
       "--chdir",

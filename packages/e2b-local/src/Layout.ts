@@ -11,7 +11,7 @@ import * as Path from "node:path"
 /** One thing to put in place, in order. `source` is of the host, `target` of the sandbox. */
 export type Item =
   | { readonly kind: "ro" | "rw" | "dev" | "link"; readonly source: string; readonly target: string }
-  | { readonly kind: "proc" | "shm"; readonly target: string }
+  | { readonly kind: "proc" | "shm" | "pts"; readonly target: string }
 
 /** Where the Node.js that runs the server is found in every sandbox. */
 const nodePath = "/opt/node/bin/node"
@@ -142,6 +142,7 @@ export const prepare = Effect.fnUntraced(function* (options: Options) {
     { kind: "ro", source: "/usr", target: "/usr" },
     ...system,
     ...etc,
+    { kind: "pts", target: "/dev" },
     ...devices.map((name): Item => ({ kind: "dev", source: `/dev/${name}`, target: `/dev/${name}` })),
     { kind: "link", source: "/proc/self/fd", target: "/dev/fd" },
     { kind: "link", source: "/proc/self/fd/0", target: "/dev/stdin" },

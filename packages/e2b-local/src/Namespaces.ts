@@ -28,6 +28,11 @@ while [ "$1" != -- ]; do
     rw) place "$2" "$3"; mount --bind "$2" ".$3"; restrict ".$3" "" ;;
     dev) place "$2" "$3"; mount --bind "$2" ".$3" ;;
     link) mkdir -p ".\${3%/*}"; ln -s "$2" ".$3" ;;
+    # A kernel without them only has no terminals.
+    pts)
+      mkdir -p ".$3/pts"
+      mount -t devpts -o newinstance,ptmxmode=0666,mode=620,nosuid,noexec devpts ".$3/pts" 2>/dev/null || :
+      ln -s pts/ptmx ".$3/ptmx" ;;
     proc) mkdir -p ".$3"; mount -t proc -o nosuid,nodev,noexec proc ".$3" ;;
     shm) mkdir -p ".$3"; mount -t tmpfs -o nosuid,nodev,size=256m,mode=1777 tmpfs ".$3" ;;
   esac

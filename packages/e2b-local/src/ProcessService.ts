@@ -12,6 +12,7 @@ import * as HostProcess from "./HostProcess.ts"
 import type { Machine } from "./Machine.ts"
 import type { Process } from "./ProcessTable.ts"
 import { isCarriable, isVariableName } from "./Shell.ts"
+import * as Terminal from "./Terminal.ts"
 
 const Variables = Schema.Record(Schema.String, Schema.String)
 
@@ -22,9 +23,11 @@ const ProcessConfig = Schema.Struct({
   cwd: Schema.optionalKey(Schema.String)
 })
 
+const Pty = Schema.Struct({ size: Schema.optionalKey(Terminal.Size) })
+
 const StartRequest = Schema.Struct({
   process: ProcessConfig,
-  pty: Schema.optionalKey(Schema.Unknown),
+  pty: Schema.optionalKey(Pty),
   tag: Schema.optionalKey(Schema.String),
   stdin: Schema.optionalKey(Schema.Boolean)
 })
@@ -38,6 +41,7 @@ const SendInputRequest = Schema.Struct({
     Schema.Struct({ pty: Schema.Uint8ArrayFromBase64 })
   ])
 })
+const UpdateRequest = Schema.Struct({ process: Selector, pty: Schema.optionalKey(Pty) })
 const SendSignalRequest = Schema.Struct({
   process: Selector,
   signal: Schema.Literals(["SIGNAL_SIGTERM", "SIGNAL_SIGKILL"])
@@ -71,6 +75,7 @@ const decodeStart = decodeRequest(StartRequest)
 const decodeConnect = decodeRequest(SelectRequest)
 const decodeSelect = decodeJson(SelectRequest)
 const decodeInput = decodeJson(SendInputRequest)
+const decodeUpdate = decodeJson(UpdateRequest)
 const decodeSignal = decodeJson(SendSignalRequest)
 
 const bodyBytes = (context: Envd.Context) =>
@@ -87,12 +92,6 @@ const start = Effect.fn("ProcessService.start")(
     const { request, sandbox } = context
     yield* Envd.rpcUser(request)
     const body = yield* decodeStart(yield* bodyBytes(context))
-    if (body.pty !== undefined) {
-      return yield* new RpcError({
-        code: "unimplemented",
-        message: "terminals (pty) are not available in local sandboxes"
-      })
-    }
     const { args = [], cmd, cwd = "", envs = {} } = body.process
     const problem = variablesProblem(envs)
     if (Option.isSome(problem)) return yield* invalid(problem.value)
@@ -108,7 +107,8 @@ const start = Effect.fn("ProcessService.start")(
       {
         config: { cmd, args, envs, ...(cwd === "" ? {} : { cwd }) },
         tag: Option.fromUndefinedOr(body.tag),
-        deadline
+        deadline,
+        terminal: Option.map(Option.fromUndefinedOr(body.pty), ({ size = {} }) => size)
       }
     )
     return Envd.eventStream(sandbox, events, {
@@ -160,11 +160,16 @@ const stdinOf = Effect.fnUntraced(function* (process: Process) {
 
 const sendInput = Effect.fn("ProcessService.sendInput")(function* (context: Envd.Context) {
   const body = yield* decodeInput(yield* bodyText(context))
-  if (!("stdin" in body.input)) {
-    return yield* new RpcError({ code: "failed_precondition", message: "the process has no terminal" })
+  const process = yield* context.sandbox.processes.get(body.process)
+  const forTerminal = "pty" in body.input
+  if (forTerminal !== process.terminal) {
+    return yield* new RpcError({
+      code: "failed_precondition",
+      message: `process ${process.pid} has ${process.terminal ? "a terminal and no stdin" : "no terminal"}`
+    })
   }
-  const stdin = yield* stdinOf(yield* context.sandbox.processes.get(body.process))
-  yield* HostProcess.write(stdin, body.input.stdin).pipe(
+  const bytes = "pty" in body.input ? body.input.pty : body.input.stdin
+  yield* HostProcess.write(yield* stdinOf(process), bytes).pipe(
     Effect.mapError(
       (error) => new RpcError({ code: "failed_precondition", message: `stdin is closed: ${error.detail}` })
     )
@@ -185,6 +190,20 @@ const sendSignal = Effect.fn("ProcessService.sendSignal")(function* (context: En
   return ok
 })
 
+const update = Effect.fn("ProcessService.update")(function* (context: Envd.Context) {
+  const body = yield* decodeUpdate(yield* bodyText(context))
+  const process = yield* context.sandbox.processes.get(body.process)
+  if (body.pty?.size === undefined) return ok
+  if (!process.terminal) {
+    return yield* new RpcError({
+      code: "failed_precondition",
+      message: `process ${process.pid} has no terminal`
+    })
+  }
+  yield* Terminal.resize(context.sandbox.machine, process.pid, body.pty.size)
+  return ok
+})
+
 const unavailable = (context: Envd.Context) =>
   Effect.fail(
     new RpcError({
@@ -193,7 +212,7 @@ const unavailable = (context: Envd.Context) =>
     })
   )
 
-/** Start, Connect, List, SendInput, CloseStdin, SendSignal; the rest of the service is refused. */
+/** Start, Connect, List, SendInput, CloseStdin, SendSignal, Update; the rest of the service is refused. */
 export const routes = HttpRouter.addAll([
   HttpRouter.route("POST", "/process.Process/Start", Envd.route(start)),
   HttpRouter.route("POST", "/process.Process/Connect", Envd.route(connect)),
@@ -201,5 +220,6 @@ export const routes = HttpRouter.addAll([
   HttpRouter.route("POST", "/process.Process/SendInput", Envd.route(sendInput)),
   HttpRouter.route("POST", "/process.Process/CloseStdin", Envd.route(closeStdin)),
   HttpRouter.route("POST", "/process.Process/SendSignal", Envd.route(sendSignal)),
+  HttpRouter.route("POST", "/process.Process/Update", Envd.route(update)),
   HttpRouter.route("POST", "/process.Process/*", Envd.route(unavailable))
 ])

@@ -8,11 +8,12 @@ import type { Readable } from "node:stream"
 import { RpcError } from "./ConnectProtocol.ts"
 import * as HostProcess from "./HostProcess.ts"
 import type { Command, Machine, Running } from "./Machine.ts"
+import * as Terminal from "./Terminal.ts"
 
 /** What listeners of a command are told, in the JSON of the protocol. */
 export type Event =
   | { readonly start: { readonly pid: number } }
-  | { readonly data: { readonly stdout: string } | { readonly stderr: string } }
+  | { readonly data: { readonly stdout: string } | { readonly stderr: string } | { readonly pty: string } }
   | {
       readonly end: {
         readonly exitCode: number
@@ -37,6 +38,7 @@ export interface Process {
   readonly tag: Option.Option<string>
   readonly config: Config
   readonly running: Running
+  readonly terminal: boolean
   /** Set just before the end is told. */
   ended: Option.Option<Event>
   readonly events: PubSub.PubSub<Event>
@@ -64,6 +66,8 @@ export interface ProcessTable {
       readonly config: Config
       readonly tag: Option.Option<string>
       readonly deadline: Option.Option<number>
+      /** Starts it on a terminal of that size. */
+      readonly terminal: Option.Option<Terminal.Size>
     }
   ) => Effect.Effect<Started, RpcError, Scope.Scope>
   /** The events from now on; what was written before is not told again. Fails with `not_found`. */
@@ -150,8 +154,12 @@ export const make = Effect.fnUntraced(function* (machine: Machine) {
   const drive = Effect.fnUntraced(function* (process: Process) {
     const [, , status] = yield* Effect.all(
       [
-        pump(process, process.running.stdout, (stdout) => ({ data: { stdout } })),
-        pump(process, process.running.stderr, (stderr) => ({ data: { stderr } })),
+        pump(process, process.running.stdout, (text) => ({
+          data: process.terminal ? { pty: text } : { stdout: text }
+        })),
+        pump(process, process.running.stderr, (text) => ({
+          data: process.terminal ? { pty: text } : { stderr: text }
+        })),
         process.running.exited
       ],
       { concurrency: 3 }
@@ -185,12 +193,16 @@ export const make = Effect.fnUntraced(function* (machine: Machine) {
   const start: ProcessTable["start"] = Effect.fnUntraced(function* (command, about) {
     const listener = yield* Effect.scope
     return yield* Effect.gen(function* () {
-      const running = yield* machine.start(command)
+      const running = yield* Option.match(about.terminal, {
+        onNone: () => machine.start(command),
+        onSome: (size) => Terminal.start(machine, command, size)
+      })
       const process: Process = {
         pid: running.pid,
         tag: about.tag,
         config: about.config,
         running,
+        terminal: Option.isSome(about.terminal),
         ended: Option.none(),
         events: yield* PubSub.bounded<Event>(BACKLOG)
       }
