@@ -73,16 +73,15 @@ const detail = (sandbox: Sandbox) => ({
   ...Listing.summary(sandbox),
   envdAccessToken: Redacted.value(sandbox.token),
   allowInternetAccess: sandbox.spec.internet,
-  lifecycle: { onTimeout: sandbox.spec.autoPause ? "pause" : "kill", autoResume: false },
+  lifecycle: { onTimeout: sandbox.spec.autoPause ? "pause" : "kill", autoResume: sandbox.spec.autoResume },
   domain: null
 })
 
 const create = Effect.gen(function* () {
   const registry = yield* SandboxRegistry
   const request = yield* body(CreateRequest)
-  if (request.autoResume?.enabled === true) {
-    return yield* bad("autoResume is not available in local sandboxes: resume with connect")
-  }
+  const autoResume = request.autoResume?.enabled ?? false
+  if (autoResume && request.autoPause !== true) return yield* bad("autoResume needs a pause at the end")
   if (request.autoPauseMemory === false) {
     return yield* bad("a pause without memory is not available in local sandboxes")
   }
@@ -94,6 +93,7 @@ const create = Effect.gen(function* () {
     envVars: request.envVars ?? {},
     timeoutSeconds: request.timeout ?? DEFAULT_SECONDS,
     autoPause: request.autoPause ?? false,
+    autoResume,
     internet: request.allow_internet_access ?? true
   })
   return HttpServerResponse.jsonUnsafe(view(sandbox), { status: 201 })
@@ -147,10 +147,25 @@ const timeout = (id: string) =>
     return HttpServerResponse.empty({ status: 204 })
   })
 
+const decodeInterval = Schema.decodeUnknownEffect(
+  Schema.Struct({
+    start: Schema.optionalKey(Schema.FiniteFromString),
+    end: Schema.optionalKey(Schema.FiniteFromString)
+  })
+)
+
 const metrics = (id: string) =>
-  Effect.flatMap(SandboxRegistry, (registry) => registry.get(id)).pipe(
-    Effect.as(HttpServerResponse.jsonUnsafe([]))
-  )
+  Effect.gen(function* () {
+    const registry = yield* SandboxRegistry
+    const sandbox = yield* registry.get(id)
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const url = new URL(request.url, "http://localhost")
+    const { end = Infinity, start = 0 } = yield* decodeInterval(
+      HttpServerRequest.searchParamsFromURL(url)
+    ).pipe(Effect.mapError(() => bad("start and end are seconds")))
+    if (sandbox.state === "running") yield* sandbox.metrics.sample
+    return HttpServerResponse.jsonUnsafe(sandbox.metrics.between(start, end))
+  })
 
 // Not 404, which the SDK takes for a sandbox that is gone.
 const unavailable = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>

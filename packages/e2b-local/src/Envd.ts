@@ -110,6 +110,7 @@ export const route = (
     const registry = yield* SandboxRegistry
     const request = yield* HttpServerRequest.HttpServerRequest
     return yield* admit.pipe(
+      Effect.tap(registry.wake),
       Effect.flatMap((id) => registry.whileRunning(id, (sandbox) => handle({ sandbox, request }))),
       Effect.catchTags({
         Severed: (error) => Effect.succeed(gone(error.id)),
@@ -120,10 +121,14 @@ export const route = (
     )
   })
 
-/** Whether the sandbox runs; needs no token, as at E2B. */
+/**
+ * Whether the sandbox runs; needs no token, as at E2B. With the token it is traffic as any other, and wakes a
+ * sandbox that wakes by itself.
+ */
 export const health = Effect.gen(function* () {
   const registry = yield* SandboxRegistry
   const request = yield* HttpServerRequest.HttpServerRequest
+  yield* Effect.ignore(Effect.flatMap(byToken, registry.wake))
   return yield* registry
     .whileRunning(request.headers["e2b-sandbox-id"] ?? "", () =>
       Effect.succeed(HttpServerResponse.empty({ status: 204 }))

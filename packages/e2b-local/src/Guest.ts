@@ -12,6 +12,7 @@ import * as HostProcess from "./HostProcess.ts"
 import * as Layout from "./Layout.ts"
 import type { Boot, Command, Machine, Running } from "./Machine.ts"
 import * as Shell from "./Shell.ts"
+import * as Usage from "./Usage.ts"
 
 /** The environment of what runs before a command has its own. */
 const outerEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
@@ -216,6 +217,11 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
         for (const process of entered) process.signal("SIGCONT")
       })
     ),
+    // The roots only wait outside.
+    usage: Effect.suspend(() => {
+      const roots = new Set([booted.outer, ...entered].map(({ pid }) => pid))
+      return Usage.ofTree(({ pid }) => roots.has(pid), false)
+    }),
     died: Effect.asVoid(booted.outer.exited)
   }
   return { machine, init: booted.init }

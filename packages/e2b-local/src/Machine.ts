@@ -4,13 +4,14 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
-import type { Effect, Scope, Stream } from "effect"
+import type { Effect, Option, Scope, Stream } from "effect"
 import type { Readable, Writable } from "node:stream"
 import type { RpcError } from "./ConnectProtocol.ts"
 import type { E2bServerError } from "./E2bServerError.ts"
 import type { ExitStatus } from "./HostProcess.ts"
 import type { Pipes } from "./Pipes.ts"
 import type { Limits } from "./Shell.ts"
+import type { Usage } from "./Usage.ts"
 
 /** Why a file operation was refused. */
 export const FileReason = Schema.Literals([
@@ -119,6 +120,8 @@ export interface Machine {
   /** Stops every process at once. */
   readonly freeze: Effect.Effect<void, RpcError>
   readonly thaw: Effect.Effect<void, RpcError>
+  /** What its processes use; none where the host does not tell. */
+  readonly usage: Effect.Effect<Option.Option<Usage>>
   /** Completes when the tree died by itself. */
   readonly died: Effect.Effect<void>
 }

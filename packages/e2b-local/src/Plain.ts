@@ -15,6 +15,7 @@ import type { Boot, Command, Machine, Provider, Running } from "./Machine.ts"
 import * as PlainFiles from "./PlainFiles.ts"
 import * as Shell from "./Shell.ts"
 import * as Sweep from "./Sweep.ts"
+import * as Usage from "./Usage.ts"
 
 const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
 const env = { PATH: systemPath }
@@ -190,6 +191,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     files: PlainFiles.make([home, temporary]),
     freeze: toAll("SIGSTOP"),
     thaw: toAll("SIGCONT"),
+    usage: Effect.suspend(() => Usage.ofTree(({ group }) => groups.has(group), true)),
     died: Effect.never
   } satisfies Machine
 })

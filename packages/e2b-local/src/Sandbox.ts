@@ -7,6 +7,7 @@ import { Effect, Redacted, Schema } from "effect"
 import type { Deferred } from "effect"
 import * as Crypto from "node:crypto"
 import type { Machine } from "./Machine.ts"
+import type { Metrics } from "./Metrics.ts"
 import type { ProcessTable } from "./ProcessTable.ts"
 
 /** The request was cut because its sandbox was paused or killed meanwhile. */
@@ -23,6 +24,8 @@ export interface Spec {
   readonly envVars: Readonly<Record<string, string>>
   readonly timeoutSeconds: number
   readonly autoPause: boolean
+  /** Whether a request to it wakes it when it is paused. */
+  readonly autoResume: boolean
   readonly internet: boolean
 }
 
@@ -35,6 +38,7 @@ export interface Sandbox {
   readonly startedAt: number
   readonly machine: Machine
   readonly processes: ProcessTable
+  readonly metrics: Metrics
   /** Milliseconds since the epoch. */
   endAt: number
   state: "running" | "paused"

@@ -8,6 +8,7 @@ import * as Path from "node:path"
 import { ApiError } from "./ApiError.ts"
 import type { RpcError } from "./ConnectProtocol.ts"
 import type { Provider } from "./Machine.ts"
+import * as Metrics from "./Metrics.ts"
 import * as Pipes from "./Pipes.ts"
 import * as ProcessTable from "./ProcessTable.ts"
 import { randomId, randomToken, type Sandbox, Severed, type Spec } from "./Sandbox.ts"
@@ -23,6 +24,7 @@ interface Held extends Sandbox {
 }
 
 const MAX_REQUESTS = 512
+const WOKEN_SECONDS = 300
 // More at once only makes each of them slower.
 const MAX_CREATES = 8
 /** A timer may ring a little early by the clock on the wall. */
@@ -48,6 +50,11 @@ export class SandboxRegistry extends Context.Service<
       id: string,
       timeoutSeconds: number
     ) => Effect.Effect<{ readonly sandbox: Sandbox; readonly resumed: boolean }, ApiError>
+    /**
+     * Resumes it when it is paused and was created with `autoResume`, for its first timeout again and at least for
+     * five minutes, as at E2B; else does nothing.
+     */
+    readonly wake: (id: string) => Effect.Effect<void, ApiError>
     /** Fails with 409 when it is paused. */
     readonly pause: (id: string) => Effect.Effect<void, ApiError>
     /** From now on, longer or shorter. Fails with 409 when it is paused. */
@@ -171,6 +178,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         spec,
         machine,
         processes,
+        metrics: yield* Metrics.make(machine.usage, directory),
         token: yield* randomToken(""),
         startedAt: yield* Clock.currentTimeMillis,
         endAt: 0,
@@ -220,6 +228,20 @@ const make = Effect.fnUntraced(function* (options: Options) {
       )
       .pipe(Effect.catchTag("RpcError", (error) => Effect.fail(failed(error))))
     return { sandbox, resumed }
+  })
+
+  const wake = Effect.fn("SandboxRegistry.wake")(function* (id: string) {
+    const sandbox = held.get(id)
+    if (sandbox === undefined || sandbox.state === "running" || !sandbox.spec.autoResume) return
+    yield* sandbox.lock
+      .withPermit(
+        Effect.suspend(() =>
+          held.get(id) === sandbox && sandbox.state === "paused"
+            ? resumeUnlocked(sandbox, Math.max(sandbox.spec.timeoutSeconds, WOKEN_SECONDS))
+            : Effect.void
+        )
+      )
+      .pipe(Effect.catchTag("RpcError", (error) => Effect.fail(failed(error))))
   })
 
   const pause = Effect.fn("SandboxRegistry.pause")(function* (id: string) {
@@ -281,6 +303,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     get: find,
     list: Effect.sync(() => [...held.values()]),
     connect,
+    wake,
     pause,
     setTimeout,
     kill,

@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { DateTime, Effect } from "effect"
 import { CommandExitError, SandboxError, SandboxNotFoundError, TimeoutError } from "e2b"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
@@ -24,7 +24,6 @@ perMode(modes, "sandboxes", (mode) => {
         assert.strictEqual(info.state, "running")
         const seconds = (info.endAt.getTime() - info.startedAt.getTime()) / 1000
         assert.strictEqual(Math.floor(seconds), 61)
-        assert.deepStrictEqual(yield* sdk(() => box.getMetrics()), [])
         assert.isTrue(yield* sdk(() => box.isRunning()))
         assert.strictEqual(yield* live, before + 1)
         assert.isTrue(yield* sdk(() => box.kill()))
@@ -129,6 +128,97 @@ perMode(modes, "sandboxes", (mode) => {
       })
     )
 
+    it.effect("wake by traffic when that was asked for, and not by a question about them", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server
+        const box = yield* sandbox({ timeoutMs: 1000, lifecycle: { onTimeout: "pause", autoResume: true } })
+        yield* sdk(() => box.files.write("kept", "k"))
+        const state = Effect.map(
+          sdk(() => box.getInfo()),
+          (info) => info.state
+        )
+        yield* eventually(Effect.map(state, (now) => now === "paused"))
+        assert.deepStrictEqual((yield* sdk(() => box.getInfo())).lifecycle, {
+          onTimeout: "pause",
+          autoResume: true
+        })
+        // Nobody wakes it without its token.
+        for (const path of ["/health", "/files?path=kept"]) {
+          const headers = { "e2b-sandbox-id": box.sandboxId, "x-access-token": "wrong" }
+          const reply = yield* sdk(() => fetch(`${url}${path}`, { headers }).then((answer) => answer.text()))
+          assert.notStrictEqual(reply, "k")
+        }
+        assert.strictEqual(yield* state, "paused")
+        assert.strictEqual(yield* output(box, "cat kept"), "k")
+        const info = yield* sdk(() => box.getInfo())
+        assert.strictEqual(info.state, "running")
+        assert.isAtLeast((info.endAt.getTime() - info.startedAt.getTime()) / 1000, 300)
+        yield* sdk(() => box.pause())
+        assert.deepStrictEqual(
+          yield* Effect.all([output(box, "echo a"), output(box, "echo b")], { concurrency: 2 }),
+          ["a", "b"]
+        )
+        yield* sdk(() => box.pause())
+        assert.isTrue(yield* sdk(() => box.isRunning()))
+      })
+    )
+
+    it.effect("tell what their processes use, of their own alone", () =>
+      Effect.gen(function* () {
+        const box = yield* sandbox()
+        const other = yield* sandbox()
+        const last = (one: typeof box) =>
+          Effect.map(
+            sdk(() => one.getMetrics()),
+            (metrics) => metrics.at(-1)
+          )
+        const before = yield* last(box)
+        assert.isAbove(before?.cpuCount ?? 0, 0)
+        assert.isAbove(before?.memTotal ?? 0, before?.memUsed ?? 0)
+        assert.isAbove(before?.diskTotal ?? 0, before?.diskUsed ?? 0)
+        yield* sdk(() =>
+          box.commands.run('exec node -e "const b = Buffer.alloc(64e6, 1); for (;;) b[0]++"', {
+            background: true,
+            timeoutMs: 0
+          })
+        )
+        yield* eventually(
+          Effect.map(last(box), (now) => (now?.memUsed ?? 0) > 64e6 && (now?.cpuUsedPct ?? 0) > 5)
+        )
+        assert.isBelow((yield* last(other))?.memUsed ?? 0, 50e6)
+        const now = yield* last(box)
+        const later = DateTime.toDateUtc(DateTime.makeUnsafe((now?.timestamp.getTime() ?? 0) + 60_000))
+        assert.deepStrictEqual(yield* sdk(() => box.getMetrics({ start: later })), [])
+      })
+    )
+
+    it.effect("are listed in either order, by template and by start", () =>
+      Effect.gen(function* () {
+        const { client } = yield* Server
+        const create = (template: string) =>
+          Effect.acquireRelease(
+            sdk(() => client.Sandbox.create(template)),
+            (box) => Effect.orDie(sdk(() => box.kill()))
+          )
+        const first = yield* create("one")
+        const second = yield* create("two")
+        const third = yield* create("one")
+        const ids = (options: Parameters<typeof client.Sandbox.list>[0]) =>
+          Effect.map(
+            sdk(() => client.Sandbox.list(options).nextItems()),
+            (items) => items.map((item) => item.sandboxId)
+          )
+        assert.deepStrictEqual(yield* ids({ order: "asc" }), [
+          first.sandboxId,
+          second.sandboxId,
+          third.sandboxId
+        ])
+        assert.deepStrictEqual(yield* ids({ query: { template: "one" } }), [third.sandboxId, first.sandboxId])
+        const { startedAt } = yield* sdk(() => second.getInfo())
+        assert.deepStrictEqual(yield* ids({ query: { startedAfter: startedAt } }), [third.sandboxId])
+      })
+    )
+
     it.effect("are listed by pages, state and metadata with every awkward character", () =>
       Effect.gen(function* () {
         const { client } = yield* Server
@@ -168,7 +258,6 @@ perMode(modes, "sandboxes", (mode) => {
           { network: { denyOut: ["1.1.1.1"] } },
           { volumeMounts: { "/data": "volume" } },
           { mcp: {} },
-          { lifecycle: { onTimeout: "pause" as const, autoResume: true } },
           { lifecycle: { onTimeout: { action: "pause" as const, keepMemory: false } } },
           { envs: { "NOT-A-NAME": "x" } },
           { timeoutMs: 100_000_000 }

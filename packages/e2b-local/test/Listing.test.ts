@@ -15,6 +15,7 @@ const item = (index: number) => ({
     envVars: {},
     timeoutSeconds: 1,
     autoPause: false,
+    autoResume: false,
     internet: true
   }
 })

@@ -1,0 +1,87 @@
+/**
+ * What the processes of a sandbox use, from `/proc` of the host.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Option } from "effect"
+import * as Fs from "node:fs/promises"
+
+/** A process of the host. */
+interface HostEntry {
+  readonly pid: number
+  readonly parent: number
+  readonly group: number
+  /** Of itself and of the children that it has waited for. */
+  readonly cpuSeconds: number
+}
+
+/** Of a process tree at one moment. */
+export interface Usage {
+  readonly cpuSeconds: number
+  /** Resident memory; what processes share is counted in each of them. */
+  readonly memoryBytes: number
+}
+
+// USER_HZ, which is 100 on every Linux that Node.js runs on.
+const TICKS = 100
+
+/** One line of `/proc/PID/stat`; none when it is not one. */
+const parseStat = (line: string): Option.Option<HostEntry> => {
+  // The name of a program, in parentheses, may itself hold spaces and parentheses.
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ")
+  const [, parent, group] = fields.map(Number)
+  const ticks = fields.slice(11, 15).map(Number)
+  const pid = Number.parseInt(line, 10)
+  const cpu = ticks.reduce((sum, each) => sum + each, 0)
+  return parent === undefined || group === undefined || ticks.length < 4 || !Number.isFinite(pid + cpu)
+    ? Option.none()
+    : Option.some({ pid, parent, group, cpuSeconds: cpu / TICKS })
+}
+
+/** The processes below those that `isRoot` holds for, with or without the roots themselves. */
+const below = (
+  entries: ReadonlyArray<HostEntry>,
+  isRoot: (entry: HostEntry) => boolean,
+  withRoots: boolean
+): ReadonlyArray<HostEntry> => {
+  const children = new Map<number, Array<HostEntry>>()
+  for (const entry of entries) {
+    const siblings = children.get(entry.parent)
+    if (siblings === undefined) children.set(entry.parent, [entry])
+    else siblings.push(entry)
+  }
+  const roots = entries.filter(isRoot)
+  const found = new Map<number, HostEntry>()
+  const pending = roots.flatMap((root) => (withRoots ? [root] : (children.get(root.pid) ?? [])))
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (found.has(next.pid)) continue
+    found.set(next.pid, next)
+    pending.push(...(children.get(next.pid) ?? []))
+  }
+  return [...found.values()]
+}
+
+// What ended meanwhile is left out.
+const read = (path: string) => Fs.readFile(path, "utf8").catch(() => "")
+
+const residentBytes = async (pid: number): Promise<number> =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(await read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024
+
+/** The usage of the tree that {@link below} finds; none where the host has no `/proc`. */
+export const ofTree = (isRoot: (entry: HostEntry) => boolean, withRoots: boolean) =>
+  Effect.option(
+    Effect.tryPromise(async (): Promise<Usage> => {
+      const pids = (await Fs.readdir("/proc")).filter((name) => /^\d+$/.test(name))
+      const lines = await Promise.all(pids.map((pid) => read(`/proc/${pid}/stat`)))
+      const members = below(
+        lines.flatMap((line) => Option.toArray(parseStat(line))),
+        isRoot,
+        withRoots
+      )
+      const memory = await Promise.all(members.map(({ pid }) => residentBytes(pid)))
+      return {
+        cpuSeconds: members.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+        memoryBytes: memory.reduce((sum, bytes) => sum + bytes, 0)
+      }
+    })
+  )
