@@ -70,9 +70,12 @@ while (sysread $events, my $buffer, 65536) {
     next if $entry eq "" and $name ne "";
     my $path = $entry eq "" ? "." : $name eq "" ? $entry : "$name/$entry";
     if ($mask & 0x180) {
-      # What was in a new folder when its watch began has been told already.
-      tell_of("create", $path) unless delete $told{$path};
-      watch($path, $mask & 0x100) if $recursive and $mask & 0x40000000;
+      # What was in a new folder when its watch began has been told and is watched already; to look into it again
+      # would tell all that is in it twice.
+      unless (delete $told{$path}) {
+        tell_of("create", $path);
+        watch($path, $mask & 0x100) if $recursive and $mask & 0x40000000;
+      }
     }
     if ($mask & 0x840) {
       tell_of("rename", $path); delete $told{$path};
