@@ -61,9 +61,6 @@ export const boot = Effect.fnUntraced(function* (
     boot: request,
     uid,
     command: [
-      "setpriv",
-      "--pdeathsig",
-      "KILL",
       "bwrap",
       ...(Option.isNone(uid) ? ["--unshare-user", "--uid", "1000", "--gid", "1000"] : []),
       "--unshare-pid",
@@ -84,9 +81,7 @@ export const boot = Effect.fnUntraced(function* (
       "--remount-ro",
       "/",
       "--chdir",
-      "/",
-      "--",
-      ...Guest.initCommand(uid)
+      "/"
     ]
   })
 })

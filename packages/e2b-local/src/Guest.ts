@@ -39,7 +39,7 @@ const initScript =
  * The command that becomes PID 1 in the end. With a real root it stays uid 0, without any capability: the sandbox
  * cannot signal it, and the kernel lets a parent without capabilities deliver the death signal to it.
  */
-export const initCommand = (uid: Option.Option<number>): ReadonlyArray<string> => [
+const initCommand = (uid: Option.Option<number>): ReadonlyArray<string> => [
   "setpriv",
   "--pdeathsig",
   "KILL",
@@ -85,8 +85,8 @@ const awaitReady = Effect.fnUntraced(function* (outer: HostProcess.HostProcess) 
 /** How to boot and enter one sandbox. */
 export interface Options {
   readonly boot: Boot
-  /** The command whose only child becomes PID 1. */
-  readonly command: readonly [string, ...Array<string>]
+  /** The command whose only child becomes what its last arguments, which are added here, say. */
+  readonly command: ReadonlyArray<string>
   /** The uid of the host to drop to; none when a user namespace does that. */
   readonly uid: Option.Option<number>
 }
@@ -127,8 +127,8 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   const entered = new Set<HostProcess.HostProcess>()
   const booted = yield* Effect.acquireRelease(
     Effect.gen(function* () {
-      const [command, ...args] = options.command
-      const outer = yield* HostProcess.spawn({ command, args, env: outerEnv, stdin: true }).pipe(
+      const args = ["--pdeathsig", "KILL", ...options.command, "--", ...initCommand(options.uid)]
+      const outer = yield* HostProcess.spawn({ command: "setpriv", args, env: outerEnv, stdin: true }).pipe(
         Effect.mapError((error) => bootFailed(error.message))
       )
       const init = yield* awaitReady(outer).pipe(

@@ -71,9 +71,6 @@ export const boot = Effect.fnUntraced(function* (
     boot: request,
     uid,
     command: [
-      "setpriv",
-      "--pdeathsig",
-      "KILL",
       "unshare",
       ...(Option.isNone(uid) ? ["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"] : []),
       "--mount",
@@ -91,9 +88,7 @@ export const boot = Effect.fnUntraced(function* (
       "sh",
       root,
       request.internet ? "host" : "net",
-      ...items.flatMap(triple),
-      "--",
-      ...Guest.initCommand(uid)
+      ...items.flatMap(triple)
     ]
   })
 })
