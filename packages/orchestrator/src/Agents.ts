@@ -101,6 +101,9 @@ export interface Agents {
   readonly counted: (id: Id.AgentId) => Effect.Effect<void, OrchestratorError.OrchestratorError>
 }
 
+/** When somebody else wrote a record in between: read it again and decide anew. */
+const startOver = { times: 10, while: (error: StateStoreError.StateStoreError) => error.isRetryable }
+
 /** The records of agents, and the sandboxes that they are bound to. */
 export const make: Effect.Effect<
   Agents,
@@ -119,12 +122,9 @@ export const make: Effect.Effect<
   const places = new Map<Id.AgentId, Place>()
 
   /** Reads, changes and writes a record; starts over when somebody else wrote it in between. */
-  const change = Effect.fnUntraced(
-    function* (id: Id.AgentId, next: (agent: Agent.Agent) => Agent.Agent) {
-      return yield* store.updateAgent(next(yield* store.getAgent(id)))
-    },
-    Effect.retry({ times: 10, while: (error) => error.isRetryable })
-  )
+  const change = Effect.fnUntraced(function* (id: Id.AgentId, next: (agent: Agent.Agent) => Agent.Agent) {
+    return yield* store.updateAgent(next(yield* store.getAgent(id)))
+  }, Effect.retry(startOver))
 
   const move = Effect.fnUntraced(function* (
     id: Id.AgentId,
@@ -191,20 +191,17 @@ export const make: Effect.Effect<
     )
 
   /** Binds an agent to its sandbox, unless somebody has given up its launch in the meantime. */
-  const bind = Effect.fnUntraced(
-    function* (id: Id.AgentId, binding: Agent.Binding) {
-      const agent = yield* store.getAgent(id)
-      const { status } = agent
-      if (status === "launching") {
-        return yield* store.updateAgent(new Agent.Agent({ ...agent, status, binding }))
-      }
-      return yield* new StateStoreError.StateStoreError({
-        operation: "bind",
-        reason: new StateStoreError.IllegalMove({ id, from: status, to: "launching" })
-      })
-    },
-    Effect.retry({ times: 10, while: (error) => error.isRetryable })
-  )
+  const bind = Effect.fnUntraced(function* (id: Id.AgentId, binding: Agent.Binding) {
+    const agent = yield* store.getAgent(id)
+    const { status } = agent
+    if (status === "launching") {
+      return yield* store.updateAgent(new Agent.Agent({ ...agent, status, binding }))
+    }
+    return yield* new StateStoreError.StateStoreError({
+      operation: "bind",
+      reason: new StateStoreError.IllegalMove({ id, from: status, to: "launching" })
+    })
+  }, Effect.retry(startOver))
 
   const furnish = Effect.fnUntraced(function* (
     id: Id.AgentId,
