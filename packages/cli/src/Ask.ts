@@ -1,7 +1,8 @@
-import { AgentEvent, Query } from "@remote-agent/domain"
+import { AgentEvent } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Duration, Effect, Result, Schema } from "effect"
+import { Duration, Effect, Result } from "effect"
 import * as App from "./App.ts"
+import * as Documents from "./Documents.ts"
 import { codeOf, Ended, type Run } from "./Failure.ts"
 import { dim, line, Screen } from "./Screen.ts"
 
@@ -12,8 +13,6 @@ export interface AskFlags extends App.AppFlags {
   readonly env: ReadonlyArray<string>
   readonly json: boolean
 }
-
-const encode = Schema.encodeEffect(Schema.toCodecJson(Query.QueryResult))
 
 /** Launches an agent, asks it one question, prints the answer on stdout, and ends it. */
 export const run = Effect.fn("ask")(function* ({ env, json, question, timeout, ...flags }: AskFlags): Run {
@@ -33,12 +32,12 @@ export const run = Effect.fn("ask")(function* ({ env, json, question, timeout, .
   if (Result.isSuccess(result)) {
     return yield* line(
       out,
-      json ? JSON.stringify(yield* Effect.orDie(encode(result.success))) : result.success.answer
+      json ? JSON.stringify(yield* Documents.ofQuery(result.success)) : result.success.answer
     )
   }
   const { failure } = result
   if (json && failure._tag === "OrchestratorError" && failure.reason._tag === "QueryFailed") {
-    yield* line(out, JSON.stringify(yield* Effect.orDie(encode(failure.reason.result))))
+    yield* line(out, JSON.stringify(yield* Documents.ofQuery(failure.reason.result)))
     return yield* new Ended({ code: codeOf(failure) })
   }
   return yield* failure

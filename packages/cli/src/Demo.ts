@@ -2,8 +2,9 @@ import { Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Effect, Result, Stream } from "effect"
 import * as App from "./App.ts"
 import * as Display from "./Display.ts"
+import * as Documents from "./Documents.ts"
 import { Ended, exitCode, type Run } from "./Failure.ts"
-import { runPool, summary, toDocument, toText } from "./Pool.ts"
+import { runPool, summary, toText } from "./Pool.ts"
 import { bold, line, Screen } from "./Screen.ts"
 
 const agents = 3
@@ -48,7 +49,7 @@ export const run = Effect.fn("demo")(function* ({ isolation, json }: DemoFlags):
   if (json) {
     yield* line(
       out,
-      JSON.stringify({ results: yield* Effect.forEach(results, toDocument), agents, millis, left })
+      JSON.stringify({ results: yield* Effect.forEach(results, Documents.ofPool), agents, millis, left })
     )
   }
   yield* say(summary(out, results, agents, millis))

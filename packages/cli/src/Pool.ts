@@ -1,9 +1,10 @@
-import { type OrchestratorError, Query } from "@remote-agent/domain"
+import type { OrchestratorError } from "@remote-agent/domain"
 import { type AgentPool, Orchestrator } from "@remote-agent/orchestrator"
-import { Clock, Duration, Effect, FileSystem, Result, Schema, type Scope, Stream } from "effect"
+import { Clock, Duration, Effect, FileSystem, Result, type Scope, Stream } from "effect"
 import * as App from "./App.ts"
+import * as Documents from "./Documents.ts"
 import * as Display from "./Display.ts"
-import { codeOf, Ended, exitCode, type Run, toJson, toLines, Usage } from "./Failure.ts"
+import { codeOf, Ended, exitCode, type Run, toLines, Usage } from "./Failure.ts"
 import { bold, green, line, type Output, red, Screen } from "./Screen.ts"
 
 /** The flags of `pool`. */
@@ -16,19 +17,6 @@ export interface PoolFlags extends App.AppFlags {
   readonly order: "input" | "completion"
   readonly env: ReadonlyArray<string>
   readonly json: boolean
-}
-
-const encode = Schema.encodeEffect(Schema.toCodecJson(Query.QueryResult))
-
-/** A result for programs: what `ask --json` prints, with its place among the questions. */
-export const toDocument = ({ index, query, result }: AgentPool.PoolResult): Effect.Effect<object> => {
-  const withIndex = (ended: Query.QueryResult) =>
-    Effect.map(Effect.orDie(encode(ended)), (document) => Object.assign({ index }, document))
-  if (Result.isSuccess(result)) return withIndex(result.success)
-  const { reason } = result.failure
-  return reason._tag === "QueryFailed"
-    ? withIndex(reason.result)
-    : Effect.succeed({ index, query, ...toJson(result.failure) })
 }
 
 /** A result for people: the question, and the answer or why there is none. */
@@ -94,7 +82,7 @@ export const run = Effect.fn("pool")(function* (flags: PoolFlags): Run {
     const display = yield* flags.json ? Effect.succeed(Display.none) : Display.make(err)
     const print = (result: AgentPool.PoolResult) =>
       flags.json
-        ? Effect.flatMap(toDocument(result), (document) => line(out, JSON.stringify(document)))
+        ? Effect.flatMap(Documents.ofPool(result), (document) => line(out, JSON.stringify(document)))
         : // On a terminal both outputs are the same screen, and the drawn lines must not be written over.
           out.live && err.live
           ? display.say(toText(out, result))
