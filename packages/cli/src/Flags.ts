@@ -1,0 +1,87 @@
+import { Effect, Option, Schema } from "effect"
+import { Argument, Flag } from "effect/cli"
+import { codeOf, Ended, type Failure, toJson, toLines } from "./Failure.ts"
+import { line, red, Screen } from "./Screen.ts"
+
+/** Whether what is printed is for programs. */
+export const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("Print JSON on stdout, for programs"),
+  Flag.withDefault(false)
+)
+
+/** A flag that may be absent. */
+export const optional = <A>(flag: Flag.Flag<A>): Flag.Flag<A | undefined> =>
+  Flag.map(Flag.optional(flag), Option.getOrUndefined)
+
+/** How local sandboxes are isolated. */
+export const isolation = optional(
+  Flag.Literals("isolation", ["auto", "bubblewrap", "namespaces", "none"]).pipe(
+    Flag.withDescription("How local sandboxes are isolated (default: the best that works here)")
+  )
+)
+
+/** Where sandboxes run. */
+export const provider = optional(
+  Flag.Literals("provider", ["local", "e2b"]).pipe(
+    Flag.withDescription("Where sandboxes run (default: local)")
+  )
+)
+
+/** The kind of agent. */
+export const profile = optional(
+  Flag.String("profile").pipe(Flag.withDescription("The kind of agent (default: sample)"))
+)
+
+/** Variables of the sandbox. */
+export const env = Flag.String("env").pipe(
+  Flag.withDescription("A variable of the sandbox: NAME=value, or NAME for its value here (repeatable)"),
+  Flag.atLeast(0)
+)
+
+/** What every command takes that sets up agents. */
+export const app = { profile, provider, env, isolation }
+
+const Positive = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
+
+/** How long an answer may take, in seconds. */
+export const timeout = optional(
+  Flag.Int("timeout").pipe(
+    Flag.withSchema(Positive),
+    Flag.withDescription("How many seconds an answer may take (default: what the profile says)")
+  )
+)
+
+/** A question that is not empty. */
+export const Question = Schema.String.check(
+  Schema.isPattern(/\S/, { message: "a question that is not empty" })
+)
+
+/** A question, as an argument. */
+export const question = Argument.String("question").pipe(Argument.withSchema(Question))
+
+/** Tells a failure on the way out: on stdout as JSON for programs, else on stderr for people. */
+export const told =
+  (asJson: boolean) =>
+  <A, R>(effect: Effect.Effect<A, Failure | Ended, R>): Effect.Effect<A, Ended, R | Screen> =>
+    Effect.catch(effect, (failure) =>
+      Effect.gen(function* () {
+        if (failure._tag === "Ended") return yield* failure
+        const { err, out } = yield* Screen
+        if (asJson) yield* line(out, JSON.stringify(toJson(failure)))
+        const [what = "", ...todo] = toLines(failure)
+        yield* line(err, [red(err, what), ...todo].join("\n"))
+        return yield* new Ended({ code: codeOf(failure) })
+      })
+    )
+
+/**
+ * What a command does: loads its own modules when it is run, so that `--version` and `--help` start without them,
+ * and tells its failure.
+ */
+export const lazily =
+  <M, F extends { readonly json: boolean }, R>(
+    load: () => Promise<M>,
+    run: (module: M, flags: F) => Effect.Effect<void, Failure | Ended, R>
+  ) =>
+  (flags: F): Effect.Effect<void, Ended, R | Screen> =>
+    Effect.flatMap(Effect.promise(load), (module) => told(flags.json)(run(module, flags)))
