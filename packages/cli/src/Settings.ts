@@ -1,65 +1,96 @@
 import { Config } from "@remote-agent/domain"
-import { ConfigProvider, Effect, FileSystem, Layer, Option, Path, Schema } from "effect"
+import { ConfigProvider, Effect, FileSystem, Layer, Option, Path, Result, Schema } from "effect"
 import { Host } from "./Host.ts"
 
 const Settings = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
 
 /** The file of settings beside the user's own files. */
-const fileName = "remote-agent.json"
+export const fileName = "remote-agent.json"
 
-const unreadable = (name: string, problem: string, hint: string) =>
-  new Config.ConfigError({ problems: [new Config.Problem({ name, problem, hint })] })
+/** The file of keys beside the user's own files. */
+export const keysFileName = ".env"
+
+/** Settings that a flag gives. */
+export type Flags = { readonly [N in Config.Name]?: string | undefined }
+
+/** One of the places that settings come from. */
+export interface Source {
+  readonly name: string
+  readonly provider: ConfigProvider.ConfigProvider
+}
+
+const trouble = (name: string, problem: string, hint: string) => new Config.Problem({ name, problem, hint })
 
 const read = Effect.fnUntraced(function* (name: string) {
   const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* Host]
   return yield* fs.readFileString(path.join(cwd, name)).pipe(
-    Effect.asSome,
-    Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
-    Effect.mapError(() => unreadable(name, "cannot be read", "Check who may read it, or remove it."))
+    Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed("")),
+    Effect.mapError(() => trouble(name, "cannot be read", "Check who may read it, or remove it."))
   )
 })
 
-const fromFile = Effect.fnUntraced(function* () {
-  const text = yield* read(fileName)
-  if (Option.isNone(text)) return ConfigProvider.fromUnknown({})
-  const settings = yield* Effect.mapError(Schema.decodeEffect(Settings)(text.value), () =>
-    unreadable(
-      fileName,
-      "is not a JSON object",
-      "Correct it; a comma too many at the end is the usual cause."
-    )
-  )
-  const stranger = Object.keys(settings).find((name) => !Object.hasOwn(Config.variables, name))
-  if (stranger !== undefined) {
-    const names = Object.keys(Config.variables).join(", ")
-    return yield* unreadable(stranger, `in ${fileName} is not a setting`, `The settings are ${names}.`)
+const decode = Schema.decodeResult(Settings)
+
+const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings: object } => {
+  if (text === "") return { settings: {}, problems: [] }
+  const decoded = decode(text)
+  if (Result.isFailure(decoded)) {
+    const hint = "Correct it; a comma too many at the end is the usual cause."
+    return { settings: {}, problems: [trouble(fileName, "is not a JSON object", hint)] }
   }
-  return ConfigProvider.fromUnknown(settings)
+  const strangers = Object.keys(decoded.success).filter((name) => !Object.hasOwn(Config.variables, name))
+  const hint = "See every setting with `remote-agent config show`."
+  return {
+    settings: decoded.success,
+    problems: strangers.map((name) => trouble(name, `in ${fileName} is not a setting`, hint))
+  }
+}
+
+/** Where settings come from, the first that has one wins, and what is wrong with the files among them. */
+export interface Sources {
+  readonly sources: ReadonlyArray<Source>
+  readonly problems: ReadonlyArray<Config.Problem>
+}
+
+/** Reads flags, the environment, `.env` and `remote-agent.json`. What is wrong with a file is a problem, not a failure. */
+export const sources = Effect.fnUntraced(function* (flags: Flags) {
+  const { env } = yield* Host
+  const [keys, file] = yield* Effect.all([Effect.result(read(keysFileName)), Effect.result(read(fileName))])
+  const { problems, settings } = fromFile(Result.getOrElse(file, () => ""))
+  const unreadable = [keys, file].flatMap((text) => Option.toArray(Result.getFailure(text)))
+  const found: Sources = {
+    problems: [...unreadable, ...problems],
+    sources: [
+      { name: "a flag", provider: ConfigProvider.fromUnknown(flags) },
+      { name: "the environment", provider: ConfigProvider.fromUnknown(env) },
+      {
+        name: keysFileName,
+        provider: ConfigProvider.fromDotEnvContents(Result.getOrElse(keys, () => ""))
+      },
+      { name: fileName, provider: ConfigProvider.fromUnknown(settings) }
+    ]
+  }
+  return found
+})
+
+/** Every setting of the sources, decoded. Fails with every problem at once. */
+export const decoded = Effect.fnUntraced(function* ({ problems, sources: [...all] }: Sources) {
+  const provider = all
+    .map((source) => source.provider)
+    .reduce((first, second) => ConfigProvider.orElse(first, second))
+  const values = yield* Effect.result(
+    Effect.provide(Config.make, ConfigProvider.layer(provider), { local: true })
+  )
+  const [first, ...rest] = [...problems, ...(Result.isFailure(values) ? values.failure.problems : [])]
+  if (first !== undefined) return yield* new Config.ConfigError({ problems: [first, ...rest] })
+  return Result.getOrThrow(values)
 })
 
 /**
  * The configuration: flags over the environment over `.env` over `remote-agent.json` over the defaults. Fails with
  * every problem at once.
  */
-export const layer = (flags: { readonly [N in Config.Name]?: string | undefined }): Layer.Layer<
-  Config.Config,
-  Config.ConfigError,
-  FileSystem.FileSystem | Path.Path | Host
-> =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const { env } = yield* Host
-      const dotEnv = yield* read(".env")
-      const sources = [
-        ConfigProvider.fromUnknown(flags),
-        ConfigProvider.fromUnknown(env),
-        ConfigProvider.fromDotEnvContents(Option.getOrElse(dotEnv, () => "")),
-        yield* fromFile()
-      ]
-      return Config.layer.pipe(
-        Layer.provide(
-          ConfigProvider.layer(sources.reduce((first, second) => ConfigProvider.orElse(first, second)))
-        )
-      )
-    })
-  )
+export const layer = (
+  flags: Flags
+): Layer.Layer<Config.Config, Config.ConfigError, FileSystem.FileSystem | Path.Path | Host> =>
+  Layer.effect(Config.Config, Effect.flatMap(sources(flags), decoded))

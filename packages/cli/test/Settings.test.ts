@@ -48,22 +48,24 @@ describe("Settings", () => {
     })
   )
 
-  it.effect("names a file that cannot be used, and a setting that there is not", () =>
-    Effect.gen(function* () {
-      const cwd = yield* folder
-      const problems = Effect.map(Effect.flip(read(cwd)), (error) =>
-        error.problems.map((problem) => problem.name)
-      )
-      yield* put(cwd, "remote-agent.json", "{,}")
-      assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
-      yield* put(cwd, "remote-agent.json", "[1]")
-      assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
-      yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFIL": "sample" }')
-      assert.deepStrictEqual(yield* problems, ["REMOTE_AGENT_PROFIL"])
-      yield* put(cwd, "remote-agent.json", '{ "E2B_DEFAULT_TIMEOUT": "never", "DEXTER_MAX_STEPS": 0 }')
-      assert.deepStrictEqual(yield* problems, ["E2B_DEFAULT_TIMEOUT", "DEXTER_MAX_STEPS"])
-      yield* Effect.promise(() => mkdir(join(cwd, ".env")))
-      assert.deepStrictEqual(yield* problems, [".env"])
-    })
+  it.effect(
+    "names everything at once: a file that cannot be used, a setting that there is not, a value that is none",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* folder
+        const problems = Effect.map(Effect.flip(read(cwd)), (error) =>
+          error.problems.map((problem) => problem.name)
+        )
+        yield* put(cwd, "remote-agent.json", "{,}")
+        assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
+        yield* put(cwd, "remote-agent.json", "[1]")
+        assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
+        yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFIL": "sample" }')
+        assert.deepStrictEqual(yield* problems, ["REMOTE_AGENT_PROFIL"])
+        yield* put(cwd, "remote-agent.json", '{ "E2B_DEFAULT_TIMEOUT": "never", "DEXTER_MAX_STEPS": 0 }')
+        assert.deepStrictEqual(yield* problems, ["E2B_DEFAULT_TIMEOUT", "DEXTER_MAX_STEPS"])
+        yield* Effect.promise(() => mkdir(join(cwd, ".env")))
+        assert.deepStrictEqual(yield* problems, [".env", "E2B_DEFAULT_TIMEOUT", "DEXTER_MAX_STEPS"])
+      })
   )
 })

@@ -185,7 +185,17 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
 /** The settings of this run, read once. */
 export class Config extends Context.Service<Config, Values>()("@remote-agent/domain/Config") {}
 
-const read = Effect.fnUntraced(function* (provider: ConfigProvider.ConfigProvider, name: Name) {
+/** Every name of a setting, in the order in which they are shown. */
+export const names = Object.keys(variables) as ReadonlyArray<Name>
+
+/** What holds when a setting is not set, as one would write it; empty when nothing does. */
+export const fallbackText = (name: Name): string => {
+  const { fallback } = variables[name]
+  return Duration.isDuration(fallback) ? `${Duration.toSeconds(fallback)}` : `${fallback ?? ""}`
+}
+
+/** The text of one setting; none when it is not set or empty. */
+export const read = Effect.fnUntraced(function* (provider: ConfigProvider.ConfigProvider, name: Name) {
   const node = yield* provider.load([name])
   const value = node?.value
   // An empty variable is an unset one: that is what `KEY=` in a .env file means.
@@ -207,7 +217,7 @@ export const make: Effect.Effect<Values, ConfigError> = Effect.gen(function* () 
   const provider = yield* ConfigProvider.ConfigProvider
   const problems: Array<Problem> = []
   const values: Record<string, unknown> = {}
-  for (const name of Object.keys(variables) as Array<Name>) {
+  for (const name of names) {
     const setting: Variable<unknown> = variables[name]
     const found = yield* Effect.result(read(provider, name))
     if (found._tag === "Failure") {
@@ -252,13 +262,13 @@ export const layer: Layer.Layer<Config, ConfigError> = Layer.effect(Config, make
 export const layerFrom = (values: Readonly<Record<string, unknown>>): Layer.Layer<Config, ConfigError> =>
   layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(values))))
 
-/** Fails with everything that is missing among `names`, in one error; `purpose` says what wants them. */
+/** Fails with everything that is missing among `needed`, in one error; `purpose` says what wants them. */
 export const requireKeys = (
   values: Values,
-  names: ReadonlyArray<Name>,
+  needed: ReadonlyArray<Name>,
   purpose: string
 ): Effect.Effect<void, ConfigError> => {
-  const [first, ...rest] = names
+  const [first, ...rest] = needed
     .filter((name) => values[name] === undefined)
     .map(
       (name) =>
