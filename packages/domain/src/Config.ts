@@ -191,7 +191,8 @@ export const names = Object.keys(variables) as ReadonlyArray<Name>
 /** What holds when a setting is not set, as one would write it; empty when nothing does. */
 export const fallbackText = (name: Name): string => {
   const { fallback } = variables[name]
-  return Duration.isDuration(fallback) ? `${Duration.toSeconds(fallback)}` : `${fallback ?? ""}`
+  if (fallback === undefined || Redacted.isRedacted(fallback)) return ""
+  return String(Duration.isDuration(fallback) ? Duration.toSeconds(fallback) : fallback)
 }
 
 /** The text of one setting; none when it is not set or empty. */
