@@ -1,9 +1,10 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Layer, Logger } from "effect"
+import { homedir } from "node:os"
 import type { WriteStream } from "node:tty"
 import * as Cli from "./Cli.ts"
-import { Host } from "./Host.ts"
+import { dataFolderOf, Host } from "./Host.ts"
 import { type Output, Screen } from "./Screen.ts"
 
 const { env, stderr, stdout } = process
@@ -46,12 +47,14 @@ export const main = (): void => {
     })
   }
 
+  const cwd = process.cwd()
   const layer = Layer.mergeAll(
     NodeServices.layer,
     Layer.succeed(Screen, { out: outputOf(stdout), err: outputOf(stderr) }),
     Layer.succeed(Host, {
       env,
-      cwd: process.cwd(),
+      cwd,
+      dataFolder: dataFolderOf({ env, cwd, home: homedir() }),
       leftovers: (text) => {
         cleanup.leftovers = text
       }

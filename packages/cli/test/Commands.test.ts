@@ -37,7 +37,12 @@ const run = Effect.fnUntraced(function* (
       Layer.mergeAll(
         NodeServices.layer,
         Layer.succeed(Screen.Screen, { out: output("out"), err: output("err") }),
-        Layer.succeed(Host.Host, { env, cwd, leftovers: (text) => leftovers.push(text) })
+        Layer.succeed(Host.Host, {
+          env,
+          cwd,
+          dataFolder: join(cwd, "data"),
+          leftovers: (text) => leftovers.push(text)
+        })
       )
     )
   )
