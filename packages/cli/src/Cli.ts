@@ -3,14 +3,14 @@ import { CliOutput, Command, TerminalCapabilities } from "effect/cli"
 import { Ended, exitCode } from "./Failure.ts"
 import { ask, demo, pool } from "./QuestionCommands.ts"
 import { line, Screen } from "./Screen.ts"
-import { config } from "./SettingsCommands.ts"
+import { config, init } from "./SettingsCommands.ts"
 import { version } from "./version.ts"
 
 const root = Command.make("remote-agent").pipe(
   Command.withDescription(
     "Runs research and coding agents in isolated sandboxes, and never leaves one behind"
   ),
-  Command.withSubcommands([ask, pool, demo, config])
+  Command.withSubcommands([ask, pool, demo, init, config])
 )
 
 /** Help goes to stdout when it was asked for, and to stderr when the call was wrong. */

@@ -23,7 +23,7 @@ export type Failure =
 export type Environment = FileSystem.FileSystem | Path.Path | Host | Screen
 
 /** How a command ends: done, told why not, or with a failure that is still to be told. */
-export type Run = Effect.fn.Return<void, Failure | Ended, Environment>
+export type Run<R = never> = Effect.fn.Return<void, Failure | Ended, Environment | R>
 
 /** The command was called in a way that it cannot be carried out. */
 export class Usage extends Schema.TaggedError<Usage>()("Usage", { message: Schema.String }) {}

@@ -11,6 +11,8 @@ export class Host extends Context.Service<
     readonly cwd: string
     /** The absolute path of the folder for what outlives a command. It may not exist yet: see {@link ensureDataFolder}. */
     readonly dataFolder: string
+    /** Whether somebody sits at a terminal and can be asked. */
+    readonly interactive: boolean
     /** Told what may be left behind should the process be ended without cleaning up. */
     readonly leftovers: (text: string) => void
   }

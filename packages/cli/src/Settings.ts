@@ -38,7 +38,10 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
     const hint = "Correct it; a comma too many at the end is the usual cause."
     return { settings: {}, problems: [trouble(fileName, "is not a JSON object", hint)] }
   }
-  const strangers = Object.keys(decoded.success).filter((name) => !Object.hasOwn(Config.variables, name))
+  // JSON has no comments; a name that starts like one is for people.
+  const strangers = Object.keys(decoded.success).filter(
+    (name) => !name.startsWith("//") && !Object.hasOwn(Config.variables, name)
+  )
   const hint = "See every setting with `remote-agent config show`."
   return {
     settings: decoded.success,

@@ -1,5 +1,29 @@
-import { Command } from "effect/cli"
-import { json, lazily } from "./Flags.ts"
+import { Command, Flag } from "effect/cli"
+import { json, lazily, profile, provider } from "./Flags.ts"
+
+/** `init`. */
+export const init = Command.make(
+  "init",
+  {
+    provider,
+    profile,
+    force: Flag.Boolean("force").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Write files anew that are there already")
+    ),
+    json
+  },
+  lazily(
+    () => import("./Init.ts"),
+    ({ run }, flags) => run(flags)
+  )
+).pipe(
+  Command.withDescription("Write a commented remote-agent.json and .env.example into this folder"),
+  Command.withExamples([
+    { command: "remote-agent init", description: "Asks what it needs" },
+    { command: "remote-agent init --provider e2b", description: "In a script: nothing is asked" }
+  ])
+)
 
 const show = Command.make(
   "show",

@@ -7,7 +7,7 @@ import * as Cli from "./Cli.ts"
 import { dataFolderOf, Host } from "./Host.ts"
 import { type Output, Screen } from "./Screen.ts"
 
-const { env, stderr, stdout } = process
+const { env, stderr, stdin, stdout } = process
 
 const wantsColors = (stream: WriteStream): boolean =>
   stream.isTTY && env["TERM"] !== "dumb" && !env["NO_COLOR"]
@@ -55,6 +55,7 @@ export const main = (): void => {
       env,
       cwd,
       dataFolder: dataFolderOf({ env, cwd, home: homedir() }),
+      interactive: stdin.isTTY && stdout.isTTY && env["TERM"] !== "dumb",
       leftovers: (text) => {
         cleanup.leftovers = text
       }

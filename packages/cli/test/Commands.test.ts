@@ -41,6 +41,7 @@ const run = Effect.fnUntraced(function* (
           env,
           cwd,
           dataFolder: join(cwd, "data"),
+          interactive: false,
           leftovers: (text) => leftovers.push(text)
         })
       )

@@ -14,7 +14,13 @@ const ensure = (dataFolder: string) =>
     Effect.provide(
       Layer.mergeAll(
         NodeServices.layer,
-        Layer.succeed(Host.Host, { env: {}, cwd: "/", dataFolder, leftovers: () => undefined })
+        Layer.succeed(Host.Host, {
+          env: {},
+          cwd: "/",
+          dataFolder,
+          interactive: false,
+          leftovers: () => undefined
+        })
       )
     )
   )

@@ -25,7 +25,13 @@ const read = (
         Layer.provide(
           Layer.mergeAll(
             NodeServices.layer,
-            Layer.succeed(Host.Host, { env, cwd, dataFolder: join(cwd, "data"), leftovers: () => undefined })
+            Layer.succeed(Host.Host, {
+              env,
+              cwd,
+              dataFolder: join(cwd, "data"),
+              interactive: false,
+              leftovers: () => undefined
+            })
           )
         )
       )
