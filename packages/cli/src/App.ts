@@ -5,6 +5,7 @@ import { Effect, Layer, Redacted } from "effect"
 import { type Environment, Usage } from "./Failure.ts"
 import { Host } from "./Host.ts"
 import { line, Screen } from "./Screen.ts"
+import { Secrets } from "./Secrets.ts"
 import * as Settings from "./Settings.ts"
 
 /** The flags that every command that runs agents takes. */
@@ -16,7 +17,7 @@ export interface AppFlags {
 
 /** The environment of sandboxes: `NAME=value`, or `NAME` for the value that it has here, which no list of processes shows. */
 export const environment = Effect.fnUntraced(function* (flags: ReadonlyArray<string>) {
-  const { env } = yield* Host
+  const [{ env }, secrets] = [yield* Host, yield* Secrets]
   return yield* Effect.forEach(flags, (flag) => {
     const [, name = "", value] = /^([A-Za-z_]\w*)(?:=(.*))?$/s.exec(flag) ?? []
     const found = value ?? env[name]
@@ -29,7 +30,10 @@ export const environment = Effect.fnUntraced(function* (flags: ReadonlyArray<str
                 : `The variable ${name} of --env is not set here. Set it, or say --env ${name}=value.`
           })
         )
-      : Effect.succeed([name, Redacted.make(found)] as const)
+      : Effect.sync(() => {
+          secrets.add([found])
+          return [name, Redacted.make(found)] as const
+        })
   }).pipe(Effect.map(Object.fromEntries<Redacted.Redacted>))
 })
 

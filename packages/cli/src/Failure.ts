@@ -2,6 +2,7 @@ import type { Config, OrchestratorError, SandboxError } from "@remote-agent/doma
 import { Data, type Effect, type FileSystem, type Path, Runtime, Schema } from "effect"
 import type { Host } from "./Host.ts"
 import type { Screen } from "./Screen.ts"
+import type { Secrets } from "./Secrets.ts"
 
 /** What a command may end with besides being done. */
 export const exitCode = { failed: 1, usage: 2, notFound: 3, timeout: 4, partly: 5, interrupted: 130 } as const
@@ -20,7 +21,7 @@ export type Failure =
   | Usage
 
 /** What commands need of the world. */
-export type Environment = FileSystem.FileSystem | Path.Path | Host | Screen
+export type Environment = FileSystem.FileSystem | Path.Path | Host | Screen | Secrets
 
 /** How a command ends: done, told why not, or with a failure that is still to be told. */
 export type Run<R = never> = Effect.fn.Return<void, Failure | Ended, Environment | R>

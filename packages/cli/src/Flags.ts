@@ -1,6 +1,6 @@
 import { Effect, Option, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { codeOf, Ended, type Failure, toJson, toLines } from "./Failure.ts"
+import { codeOf, Ended, type Environment, type Failure, toJson, toLines } from "./Failure.ts"
 import { line, red, Screen } from "./Screen.ts"
 
 /** Whether what is printed is for programs. */
@@ -75,13 +75,17 @@ export const told =
     )
 
 /**
- * What a command does: loads its own modules when it is run, so that `--version` and `--help` start without them,
+ * What the command of that name does: loads its own modules when it is run, so that `--version` and `--help` start without them,
  * and tells its failure.
  */
 export const lazily =
   <M, F extends { readonly json: boolean }, R>(
+    name: string,
     load: () => Promise<M>,
     run: (module: M, flags: F) => Effect.Effect<void, Failure | Ended, R>
   ) =>
-  (flags: F): Effect.Effect<void, Ended, R | Screen> =>
-    Effect.flatMap(Effect.promise(load), (module) => told(flags.json)(run(module, flags)))
+  (flags: F): Effect.Effect<void, Ended, R | Environment> =>
+    Effect.flatMap(
+      Effect.promise(() => Promise.all([load(), import("./Telemetry.ts")])),
+      ([module, { observed }]) => told(flags.json)(observed(name)(run(module, flags)))
+    )

@@ -13,6 +13,8 @@ export class Host extends Context.Service<
     readonly dataFolder: string
     /** Whether somebody sits at a terminal and can be asked. */
     readonly interactive: boolean
+    /** Writes one line of the log, at once. */
+    readonly log: (line: string) => void
     /** Told what may be left behind should the process be ended without cleaning up. */
     readonly leftovers: (text: string) => void
   }

@@ -14,6 +14,7 @@ export const ask = Command.make(
     json
   },
   lazily(
+    "ask",
     () => import("./Ask.ts"),
     ({ run }, flags) => run(flags)
   )
@@ -46,6 +47,7 @@ export const pool = Command.make(
     json
   },
   lazily(
+    "pool",
     () => import("./Pool.ts"),
     ({ run }, flags) => run(flags)
   )
@@ -68,6 +70,7 @@ export const demo = Command.make(
   "demo",
   { isolation, json },
   lazily(
+    "demo",
     () => import("./Demo.ts"),
     ({ run }, flags) => run(flags)
   )

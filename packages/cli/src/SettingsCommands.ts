@@ -14,6 +14,7 @@ export const init = Command.make(
     json
   },
   lazily(
+    "init",
     () => import("./Init.ts"),
     ({ run }, flags) => run(flags)
   )
@@ -29,6 +30,7 @@ const show = Command.make(
   "show",
   { json },
   lazily(
+    "config show",
     () => import("./ConfigShow.ts"),
     (module, flags) => module.show(flags)
   )
@@ -41,6 +43,7 @@ const check = Command.make(
   "check",
   { json },
   lazily(
+    "config check",
     () => import("./ConfigShow.ts"),
     (module, flags) => module.check(flags)
   )

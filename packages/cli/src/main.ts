@@ -1,25 +1,27 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Layer, Logger } from "effect"
+import { Cause, Effect, Layer } from "effect"
 import { homedir } from "node:os"
 import type { WriteStream } from "node:tty"
 import * as Cli from "./Cli.ts"
 import { dataFolderOf, Host } from "./Host.ts"
+import * as Logging from "./Logging.ts"
 import { type Output, Screen } from "./Screen.ts"
+import * as Secrets from "./Secrets.ts"
 
 const { env, stderr, stdin, stdout } = process
 
 const wantsColors = (stream: WriteStream): boolean =>
   stream.isTTY && env["TERM"] !== "dumb" && !env["NO_COLOR"]
 
-const outputOf = (stream: WriteStream): Output => ({
+const outputOf = (stream: WriteStream, mask: (text: string) => string): Output => ({
   live: stream.isTTY && env["TERM"] !== "dumb",
   colors: wantsColors(stream),
   columns: () => stream.columns || 80,
   write: (text) =>
     Effect.callback<void>((resume) => {
       // The reader may have left; what has to be cleaned up is cleaned up all the same.
-      stream.write(text, () => resume(Effect.void))
+      stream.write(mask(text), () => resume(Effect.void))
     })
 })
 
@@ -48,19 +50,23 @@ export const main = (): void => {
   }
 
   const cwd = process.cwd()
+  const secrets = Secrets.make()
+  const log = (line: string) => void stderr.write(`${secrets.mask(line)}\n`)
   const layer = Layer.mergeAll(
     NodeServices.layer,
-    Layer.succeed(Screen, { out: outputOf(stdout), err: outputOf(stderr) }),
+    Layer.succeed(Secrets.Secrets, secrets),
+    Layer.succeed(Screen, { out: outputOf(stdout, secrets.mask), err: outputOf(stderr, secrets.mask) }),
     Layer.succeed(Host, {
       env,
       cwd,
       dataFolder: dataFolderOf({ env, cwd, home: homedir() }),
       interactive: stdin.isTTY && stdout.isTTY && env["TERM"] !== "dumb",
+      log,
       leftovers: (text) => {
         cleanup.leftovers = text
       }
     }),
-    Logger.layer([Logger.withConsoleError(stderr.isTTY ? Logger.formatSimple : Logger.formatJson)])
+    Logging.layer("auto", stderr.isTTY, log)
   )
 
   const program = Cli.run(process.argv.slice(2)).pipe(

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cli, Host, Screen } from "@remote-agent/cli"
+import { Cli, Host, Screen, Secrets } from "@remote-agent/cli"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
@@ -36,12 +36,14 @@ const run = Effect.fnUntraced(function* (
       Cli.run(args),
       Layer.mergeAll(
         NodeServices.layer,
+        Layer.succeed(Secrets.Secrets, Secrets.make()),
         Layer.succeed(Screen.Screen, { out: output("out"), err: output("err") }),
         Layer.succeed(Host.Host, {
           env,
           cwd,
           dataFolder: join(cwd, "data"),
           interactive: false,
+          log: () => undefined,
           leftovers: (text) => leftovers.push(text)
         })
       )

@@ -19,6 +19,7 @@ const ensure = (dataFolder: string) =>
           cwd: "/",
           dataFolder,
           interactive: false,
+          log: () => undefined,
           leftovers: () => undefined
         })
       )

@@ -30,6 +30,7 @@ const read = (
               cwd,
               dataFolder: join(cwd, "data"),
               interactive: false,
+              log: () => undefined,
               leftovers: () => undefined
             })
           )

@@ -152,6 +152,19 @@ export const variables = {
   ANTHROPIC_API_KEY: secret("The key for models of Anthropic"),
   ENABLE_CLAUDE_CODE: onOff(false, "Whether Claude Code may be run"),
   DEXTER_MAX_STEPS: whole(1, 1000, 20, "How many steps Dexter may take for one query"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url(
+    "Where traces, metrics and logs are sent to (OTLP over HTTP); nowhere when not set"
+  ),
+  OTEL_EXPORTER_OTLP_HEADERS: secret("Headers for it, such as authorization=…,x-team=…"),
+  REMOTE_AGENT_METRICS_FILE: text(
+    "A file that the metrics of a command are written to at its end, for Prometheus",
+    "the name of a file"
+  ),
+  REMOTE_AGENT_LOG_FORMAT: oneOf(
+    ["auto", "human", "json"],
+    "auto",
+    "How log lines look; `auto` is for people on a terminal and JSON in a pipe"
+  ),
   DEXTER_MAX_STEPS_PER_TASK: whole(1, 1000, 5, "How many steps Dexter may take for one task of a query")
 }
 

@@ -1,0 +1,142 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema, type Scope } from "effect"
+import { readFile } from "node:fs/promises"
+import { createServer, type IncomingHttpHeaders } from "node:http"
+import { join } from "node:path"
+import * as TelemetryExport from "../src/TelemetryExport.ts"
+import { folder, run } from "./support.ts"
+
+const limit = { timeout: 60_000 }
+
+interface Received {
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A receiver of OTLP over HTTP that keeps what it gets. */
+const receiver: Effect.Effect<
+  { readonly url: string; readonly received: ReadonlyArray<Received> },
+  never,
+  Scope.Scope
+> = Effect.gen(function* () {
+  const received: Array<Received> = []
+  const server = createServer((request, response) => {
+    let body = ""
+    request.on("data", (data: Buffer) => (body += data.toString()))
+    request.on("end", () => {
+      received.push({ path: request.url ?? "", headers: request.headers, body })
+      response.writeHead(200, { "content-type": "application/json" }).end("{}")
+    })
+  })
+  yield* Effect.acquireRelease(
+    Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
+    () =>
+      Effect.promise(() => {
+        server.closeAllConnections()
+        return new Promise<void>((resolve) => server.close(() => resolve()))
+      })
+  )
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+  return { url: `http://127.0.0.1:${port}`, received }
+})
+
+const Span = Schema.Struct({
+  traceId: Schema.String,
+  spanId: Schema.String,
+  parentSpanId: Schema.optionalKey(Schema.String),
+  name: Schema.String
+})
+
+const Traces = Schema.fromJsonString(
+  Schema.Struct({
+    resourceSpans: Schema.Array(
+      Schema.Struct({ scopeSpans: Schema.Array(Schema.Struct({ spans: Schema.Array(Span) })) })
+    )
+  })
+)
+
+const secret = "sk-fake-canary-4711"
+
+describe("telemetry", () => {
+  it.live(
+    "sends one trace from whoever called down to the agent's program, and no secret",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* folder
+      const { received, url } = yield* receiver
+      const traceId = "0af7651916cd43dd8448eb211c80319c"
+      const ran = yield* run(cwd, ["ask", `Is ${secret} a good key?`, "--env", "AGENT_KEY"], {
+        AGENT_KEY: secret,
+        OTEL_EXPORTER_OTLP_ENDPOINT: url,
+        OTEL_EXPORTER_OTLP_HEADERS: "x-team=research%20desk",
+        REMOTE_AGENT_METRICS_FILE: "metrics.prom",
+        TRACEPARENT: `00-${traceId}-b7ad6b7169203331-01`
+      })
+      assert.strictEqual(ran.code, 1)
+      const bodies = received.filter(({ path }) => path === "/v1/traces").map(({ body }) => body)
+      const traces = yield* Effect.forEach(bodies, (body) => Schema.decodeEffect(Traces)(body))
+      const spans = traces.flatMap(({ resourceSpans }) =>
+        resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans))
+      )
+      assert.deepStrictEqual([...new Set(spans.map((span) => span.traceId))], [traceId])
+      const named = (name: string) => spans.find((span) => span.name === name)
+      assert.strictEqual(named("remote-agent ask")?.parentSpanId, "b7ad6b7169203331")
+      assert.strictEqual(named("ask")?.parentSpanId, named("remote-agent ask")?.spanId)
+      for (const name of ["Orchestrator.launch", "Orchestrator.launch.create", "AgentRuntime.run"]) {
+        assert.isDefined(named(name), name)
+      }
+      assert.isTrue(received.some(({ path }) => path === "/v1/metrics"))
+      for (const { body, headers } of received) {
+        assert.notInclude(body, secret)
+        assert.strictEqual(headers["x-team"], "research desk")
+      }
+      assert.notInclude(ran.stdout + ran.stderr, secret)
+      const metrics = yield* Effect.promise(() => readFile(join(cwd, "metrics.prom"), "utf8"))
+      assert.notInclude(metrics, secret)
+    }),
+    limit
+  )
+
+  it.live(
+    "does not keep a command from its work when nobody listens",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* folder
+      const ran = yield* run(cwd, ["ask", "TSLA revenue 2024"], {
+        OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
+        REMOTE_AGENT_METRICS_FILE: "no/such/folder/metrics.prom"
+      })
+      assert.strictEqual(ran.code, 0)
+      assert.include(ran.stdout, "97,690")
+    }),
+    limit
+  )
+
+  it("reads headers as OpenTelemetry writes them", () => {
+    assert.deepStrictEqual(TelemetryExport.headersOf("a=1, b = x%3Dy,nonsense,=c,d=%"), {
+      a: "1",
+      b: "x=y",
+      d: "%"
+    })
+    assert.deepStrictEqual(TelemetryExport.headersOf(undefined), {})
+  })
+})
+
+describe("the log", () => {
+  it.live(
+    "is one JSON document per line in a pipe, and for people when they ask for it",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* folder
+      const options = { REMOTE_AGENT_METRICS_FILE: "no/such/folder/metrics.prom" }
+      const json = yield* run(cwd, ["ask", "TSLA revenue 2024"], options)
+      const line = json.stderr.split("\n").find((text) => text.includes("could not be written"))
+      assert.deepInclude(JSON.parse(line ?? "null"), { level: "WARN" })
+      const human = yield* run(cwd, ["ask", "TSLA revenue 2024"], {
+        ...options,
+        REMOTE_AGENT_LOG_FORMAT: "human"
+      })
+      assert.match(human.stderr, /level=WARN .*could not be written/)
+    }),
+    limit
+  )
+})

@@ -1,0 +1,35 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Mask } from "@remote-agent/domain"
+import { Effect, Schema } from "effect"
+
+const Secret = Schema.String.check(Schema.isMinLength(Mask.shortest), Schema.isPattern(/[^*]/))
+
+describe("Mask", () => {
+  it("replaces every secret, the longer before the shorter", () => {
+    const mask = Mask.make(["sk-fake-1234", "sk-fake-1234-5678"])
+    assert.strictEqual(mask("a sk-fake-1234-5678 b sk-fake-1234 c"), "a *** b *** c")
+  })
+
+  it("finds a secret in JSON and in a URL", () => {
+    const mask = Mask.make(['fake"key\nwith+all'])
+    assert.strictEqual(mask(JSON.stringify({ key: 'fake"key\nwith+all' })), '{"key":"***"}')
+    assert.strictEqual(mask("https://x/?k=fake%22key%0Awith%2Ball"), "https://x/?k=***")
+  })
+
+  it("leaves short values and everything else alone", () => {
+    assert.strictEqual(Mask.make(["yes", ""])("yes, it is"), "yes, it is")
+    assert.strictEqual(Mask.make([])("text"), "text")
+  })
+
+  it.effect.prop(
+    "leaves no secret in any text around it",
+    { before: Schema.String, after: Schema.String, secret: Secret },
+    ({ after, before, secret }) =>
+      Effect.sync(() => {
+        const text = Mask.make([secret])(`${before}${secret}${after}`)
+        if (!`${before}${Mask.masked}${after}`.includes(secret)) assert.notInclude(text, secret)
+        const json = Mask.make([secret])(JSON.stringify([before, secret, after]))
+        if (!JSON.stringify([before, Mask.masked, after]).includes(secret)) assert.notInclude(json, secret)
+      })
+  )
+})
