@@ -26,6 +26,9 @@ export class IllegalMove extends Schema.TaggedError<IllegalMove>()("IllegalMove"
 /** The query has ended, and its log with it. */
 export class LogClosed extends Schema.TaggedError<LogClosed>()("LogClosed", { id: Schema.String }) {}
 
+/** The claim on this is no longer its holder's: it ended, or expired and somebody else took it. */
+export class ClaimLost extends Schema.TaggedError<ClaimLost>()("ClaimLost", { id: Schema.String }) {}
+
 /**
  * What keeps a database from doing its part.
  *
@@ -61,6 +64,7 @@ export const Reason = Schema.Union([
   RevisionConflict,
   IllegalMove,
   LogClosed,
+  ClaimLost,
   Unavailable,
   Damaged,
   NewerSchema
@@ -107,6 +111,8 @@ const explain = (reason: Reason): string => {
       return `${reason.id} cannot go from ${reason.from} to ${reason.to}. Read it again.`
     case "LogClosed":
       return `${reason.id} has ended and takes no more events. Ask a new query.`
+    case "ClaimLost":
+      return `the claim on ${reason.id} was lost to somebody else. Leave it to them.`
     case "Unavailable":
       return `${reason.store} ${obstacles[reason.obstacle]}`
     case "Damaged":

@@ -1,1 +1,2 @@
-export {}
+export * as Deliveries from "./Deliveries.ts"
+export * as DeliveriesConformance from "./DeliveriesConformance.ts"
