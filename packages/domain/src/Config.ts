@@ -1,4 +1,14 @@
-import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import {
+  Array as Arr,
+  ConfigProvider,
+  Context,
+  Duration,
+  Effect,
+  Layer,
+  Option,
+  Redacted,
+  Schema
+} from "effect"
 import { nextToken } from "./Id.ts"
 
 /** One setting: how its text is read, and how it is explained to people. */
@@ -30,6 +40,45 @@ const secret = (describe: string): Variable<Redacted.Redacted | undefined> => ({
   secret: true
 })
 
+const words = (text: string): Arr.NonEmptyReadonlyArray<string> => {
+  const [first = "", ...rest] = text.split(/\s+/)
+  return [first, ...rest]
+}
+
+/** Several keys for the time in which one takes the place of another; no key holds a blank. */
+const secrets = (describe: string): Variable<Arr.NonEmptyReadonlyArray<Redacted.Redacted> | undefined> => ({
+  describe,
+  decode: (text) =>
+    Option.map(Option.all(Arr.map(words(text), (word) => decodeKey(word))), (keys) =>
+      Arr.map(keys, (key) => Redacted.make(key))
+    ),
+  fallback: undefined,
+  expected: "a secret without blanks, or several with blanks between them",
+  secret: true
+})
+
+const pem = /^-----BEGIN ((?:RSA )?PRIVATE KEY)-----\s[A-Za-z0-9+/=\s]+\s-----END \1-----$/
+
+/** A private key as its file has it, with its line breaks as they are or written as `\n`, or all of it in base64. */
+const privateKey = (describe: string): Variable<Redacted.Redacted | undefined> => ({
+  describe,
+  decode: (text) => {
+    const plain = text.startsWith("-----") ? Option.some(text) : decodeBase64(text)
+    return Option.map(
+      Option.filter(
+        Option.map(plain, (key) => key.replaceAll("\\n", "\n").trim()),
+        (key) => pem.test(key)
+      ),
+      (key) => Redacted.make(key)
+    )
+  },
+  fallback: undefined,
+  expected: "the text of a .pem file, with its line breaks or `\\n` for each, or all of it in base64",
+  secret: true
+})
+
+const decodeBase64 = Schema.decodeUnknownOption(Schema.StringFromBase64)
+
 const decodeText = Schema.decodeUnknownOption(Schema.NonEmptyString)
 
 const text = (describe: string, expected: string): Variable<string | undefined> => ({
@@ -50,6 +99,19 @@ const url = (describe: string): Variable<string | undefined> => ({
     ),
   fallback: undefined,
   expected: "an address such as https://api.example.com",
+  describe,
+  secret: false
+})
+
+const number = (describe: string): Variable<number | undefined> => ({
+  decode: Schema.decodeUnknownOption(
+    Schema.FiniteFromString.check(
+      Schema.isInt(),
+      Schema.isBetween({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
+    )
+  ),
+  fallback: undefined,
+  expected: "a whole number from 1 up",
   describe,
   secret: false
 })
@@ -147,6 +209,11 @@ export const variables = {
     expected: "the name of a GitHub repository",
     describe: "The repository that agents work on"
   }),
+  GITHUB_API_URL: url("Where the API of your GitHub Enterprise Server is, if not at github.com"),
+  GITHUB_APP_ID: number("The id of the GitHub App to act as; it is used rather than GITHUB_TOKEN"),
+  GITHUB_APP_INSTALLATION_ID: number("Which installation of that app to act as"),
+  GITHUB_APP_PRIVATE_KEY: privateKey("The private key of that app; it never enters a sandbox"),
+  GITHUB_WEBHOOK_SECRET: secrets("What GitHub signs webhook deliveries with"),
   OPENAI_API_KEY: secret("The key for models of OpenAI"),
   FINANCIAL_DATASETS_API_KEY: secret("The key for the data of financialdatasets.ai"),
   ANTHROPIC_API_KEY: secret("The key for models of Anthropic"),
@@ -256,7 +323,27 @@ export const make: Effect.Effect<Values, ConfigError> = Effect.gen(function* () 
   return first === undefined ? (values as Values) : yield* new ConfigError({ problems: [first, ...rest] })
 })
 
-const contradictions = (values: Partial<Values>): ReadonlyArray<Problem> => {
+const app = ["GITHUB_APP_ID", "GITHUB_APP_INSTALLATION_ID", "GITHUB_APP_PRIVATE_KEY"] as const
+
+const contradictions = (values: Partial<Values>): ReadonlyArray<Problem> => [
+  ...lifetimes(values),
+  ...halfApp(values)
+]
+
+const halfApp = (values: Partial<Values>): ReadonlyArray<Problem> => {
+  const missing = app.filter((name) => Object.hasOwn(values, name) && values[name] === undefined)
+  if (missing.length === app.length) return []
+  return missing.map(
+    (name) =>
+      new Problem({
+        name,
+        problem: "is needed for a GitHub App",
+        hint: `Set it to ${variables[name].expected}, or unset the other settings of the app.`
+      })
+  )
+}
+
+const lifetimes = (values: Partial<Values>): ReadonlyArray<Problem> => {
   const { E2B_DEFAULT_TIMEOUT: lifetime, E2B_MAX_TIMEOUT: longest } = values
   if (lifetime === undefined || longest === undefined || Duration.isLessThanOrEqualTo(lifetime, longest))
     return []

@@ -1,6 +1,7 @@
 export * as Agent from "./Agent.ts"
 export * as AgentEvent from "./AgentEvent.ts"
 export * as Config from "./Config.ts"
+export * as GitHubError from "./GitHubError.ts"
 export * as Id from "./Id.ts"
 export * as Intent from "./Intent.ts"
 export * as Lifecycle from "./Lifecycle.ts"

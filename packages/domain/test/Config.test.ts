@@ -76,6 +76,47 @@ describe("Config", () => {
     })
   )
 
+  it.effect("reads a private key as its file has it, on one line, and in base64", () =>
+    Effect.gen(function* () {
+      const pem = "-----BEGIN RSA PRIVATE KEY-----\nZmFrZQ==\nZmFrZQ==\n-----END RSA PRIVATE KEY-----"
+      const app = { GITHUB_APP_ID: "7", GITHUB_APP_INSTALLATION_ID: "8" }
+      for (const GITHUB_APP_PRIVATE_KEY of [`${pem}\n`, pem.replaceAll("\n", "\\n"), btoa(pem)]) {
+        const values = yield* read({ ...app, GITHUB_APP_PRIVATE_KEY })
+        assert.strictEqual(values.GITHUB_APP_ID, 7)
+        assert(values.GITHUB_APP_PRIVATE_KEY !== undefined)
+        assert.strictEqual(Redacted.value(values.GITHUB_APP_PRIVATE_KEY), pem)
+      }
+      for (const GITHUB_APP_PRIVATE_KEY of ["/etc/key.pem", pem.split("\n", 1)[0], btoa("no key")]) {
+        const error = yield* Effect.flip(read({ ...app, GITHUB_APP_PRIVATE_KEY }))
+        assert.deepStrictEqual(
+          error.problems.map(({ name }) => name),
+          ["GITHUB_APP_PRIVATE_KEY"]
+        )
+      }
+    })
+  )
+
+  it.effect("names what is missing of a half configured app", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(read({ GITHUB_APP_ID: "7" }))
+      assert.deepStrictEqual(
+        error.problems.map(({ name }) => name),
+        ["GITHUB_APP_INSTALLATION_ID", "GITHUB_APP_PRIVATE_KEY"]
+      )
+    })
+  )
+
+  it.effect("reads one webhook secret or several", () =>
+    Effect.gen(function* () {
+      const values = yield* read({ GITHUB_WEBHOOK_SECRET: "fake-new  fake-old" })
+      assert.deepStrictEqual(
+        values.GITHUB_WEBHOOK_SECRET?.map((secret) => Redacted.value(secret)),
+        ["fake-new", "fake-old"]
+      )
+      assert.notInclude(JSON.stringify(values), "fake-new")
+    })
+  )
+
   it.effect("refuses a default lifetime beyond the longest one", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(read({ E2B_DEFAULT_TIMEOUT: "100", E2B_MAX_TIMEOUT: "50" }))
