@@ -1,5 +1,5 @@
 import { Config, type OrchestratorError, Profile } from "@remote-agent/domain"
-import { AgentRuntime, Intents, Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
+import { AgentRuntime, Intents, MemoryStateStore, Orchestrator, Profiles } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox } from "@remote-agent/sandbox"
 import { Clock, Deferred, Duration, Effect, Fiber, Layer, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -54,7 +54,7 @@ const layer = Orchestrator.layerNoDeps.pipe(
   Layer.provide([
     AgentRuntime.layer,
     Profiles.layerFrom([profile]),
-    StateStore.layerMemory,
+    MemoryStateStore.layer,
     Intents.layerMemory,
     Config.layerFrom({ REMOTE_AGENT_PROFILE: profile.name })
   ]),

@@ -100,7 +100,7 @@ const measureSize = Effect.fnUntraced(function* (folder: string, size: number, o
       ),
       "append event": yield* micros(options.operations, () => store.appendEvents(query.id, [event])),
       "first page of list": yield* micros(Math.ceil(options.operations / 20), () =>
-        Stream.runDrain(Stream.take(store.listAgents, 50))
+        Stream.runDrain(Stream.take(store.listAgents(), 50))
       )
     }
     const save = yield* micros(size > 10_000 ? 1 : 3, () => rewrite(file, plain))

@@ -24,6 +24,12 @@ export const SandboxId = Schema.String.check(Schema.isPattern(/^[\w.-]{1,128}$/)
 )
 export type SandboxId = typeof SandboxId.Type
 
+/** What a pool is called: letters, digits, `.`, `_` and `-`, at most 64. Unique in its store. */
+export const PoolName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,63}$/)).pipe(
+  Schema.brand("PoolName")
+)
+export type PoolName = typeof PoolName.Type
+
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 /**

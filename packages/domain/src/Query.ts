@@ -7,6 +7,21 @@ import { Usage } from "./Usage.ts"
 export const QueryStatus = Schema.Literals(["queued", "running", "ended"])
 export type QueryStatus = typeof QueryStatus.Type
 
+/** The process in the sandbox that answers a query: enough for whoever takes it over to find it. */
+export class QueryJob extends Schema.Class<QueryJob>("@remote-agent/domain/QueryJob")({
+  id: Schema.String,
+  /** Where its files are in the sandbox. */
+  directory: Schema.String
+}) {}
+
+/** How long a query may take. */
+export class QueryTimeouts extends Schema.Class<QueryTimeouts>("@remote-agent/domain/QueryTimeouts")({
+  /** In all. */
+  wall: Schema.optionalKey(Schema.Duration),
+  /** Without saying anything. */
+  idle: Schema.optionalKey(Schema.Duration)
+}) {}
+
 /** One question to one agent, and how it ended once it did. */
 export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   id: QueryId,
@@ -16,7 +31,19 @@ export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   session: Schema.optionalKey(Schema.String),
   status: QueryStatus,
   outcome: Schema.optionalKey(Outcome),
+  /** Why there is no answer, in the words of its result. */
+  error: Schema.optionalKey(Schema.String),
+  /** What it used, once it has ended. */
+  usage: Schema.optionalKey(Usage),
+  /** Absent where the profile's own limits hold. */
+  timeouts: Schema.optionalKey(QueryTimeouts),
+  job: Schema.optionalKey(QueryJob),
+  /** When somebody first asked for its end, and who. */
+  cancelRequestedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
+  cancelRequestedBy: Schema.optionalKey(Schema.String),
   createdAt: Schema.DateTimeUtcFromString,
+  /** When it stopped waiting for its agent. */
+  startedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   endedAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
 }) {}
 

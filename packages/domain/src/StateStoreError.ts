@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { DateTime, Schema } from "effect"
 import { AgentStatus } from "./Lifecycle.ts"
 
 /** There is no record with this id. */
@@ -28,6 +28,22 @@ export class LogClosed extends Schema.TaggedError<LogClosed>()("LogClosed", { id
 
 /** The claim on this is no longer its holder's: it ended, or expired and somebody else took it. */
 export class ClaimLost extends Schema.TaggedError<ClaimLost>()("ClaimLost", { id: Schema.String }) {}
+/** Somebody has taken over since: what was to be written was decided under an older lease. */
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", {
+  resource: Schema.String,
+  token: Schema.Int,
+  current: Schema.Int
+}) {}
+
+/** Another has the lease until then. */
+export class LeaseHeld extends Schema.TaggedError<LeaseHeld>()("LeaseHeld", {
+  resource: Schema.String,
+  holder: Schema.String,
+  until: Schema.DateTimeUtcFromString
+}) {}
+
+/** The lease was taken by another, or was given back. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { resource: Schema.String }) {}
 
 /**
  * What keeps a database from doing its part.
@@ -65,6 +81,9 @@ export const Reason = Schema.Union([
   IllegalMove,
   LogClosed,
   ClaimLost,
+  Fenced,
+  LeaseHeld,
+  LeaseLost,
   Unavailable,
   Damaged,
   NewerSchema
@@ -81,13 +100,14 @@ export class StateStoreError extends Schema.TaggedError<StateStoreError>()("Stat
   }
 
   /**
-   * Whether doing it again may help and cannot do harm; after a `RevisionConflict`, reading again first. A write
-   * whose connection was lost may have been done, so it is not.
+   * Whether doing it again may help and cannot do harm; after a `RevisionConflict`, reading again first, and after
+   * `LeaseHeld`, when the lease has run out. A write whose connection was lost may have been done, so it is not.
    */
   get isRetryable(): boolean {
     const { operation, reason } = this
     switch (reason._tag) {
       case "RevisionConflict":
+      case "LeaseHeld":
         return true
       case "Unavailable":
         return reason.obstacle === "locked" || (reason.obstacle === "unreachable" && reads.has(operation))
@@ -97,7 +117,21 @@ export class StateStoreError extends Schema.TaggedError<StateStoreError>()("Stat
   }
 }
 
-const reads: ReadonlySet<string> = new Set(["open", "getAgent", "listAgents", "getQuery", "events"])
+const reads: ReadonlySet<string> = new Set([
+  "open",
+  "getAgent",
+  "listAgents",
+  "pageAgents",
+  "findAgents",
+  "getQuery",
+  "listQueries",
+  "events",
+  "getPool",
+  "listPools",
+  "usage",
+  "listIntents",
+  "currentLease"
+])
 
 const explain = (reason: Reason): string => {
   switch (reason._tag) {
@@ -113,6 +147,12 @@ const explain = (reason: Reason): string => {
       return `${reason.id} has ended and takes no more events. Ask a new query.`
     case "ClaimLost":
       return `the claim on ${reason.id} was lost to somebody else. Leave it to them.`
+    case "Fenced":
+      return `${reason.resource} was taken over by somebody else (lease ${reason.current}, not ${reason.token}). Stop working on it.`
+    case "LeaseHeld":
+      return `${reason.resource} is in use by ${reason.holder} until ${DateTime.formatIso(reason.until)}. Try again when it is free.`
+    case "LeaseLost":
+      return `The lease of ${reason.resource} was taken by somebody else or given back. Stop working on it, or take it anew.`
     case "Unavailable":
       return `${reason.store} ${obstacles[reason.obstacle]}`
     case "Damaged":

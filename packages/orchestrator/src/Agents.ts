@@ -394,6 +394,6 @@ export const make: Effect.Effect<
     info: Effect.fn("Orchestrator.info")((id: Id.AgentId) =>
       Effect.mapError(store.getAgent(id), fromStore("info"))
     ),
-    list: Stream.mapError(store.listAgents, fromStore("list"))
+    list: Stream.mapError(store.listAgents(), fromStore("list"))
   }
 })

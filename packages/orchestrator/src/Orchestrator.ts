@@ -5,9 +5,11 @@ import * as AgentPool from "./AgentPool.ts"
 import * as AgentRuntime from "./AgentRuntime.ts"
 import * as Agents from "./Agents.ts"
 import * as Intents from "./Intents.ts"
+import type { Leases } from "./Leases.ts"
+import * as MemoryStateStore from "./MemoryStateStore.ts"
 import * as Profiles from "./Profiles.ts"
 import * as Queries from "./Queries.ts"
-import * as StateStore from "./StateStore.ts"
+import type { StateStore } from "./StateStore.ts"
 
 /** How one question is put to an agent of its own. */
 export interface AskOptions extends Omit<Agents.LaunchSpec, "name">, Queries.QueryOptions {
@@ -99,16 +101,16 @@ export const layerNoDeps: Layer.Layer<
   | Sandboxes.Sandboxes
   | AgentRuntime.AgentRuntime
   | Profiles.Profiles
-  | StateStore.StateStore
+  | StateStore
   | Intents.Intents
 > = Layer.effect(Orchestrator, make)
 
 /** The orchestrator with the profiles of this package and its state in memory. */
 export const layer: Layer.Layer<
-  Orchestrator | Profiles.Profiles | StateStore.StateStore | Intents.Intents,
+  Orchestrator | Profiles.Profiles | StateStore | Leases | Intents.Intents,
   never,
   Config.Config | Sandboxes.Sandboxes
 > = layerNoDeps.pipe(
   Layer.provide(AgentRuntime.layer),
-  Layer.provideMerge(Layer.mergeAll(Profiles.layer(), StateStore.layerMemory, Intents.layerMemory))
+  Layer.provideMerge(Layer.mergeAll(Profiles.layer(), MemoryStateStore.layer, Intents.layerMemory))
 )

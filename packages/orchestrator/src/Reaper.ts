@@ -142,7 +142,7 @@ export const make: Effect.Effect<
   const look = Effect.fnUntraced(function* (options: PlanOptions, until: number) {
     const now = yield* DateTime.now
     const { complete, sandboxes: seen } = yield* listed(options.budget ?? {})
-    const agents = yield* Effect.mapError(Stream.runCollect(store.listAgents), fromStore("reap"))
+    const agents = yield* Effect.mapError(Stream.runCollect(store.listAgents()), fromStore("reap"))
     const open = yield* Effect.mapError(Stream.runCollect(intents.list), fromStore("reap"))
     const ids = new Set(seen.map(({ id }) => id))
     const missing = agents.flatMap(({ binding, status }) =>

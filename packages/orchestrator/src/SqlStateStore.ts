@@ -60,7 +60,11 @@ type Big = number | string
  * Beside the failures of `StateStore`, every method fails with `Unavailable` when the database cannot do its part
  * and with `Damaged` when it holds what cannot be read.
  */
-export const make = Effect.fn("SqlStateStore.make")(function* (name: string) {
+export const make: (
+  name: string
+) => Effect.Effect<StateStore["Service"], StateStoreError.StateStoreError, SqlClient.SqlClient> = Effect.fn(
+  "SqlStateStore.make"
+)(function* (name: string) {
   const sql = yield* SqlClient.SqlClient
   yield* fromSql(name, "open")(Migrations.migrate(name))
 
@@ -216,11 +220,22 @@ export const make = Effect.fn("SqlStateStore.make")(function* (name: string) {
     createAgent,
     getAgent,
     updateAgent,
-    listAgents,
+    listAgents: () => listAgents,
+    pageAgents: () => Effect.die("later"),
+    findAgents: () => Effect.die("later"),
     createQuery,
     getQuery,
+    listQueries: () => Stream.die("later"),
+    startQuery: () => Effect.die("later"),
+    requestCancel: () => Effect.die("later"),
     appendEvents,
-    events
+    events,
+    createPool: () => Effect.die("later"),
+    getPool: () => Effect.die("later"),
+    updatePool: () => Effect.die("later"),
+    removePool: () => Effect.die("later"),
+    listPools: Stream.die("later"),
+    usage: () => Effect.die("later")
   })
 })
 

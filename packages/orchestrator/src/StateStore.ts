@@ -1,140 +1,134 @@
-import { Agent, AgentEvent, type Id, Lifecycle, Query, StateStoreError } from "@remote-agent/domain"
-import { Context, DateTime, Effect, Layer, Stream } from "effect"
+import type {
+  Agent,
+  AgentEvent,
+  Id,
+  Lease,
+  Lifecycle,
+  Pool,
+  Query,
+  StateStoreError,
+  Usage
+} from "@remote-agent/domain"
+import { Context, type DateTime, type Effect, type Stream } from "effect"
+
+/** Which agents are meant: those that are all of this. */
+export interface AgentFilter {
+  /** In one of these. */
+  readonly status?: Lifecycle.AgentStatus | ReadonlyArray<Lifecycle.AgentStatus> | undefined
+  readonly profile?: string | undefined
+  readonly pool?: string | undefined
+  /** Has all of these, and perhaps others. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly name?: string | undefined
+}
+
+/** A part of a list. */
+export interface AgentPage {
+  readonly agents: ReadonlyArray<Agent.Agent>
+  /** What comes `after` this page, when there may be more. */
+  readonly next?: Id.AgentId | undefined
+}
+
+/** Which page of which agents. */
+export interface PageOptions {
+  readonly filter?: AgentFilter | undefined
+  readonly after?: Id.AgentId | undefined
+  readonly limit: number
+}
+
+/** Which queries are meant: those that are all of this. */
+export interface QueryFilter {
+  readonly agentId?: Id.AgentId | undefined
+  readonly status?: Query.QueryStatus | undefined
+}
+
+/** Where a list of queries begins, and the most it may have. */
+export interface QueryRange {
+  readonly after?: Id.QueryId | undefined
+  readonly limit?: number | undefined
+}
+
+/** Of which queries the usage is asked. */
+export interface UsageFilter {
+  readonly agentId?: Id.AgentId | undefined
+  readonly pool?: string | undefined
+  /** Those that ended then or later. */
+  readonly since?: DateTime.Utc | undefined
+}
+
+/** What queries have used that have ended. */
+export interface UsageSummary {
+  readonly usage: Usage.Usage
+  /** How many there are, in all and for every outcome that there is. */
+  readonly queries: number
+  readonly outcomes: Readonly<Partial<Record<AgentEvent.Outcome, number>>>
+}
+
+type Result<A> = Effect.Effect<A, StateStoreError.StateStoreError>
+type Results<A> = Stream.Stream<A, StateStoreError.StateStoreError>
 
 /**
- * What is known of agents, queries and events. Every change is one step: it happens whole or not at all.
+ * What is known of agents, queries, events and pools. Every change is one step: it happens whole or not at all.
  *
- * Failures are `StateStoreError`s, `NotFound` among them wherever an id is given.
+ * Failures are `StateStoreError`s, `NotFound` among them wherever an id is given. A write that shows a fence fails
+ * with `Fenced` when there is a newer lease of its resource, and then changes nothing.
  */
 export class StateStore extends Context.Service<
   StateStore,
   {
     /** Fails with `AlreadyExists` when the id is taken. */
-    readonly createAgent: (agent: Agent.Agent) => Effect.Effect<void, StateStoreError.StateStoreError>
-    readonly getAgent: (id: Id.AgentId) => Effect.Effect<Agent.Agent, StateStoreError.StateStoreError>
+    readonly createAgent: (agent: Agent.Agent) => Result<void>
+    readonly getAgent: (id: Id.AgentId) => Result<Agent.Agent>
     /**
      * Writes an agent that was read and changed, and gives it back with its next revision. Fails with
      * `RevisionConflict` when somebody wrote it in between and with `IllegalMove` when its status may not change so.
+     * Its usage stays as the store has counted it.
      */
-    readonly updateAgent: (agent: Agent.Agent) => Effect.Effect<Agent.Agent, StateStoreError.StateStoreError>
-    /** Every agent, oldest first. */
-    readonly listAgents: Stream.Stream<Agent.Agent, StateStoreError.StateStoreError>
+    readonly updateAgent: (agent: Agent.Agent, fence?: Lease.Fence) => Result<Agent.Agent>
+    /** Agents, oldest first. */
+    readonly listAgents: (filter?: AgentFilter) => Results<Agent.Agent>
+    /** One page of what `listAgents` gives. */
+    readonly pageAgents: (options: PageOptions) => Result<AgentPage>
+    /** The agent whose id this is; else those whose id begins so or whose name it is, oldest first, ten at most. */
+    readonly findAgents: (text: string) => Result<ReadonlyArray<Agent.Agent>>
     /** Fails with `AlreadyExists` when the id is taken. */
-    readonly createQuery: (query: Query.Query) => Effect.Effect<void, StateStoreError.StateStoreError>
-    readonly getQuery: (id: Id.QueryId) => Effect.Effect<Query.Query, StateStoreError.StateStoreError>
+    readonly createQuery: (query: Query.Query) => Result<void>
+    readonly getQuery: (id: Id.QueryId) => Result<Query.Query>
+    /** Queries, oldest first. */
+    readonly listQueries: (filter?: QueryFilter, range?: QueryRange) => Results<Query.Query>
+    /**
+     * Says that a query is being answered, and by which job, in the place of any earlier one. Fails with `LogClosed`
+     * when it has ended.
+     */
+    readonly startQuery: (id: Id.QueryId, job: Query.QueryJob, fence?: Lease.Fence) => Result<Query.Query>
+    /**
+     * Notes that somebody asked for the end of a query. Only the first request counts, and none once it has ended.
+     */
+    readonly requestCancel: (id: Id.QueryId, by?: string) => Result<Query.Query>
     /**
      * Adds events to the log of a query and gives back their records, whose `seq` goes on without a gap. A `result`
-     * ends the query and its log: after that it fails with `LogClosed`.
+     * ends the query and its log, and its usage is added to that of its agent; after that it fails with `LogClosed`.
      */
     readonly appendEvents: (
       id: Id.QueryId,
-      events: ReadonlyArray<AgentEvent.AgentEvent>
-    ) => Effect.Effect<ReadonlyArray<AgentEvent.EventRecord>, StateStoreError.StateStoreError>
+      events: ReadonlyArray<AgentEvent.AgentEvent>,
+      fence?: Lease.Fence
+    ) => Result<ReadonlyArray<AgentEvent.EventRecord>>
     /** The log of a query as it stands, from a `seq` on. */
-    readonly events: (
-      id: Id.QueryId,
-      fromSeq: number
-    ) => Stream.Stream<AgentEvent.EventRecord, StateStoreError.StateStoreError>
+    readonly events: (id: Id.QueryId, fromSeq: number) => Results<AgentEvent.EventRecord>
+    /** Fails with `AlreadyExists` when the name is taken. */
+    readonly createPool: (pool: Pool.Pool) => Result<void>
+    readonly getPool: (name: Id.PoolName) => Result<Pool.Pool>
+    /**
+     * Writes a pool that was read and changed, and gives it back with its next revision. Fails with
+     * `RevisionConflict` when somebody wrote it in between.
+     */
+    readonly updatePool: (pool: Pool.Pool) => Result<Pool.Pool>
+    /** Forgets a pool, whose name is free from then on. Succeeds when there is none. */
+    readonly removePool: (name: Id.PoolName) => Result<void>
+    /** Every pool, by name. */
+    readonly listPools: Results<Pool.Pool>
+    /** What queries have used, summed up. */
+    readonly usage: (filter?: UsageFilter) => Result<UsageSummary>
   }
 >()("@remote-agent/orchestrator/StateStore") {}
-
-const failure = (operation: string, reason: StateStoreError.StateStoreError["reason"]) =>
-  new StateStoreError.StateStoreError({ operation, reason })
-
-const known = <K extends string, V>(operation: string, all: ReadonlyMap<K, V>, id: K) => {
-  const value = all.get(id)
-  return value === undefined
-    ? Effect.fail(failure(operation, new StateStoreError.NotFound({ id })))
-    : Effect.succeed(value)
-}
-
-const insert = <K extends string, V extends { readonly id: K }>(
-  operation: string,
-  all: Map<K, V>,
-  value: V
-) =>
-  Effect.suspend(() => {
-    if (all.has(value.id)) return failure(operation, new StateStoreError.AlreadyExists({ id: value.id }))
-    all.set(value.id, value)
-    return Effect.void
-  })
-
-/** A store that lives and dies with the process. */
-export const makeMemory = Effect.sync(() => {
-  const agents = new Map<Id.AgentId, Agent.Agent>()
-  const queries = new Map<Id.QueryId, Query.Query>()
-  const logs = new Map<Id.QueryId, Array<AgentEvent.EventRecord>>()
-
-  const updateAgent = Effect.fn("StateStore.updateAgent")(function* (agent: Agent.Agent) {
-    const updatedAt = yield* DateTime.now
-    // From here to the end nothing else runs.
-    return yield* Effect.suspend(() => {
-      const { id, revision, status } = agent
-      const current = agents.get(id)
-      if (current === undefined) return failure("updateAgent", new StateStoreError.NotFound({ id }))
-      if (current.revision !== revision) {
-        return failure(
-          "updateAgent",
-          new StateStoreError.RevisionConflict({ id, expected: revision, actual: current.revision })
-        )
-      }
-      if (!Lifecycle.canMove(current.status, status)) {
-        return failure(
-          "updateAgent",
-          new StateStoreError.IllegalMove({ id, from: current.status, to: status })
-        )
-      }
-      const written = new Agent.Agent({ ...agent, revision: revision + 1, updatedAt })
-      agents.set(id, written)
-      return Effect.succeed(written)
-    })
-  })
-
-  const appendEvents = Effect.fn("StateStore.appendEvents")(function* (
-    id: Id.QueryId,
-    events: ReadonlyArray<AgentEvent.AgentEvent>
-  ) {
-    const at = yield* DateTime.now
-    return yield* Effect.suspend(() => {
-      const query = queries.get(id)
-      if (query === undefined) return failure("appendEvents", new StateStoreError.NotFound({ id }))
-      if (query.status === "ended") return failure("appendEvents", new StateStoreError.LogClosed({ id }))
-      const log = logs.get(id) ?? []
-      const records = events.map(
-        (event, index) => new AgentEvent.EventRecord({ queryId: id, seq: log.length + index, at, event })
-      )
-      for (const record of records) log.push(record)
-      logs.set(id, log)
-      const result = events.find((event) => event.type === "result")
-      queries.set(
-        id,
-        result === undefined
-          ? new Query.Query({ ...query, status: "running" })
-          : new Query.Query({ ...query, status: "ended", outcome: result.outcome, endedAt: at })
-      )
-      return Effect.succeed(records)
-    })
-  })
-
-  return StateStore.of({
-    createAgent: Effect.fn("StateStore.createAgent")((agent) => insert("createAgent", agents, agent)),
-    getAgent: Effect.fn("StateStore.getAgent")((id) => Effect.suspend(() => known("getAgent", agents, id))),
-    updateAgent,
-    listAgents: Stream.suspend(() => Stream.fromIterable([...agents.values()].toSorted(byId))),
-    createQuery: Effect.fn("StateStore.createQuery")((query) => insert("createQuery", queries, query)),
-    getQuery: Effect.fn("StateStore.getQuery")((id) => Effect.suspend(() => known("getQuery", queries, id))),
-    appendEvents,
-    events: (id, fromSeq) =>
-      Stream.unwrap(
-        Effect.map(known("events", queries, id), () =>
-          Stream.fromIterable((logs.get(id) ?? []).slice(fromSeq))
-        )
-      )
-  })
-})
-
-const byId = (a: { readonly id: string }, b: { readonly id: string }) =>
-  a.id < b.id ? -1 : a.id > b.id ? 1 : 0
-
-/** A store that lives and dies with the process. */
-export const layerMemory: Layer.Layer<StateStore> = Layer.effect(StateStore, makeMemory)

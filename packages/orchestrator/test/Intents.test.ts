@@ -154,7 +154,7 @@ describe("A launch", () => {
       Effect.gen(function* () {
         const launching = yield* start(Effect.flip(launch))
         const store = yield* StateStore.StateStore
-        const [agent] = yield* Stream.runCollect(store.listAgents)
+        const [agent] = yield* Stream.runCollect(store.listAgents())
         const id = agent?.id ?? (yield* Id.nextAgentId)
         yield* store.updateAgent({ ...(yield* store.getAgent(id)), status })
         yield* pass("1 hour")

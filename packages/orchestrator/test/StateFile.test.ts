@@ -74,7 +74,7 @@ describe("a state file", () => {
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(dirname(path))), ["state.db"])
       const store = yield* openStore(path)
       assert.deepStrictEqual(yield* store.getAgent(agent.id), agent)
-      assert.strictEqual(yield* Stream.runCount(store.listAgents), 300)
+      assert.strictEqual(yield* Stream.runCount(store.listAgents()), 300)
     }).pipe(Effect.scoped)
   )
 
@@ -116,7 +116,7 @@ describe("a state file", () => {
   it.live("of an older schema is brought up to date, with a copy of what it was beside it", () =>
     Effect.gen(function* () {
       const path = yield* olderFile
-      const agents = yield* Stream.runCollect((yield* openStore(path)).listAgents)
+      const agents = yield* Stream.runCollect((yield* openStore(path)).listAgents())
       assert.deepStrictEqual(
         agents.map((one): unknown => [one.id, one.name, one.revision]),
         [[id, "old", 7]]
@@ -151,7 +151,7 @@ describe("a state file", () => {
       yield* Effect.scoped(Effect.replicateEffect(openStore(path), 6, { concurrency: 6 }))
       yield* Effect.promise(() => copyFile(`${path}.schema-1.backup`, path))
       const store = yield* openStore(path)
-      assert.strictEqual(yield* Stream.runCount(store.listAgents), 1)
+      assert.strictEqual(yield* Stream.runCount(store.listAgents()), 1)
     }).pipe(Effect.scoped)
   )
 
@@ -199,7 +199,7 @@ describe("a state file", () => {
       yield* write(path, content.fill(0x55, content.length - 8 * 4096))
       const failure = yield* Effect.scoped(
         Effect.gen(function* () {
-          return yield* Stream.runDrain((yield* openStore(path)).listAgents)
+          return yield* Stream.runDrain((yield* openStore(path)).listAgents())
         })
       ).pipe(reasonOf)
       assert.strictEqual(failure._tag, "Damaged")

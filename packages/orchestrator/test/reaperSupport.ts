@@ -79,7 +79,7 @@ export const agents: Effect.Effect<
   ReadonlyArray<Agent.Agent>,
   StateStoreError.StateStoreError,
   StateStore.StateStore
-> = Effect.flatMap(StateStore.StateStore, (store) => Stream.runCollect(store.listAgents))
+> = Effect.flatMap(StateStore.StateStore, (store) => Stream.runCollect(store.listAgents()))
 
 export const open: Effect.Effect<
   ReadonlyArray<Intent.Intent>,

@@ -8,14 +8,27 @@ import {
   type StateStoreError,
   Usage
 } from "@remote-agent/domain"
-import { StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Effect, References, Result, Stream } from "effect"
+import { type Leases, StateStore } from "@remote-agent/orchestrator"
+import { Context, DateTime, type Duration, Effect, Layer, References, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
+
+/** How time goes by, on the clock that the leases of a store go by. */
+export class Passage extends Context.Service<
+  Passage,
+  { readonly pass: (time: Duration.Input) => Effect.Effect<void> }
+>()("test/Passage") {}
+
+/** For stores that go by the clock of their process. */
+export const layerTestClock = Layer.succeed(Passage, { pass: (time) => TestClock.adjust(time) })
 
 /** Something that every state store does, and the proof. */
 export interface Case {
   readonly name: string
-  readonly run: Effect.Effect<void, StateStoreError.StateStoreError, StateStore.StateStore>
+  readonly run: Effect.Effect<
+    void,
+    StateStoreError.StateStoreError,
+    StateStore.StateStore | Leases.Leases | Passage
+  >
 }
 
 /** An agent that no store knows. */
@@ -46,13 +59,15 @@ export const newQuery = Effect.fnUntraced(function* (agentId: Id.AgentId) {
   })
 })
 
-const createdAgent = Effect.fnUntraced(function* (status?: Lifecycle.AgentStatus) {
+/** An agent that the store knows. */
+export const createdAgent = Effect.fnUntraced(function* (status?: Lifecycle.AgentStatus) {
   const agent = yield* newAgent(status)
   yield* (yield* StateStore.StateStore).createAgent(agent)
   return agent
 })
 
-const createdQuery = Effect.gen(function* () {
+/** A query that the store knows, of an agent that it knows. */
+export const createdQuery = Effect.gen(function* () {
   const query = yield* newQuery((yield* createdAgent()).id)
   yield* (yield* StateStore.StateStore).createQuery(query)
   return query
@@ -61,14 +76,15 @@ const createdQuery = Effect.gen(function* () {
 /** An event of that text. */
 export const thinking = (text: string): AgentEvent.AgentEvent => ({ type: "thinking", text })
 
-const result: AgentEvent.AgentEvent = {
+/** The end of a query. */
+export const result = {
   type: "result",
   outcome: "denied",
   answer: "",
   error: "not allowed",
   iterations: 3,
   usage: new Usage.Usage({ inputTokens: 5, outputTokens: 7, wallMillis: 11, costUsd: 0.25 })
-}
+} satisfies AgentEvent.ResultEvent
 
 const failureOf = <A, R>(effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
   Effect.orDie(Effect.flip(effect))
@@ -217,7 +233,7 @@ export const cases: ReadonlyArray<Case> = [
         yield* TestClock.adjust("1 second")
       }
       for (const index of [3, 0, 4, 1, 2]) yield* store.createAgent(agents[index] ?? (yield* newAgent()))
-      const listed = yield* Stream.runCollect(store.listAgents)
+      const listed = yield* Stream.runCollect(store.listAgents())
       assert.deepStrictEqual(
         listed.map(({ id }) => id),
         agents.map(({ id }) => id)
@@ -234,7 +250,7 @@ export const cases: ReadonlyArray<Case> = [
           ids.push((yield* createdAgent()).id)
           yield* TestClock.adjust("1 second")
         }
-        const listed = yield* Stream.runCollect(store.listAgents)
+        const listed = yield* Stream.runCollect(store.listAgents())
         assert.deepStrictEqual(
           listed.map(({ id }) => id),
           ids
@@ -366,7 +382,7 @@ export const cases: ReadonlyArray<Case> = [
       yield* store.appendEvents(query.id, [thinking("a")])
       assert.deepStrictEqual(
         yield* store.getQuery(query.id),
-        new Query.Query({ ...query, status: "running" })
+        new Query.Query({ ...query, status: "running", startedAt: query.createdAt })
       )
       yield* TestClock.adjust("2 seconds")
       yield* store.appendEvents(query.id, [result])
@@ -376,6 +392,9 @@ export const cases: ReadonlyArray<Case> = [
           ...query,
           status: "ended",
           outcome: "denied",
+          error: "not allowed",
+          usage: result.usage,
+          startedAt: query.createdAt,
           endedAt: DateTime.add(query.createdAt, { seconds: 2 })
         })
       )

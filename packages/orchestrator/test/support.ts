@@ -1,6 +1,14 @@
 import { vi } from "@effect/vitest"
 import { Config, Profile, SandboxError, type StateStoreError } from "@remote-agent/domain"
-import { AgentRuntime, Intents, Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
+import {
+  AgentRuntime,
+  Intents,
+  Leases,
+  MemoryStateStore,
+  Orchestrator,
+  Profiles,
+  StateStore
+} from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Context, Duration, Effect, Fiber, Layer, Logger, Ref, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -140,9 +148,12 @@ export const layer = (options: Options = {}) => {
         AgentRuntime.layer,
         Profiles.layerFrom(profiles),
         Config.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", ...settings }),
-        Layer.effect(
-          StateStore.StateStore,
-          Effect.map(StateStore.makeMemory, (service) => ({ ...service, ...store(service) }))
+        Layer.effectContext(
+          Effect.map(MemoryStateStore.make, (made) =>
+            Context.make(StateStore.StateStore, { ...made.store, ...store(made.store) }).pipe(
+              Context.add(Leases.Leases, made.leases)
+            )
+          )
         ),
         Layer.effect(
           Intents.Intents,
@@ -227,6 +238,6 @@ export const standing: Effect.Effect<
   StateStoreError.StateStoreError,
   StateStore.StateStore
 > = Effect.gen(function* () {
-  const agents = yield* Stream.runCollect((yield* StateStore.StateStore).listAgents)
+  const agents = yield* Stream.runCollect((yield* StateStore.StateStore).listAgents())
   return agents.map(({ detail, status }) => (detail === undefined ? status : `${status}: ${detail}`))
 })

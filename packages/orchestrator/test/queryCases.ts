@@ -1,0 +1,223 @@
+import { assert } from "@effect/vitest"
+import { Agent, Id, Query, Usage } from "@remote-agent/domain"
+import { StateStore } from "@remote-agent/orchestrator"
+import { DateTime, Duration, Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  type Case,
+  createdAgent,
+  createdQuery,
+  newQuery,
+  reasonOf,
+  result,
+  thinking
+} from "./stateStoreCases.ts"
+
+const job = new Query.QueryJob({ id: "job-\u0000", directory: "/home/user/jobs/1" })
+
+const idsOf = <E, R>(queries: Stream.Stream<Query.Query, E, R>) =>
+  Effect.map(Stream.runCollect(queries), (all) => all.map(({ id }) => id))
+
+/** What every store does with queries on their way, and with what they used. */
+export const cases: ReadonlyArray<Case> = [
+  {
+    name: "gives back a query with everything that may be said of it",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const query = yield* newQuery((yield* createdAgent()).id)
+      const full = new Query.Query({
+        ...query,
+        status: "ended",
+        outcome: "error",
+        error: "half a pair \ud83d, \u0000",
+        usage: new Usage.Usage({
+          inputTokens: Number.MAX_SAFE_INTEGER,
+          outputTokens: 1,
+          wallMillis: 0.1,
+          costUsd: 1e-9
+        }),
+        timeouts: new Query.QueryTimeouts({ wall: Duration.minutes(5), idle: Duration.millis(1.5) }),
+        job,
+        cancelRequestedAt: query.createdAt,
+        cancelRequestedBy: "somebody\u0000",
+        startedAt: query.createdAt,
+        endedAt: query.createdAt
+      })
+      yield* store.createQuery(full)
+      assert.deepStrictEqual(yield* store.getQuery(query.id), full)
+    })
+  },
+  {
+    name: "says which job answers a query, since when, and which one took its place",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const query = yield* createdQuery
+      yield* TestClock.adjust("2 seconds")
+      const started = yield* store.startQuery(query.id, job)
+      const startedAt = DateTime.add(query.createdAt, { seconds: 2 })
+      assert.deepStrictEqual(started, new Query.Query({ ...query, status: "running", job, startedAt }))
+      assert.deepStrictEqual(yield* store.getQuery(query.id), started)
+      yield* TestClock.adjust("2 seconds")
+      const next = new Query.QueryJob({ id: "next", directory: "/next" })
+      assert.deepStrictEqual(
+        yield* store.startQuery(query.id, next),
+        new Query.Query({ ...started, job: next })
+      )
+      yield* store.appendEvents(query.id, [result])
+      assert.strictEqual((yield* reasonOf(store.startQuery(query.id, job)))._tag, "LogClosed")
+      const ended = yield* store.getQuery(query.id)
+      assert.deepStrictEqual([ended.startedAt, ended.job, ended.outcome], [startedAt, next, "denied"])
+    })
+  },
+  {
+    name: "notes the first request to end a query, and none once it has ended",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const [query, other] = [yield* createdQuery, yield* createdQuery]
+      yield* TestClock.adjust("2 seconds")
+      const asked = yield* store.requestCancel(query.id, "a person")
+      assert.deepStrictEqual(
+        asked,
+        new Query.Query({
+          ...query,
+          cancelRequestedAt: DateTime.add(query.createdAt, { seconds: 2 }),
+          cancelRequestedBy: "a person"
+        })
+      )
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* store.requestCancel(query.id, "another"), asked)
+      assert.deepStrictEqual(yield* store.getQuery(query.id), asked)
+      yield* store.appendEvents(other.id, [result])
+      assert.isUndefined((yield* store.requestCancel(other.id)).cancelRequestedAt)
+      const none = yield* newQuery(query.agentId)
+      assert.strictEqual((yield* reasonOf(store.requestCancel(none.id)))._tag, "NotFound")
+      assert.strictEqual((yield* reasonOf(store.startQuery(none.id, job)))._tag, "NotFound")
+    })
+  },
+  {
+    name: "lists queries oldest first, of an agent, of a status, from one on and so many",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const [one, two] = [yield* createdAgent(), yield* createdAgent()]
+      const ids: Array<Id.QueryId> = []
+      for (let index = 0; index < 6; index++) {
+        const query = yield* newQuery(index % 2 === 0 ? one.id : two.id)
+        ids.push(query.id)
+        yield* store.createQuery(query)
+        if (index < 3) yield* store.appendEvents(query.id, [thinking("a")])
+        if (index < 2) yield* store.appendEvents(query.id, [result])
+        yield* TestClock.adjust("1 second")
+      }
+      const at = (...indexes: ReadonlyArray<number>) => indexes.map((index) => ids[index])
+      assert.deepStrictEqual(yield* idsOf(store.listQueries()), ids)
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({ agentId: two.id })), at(1, 3, 5))
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({ status: "ended" })), at(0, 1))
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({ status: "queued", agentId: one.id })), at(4))
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({}, { after: ids[2], limit: 2 })), at(3, 4))
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({}, { limit: 0 })), [])
+      const [ended] = yield* Stream.runCollect(store.listQueries({ status: "ended" }))
+      assert.strictEqual(ended?.outcome, "denied")
+    })
+  },
+  {
+    name: "lists every query once when there are as many as fill pages, and one more or less",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const { id } = yield* createdAgent()
+      const ids: Array<string> = []
+      for (const count of [199, 200, 201, 400]) {
+        while (ids.length < count) {
+          const query = yield* newQuery(id)
+          ids.push(query.id)
+          yield* store.createQuery(query)
+          yield* TestClock.adjust("1 second")
+        }
+        assert.deepStrictEqual(yield* idsOf(store.listQueries()), ids)
+        assert.deepStrictEqual(yield* idsOf(store.listQueries({}, { limit: 201 })), ids.slice(0, 201))
+      }
+    })
+  },
+  {
+    name: "counts the usage of ended queries for their agent, whoever writes the agent meanwhile",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const agent = yield* createdAgent("active")
+      const before = new Agent.Agent({ ...agent, queryCount: 1 })
+      for (let index = 0; index < 2; index++) {
+        const query = yield* newQuery(agent.id)
+        yield* store.createQuery(query)
+        yield* store.appendEvents(query.id, [thinking("a"), result])
+      }
+      const written = yield* store.updateAgent(before)
+      assert.deepStrictEqual(
+        written.usage,
+        new Usage.Usage({ inputTokens: 10, outputTokens: 14, wallMillis: 22, costUsd: 0.5 })
+      )
+      assert.deepStrictEqual(yield* store.getAgent(agent.id), written)
+    })
+  },
+  {
+    name: "says what ended queries used, of an agent, of a pool and since a time",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const pool = Id.PoolName.make("workers")
+      const [one, two] = [yield* createdAgent(), yield* createdAgent()]
+      yield* store.updateAgent(new Agent.Agent({ ...two, pool }))
+      const answered = {
+        ...result,
+        outcome: "ok",
+        usage: new Usage.Usage({ ...Usage.zero, inputTokens: 1 })
+      } as const
+      const start = yield* DateTime.now
+      for (const [agent, event] of [
+        [one, result],
+        [two, answered],
+        [two, result]
+      ] as const) {
+        const query = yield* newQuery(agent.id)
+        yield* store.createQuery(query)
+        yield* store.appendEvents(query.id, [event])
+        yield* TestClock.adjust("1 second")
+      }
+      yield* store.createQuery(yield* newQuery(one.id))
+      assert.deepStrictEqual(yield* store.usage(), {
+        usage: new Usage.Usage({ inputTokens: 11, outputTokens: 14, wallMillis: 22, costUsd: 0.5 }),
+        queries: 3,
+        outcomes: { denied: 2, ok: 1 }
+      })
+      assert.deepStrictEqual(yield* store.usage({ agentId: one.id }), {
+        usage: result.usage,
+        queries: 1,
+        outcomes: { denied: 1 }
+      })
+      assert.deepStrictEqual((yield* store.usage({ pool })).outcomes, { denied: 1, ok: 1 })
+      const since = DateTime.add(start, { seconds: 1 })
+      assert.strictEqual((yield* store.usage({ since })).queries, 2)
+      assert.deepStrictEqual(
+        (yield* store.usage({ since: DateTime.add(start, { seconds: 1, milliseconds: 1 }) })).outcomes,
+        { denied: 1 }
+      )
+      assert.deepStrictEqual(yield* store.usage({ pool: "none\u0000" }), {
+        usage: Usage.zero,
+        queries: 0,
+        outcomes: {}
+      })
+    })
+  },
+  {
+    name: "adds up what no number can hold to the greatest that there is",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const { id } = yield* createdAgent()
+      const most = Number.MAX_SAFE_INTEGER
+      const usage = new Usage.Usage({ inputTokens: most, outputTokens: 0, wallMillis: most, costUsd: most })
+      for (let index = 0; index < 3; index++) {
+        const query = yield* newQuery(id)
+        yield* store.createQuery(query)
+        yield* store.appendEvents(query.id, [{ ...result, usage }])
+      }
+      assert.deepStrictEqual((yield* store.usage()).usage, usage)
+      assert.deepStrictEqual((yield* store.getAgent(id)).usage, usage)
+    })
+  }
+]
