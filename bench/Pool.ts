@@ -168,7 +168,10 @@ const measuresOf = (
 const rounds = Effect.fn("bench.pool")(function* (options: Options) {
   const { apiKey, isolation, url } = yield* E2bServer.E2bServer
   const { assets } = yield* SampleProfile.make
-  const files = assets.map(({ content, path }) => ({ path: path.replace("{home}/", ""), data: content }))
+  const files = assets.map(({ content, path }) => ({
+    path: path.replace("{home}/", ""),
+    data: content ?? ""
+  }))
   const data = files.find(({ path }) => path.endsWith(".json"))?.data ?? ""
   const questions = yield* Questions.make(data, options.queries)
   const run = Effect.fnUntraced(function* (side: "ours" | "raw", size: number, count: number) {

@@ -1,44 +1,93 @@
 import { assert, describe, it } from "@effect/vitest"
-import { AgentEvent, Profile, Usage } from "@remote-agent/domain"
-import { Effect, Schema } from "effect"
+import { Profile, Template } from "@remote-agent/domain"
+import { Duration, Effect, Schema } from "effect"
 
-describe("Profile.expand", () => {
-  it("fills in what is known and leaves every other brace alone", () => {
-    assert.strictEqual(Profile.expand("{home}/a {query} {home", { home: "/h" }), "/h/a {query} {home")
+const small = {
+  name: "small",
+  description: "Small",
+  trusted: false,
+  work: "{home}/work",
+  assets: [],
+  setup: [],
+  health: { argv: ["true"] },
+  run: {
+    argv: ["answer"],
+    input: "stdin-json",
+    protocol: "runner-jsonl",
+    wallTimeout: "10 minutes",
+    idleTimeout: "2 minutes"
+  }
+}
+
+const decode = Schema.decodeUnknownEffect(Profile.Profile, { errors: "all", onExcessProperty: "error" })
+
+const refusal = (profile: unknown) => Effect.map(Effect.flip(decode(profile)), (error) => error.message)
+
+describe("Template.expand", () => {
+  it("fills in what is known, leaves every other brace alone, and takes double braces for single ones", () => {
+    const text = '{home}/a {model} {home { home } {"a":1} ${x} {{home}} {{ {{x}} {}'
+    assert.strictEqual(
+      Template.expand(text, { home: "/h" }),
+      '/h/a {model} {home { home } {"a":1} ${x} {home} {{ {x} {}'
+    )
   })
 
   it.effect.prop("never expands what a value stands for", [Schema.String], ([home]) =>
     Effect.sync(() => {
-      assert.strictEqual(Profile.expand("<{home}>", { home }), `<${home}>`)
-    })
-  )
-})
-
-describe("Usage.add", () => {
-  it.effect.prop("has zero for its neutral element and commutes", [Usage.Usage, Usage.Usage], ([a, b]) =>
-    Effect.sync(() => {
-      // As JSON, which knows no negative zero.
-      assert.strictEqual(JSON.stringify(Usage.add(a, Usage.zero)), JSON.stringify(Usage.add(Usage.zero, a)))
-      assert.strictEqual(JSON.stringify(Usage.add(a, b)), JSON.stringify(Usage.add(b, a)))
-      assert.strictEqual(Usage.totalTokens(Usage.add(a, Usage.zero)), Usage.totalTokens(a))
+      assert.strictEqual(Template.expand("<{home}>", { home }), `<${home}>`)
     })
   )
 
-  it("does not take an unknown cost for a cost of nothing", () => {
-    assert.isUndefined(Usage.add(Usage.zero, Usage.zero).costUsd)
-    assert.strictEqual(Usage.add(Usage.zero, new Usage.Usage({ ...Usage.zero, costUsd: 2 })).costUsd, 2)
+  it("does not take what every object has for a value", () => {
+    assert.strictEqual(Template.expand("{toString}{constructor}", {}), "{toString}{constructor}")
   })
 })
 
-describe("AgentEvent", () => {
-  const codec = Schema.toCodecJson(AgentEvent.AgentEvent)
-
-  it.effect.prop("survives JSON and has words for everybody", [AgentEvent.AgentEvent], ([event]) =>
+describe("Profile", () => {
+  it.effect("is read from JSON, with times in words, and printed as what reads back the same", () =>
     Effect.gen(function* () {
-      const text = JSON.stringify(yield* Schema.encodeEffect(codec)(event))
-      const back = yield* Schema.decodeUnknownEffect(codec)(JSON.parse(text))
-      assert.strictEqual(JSON.stringify(yield* Schema.encodeEffect(codec)(back)), text)
-      assert.isString(AgentEvent.describe(event))
+      const profile = yield* decode(small)
+      assert.deepStrictEqual(profile.run.wallTimeout, Duration.minutes(10))
+      const printed = JSON.stringify(yield* Schema.encodeEffect(Profile.Profile)(profile))
+      const back = yield* decode(JSON.parse(printed))
+      assert.deepStrictEqual(back, profile)
+      assert.deepStrictEqual(Profile.placeholders(back, "/home/u"), {
+        home: "/home/u",
+        run: "/home/u/.agent",
+        work: "/home/u/work"
+      })
+    })
+  )
+
+  it.effect("refuses a placeholder that means nothing where it stands, and says which are known", () =>
+    Effect.gen(function* () {
+      const argv = yield* refusal({ ...small, run: { ...small.run, argv: ["a", "{hom}"] } })
+      assert.include(argv, '["run"]["argv"][1]')
+      assert.include(argv, "{hom}")
+      assert.include(argv, "{requestFile}")
+      assert.include(yield* refusal({ ...small, health: { argv: ["{model}"] } }), "{model}")
+      assert.include(yield* refusal({ ...small, work: "{work}" }), "{work}")
+      const model = { ...small.run, modelArgv: ["--model", "{model}"] }
+      assert.deepStrictEqual((yield* decode({ ...small, run: model })).run.modelArgv, ["--model", "{model}"])
+    })
+  )
+
+  it.effect("refuses what contradicts itself", () =>
+    Effect.gen(function* () {
+      const { run } = small
+      const wrong = [
+        { ...small, assets: [{ path: "a" }] },
+        { ...small, assets: [{ path: "a", content: "", file: "b" }] },
+        { ...small, run: { ...run, protocol: "json-path" } },
+        { ...small, run: { ...run, jsonPath: { answer: "$.a" } } },
+        { ...small, run: { ...run, protocol: "json-path", jsonPath: { answer: "a..b" } } },
+        { ...small, run: { ...run, input: "request-file" } },
+        { ...small, run: { ...run, argv: ["a", "{requestFile}"] } },
+        { ...small, source: { repository: "--upload-pack=x", ref: "main", folder: "{home}/a" } },
+        { ...small, source: { repository: "https://x", ref: "-x", folder: "{home}/a" } },
+        { ...small, nmae: "typo" }
+      ]
+      for (const profile of wrong) assert.notStrictEqual(yield* refusal(profile), "")
     })
   )
 })

@@ -1,17 +1,14 @@
-import { type AgentEvent, type Id, OrchestratorError, Profile, type SandboxError } from "@remote-agent/domain"
+import {
+  type AgentEvent,
+  OrchestratorError,
+  Profile,
+  type SandboxError,
+  Template
+} from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Context, Duration, Effect, Layer, Stream } from "effect"
 import * as EventReader from "./EventReader.ts"
-
-/** One question as the agent program gets it. */
-export interface Request {
-  readonly id: Id.QueryId
-  readonly text: string
-  /** The conversation it belongs to; the agent remembers earlier turns of it. */
-  readonly session?: string | undefined
-  /** Instead of the profile's own. */
-  readonly wallTimeout?: Duration.Duration | undefined
-}
+import * as RunCommand from "./RunCommand.ts"
 
 /** A sandbox in which an agent program lives. */
 export interface Place {
@@ -45,7 +42,7 @@ export class AgentRuntime extends Context.Service<
      */
     readonly run: (
       place: Place,
-      request: Request
+      request: RunCommand.Request
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
   }
 >()("@remote-agent/orchestrator/AgentRuntime") {}
@@ -54,23 +51,18 @@ const setUpTimeout = Duration.minutes(5)
 
 const run = (
   where: Place,
-  request: Request
+  request: RunCommand.Request
 ): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError> => {
-  const { run: spec } = where.profile
-  const values = { home: where.home }
-  const [program, ...rest] = spec.argv
-  const wall = request.wallTimeout ?? spec.wallTimeout
-  const output = where.sandbox.spawn({
-    argv: [Profile.expand(program, values), ...rest.map((argument) => Profile.expand(argument, values))],
-    cwd: Profile.expand(spec.cwd ?? where.profile.work, values),
-    stdin: requestLine(request, wall),
-    timeouts: { idle: spec.idleTimeout, wall },
-    ...(spec.env === undefined ? {} : { env: expandAll(spec.env, values) })
+  const { files, ...command } = RunCommand.make(where.profile, request, where.home)
+  const write = Effect.forEach(files, ({ content, path }) => where.sandbox.files.write(path, content), {
+    discard: true
   })
   return Stream.unwrap(
-    Effect.map(EventReader.make, (read) => Stream.flattenIterable(Stream.mapEffect(output, read)))
+    Effect.map(Effect.andThen(write, EventReader.make(where.profile.run)), (read) =>
+      Stream.flattenIterable(Stream.mapEffect(where.sandbox.spawn(command), read))
+    )
   ).pipe(
-    Stream.map((event) => stoppedInTime(event, wall)),
+    Stream.map((event) => stoppedInTime(event, command.timeouts.wall)),
     Stream.withSpan("AgentRuntime.run", {
       attributes: { profile: where.profile.name, queryId: request.id }
     })
@@ -80,13 +72,13 @@ const run = (
 /** The runtime. It holds no state. */
 export const make = Effect.sync(() => {
   const command = Effect.fnUntraced(function* (place: Place, spec: Profile.ProfileCommand) {
-    const values = { home: place.home }
+    const values = Profile.placeholders(place.profile, place.home)
     const [program, ...rest] = spec.argv
     const { exitCode } = yield* place.sandbox.exec({
-      argv: [Profile.expand(program, values), ...rest.map((argument) => Profile.expand(argument, values))],
-      cwd: Profile.expand(spec.cwd ?? "{home}", values),
+      argv: [Template.expand(program, values), ...rest.map((argument) => Template.expand(argument, values))],
+      cwd: Template.expand(spec.cwd ?? "{home}", values),
       timeouts: { wall: spec.timeout ?? setUpTimeout },
-      ...(spec.env === undefined ? {} : { env: expandAll(spec.env, values) })
+      ...(spec.env === undefined ? {} : { env: Template.expandAll(spec.env, values) })
     })
     if (exitCode !== 0) return yield* new OrchestratorError.CommandFailed({ program, exitCode })
   })
@@ -96,10 +88,11 @@ export const make = Effect.sync(() => {
     profile: Profile.Profile
   ) {
     const home = (yield* sandbox.files.stat(".")).path
-    yield* sandbox.files.makeDir(Profile.expand(profile.work, { home }))
+    const values = Profile.placeholders(profile, home)
+    yield* sandbox.files.makeDir(values.work)
     yield* Effect.forEach(
       profile.assets,
-      ({ content, path }) => sandbox.files.write(Profile.expand(path, { home }), content),
+      ({ content = "", path }) => sandbox.files.write(Template.expand(path, values), content),
       { concurrency: 4, discard: true }
     )
     return { sandbox, profile, home }
@@ -115,18 +108,6 @@ export const make = Effect.sync(() => {
 
   return AgentRuntime.of({ place, setUp, checkHealth, run })
 })
-
-const expandAll = (env: Readonly<Record<string, string>>, values: Profile.Placeholders) =>
-  Object.fromEntries(Object.entries(env).map(([name, value]) => [name, Profile.expand(value, values)]))
-
-/** The request as every headless runner reads it. The runner gets a little less time than we give it, so that it can still say so. */
-const requestLine = (request: Request, wall: Duration.Duration): string =>
-  `${JSON.stringify({
-    id: request.id,
-    query: request.text,
-    timeoutMs: Math.max(1, Math.floor(Duration.toMillis(wall) * 0.95)),
-    ...(request.session === undefined ? {} : { session: request.session })
-  })}\n`
 
 /** A program that we stop is killed and says nothing more: one that calls itself aborted ran into the limit it was given. */
 const stoppedInTime = (event: AgentEvent.AgentEvent, wall: Duration.Duration): AgentEvent.AgentEvent =>

@@ -1,6 +1,13 @@
-import { type AgentEvent, Usage } from "@remote-agent/domain"
+import { type AgentEvent, type Profile, Usage } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Redacted } from "effect"
+import * as ClaudeStreamJson from "./ClaudeStreamJson.ts"
+import * as CodexJsonl from "./CodexJsonl.ts"
+import { type Line, LineBuffer } from "./LineBuffer.ts"
+import * as Mask from "./Mask.ts"
+import * as OpencodeJson from "./OpencodeJson.ts"
+import { type Parser, raw } from "./Parser.ts"
+import * as PlainOutput from "./PlainOutput.ts"
 import * as RunnerJsonl from "./RunnerJsonl.ts"
 
 /** The result of a query whose agent gave none. */
@@ -16,26 +23,42 @@ export const failedResult = (
   usage: new Usage.Usage({ ...Usage.zero, wallMillis })
 })
 
-/** Puts text that comes in pieces together into lines. A line is looked at once, however many pieces it has. */
-class LineBuffer {
-  #pieces: Array<string> = []
+/** What is to be read. */
+export interface Options extends Pick<Profile.RunSpec, "protocol" | "jsonPath"> {
+  /** What is struck out of every event. */
+  readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
+}
 
-  /** The lines that `text` completes. */
-  push(text: string): ReadonlyArray<string> {
-    const [head = "", ...rest] = text.split("\n")
-    this.#pieces.push(head)
-    const last = rest.pop()
-    if (last === undefined) return []
-    const first = this.#pieces.join("")
-    this.#pieces = [last]
-    return [first, ...rest]
-  }
+/** Turns what a program does, in order, into events. */
+export interface EventReader {
+  (event: Sandbox.ProcessEvent): Effect.Effect<ReadonlyArray<AgentEvent.AgentEvent>>
+  /** Whether the program has given a result, and has nothing left to do but to end. */
+  readonly hasResult: () => boolean
+}
 
-  /** What is left when no more text will come. */
-  end(): string {
-    const rest = this.#pieces.join("")
-    this.#pieces = []
-    return rest
+/** How much of a line is read, in UTF-16 units. A longer one is noise. */
+export const longestLine = 8 * 1024 * 1024
+
+/** How much of a text is kept in an event that is not the result. */
+const longestText = 64 * 1024
+
+/** How much of standard error is kept, and shown when there is no result. */
+const lastWords = 2000
+
+const parserFor = ({ jsonPath, protocol }: Options): Parser => {
+  switch (protocol) {
+    case "runner-jsonl":
+      return RunnerJsonl.make()
+    case "claude-stream-json":
+      return ClaudeStreamJson.make()
+    case "codex-jsonl":
+      return CodexJsonl.make()
+    case "opencode-json":
+      return OpencodeJson.make()
+    case "text":
+      return PlainOutput.text()
+    case "json-path":
+      return PlainOutput.jsonPath(jsonPath ?? { answer: "$" })
   }
 }
 
@@ -44,27 +67,61 @@ const crashed = (exitCode: number): string =>
     ? "The agent was killed before it gave a result."
     : `The agent ended with exit code ${exitCode} and without a result.`
 
-/**
- * Turns what a program does into events. The result, of which the first counts, waits until the program has ended,
- * so that it is the last event; a program that ends without one has crashed, whatever its exit code says.
- */
-export const make = Effect.gen(function* () {
-  const started = yield* Clock.currentTimeMillis
-  const buffer = new LineBuffer()
-  let result: AgentEvent.ResultEvent | undefined
+const shortened = (text: string): string =>
+  text.length > longestText ? `${text.slice(0, longestText).toWellFormed()} … (cut)` : text
 
-  const parse = (lines: ReadonlyArray<string>): ReadonlyArray<AgentEvent.AgentEvent> =>
-    lines.flatMap(RunnerJsonl.parse).filter((event) => {
-      if (event.type !== "result") return true
-      result ??= event
-      return false
+/**
+ * Turns what a program does into events: the same bytes into the same events, however they were cut, but for the
+ * time in `usage`. The result waits until the program has ended, so that it is the last event; a program that ends
+ * without one has crashed, whatever its exit code says, and its last words on standard error come before.
+ */
+export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<EventReader> {
+  const started = yield* Clock.currentTimeMillis
+  const buffer = new LineBuffer(longestLine)
+  const parser = parserFor(options)
+  const mask = Mask.text((options.secrets ?? []).map((secret) => Redacted.value(secret)))
+  const masked = Mask.event(mask)
+  const tidied = Mask.event((text) => shortened(mask(text)))
+  let result: AgentEvent.ResultEvent | undefined
+  let stderr = ""
+
+  const shown = (events: ReadonlyArray<AgentEvent.AgentEvent>): ReadonlyArray<AgentEvent.AgentEvent> =>
+    events.flatMap((event) => {
+      if (event.type !== "result") return [tidied(event)]
+      if (result === undefined || parser.counts === "last") result = event
+      return []
     })
 
-  return Effect.fnUntraced(function* (event: Sandbox.ProcessEvent) {
-    if (event._tag === "Stdout") return parse(buffer.push(event.text))
-    if (event._tag !== "Exit") return []
-    const last = parse([buffer.end()])
-    const wallMillis = (yield* Clock.currentTimeMillis) - started
-    return [...last, result ?? failedResult("crash", crashed(event.exitCode), wallMillis)]
+  const read = ({ cut, text }: Line): ReadonlyArray<AgentEvent.AgentEvent> =>
+    text.trim() === "" && !cut && options.protocol !== "text"
+      ? []
+      : shown(cut ? [raw(text)] : parser.line(text))
+
+  const ended = (exitCode: number, wallMillis: number): ReadonlyArray<AgentEvent.AgentEvent> => {
+    const rest = buffer.end()
+    const last = rest.text === "" ? [] : read(rest)
+    const more = result === undefined ? shown(parser.end(exitCode)) : []
+    const found = result ?? failedResult("crash", crashed(exitCode), wallMillis)
+    const words = result === undefined || result.outcome === "error" ? mask(stderr).trim() : ""
+    const notice: ReadonlyArray<AgentEvent.AgentEvent> =
+      words === "" ? [] : [{ type: "notice", text: `standard error: ${words.slice(-lastWords)}` }]
+    const usage = found.usage.wallMillis > 0 ? found.usage : new Usage.Usage({ ...found.usage, wallMillis })
+    return [...last, ...more, ...notice, { ...masked(found), usage }]
+  }
+
+  const reader = Effect.fnUntraced(function* (event: Sandbox.ProcessEvent) {
+    switch (event._tag) {
+      case "Stdout":
+        return buffer.push(event.text).flatMap(read)
+      case "Stderr":
+        // More than is shown, so that a secret at the edge is whole when it is looked for.
+        stderr = (stderr + event.text).slice(-4 * lastWords)
+        return []
+      case "Exit":
+        return ended(event.exitCode, (yield* Clock.currentTimeMillis) - started)
+      case "Started":
+        return []
+    }
   })
+  return Object.assign(reader, { hasResult: () => result !== undefined })
 })

@@ -72,7 +72,7 @@ describe("AgentRuntime.setUp and checkHealth", () => {
   const profile = new Profile.Profile({
     ...tiny,
     setup: [
-      new Profile.ProfileCommand({ argv: ["one", "{home}/x", "{work}", "$(date)"] }),
+      new Profile.ProfileCommand({ argv: ["one", "{home}/x", "{{work}}", "$(date)"] }),
       new Profile.ProfileCommand({
         argv: ["{home}/bin/two"],
         cwd: "{home}/work",

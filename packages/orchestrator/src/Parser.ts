@@ -1,0 +1,78 @@
+import { type AgentEvent, Usage } from "@remote-agent/domain"
+
+/**
+ * Reads one output. It has a state of its own and no other input: the same lines give the same events.
+ *
+ * A `result` that it gives is held back until the program has ended; of several, `counts` says which one counts.
+ */
+export interface Parser {
+  readonly counts: "first" | "last"
+  readonly line: (line: string) => ReadonlyArray<AgentEvent.AgentEvent>
+  /** What there is to say once the program has ended, when no line gave a result. */
+  readonly end: (exitCode: number) => ReadonlyArray<AgentEvent.AgentEvent>
+}
+
+/** A line that is not understood, kept as it came. */
+export const raw = (line: string): AgentEvent.AgentEvent => ({ type: "raw", line })
+
+/** What a result is made of. Text that is missing is made up from the outcome. */
+export interface Ending {
+  readonly outcome: AgentEvent.Outcome
+  readonly answer?: string | undefined
+  readonly error?: string | undefined
+  readonly sessionId?: string | undefined
+  readonly iterations?: number | undefined
+  readonly inputTokens?: number | undefined
+  readonly outputTokens?: number | undefined
+  readonly costUsd?: number | undefined
+  readonly wallMillis?: number | undefined
+}
+
+/** An amount as `Usage` keeps it: no larger than a number can count. */
+const bounded = (amount: number): number =>
+  Number.isFinite(amount) ? Math.min(Math.max(amount, 0), Number.MAX_SAFE_INTEGER) : 0
+
+/** The same as a whole number. */
+export const whole = (count: number): number => Math.trunc(bounded(count))
+
+const wordsFor = (outcome: AgentEvent.Outcome): string | undefined => {
+  switch (outcome) {
+    case "ok":
+      return undefined
+    case "empty":
+      return "The agent finished without an answer."
+    case "denied":
+      return "The agent asked for something that it was not allowed to do, and gave up."
+    default:
+      return `The agent ended with the outcome ${outcome}.`
+  }
+}
+
+/** The result. An agent that calls silence a success has not answered: that is `empty`. */
+export const result = (ending: Ending): AgentEvent.ResultEvent => {
+  const {
+    answer = "",
+    costUsd,
+    inputTokens = 0,
+    iterations,
+    outputTokens = 0,
+    sessionId,
+    wallMillis = 0
+  } = ending
+  const outcome = ending.outcome === "ok" && answer.trim() === "" ? "empty" : ending.outcome
+  const error = outcome === "ok" ? undefined : ending.error || wordsFor(outcome)
+  return {
+    type: "result",
+    outcome,
+    answer: outcome === "ok" ? answer : "",
+    ...(error === undefined ? {} : { error }),
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(iterations === undefined ? {} : { iterations: whole(iterations) }),
+    usage: new Usage.Usage({
+      inputTokens: whole(inputTokens),
+      outputTokens: whole(outputTokens),
+      wallMillis: bounded(wallMillis),
+      ...(costUsd === undefined ? {} : { costUsd: bounded(costUsd) })
+    })
+  }
+}
