@@ -20,6 +20,8 @@ const idempotent: Readonly<Record<SandboxError["operation"], boolean>> = {
   resume: true,
   terminate: true,
   extend: true,
+  snapshot: false,
+  removeSnapshot: true,
   exec: false,
   spawn: false,
   kill: true,

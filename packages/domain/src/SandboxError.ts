@@ -113,6 +113,8 @@ export const Operation = Schema.Literals([
   "resume",
   "terminate",
   "extend",
+  "snapshot",
+  "removeSnapshot",
   "exec",
   "spawn",
   "kill",

@@ -7,20 +7,20 @@ import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ApiError, response } from "./ApiError.ts"
 import { sameSecret } from "./Guard.ts"
+import * as Body from "./Body.ts"
 import * as Listing from "./Listing.ts"
 import { variablesProblem } from "./ProcessService.ts"
-import type { Sandbox } from "./Sandbox.ts"
+import type { Sandbox, Spec } from "./Sandbox.ts"
 import { SandboxRegistry } from "./SandboxRegistry.ts"
+import * as SnapshotRoutes from "./SnapshotRoutes.ts"
+import { Snapshots } from "./Snapshots.ts"
 
-const Timeout = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 86_400 })))
 const Text = Schema.Record(Schema.String, Schema.String)
 const DEFAULT_SECONDS = 300
-/** Of the envd whose protocol is spoken here. */
-const ENVD_VERSION = "0.6.13"
 
 const CreateRequest = Schema.Struct({
   templateID: Schema.String,
-  timeout: Schema.optional(Timeout),
+  timeout: Schema.optional(Body.Timeout),
   metadata: Schema.optional(Text),
   envVars: Schema.optional(Text),
   autoPause: Schema.optional(Schema.Boolean),
@@ -30,44 +30,11 @@ const CreateRequest = Schema.Struct({
   secure: Schema.optional(Schema.Boolean)
 })
 const ConnectRequest = Schema.Struct({
-  timeout: Schema.optional(Timeout),
+  timeout: Schema.optional(Body.Timeout),
   memory: Schema.optional(Schema.Boolean)
 })
 const PauseRequest = Schema.Struct({ memory: Schema.optional(Schema.Boolean) })
-const TimeoutRequest = Schema.Struct({ timeout: Timeout })
-
-const bad = (message: string) => new ApiError({ status: 400, message })
-
-const decodeRecord = Schema.decodeUnknownEffect(
-  Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
-)
-
-/** Decodes a JSON body. Fields that the schema does not know are refused: ignoring them would break a promise. */
-const body = <F extends Schema.Struct.Fields, I>(
-  schema: Schema.Codec<Schema.Struct<F>["Type"], I> & { readonly fields: F }
-) => {
-  const decode = Schema.decodeUnknownEffect(schema)
-  return Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const text = yield* request.text.pipe(Effect.mapError((error) => bad(error.message)))
-    const record = yield* decodeRecord(text === "" ? "{}" : text).pipe(
-      Effect.mapError(() => bad("the body is not a JSON object"))
-    )
-    const given = Object.entries(record).filter(([, value]) => value !== null)
-    const unknown = given.map(([name]) => name).filter((name) => !Object.hasOwn(schema.fields, name))
-    if (unknown.length > 0) return yield* bad(`not available in local sandboxes: ${unknown.join(", ")}`)
-    return yield* decode(Object.fromEntries(given)).pipe(Effect.mapError((error) => bad(String(error))))
-  })
-}
-
-const view = (sandbox: Sandbox) => ({
-  sandboxID: sandbox.id,
-  templateID: sandbox.spec.templateId,
-  clientID: "local",
-  envdVersion: ENVD_VERSION,
-  envdAccessToken: Redacted.value(sandbox.token),
-  domain: null
-})
+const TimeoutRequest = Schema.Struct({ timeout: Body.Timeout })
 
 const detail = (sandbox: Sandbox) => ({
   ...Listing.summary(sandbox),
@@ -79,15 +46,15 @@ const detail = (sandbox: Sandbox) => ({
 
 const create = Effect.gen(function* () {
   const registry = yield* SandboxRegistry
-  const request = yield* body(CreateRequest)
+  const request = yield* Body.decode(CreateRequest)
   const autoResume = request.autoResume?.enabled ?? false
-  if (autoResume && request.autoPause !== true) return yield* bad("autoResume needs a pause at the end")
+  if (autoResume && request.autoPause !== true) return yield* Body.bad("autoResume needs a pause at the end")
   if (request.autoPauseMemory === false) {
-    return yield* bad("a pause without memory is not available in local sandboxes")
+    return yield* Body.bad("a pause without memory is not available in local sandboxes")
   }
   const problem = variablesProblem(request.envVars ?? {})
-  if (Option.isSome(problem)) return yield* bad(problem.value)
-  const sandbox = yield* registry.create({
+  if (Option.isSome(problem)) return yield* Body.bad(problem.value)
+  const spec: Spec = {
     templateId: request.templateID,
     metadata: request.metadata ?? {},
     envVars: request.envVars ?? {},
@@ -95,18 +62,20 @@ const create = Effect.gen(function* () {
     autoPause: request.autoPause ?? false,
     autoResume,
     internet: request.allow_internet_access ?? true
-  })
-  return HttpServerResponse.jsonUnsafe(view(sandbox), { status: 201 })
+  }
+  const snapshots = yield* Snapshots
+  const sandbox = yield* snapshots.reading(spec.templateId, (files) => registry.create(spec, files))
+  return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox), { status: 201 })
 })
 
 const connect = (id: string) =>
   Effect.gen(function* () {
     const registry = yield* SandboxRegistry
-    const request = yield* body(ConnectRequest)
+    const request = yield* Body.decode(ConnectRequest)
     if (request.memory === false)
-      return yield* bad("a resume without memory is not available in local sandboxes")
+      return yield* Body.bad("a resume without memory is not available in local sandboxes")
     const { resumed, sandbox } = yield* registry.connect(id, request.timeout ?? DEFAULT_SECONDS)
-    return HttpServerResponse.jsonUnsafe(view(sandbox), { status: resumed ? 201 : 200 })
+    return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox), { status: resumed ? 201 : 200 })
   })
 
 const list = Effect.gen(function* () {
@@ -114,10 +83,7 @@ const list = Effect.gen(function* () {
   const request = yield* HttpServerRequest.HttpServerRequest
   const url = new URL(request.url, "http://localhost")
   const query = yield* Listing.decodeQuery(HttpServerRequest.searchParamsFromURL(url))
-  const page = Listing.page(yield* registry.list, query)
-  return HttpServerResponse.jsonUnsafe(page.items.map(Listing.summary), {
-    headers: Option.match(page.next, { onNone: () => ({}), onSome: (token) => ({ "x-next-token": token }) })
-  })
+  return Listing.response(Listing.page(yield* registry.list, query), Listing.summary)
 })
 
 const info = (id: string) =>
@@ -133,9 +99,9 @@ const kill = (id: string) =>
 const pause = (id: string) =>
   Effect.gen(function* () {
     const registry = yield* SandboxRegistry
-    const request = yield* body(PauseRequest)
+    const request = yield* Body.decode(PauseRequest)
     if (request.memory === false)
-      return yield* bad("a pause without memory is not available in local sandboxes")
+      return yield* Body.bad("a pause without memory is not available in local sandboxes")
     yield* registry.pause(id)
     return HttpServerResponse.empty({ status: 204 })
   })
@@ -143,26 +109,21 @@ const pause = (id: string) =>
 const timeout = (id: string) =>
   Effect.gen(function* () {
     const registry = yield* SandboxRegistry
-    yield* registry.setTimeout(id, (yield* body(TimeoutRequest)).timeout)
+    yield* registry.setTimeout(id, (yield* Body.decode(TimeoutRequest)).timeout)
     return HttpServerResponse.empty({ status: 204 })
   })
 
-const decodeInterval = Schema.decodeUnknownEffect(
-  Schema.Struct({
-    start: Schema.optionalKey(Schema.FiniteFromString),
-    end: Schema.optionalKey(Schema.FiniteFromString)
-  })
-)
+/** In seconds since the epoch. */
+const Interval = Schema.Struct({
+  start: Schema.optionalKey(Schema.FiniteFromString),
+  end: Schema.optionalKey(Schema.FiniteFromString)
+})
 
 const metrics = (id: string) =>
   Effect.gen(function* () {
     const registry = yield* SandboxRegistry
     const sandbox = yield* registry.get(id)
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const url = new URL(request.url, "http://localhost")
-    const { end = Infinity, start = 0 } = yield* decodeInterval(
-      HttpServerRequest.searchParamsFromURL(url)
-    ).pipe(Effect.mapError(() => bad("start and end are seconds")))
+    const { end = Infinity, start = 0 } = yield* Body.query(Interval)
     if (sandbox.state === "running") yield* sandbox.metrics.sample
     return HttpServerResponse.jsonUnsafe(sandbox.metrics.between(start, end))
   })
@@ -197,6 +158,10 @@ export const routes = (apiKey: Redacted.Redacted) => {
     HttpRouter.route("POST", "/sandboxes/:id/pause", withId(pause)),
     HttpRouter.route("POST", "/sandboxes/:id/timeout", withId(timeout)),
     HttpRouter.route("GET", "/sandboxes/:id/metrics", withId(metrics)),
+    HttpRouter.route("POST", "/sandboxes/:id/snapshots", withId(SnapshotRoutes.take)),
+    HttpRouter.route("POST", "/sandboxes/:id/fork", withId(SnapshotRoutes.fork)),
+    HttpRouter.route("GET", "/snapshots", guarded(SnapshotRoutes.list)),
+    HttpRouter.route("DELETE", "/templates/:id", withId(SnapshotRoutes.remove)),
     HttpRouter.route("*", "/*", guarded(unavailable))
   ])
 }

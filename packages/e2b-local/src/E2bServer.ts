@@ -16,6 +16,7 @@ import * as Isolation from "./Isolation.ts"
 import * as ProcessService from "./ProcessService.ts"
 import { randomToken } from "./Sandbox.ts"
 import * as SandboxRegistry from "./SandboxRegistry.ts"
+import * as Snapshots from "./Snapshots.ts"
 import * as ServerFolder from "./ServerFolder.ts"
 
 export { E2bServerError } from "./E2bServerError.ts"
@@ -130,7 +131,9 @@ export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerEr
             fileBytes: options.limits?.fileBytes ?? 4096 * MiB
           },
           readOnlyPaths: options.readOnlyPaths ?? []
-        }).pipe(Layer.provide(ServerFolder.layer(options.directory))),
+        }).pipe(Layer.provideMerge(ServerFolder.layer(options.directory)), (registry) =>
+          Layer.provideMerge(Snapshots.layer, registry)
+        ),
         scope
       )
       const { apiKey, registry, url } = yield* Effect.provideContext(make(options), context)

@@ -209,6 +209,7 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
     home: Layout.home,
     temporary: "/tmp",
     path: Layout.path,
+    writable: Layout.writable,
     start,
     files: GuestFiles.make((argv, stdin) => enter(argv, { stdin, control: true }), options.boot.limits),
     freeze: toAll("STOP"),

@@ -69,6 +69,7 @@ const provider = (kind: Exclude<Kind, "none">): Provider => ({
       const owner = yield* sandboxUid
       const items = yield* Layout.prepare({
         directory: boot.directory,
+        seed: boot.seed,
         owner,
         uid: Option.getOrElse(owner, () => 1000),
         node: process.execPath,
@@ -83,6 +84,11 @@ const provider = (kind: Exclude<Kind, "none">): Provider => ({
       yield* Sweep.record(boot.directory, booted.init)
       return booted.machine
     },
+    Effect.catchTag("FileError", (error) =>
+      Effect.fail(
+        new E2bServerError({ operation: "boot", reason: new BootFailed({ detail: error.message }) })
+      )
+    ),
     Effect.catchDefect((defect) =>
       Effect.fail(
         new E2bServerError({ operation: "boot", reason: new BootFailed({ detail: String(defect) }) })
@@ -118,6 +124,7 @@ const tryOut = (kind: Exclude<Kind, "none">) =>
       )
       const machine = yield* provider(kind).boot({
         directory,
+        seed: Option.none(),
         internet: true,
         pipes: yield* Pipes.make(Path.join(directory, "pipes")),
         limits: { openFiles: 256, fileBytes: 1024 * 1024 },

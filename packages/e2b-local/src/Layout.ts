@@ -7,6 +7,7 @@
 import { Effect, Option } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
+import * as TreeCopy from "./TreeCopy.ts"
 
 /** One thing to put in place, in order. `source` is of the host, `target` of the sandbox. */
 export type Item =
@@ -17,6 +18,8 @@ export type Item =
 const nodePath = "/opt/node/bin/node"
 /** The home of the only user. */
 export const home = "/home/user"
+/** The folders of a sandbox that it may write. */
+export const writable = ["home", "tmp", "vartmp"] as const
 /** PATH of every isolated sandbox. */
 export const path = "/opt/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -117,6 +120,8 @@ const etcItems = Effect.fnUntraced(function* (folder: string, uid: number) {
 export interface Options {
   /** The folder of the sandbox; `home`, `tmp`, `vartmp` and `etc` are made in it. */
   readonly directory: string
+  /** Where `home`, `tmp` and `vartmp` are copied from; none makes empty ones. */
+  readonly seed: Option.Option<string>
   /** The user as the sandbox knows it. */
   readonly uid: number
   /** The owner of the writable folders as the host knows it. */
@@ -126,16 +131,27 @@ export interface Options {
   readonly readOnlyPaths: ReadonlyArray<string>
 }
 
+const emptyFolders = ({ directory, owner }: Options) =>
+  Effect.forEach(
+    writable,
+    (name) =>
+      Effect.promise(async () => {
+        const folder = Path.join(directory, name)
+        await Fs.mkdir(folder, { mode: 0o700 })
+        if (name !== "home") await Fs.chmod(folder, 0o1777)
+        if (Option.isSome(owner)) await Fs.chown(folder, owner.value, owner.value)
+      }),
+    { discard: true }
+  )
+
 /** Lays out the folders of a sandbox and says what goes where. */
 export const prepare = Effect.fnUntraced(function* (options: Options) {
   const folder = (name: string) => Path.join(options.directory, name)
-  yield* Effect.forEach(["home", "tmp", "vartmp"], (name) =>
-    Effect.promise(async () => {
-      await Fs.mkdir(folder(name), { mode: 0o700 })
-      if (name !== "home") await Fs.chmod(folder(name), 0o1777)
-      if (Option.isSome(options.owner)) await Fs.chown(folder(name), options.owner.value, options.owner.value)
-    })
-  )
+  const { directory, owner } = options
+  yield* Option.match(options.seed, {
+    onNone: () => emptyFolders(options),
+    onSome: (from) => TreeCopy.folders({ names: writable, from, to: directory, owner })
+  })
   const system = yield* systemItems
   const etc = yield* etcItems(folder("etc"), options.uid)
   const items: ReadonlyArray<Item> = [

@@ -3,18 +3,20 @@
  *
  * @since 0.1.0
  */
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
+import { HttpServerResponse } from "effect/http"
 import { ApiError } from "./ApiError.ts"
 import type { Sandbox } from "./Sandbox.ts"
+
+/** How many items a page may have. */
+export const Limit = Schema.FiniteFromString.pipe(
+  Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1000 }))
+)
 
 const Query = Schema.Struct({
   metadata: Schema.optionalKey(Schema.String),
   state: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
-  limit: Schema.optionalKey(
-    Schema.FiniteFromString.pipe(
-      Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1000 }))
-    )
-  ),
+  limit: Schema.optionalKey(Limit),
   nextToken: Schema.optionalKey(Schema.String),
   order: Schema.optionalKey(Schema.Literals(["asc", "desc"])),
   startedAfter: Schema.optionalKey(Schema.String),
@@ -93,35 +95,59 @@ export const decodeQuery = Effect.fnUntraced(function* (
 const compare = (a: Position, b: Position) =>
   a.startedAt !== b.startedAt ? a.startedAt - b.startedAt : a.id < b.id ? -1 : a.id > b.id ? 1 : 0
 
-/** One page, and the token of the next if there is one. Newest first unless asked otherwise. */
+/** Some items, and the token of the next page if there is one. */
+interface Page<A> {
+  readonly items: ReadonlyArray<A>
+  readonly next: Option.Option<string>
+}
+
+/** Cuts one page out of all there is. */
+export const cut = <A>(
+  all: ReadonlyArray<A>,
+  {
+    after,
+    limit,
+    order,
+    position
+  }: Pick<Query, "after" | "limit" | "order"> & {
+    readonly position: (item: A) => Position
+  }
+): Page<A> => {
+  const sign = order === "asc" ? 1 : -1
+  const matching = all
+    .filter((item) => Option.isNone(after) || sign * compare(position(item), after.value) > 0)
+    .toSorted((a, b) => sign * compare(position(a), position(b)))
+  const items = matching.slice(0, limit)
+  const last = matching.length > items.length ? items.at(-1) : undefined
+  return { items, next: Option.map(Option.fromUndefinedOr(last), (item) => encodeToken(position(item))) }
+}
+
+/** The sandboxes of one page. Newest first unless asked otherwise. */
 export const page = <A extends Pick<Sandbox, "id" | "startedAt" | "state" | "spec">>(
   all: ReadonlyArray<A>,
   query: Query
-) => {
-  const sign = query.order === "asc" ? 1 : -1
-  const { after, startedAfter, template } = query
-  const matching = all
-    .filter(
-      (sandbox) =>
-        (query.states.length === 0 || query.states.includes(sandbox.state)) &&
-        query.metadata.every(
-          ([key, value]) => Object.hasOwn(sandbox.spec.metadata, key) && sandbox.spec.metadata[key] === value
-        ) &&
-        (Option.isNone(startedAfter) || sandbox.startedAt > startedAfter.value) &&
-        (Option.isNone(template) || sandbox.spec.templateId === template.value) &&
-        (Option.isNone(after) || sign * compare(sandbox, after.value) > 0)
-    )
-    .toSorted((a, b) => sign * compare(a, b))
-  const items = matching.slice(0, query.limit)
-  const last = items.at(-1)
-  return {
-    items,
-    next:
-      matching.length > items.length && last !== undefined
-        ? Option.some(encodeToken(last))
-        : Option.none<string>()
-  }
+): Page<A> => {
+  const { startedAfter, template } = query
+  const matching = all.filter(
+    (sandbox) =>
+      (query.states.length === 0 || query.states.includes(sandbox.state)) &&
+      query.metadata.every(
+        ([key, value]) => Object.hasOwn(sandbox.spec.metadata, key) && sandbox.spec.metadata[key] === value
+      ) &&
+      (Option.isNone(startedAfter) || sandbox.startedAt > startedAfter.value) &&
+      (Option.isNone(template) || sandbox.spec.templateId === template.value)
+  )
+  return cut(matching, { ...query, position: ({ id, startedAt }) => ({ id, startedAt }) })
 }
+
+/** The answer to a request for a page. */
+export const response = <A>({ items, next }: Page<A>, view: (item: A) => unknown) =>
+  HttpServerResponse.jsonUnsafe(items.map(view), {
+    headers: Option.match(next, { onNone: () => ({}), onSome: (token) => ({ "x-next-token": token }) })
+  })
+
+/** Of the envd whose protocol is spoken here. */
+const ENVD_VERSION = "0.6.13"
 
 const iso = (millis: number) => new Date(millis).toISOString()
 
@@ -136,6 +162,16 @@ export const summary = (sandbox: Sandbox) => ({
   cpuCount: 2,
   memoryMB: 512,
   diskSizeMB: 1024,
-  envdVersion: "0.6.13",
+  envdVersion: ENVD_VERSION,
   metadata: sandbox.spec.metadata
+})
+
+/** What a client needs to talk to a sandbox. */
+export const connection = (sandbox: Sandbox) => ({
+  sandboxID: sandbox.id,
+  templateID: sandbox.spec.templateId,
+  clientID: "local",
+  envdVersion: ENVD_VERSION,
+  envdAccessToken: Redacted.value(sandbox.token),
+  domain: null
 })

@@ -114,6 +114,8 @@ export interface Machine {
   readonly temporary: string
   /** PATH as commands see it. */
   readonly path: string
+  /** The folders of its directory that hold all it can write and that a snapshot keeps. */
+  readonly writable: ReadonlyArray<string>
   /** Fails with `invalid_argument` when the working directory or the program does not exist. */
   readonly start: (command: Command) => Effect.Effect<Running, RpcError>
   readonly files: Files
@@ -130,6 +132,8 @@ export interface Machine {
 export interface Boot {
   /** A folder of this sandbox alone; the form of isolation lays out what it needs in it. */
   readonly directory: string
+  /** A folder with the files to begin with, as `writable` of another machine of the same form names them. */
+  readonly seed: Option.Option<string>
   readonly internet: boolean
   readonly pipes: Pipes
   readonly limits: Limits

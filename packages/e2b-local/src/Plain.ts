@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { RpcError } from "./ConnectProtocol.ts"
@@ -15,6 +15,7 @@ import type { Boot, Command, Machine, Provider, Running } from "./Machine.ts"
 import * as PlainFiles from "./PlainFiles.ts"
 import * as Shell from "./Shell.ts"
 import * as Sweep from "./Sweep.ts"
+import * as TreeCopy from "./TreeCopy.ts"
 import * as Usage from "./Usage.ts"
 
 const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
@@ -53,22 +54,32 @@ const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
 const internal = (error: HostProcess.HostProcessError) =>
   new RpcError({ code: "internal", message: error.message })
 
-const makeFolder = async (path: string) => {
-  await Fs.mkdir(path, { mode: 0o700 })
-  return Fs.realpath(path)
-}
+const writable = ["home", "tmp"] as const
 
-const layOut = (request: Boot) =>
-  Effect.tryPromise({
-    try: async () => {
-      const home = await makeFolder(Path.join(request.directory, "home"))
-      const temporary = await makeFolder(Path.join(request.directory, "tmp"))
-      await Fs.writeFile(Path.join(home, ".profile"), profile)
-      return { home, temporary }
-    },
-    catch: (cause) =>
-      new E2bServerError({ operation: "boot", reason: new BootFailed({ detail: String(cause) }) })
+const bootFailed = (detail: string) =>
+  new E2bServerError({ operation: "boot", reason: new BootFailed({ detail }) })
+
+const attempt = <A>(promise: () => Promise<A>) =>
+  Effect.tryPromise({ try: promise, catch: (cause) => bootFailed(String(cause)) })
+
+const emptyFolders = (directory: string) =>
+  attempt(async () => {
+    await Promise.all(writable.map((name) => Fs.mkdir(Path.join(directory, name), { mode: 0o700 })))
+    await Fs.writeFile(Path.join(directory, "home", ".profile"), profile)
   })
+
+const layOut = Effect.fnUntraced(function* ({ directory, seed }: Boot) {
+  yield* Option.match(seed, {
+    onNone: () => emptyFolders(directory),
+    onSome: (from) =>
+      TreeCopy.folders({ names: writable, from, to: directory, owner: Option.none() }).pipe(
+        Effect.mapError((error) => bootFailed(error.message))
+      )
+  })
+  const home = yield* attempt(() => Fs.realpath(Path.join(directory, "home")))
+  const temporary = yield* attempt(() => Fs.realpath(Path.join(directory, "tmp")))
+  return { home, temporary }
+})
 
 const boot = Effect.fnUntraced(function* (request: Boot) {
   const scope = yield* Effect.scope
@@ -80,11 +91,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     args: ["-c", watchdogScript],
     env,
     stdin: true
-  }).pipe(
-    Effect.mapError(
-      (error) => new E2bServerError({ operation: "boot", reason: new BootFailed({ detail: error.message }) })
-    )
-  )
+  }).pipe(Effect.mapError((error) => bootFailed(error.message)))
   const tell = (word: "add" | "drop", group: number) =>
     watchdog.stdin === undefined
       ? Effect.void
@@ -187,6 +194,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     home,
     temporary,
     path: `${Path.dirname(process.execPath)}:${systemPath}`,
+    writable,
     start,
     files: PlainFiles.make([home, temporary]),
     freeze: toAll("SIGSTOP"),

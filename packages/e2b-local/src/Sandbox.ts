@@ -33,6 +33,8 @@ export interface Spec {
 export interface Sandbox {
   readonly id: string
   readonly spec: Spec
+  /** Where its files are on the host. */
+  readonly directory: string
   readonly token: Redacted.Redacted
   /** Milliseconds since the epoch. */
   readonly startedAt: number
@@ -48,10 +50,12 @@ export interface Sandbox {
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
+/** So many random digits and small letters. */
+export const alphanumeric = (length: number): string =>
+  Array.from({ length }, () => ALPHABET[Crypto.randomInt(ALPHABET.length)]).join("")
+
 /** An id of the form that E2B gives. */
-export const randomId = Effect.sync(
-  () => `i${Array.from({ length: 19 }, () => ALPHABET[Crypto.randomInt(ALPHABET.length)]).join("")}`
-)
+export const randomId = Effect.sync(() => `i${alphanumeric(19)}`)
 
 /** A secret that nobody guesses. */
 export const randomToken = (prefix: string) =>

@@ -3,27 +3,18 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Deferred, Effect, Exit, FiberHandle, Layer, Scope, Semaphore } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, FiberHandle, Layer, Option, Scope, Semaphore } from "effect"
 import * as Path from "node:path"
 import { ApiError } from "./ApiError.ts"
 import type { RpcError } from "./ConnectProtocol.ts"
 import type { Provider } from "./Machine.ts"
-import * as Metrics from "./Metrics.ts"
+import * as HeldSandbox from "./HeldSandbox.ts"
+import { type Held, MAX_REQUESTS } from "./HeldSandbox.ts"
 import * as Pipes from "./Pipes.ts"
-import * as ProcessTable from "./ProcessTable.ts"
-import { randomId, randomToken, type Sandbox, Severed, type Spec } from "./Sandbox.ts"
+import { type Sandbox, Severed, type Spec } from "./Sandbox.ts"
 import * as ServerFolder from "./ServerFolder.ts"
 import type { Limits } from "./Shell.ts"
 
-interface Held extends Sandbox {
-  readonly scope: Scope.Closeable
-  readonly lock: Semaphore.Semaphore
-  /** Requests that are being handled; whoever takes all permits knows that there are none. */
-  readonly requests: Semaphore.Semaphore
-  readonly timer: FiberHandle.FiberHandle
-}
-
-const MAX_REQUESTS = 512
 const WOKEN_SECONDS = 300
 // More at once only makes each of them slower.
 const MAX_CREATES = 8
@@ -37,11 +28,16 @@ const failed = (error: RpcError) => new ApiError({ status: 500, message: error.m
 
 const notFound = (id: string) => new ApiError({ status: 404, message: `sandbox "${id}" was not found` })
 
+const sever = (sandbox: Held) => Deferred.fail(sandbox.severed, new Severed({ id: sandbox.id }))
+
 export class SandboxRegistry extends Context.Service<
   SandboxRegistry,
   {
-    /** Fails with 500 when the process tree does not come up; then nothing of it is left. */
-    readonly create: (spec: Spec) => Effect.Effect<Sandbox, ApiError>
+    /**
+     * With the files of the folder `seed`. Fails with 500 when the process tree does not come up; then nothing of it
+     * is left.
+     */
+    readonly create: (spec: Spec, seed: Option.Option<string>) => Effect.Effect<Sandbox, ApiError>
     /** Fails with 404 when there is no such sandbox, running or paused. */
     readonly get: (id: string) => Effect.Effect<Sandbox, ApiError>
     readonly list: Effect.Effect<ReadonlyArray<Sandbox>>
@@ -69,6 +65,15 @@ export class SandboxRegistry extends Context.Service<
       id: string,
       handle: (sandbox: Sandbox) => Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | Severed, R>
+    /**
+     * Uses a sandbox whose processes stand still, running or paused, and that stays in its state meanwhile. Requests to
+     * it wait until then; one that has not ended after five seconds is stopped with the processes. Given up when the
+     * sandbox is killed. Fails with 404 when there is no such sandbox.
+     */
+    readonly whileFrozen: <A, E, R>(
+      id: string,
+      use: (sandbox: Sandbox) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | ApiError, R>
     readonly live: Effect.Effect<number>
     /** Kills all, as the end of the server does. */
     readonly killAll: Effect.Effect<void>
@@ -97,8 +102,6 @@ const make = Effect.fnUntraced(function* (options: Options) {
       return sandbox === undefined ? Effect.fail(notFound(id)) : Effect.succeed(sandbox)
     })
 
-  const sever = (sandbox: Held) => Deferred.fail(sandbox.severed, new Severed({ id: sandbox.id }))
-
   const arm = Effect.fnUntraced(function* (sandbox: Held, seconds: number) {
     sandbox.endAt = (yield* Clock.currentTimeMillis) + seconds * 1000
     yield* FiberHandle.run(
@@ -121,9 +124,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
   }, Effect.uninterruptible)
 
   const remove = (sandbox: Held) =>
-    sandbox.lock.withPermit(
-      Effect.suspend(() =>
-        held.get(sandbox.id) === sandbox ? removeUnlocked(sandbox) : Effect.fail(notFound(sandbox.id))
+    Effect.andThen(
+      Deferred.fail(sandbox.doomed, notFound(sandbox.id)),
+      sandbox.lock.withPermit(
+        Effect.suspend(() =>
+          held.get(sandbox.id) === sandbox ? removeUnlocked(sandbox) : Effect.fail(notFound(sandbox.id))
+        )
       )
     )
 
@@ -159,48 +165,21 @@ const make = Effect.fnUntraced(function* (options: Options) {
         )
       )
 
-  const create = Effect.fn("SandboxRegistry.create")(function* (spec: Spec) {
-    const id = yield* randomId
+  const create = Effect.fn("SandboxRegistry.create")(function* (spec: Spec, seed: Option.Option<string>) {
     const scope = yield* Scope.make()
     const build = Effect.gen(function* () {
-      const directory = Path.join(folder.path, id)
-      yield* folder.sandbox(id)
-      const machine = yield* options.provider.boot({
-        directory,
-        internet: spec.internet,
-        pipes,
-        limits: options.limits,
-        readOnlyPaths: options.readOnlyPaths
-      })
-      const processes = yield* ProcessTable.make(machine)
-      const sandbox: Held = {
-        id,
-        spec,
-        machine,
-        processes,
-        metrics: yield* Metrics.make(machine.usage, directory),
-        token: yield* randomToken(""),
-        startedAt: yield* Clock.currentTimeMillis,
-        endAt: 0,
-        state: "running",
-        severed: Deferred.makeUnsafe(),
-        scope,
-        lock: yield* Semaphore.make(1),
-        requests: yield* Semaphore.make(MAX_REQUESTS),
-        timer: yield* FiberHandle.make()
-      }
+      const sandbox = yield* HeldSandbox.make({ ...options, folder, pipes }, spec, seed, scope)
       yield* arm(sandbox, spec.timeoutSeconds)
-      held.set(id, sandbox)
+      held.set(sandbox.id, sandbox)
       // The removal closes the scope that waits for the death, so it runs beside it.
       yield* Effect.forkIn(
-        Effect.andThen(machine.died, Effect.forkIn(Effect.ignore(remove(sandbox)), serverScope)),
+        Effect.andThen(sandbox.machine.died, Effect.forkIn(Effect.ignore(remove(sandbox)), serverScope)),
         scope
       )
       return sandbox
     }).pipe(
       Scope.provide(scope),
-      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-      Effect.mapError((error) => new ApiError({ status: 500, message: error.message }))
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
     const ending = new ApiError({ status: 503, message: "the server is ending" })
     return yield* (
@@ -279,8 +258,26 @@ const make = Effect.fnUntraced(function* (options: Options) {
       const sandbox = held.get(id)
       if (sandbox === undefined || sandbox.state !== "running") return Effect.fail(new Severed({ id }))
       const severed = Deferred.await(sandbox.severed)
-      return Effect.raceFirst(sandbox.requests.withPermit(handle(sandbox)), severed)
+      const handled = Effect.andThen(sandbox.gate.await, sandbox.requests.withPermit(handle(sandbox)))
+      return Effect.raceFirst(handled, severed)
     })
+
+  const whileFrozen = <A, E, R>(id: string, use: (sandbox: Sandbox) => Effect.Effect<A, E, R>) =>
+    Effect.flatMap(find(id), (sandbox) =>
+      sandbox.lock.withPermit(
+        Effect.suspend((): Effect.Effect<A, E | ApiError, R> => {
+          if (held.get(id) !== sandbox) return Effect.fail(notFound(id))
+          const used = Effect.raceFirst(use(sandbox), Deferred.await(sandbox.doomed))
+          if (sandbox.state === "paused") return used
+          const freeze = Effect.mapError(HeldSandbox.freeze(sandbox), failed)
+          return Effect.acquireUseRelease(
+            freeze,
+            () => used,
+            (thaw) => thaw
+          )
+        })
+      )
+    )
 
   const killAll = Effect.suspend(() =>
     Effect.forEach(held.values(), (sandbox) => Effect.ignore(remove(sandbox)), {
@@ -308,6 +305,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     setTimeout,
     kill,
     whileRunning,
+    whileFrozen,
     live: Effect.sync(() => held.size + closing.size),
     killAll
   })

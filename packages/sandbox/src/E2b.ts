@@ -4,6 +4,7 @@ import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, S
 import { type Connection, E2bCalls } from "./E2bCalls.ts"
 import * as E2bFiles from "./E2bFiles.ts"
 import * as E2bProcess from "./E2bProcess.ts"
+import * as E2bSnapshots from "./E2bSnapshots.ts"
 import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
 import { type Filter, type Isolation, Sandboxes } from "./Sandboxes.ts"
 
@@ -46,6 +47,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const sdk = yield* Effect.promise(() => import("e2b"))
   const calls = new E2bCalls(sdk, options)
   const api = calls.client.Sandbox
+  const createDeadline = options.createDeadline ?? "70 seconds"
 
   const remember = Effect.fnUntraced(function* (id: Id.SandboxId, ttl: Duration.Input) {
     calls.lifetimes.set(id, (yield* Clock.currentTimeMillis) + milliseconds(ttl))
@@ -75,7 +77,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     startedAt: number,
     error: SandboxError.SandboxError
   ) {
-    const deadline = startedAt + Duration.toMillis(options.createDeadline ?? "70 seconds")
+    const deadline = startedAt + Duration.toMillis(createDeadline)
     const ambiguous = SandboxError.fail("create", new SandboxError.Ambiguous({ attemptId }))
     const look = Effect.gen(function* () {
       // Before asking: the answer may be older than the moment it arrives.
@@ -223,7 +225,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     pause,
     resume,
     terminate,
-    extend
+    extend,
+    ...E2bSnapshots.make(calls, createDeadline)
   })
 })
 

@@ -112,7 +112,9 @@ const controlPlane: ReadonlySet<SandboxError.Operation> = new Set([
   "pause",
   "resume",
   "terminate",
-  "extend"
+  "extend",
+  "snapshot",
+  "removeSnapshot"
 ])
 
 /** Whether an operation is answered by the provider's API rather than by the sandbox itself. */

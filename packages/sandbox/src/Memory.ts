@@ -64,6 +64,8 @@ export class Ledger extends Context.Service<
     /** The most sandboxes that ever existed at the same time. */
     readonly peak: Effect.Effect<number>
     readonly calls: Effect.Effect<ReadonlyArray<Call>>
+    /** The templates of the snapshots that exist. */
+    readonly snapshots: Effect.Effect<ReadonlyArray<string>>
   }
 >()("@remote-agent/sandbox/Memory/Ledger") {}
 
@@ -73,6 +75,8 @@ export const answer = (stdout: string, exitCode = 0): Program =>
 
 /** The home folder of every sandbox in memory. */
 export const home = "/home/user"
+
+const SNAPSHOT = "mem-snapshot-"
 
 const unknownProgram = (command: Command): Program =>
   Stream.make<ReadonlyArray<ProcessEvent>>(
@@ -89,6 +93,7 @@ interface Box {
   readonly spec: SandboxSpec
   readonly metadata: Readonly<Record<string, string>>
   readonly startedAt: DateTime.Utc
+  readonly contents: MemoryFiles.Contents
   readonly files: SandboxFiles
   readonly scope: Scope.Closeable
   /** Open while it is awake. */
@@ -111,6 +116,7 @@ const plain = (env: SandboxSpec["env"]): Record<string, string> =>
 /** The provider in memory, with its ledger. */
 export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const boxes = new Map<Id.SandboxId, Box>()
+  const snapshots = new Map<string, MemoryFiles.Contents>()
   const calls = yield* Ref.make<ReadonlyArray<Call>>([])
   const [commands, peak] = [yield* Ref.make(0), yield* Ref.make(0)]
 
@@ -236,7 +242,12 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   })
 
   const launch = Effect.fn("Sandboxes.launch")(function* (spec: SandboxSpec) {
-    yield* called("create")
+    const call = yield* called("create")
+    const seed = snapshots.get(spec.template ?? "")
+    if (seed === undefined && spec.template?.startsWith(SNAPSHOT) === true) {
+      return yield* failure(call, new SandboxError.InvalidRequest({ detail: "there is no such snapshot" }))
+    }
+    const contents = MemoryFiles.copy(seed ?? MemoryFiles.empty(home))
     const id = Id.SandboxId.make(`mem-${yield* Id.nextToken}`)
     const scope = yield* Scope.make()
     const now = yield* DateTime.now
@@ -248,7 +259,8 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       startedAt: now,
       endsAt: now,
       state: "running",
-      files: MemoryFiles.make(home, id),
+      contents,
+      files: MemoryFiles.make(home, id, contents),
       awake: yield* Latch.make(true),
       streams: new Set(),
       expiry: yield* Scope.provide(FiberHandle.make(), scope)
@@ -302,14 +314,25 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     ),
     extend: Effect.fn("Sandboxes.extend")((id: Id.SandboxId, ttl: Duration.Input) =>
       Effect.flatMap(awakeBox("extend", id), (box) => arm(box, ttl))
-    )
+    ),
+    snapshot: Effect.fn("Sandboxes.snapshot")(function* (id: Id.SandboxId) {
+      const { contents } = yield* boxOf("snapshot", id)
+      const template = `${SNAPSHOT}${yield* Id.nextToken}`
+      snapshots.set(template, MemoryFiles.copy(contents))
+      return { template }
+    }),
+    removeSnapshot: Effect.fn("Sandboxes.removeSnapshot")(function* (template: string) {
+      yield* called("removeSnapshot")
+      snapshots.delete(template)
+    })
   })
 
   const ledger = Ledger.of({
     alive: Effect.sync(() => [...boxes.values()].map(infoOf)),
     commands: Ref.get(commands),
     peak: Ref.get(peak),
-    calls: Ref.get(calls)
+    calls: Ref.get(calls),
+    snapshots: Effect.sync(() => [...snapshots.keys()])
   })
 
   return Context.make(Sandboxes, sandboxes).pipe(Context.add(Ledger, ledger))

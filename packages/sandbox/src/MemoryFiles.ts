@@ -20,11 +20,27 @@ const parent = (path: string): string => path.slice(0, Math.max(1, path.lastInde
 const below = (path: string) => (other: string) =>
   other === path || other.startsWith(path === "/" ? "/" : `${path}/`)
 
-/** Files of a sandbox that lives in memory: text and bytes by absolute path, and the folders around them. */
-export const make = (home: string, sandboxId: Id.SandboxId): SandboxFiles => {
-  const contents = new Map<string, Uint8Array>()
-  const folders = new Set<string>(["/", home])
+/** What there is in memory: bytes by absolute path, and the folders around them. */
+export interface Contents {
+  readonly contents: Map<string, Uint8Array>
+  readonly folders: Set<string>
+}
 
+/** Nothing but a home folder. */
+export const empty = (home: string): Contents => ({ contents: new Map(), folders: new Set(["/", home]) })
+
+/** The same again, of its own; the bytes of a file are never changed in place. */
+export const copy = ({ contents, folders }: Contents): Contents => ({
+  contents: new Map(contents),
+  folders: new Set(folders)
+})
+
+/** Files of a sandbox that lives in memory. */
+export const make = (
+  home: string,
+  sandboxId: Id.SandboxId,
+  { contents, folders }: Contents
+): SandboxFiles => {
   const makeFolders = (path: string): void => {
     for (let at = path; !folders.has(at); at = parent(at)) folders.add(at)
   }

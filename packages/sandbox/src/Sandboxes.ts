@@ -26,6 +26,12 @@ export interface Connected {
   readonly resumed: boolean
 }
 
+/** The files of a sandbox at one moment. */
+export interface Snapshot {
+  /** What `SandboxSpec.template` takes. */
+  readonly template: string
+}
+
 /**
  * Isolated machines of one provider.
  *
@@ -61,5 +67,14 @@ export class Sandboxes extends Context.Service<
     readonly terminate: (id: Id.SandboxId) => Effect.Effect<void, SandboxError.SandboxError>
     /** Sets the end of its life to `ttl` from now. Fails with `Paused` when it sleeps: then there is no such end. */
     readonly extend: (id: Id.SandboxId, ttl: Duration.Input) => Effect.Effect<void, SandboxError.SandboxError>
+    /**
+     * Keeps the files of a sandbox as they are now, as a template for others; the sandbox itself goes on. Whether what
+     * ran in it runs on in those others depends on the provider: at E2B it does, in local sandboxes and in memory it
+     * does not. Its `env` and `metadata` are not kept. Nobody removes a snapshot but {@link removeSnapshot}, and the
+     * end of a provider of this machine. Cannot be interrupted.
+     */
+    readonly snapshot: (id: Id.SandboxId) => Effect.Effect<Snapshot, SandboxError.SandboxError>
+    /** Removes a snapshot; sandboxes made from it stay. Succeeds when it is gone already. */
+    readonly removeSnapshot: (template: string) => Effect.Effect<void, SandboxError.SandboxError>
   }
 >()("@remote-agent/sandbox/Sandboxes") {}

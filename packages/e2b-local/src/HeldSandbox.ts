@@ -1,0 +1,93 @@
+/**
+ * A sandbox as its registry holds it, with all that belongs to it.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Deferred, Effect, FiberHandle, Latch, Option, Scope, Semaphore } from "effect"
+import { ApiError } from "./ApiError.ts"
+import type { Boot, Provider } from "./Machine.ts"
+import * as Metrics from "./Metrics.ts"
+import * as ProcessTable from "./ProcessTable.ts"
+import { randomId, randomToken, type Sandbox, type Severed, type Spec } from "./Sandbox.ts"
+import type { ServerFolder } from "./ServerFolder.ts"
+
+/** More of one sandbox at once wait. */
+export const MAX_REQUESTS = 512
+
+/** A sandbox, and what only its registry may touch. */
+export interface Held extends Sandbox {
+  /** Closing it ends the sandbox without a trace. */
+  readonly scope: Scope.Closeable
+  /** Held by whoever changes its state. */
+  readonly lock: Semaphore.Semaphore
+  /** Requests that are being handled; whoever takes all permits knows that there are none. */
+  readonly requests: Semaphore.Semaphore
+  /** Closed while no request may begin. */
+  readonly gate: Latch.Latch
+  readonly timer: FiberHandle.FiberHandle
+  /** Fails as soon as the sandbox is to be removed, before its lock is taken. */
+  readonly doomed: Deferred.Deferred<never, ApiError>
+}
+
+/** What the sandboxes of a server are made with. */
+export interface Parts extends Omit<Boot, "directory" | "seed" | "internet"> {
+  readonly provider: Provider
+  readonly folder: ServerFolder["Service"]
+}
+
+/** Boots a sandbox in the scope that it keeps, with the files of `seed`. Fails with 500. */
+export const make = Effect.fnUntraced(
+  function* (
+    { folder, provider, ...parts }: Parts,
+    spec: Spec,
+    seed: Option.Option<string>,
+    scope: Scope.Closeable
+  ) {
+    const id = yield* randomId
+    const directory = yield* folder.sandbox(id)
+    const machine = yield* provider.boot({ ...parts, directory, seed, internet: spec.internet })
+    const sandbox: Held = {
+      id,
+      spec,
+      directory,
+      machine,
+      processes: yield* ProcessTable.make(machine),
+      metrics: yield* Metrics.make(machine.usage, directory),
+      token: yield* randomToken(""),
+      startedAt: yield* Clock.currentTimeMillis,
+      endAt: 0,
+      state: "running",
+      severed: Deferred.makeUnsafe<never, Severed>(),
+      scope,
+      lock: yield* Semaphore.make(1),
+      requests: yield* Semaphore.make(MAX_REQUESTS),
+      gate: yield* Latch.make(true),
+      timer: yield* FiberHandle.make(),
+      doomed: Deferred.makeUnsafe<never, ApiError>()
+    }
+    return sandbox
+  },
+  Effect.mapError((error) => new ApiError({ status: 500, message: error.message }))
+)
+
+// How long a sandbox that is to stand still waits for the requests to it.
+const QUIET = "5 seconds"
+
+/** Lets no request begin, waits for those that have, stops every process, and gives what undoes all of it. */
+export const freeze = Effect.fnUntraced(function* (sandbox: Held) {
+  yield* sandbox.gate.close
+  const quiet = yield* Effect.timeoutOption(sandbox.requests.take(MAX_REQUESTS), QUIET)
+  const thaw = Effect.gen(function* () {
+    yield* Effect.catch(sandbox.machine.thaw, (error) =>
+      Effect.logError("A sandbox could not be thawed", sandbox.id, error)
+    )
+    yield* sandbox.processes.resume
+    if (Option.isSome(quiet)) yield* sandbox.requests.release(MAX_REQUESTS)
+    yield* sandbox.gate.open
+  })
+  const stop = Effect.andThen(sandbox.processes.suspend, sandbox.machine.freeze)
+  return yield* Effect.as(
+    Effect.onError(stop, () => thaw),
+    thaw
+  )
+})
