@@ -33,7 +33,7 @@ export const profile = optional(
 )
 
 /** Variables of the sandbox. */
-export const env = Flag.String("env").pipe(
+const env = Flag.String("env").pipe(
   Flag.withDescription("A variable of the sandbox: NAME=value, or NAME for its value here (repeatable)"),
   Flag.atLeast(0)
 )
@@ -52,15 +52,13 @@ export const timeout = optional(
 )
 
 /** A question that is not empty. */
-export const Question = Schema.String.check(
-  Schema.isPattern(/\S/, { message: "a question that is not empty" })
-)
+const Question = Schema.String.check(Schema.isPattern(/\S/, { message: "a question that is not empty" }))
 
 /** A question, as an argument. */
 export const question = Argument.String("question").pipe(Argument.withSchema(Question))
 
 /** Tells a failure on the way out: on stdout as JSON for programs, else on stderr for people. */
-export const told =
+const told =
   (asJson: boolean) =>
   <A, R>(effect: Effect.Effect<A, Failure | Ended, R>): Effect.Effect<A, Ended, R | Screen> =>
     Effect.catch(effect, (failure) =>

@@ -271,8 +271,8 @@ export const names = Object.keys(variables) as ReadonlyArray<Name>
 /** What holds when a setting is not set, as one would write it; empty when nothing does. */
 export const fallbackText = (name: Name): string => {
   const { fallback } = variables[name]
-  if (fallback === undefined || Redacted.isRedacted(fallback)) return ""
-  return String(Duration.isDuration(fallback) ? Duration.toSeconds(fallback) : fallback)
+  if (Duration.isDuration(fallback)) return `${Duration.toSeconds(fallback)}`
+  return typeof fallback === "object" || fallback === undefined ? "" : `${fallback}`
 }
 
 /** The text of one setting; none when it is not set or empty. */
