@@ -6,7 +6,8 @@ import { line, Screen } from "./Screen.ts"
 import { config, init } from "./SettingsCommands.ts"
 import { version } from "./version.ts"
 
-const root = Command.make("remote-agent").pipe(
+/** Every command there is. */
+export const root = Command.make("remote-agent").pipe(
   Command.withDescription(
     "Runs research and coding agents in isolated sandboxes, and never leaves one behind"
   ),

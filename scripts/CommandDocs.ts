@@ -1,0 +1,74 @@
+/** The reference of the commands, made from the commands themselves. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cli, Host, Screen, Secrets } from "@remote-agent/cli"
+import { Effect, Layer } from "effect"
+import { Completions } from "effect/cli"
+
+const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
+  let text = ""
+  const output: Screen.Output = {
+    live: false,
+    colors: false,
+    columns: () => 100,
+    write: (more) => Effect.sync(() => void (text += more))
+  }
+  const host = {
+    env: {},
+    cwd: "/",
+    dataFolder: "/nowhere",
+    interactive: false,
+    log: () => undefined,
+    leftovers: () => undefined
+  }
+  yield* Cli.run([...path, "--help"]).pipe(
+    Effect.orDie,
+    Effect.provide(
+      Layer.mergeAll(
+        NodeServices.layer,
+        Layer.succeed(Secrets.Secrets, Secrets.make()),
+        Layer.succeed(Screen.Screen, { out: output, err: output }),
+        Layer.succeed(Host.Host, host)
+      )
+    )
+  )
+  return text.trimEnd()
+})
+
+/** The flags that every command has are told once, at the top. */
+const withoutGlobalFlags = (help: string): string =>
+  help.replace(/\n\nGLOBAL FLAGS\n(?: {2}.*\n?)*/, "\n").trimEnd()
+
+interface Known {
+  readonly path: ReadonlyArray<string>
+  readonly description: string
+}
+
+const commandsOf = (
+  command: Completions.CommandDescriptor,
+  above: ReadonlyArray<string>
+): ReadonlyArray<Known> =>
+  command.subcommands.flatMap((one): ReadonlyArray<Known> => {
+    const path = [...above, one.name]
+    return [{ path, description: one.description ?? "" }, ...commandsOf(one, path)]
+  })
+
+/** `docs/commands.md`. */
+export const commands = Effect.gen(function* () {
+  const known = commandsOf(Completions.fromCommand(Cli.root), [])
+  const sections = yield* Effect.forEach(known, ({ path }) =>
+    Effect.map(
+      helpOf(path),
+      (help) => `## ${path.join(" ")}\n\n\`\`\`text\n${withoutGlobalFlags(help)}\n\`\`\`\n`
+    )
+  )
+  const rows = known.map(
+    ({ description, path }) => `| [\`${path.join(" ")}\`](#${path.join("-")}) | ${description} |`
+  )
+  return [
+    "# Commands",
+    "Made from the commands themselves by `pnpm docs`. How a command ends: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 timeout, 5 partly failed, 130 interrupted.",
+    ["| command | does |", "| --- | --- |", ...rows].join("\n"),
+    `\`\`\`text\n${yield* helpOf([])}\n\`\`\``,
+    ...sections
+  ].join("\n\n")
+})

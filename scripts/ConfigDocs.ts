@@ -1,0 +1,29 @@
+/** The reference of the settings, made from the settings themselves. */
+import { Config } from "@remote-agent/domain"
+
+const row = (name: Config.Name): string => {
+  const { describe, expected, secret } = Config.variables[name]
+  const fallback = Config.fallbackText(name)
+  const cells = [
+    `\`${name}\`${secret ? " (secret)" : ""}`,
+    describe,
+    expected,
+    fallback === "" ? "" : `\`${fallback}\``
+  ]
+  return `| ${cells.map((cell) => cell.replaceAll("|", String.raw`\|`)).join(" | ")} |`
+}
+
+/** `docs/configuration.md`. */
+export const configuration = [
+  "# Configuration",
+  "Made from the settings themselves by `pnpm docs`.",
+  "A setting comes from a flag, else the environment, else `.env`, else `remote-agent.json`, else the default. The binary reads `.env` and `remote-agent.json` in the folder it is run in; a library reads the current `ConfigProvider` and nothing else. In `remote-agent.json`, a name that starts with `//` is a comment. Keys belong into the environment or `.env`.",
+  "`remote-agent init` writes both files, `remote-agent config show` tells what holds and where it comes from, and `remote-agent config check` reports every problem at once.",
+  [
+    "| setting | what it is for | what it takes | default |",
+    "| --- | --- | --- | --- |",
+    ...Config.names.map(row)
+  ].join("\n"),
+  "The binary reads a few variables besides: `REMOTE_AGENT_DATA` (the folder for what outlives a command; else `remote-agent` in `$XDG_DATA_HOME` or `~/.local/share`), `NO_COLOR`, and `TRACEPARENT` (the trace that a command belongs to).",
+  ""
+].join("\n\n")

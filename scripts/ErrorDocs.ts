@@ -1,0 +1,171 @@
+/** The reference of the errors, made from their classes and from the comments on them. */
+import * as Domain from "@remote-agent/domain"
+import { DateTime, Duration, Schema, type SchemaAST } from "effect"
+import { readFile } from "node:fs/promises"
+
+interface SchemaClass extends Schema.Top {
+  readonly identifier: string
+  readonly fields: Readonly<Record<string, Schema.Top>>
+}
+
+/** One error with its reasons. */
+interface Kind {
+  /** The module, which is also the name of the class. */
+  readonly name: string
+  /** An operation that fails so, for the message that is shown. */
+  readonly operation: string
+  readonly error: SchemaClass
+  readonly reasons: ReadonlyArray<SchemaClass>
+}
+
+const kinds: ReadonlyArray<Kind> = [
+  {
+    name: "OrchestratorError",
+    operation: "query",
+    error: Domain.OrchestratorError.OrchestratorError,
+    reasons: Domain.OrchestratorError.Reason.members
+  },
+  {
+    name: "SandboxError",
+    operation: "exec",
+    error: Domain.SandboxError.SandboxError,
+    reasons: Domain.SandboxError.Reason.members
+  },
+  {
+    name: "StateStoreError",
+    operation: "getAgent",
+    error: Domain.StateStoreError.StateStoreError,
+    reasons: Domain.StateStoreError.Reason.members
+  },
+  {
+    name: "GitHubError",
+    operation: "repository",
+    error: Domain.GitHubError.GitHubError,
+    reasons: Domain.GitHubError.Reason.members
+  }
+]
+
+const queryId = Domain.Id.QueryId.make("qry_01arz3ndektsv4rrffq69g5fav")
+const agentId = Domain.Id.AgentId.make("agt_01arz3ndektsv4rrffq69g5fav")
+
+const noAnswer = new Domain.Query.QueryResult({
+  queryId,
+  agentId,
+  query: "<query>",
+  outcome: "error",
+  answer: "",
+  error: "<error>",
+  usage: Domain.Usage.zero
+})
+
+const storeFailure = new Domain.StateStoreError.StateStoreError({
+  operation: "open",
+  reason: new Domain.StateStoreError.Damaged({ store: "<store>" })
+})
+
+const sandboxFailure = Domain.SandboxError.fail("connect", new Domain.SandboxError.Unauthorized({}))
+
+/** What a field holds whose value is of a class of its own, by reason and field, or by field alone. */
+const values: Readonly<Record<string, unknown>> = {
+  "StoreFailed.cause": storeFailure,
+  after: Duration.minutes(1),
+  at: DateTime.makeUnsafe(0),
+  attemptId: Domain.Id.AttemptId.make("att_01arz3ndektsv4rrffq69g5fav"),
+  cause: sandboxFailure,
+  id: agentId,
+  resetAt: DateTime.makeUnsafe(0),
+  result: noAnswer,
+  retryAfter: Duration.minutes(1),
+  until: DateTime.makeUnsafe(0),
+  waited: Duration.minutes(1)
+}
+
+const sampleOf = (ast: SchemaAST.AST, reason: string, field: string): unknown => {
+  const known = values[`${reason}.${field}`]
+  if (known !== undefined) return known
+  switch (ast._tag) {
+    case "String":
+      return `<${field}>`
+    case "Number":
+      return 1
+    case "Boolean":
+      return true
+    case "Literal":
+      return ast.literal
+    case "Union":
+      return ast.types[0] === undefined ? undefined : sampleOf(ast.types[0], reason, field)
+    case "Arrays":
+      return ast.rest[0] === undefined ? [] : [sampleOf(ast.rest[0], reason, field)]
+    default:
+      if (field in values) return values[field]
+      throw new Error(`scripts/ErrorDocs.ts has no value for ${reason}.${field} (${ast._tag}); give it one.`)
+  }
+}
+
+const Told = Schema.Struct({ message: Schema.String, isRetryable: Schema.Boolean })
+
+/** An instance that holds placeholders: the checks of ids and the like would refuse them. */
+const unchecked = (kind: unknown, fields: object): unknown =>
+  typeof kind === "function" ? Reflect.construct(kind, [fields, { disableChecks: true }]) : undefined
+
+const samplesOf = (schema: SchemaClass): object =>
+  Object.fromEntries(
+    Object.entries(schema.fields)
+      .filter(([field]) => field !== "_tag" && field !== "reason" && field !== "operation")
+      .map(([field, { ast }]) => [field, sampleOf(ast, schema.identifier, field)] as const)
+  )
+
+const told = ({ error, operation }: Kind, reason: SchemaClass): typeof Told.Type => {
+  const fields = { ...samplesOf(error), operation, reason: unchecked(reason, samplesOf(reason)) }
+  const instance = unchecked(error, fields)
+  return Schema.decodeSync(Told)({
+    message: Reflect.get(Object(instance), "message"),
+    isRetryable: Reflect.get(Object(instance), "isRetryable")
+  })
+}
+
+/** The comment on every class of a module, as one line. */
+const commentsOf = async (module: string): Promise<ReadonlyMap<string, string>> => {
+  const source = await readFile(new URL(`../packages/domain/src/${module}.ts`, import.meta.url), "utf8")
+  const found = source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+) /g)
+  return new Map(
+    [...found].map(([, comment = "", name = ""]) => [
+      name,
+      comment.replaceAll(/\n \*/g, " ").replaceAll(/\s+/g, " ").trim()
+    ])
+  )
+}
+
+const cell = (text: string): string =>
+  text
+    .replaceAll("|", String.raw`\|`)
+    .replaceAll("<", "&lt;")
+    .replaceAll("\n", " ")
+
+const section = async (kind: Kind): Promise<string> => {
+  const comments = await commentsOf(kind.name)
+  const rows = kind.reasons.map((reason) => {
+    const { isRetryable, message } = told(kind, reason)
+    const what = comments.get(reason.identifier)
+    if (what === undefined)
+      throw new Error(`${kind.name}.${reason.identifier} has no comment; say what it means.`)
+    return `| \`${reason.identifier}\` | ${cell(what)} | ${cell(message)} | ${isRetryable ? "yes" : "no"} |`
+  })
+  return [
+    `## ${kind.name}`,
+    comments.get(kind.name) ?? "",
+    ["| reason | means | says | may be tried again |", "| --- | --- | --- | --- |", ...rows].join("\n")
+  ].join("\n\n")
+}
+
+/** `docs/errors.md`. */
+export const errors = async (): Promise<string> => {
+  const sections = await Promise.all(kinds.map(section))
+  return [
+    "# Errors",
+    "Made from the errors themselves by `pnpm docs`.",
+    'Every service fails with one tagged error that has an `operation`, a `reason`, a `message` (what happened, and what to do) and `isRetryable`. Recover by reason: `Effect.catchReason("OrchestratorError", "AgentLost", …)`. No message has a secret, an argument of a command or its stderr in it. On the command line, `--json` prints `{ "error": { "reason", "message", "retryable" } }`.',
+    ...sections,
+    ""
+  ].join("\n\n")
+}

@@ -1,0 +1,59 @@
+/**
+ * Writes the parts of `docs/` that are made from the code. With `--check` it writes nothing, and fails when one of
+ * them is not what the code says.
+ */
+import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { commands } from "./CommandDocs.ts"
+import { configuration } from "./ConfigDocs.ts"
+import { errors } from "./ErrorDocs.ts"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+/** As the formatter leaves them, so that what is made and what is committed are the same. */
+const formatted = async (
+  pages: Readonly<Record<string, string>>
+): Promise<ReadonlyArray<[string, string]>> => {
+  const folder = await mkdtemp(join(tmpdir(), "remote-agent-docs-"))
+  try {
+    const names = Object.keys(pages)
+    await Promise.all(names.map((name) => writeFile(join(folder, name), pages[name] ?? "")))
+    const { status, stderr } = spawnSync("oxfmt", names, { cwd: folder, encoding: "utf8" })
+    if (status !== 0) throw new Error(`oxfmt failed on the documentation: ${stderr}`)
+    return await Promise.all(
+      names.map(async (name): Promise<[string, string]> => [name, await readFile(join(folder, name), "utf8")])
+    )
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+const pages = await formatted({
+  "commands.md": await Effect.runPromise(commands),
+  "configuration.md": configuration,
+  "errors.md": await errors()
+})
+
+const check = process.argv.includes("--check")
+const drifts = await Promise.all(
+  pages.map(async ([name, text]) => {
+    const path = join(root, "docs", name)
+    if ((await readFile(path, "utf8").catch(() => "")) === text) return []
+    if (!check) await writeFile(path, text)
+    return [`docs/${name}`]
+  })
+)
+const drifted = drifts.flat()
+
+if (check && drifted.length > 0) {
+  process.stderr.write(`${drifted.join(", ")}: not what the code says. Run \`pnpm run docs\`.\n`)
+  process.exitCode = 1
+} else {
+  process.stdout.write(
+    drifted.length === 0 ? "The documentation is up to date.\n" : `Written: ${drifted.join(", ")}\n`
+  )
+}
