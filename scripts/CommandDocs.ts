@@ -26,7 +26,7 @@ const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
       Layer.mergeAll(
         NodeServices.layer,
         Layer.succeed(Secrets.Secrets, Secrets.make()),
-        Layer.succeed(Screen.Screen, { out: output, err: output }),
+        Layer.succeed(Screen.Screen, { out: output, err: output, note: output }),
         Layer.succeed(Host.Host, host)
       )
     )

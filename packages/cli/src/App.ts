@@ -61,10 +61,10 @@ const provider: Provider = Layer.unwrap(
 /** Says in one line when sandboxes are not what the name promises. */
 const notice = Layer.effectDiscard(
   Effect.gen(function* () {
-    const [{ isolation }, { err }] = [yield* Sandboxes.Sandboxes, yield* Screen]
+    const [{ isolation }, { note }] = [yield* Sandboxes.Sandboxes, yield* Screen]
     if (isolation === "isolated") return
     yield* line(
-      err,
+      note,
       isolation === "waived"
         ? "Note: sandboxes are plain processes, as --isolation none asks; nothing is kept from them."
         : "Note: this machine cannot isolate sandboxes, so agents of our own run as plain processes; others are refused. Install bubblewrap for isolation."

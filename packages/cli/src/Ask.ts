@@ -16,7 +16,7 @@ export interface AskFlags extends App.AppFlags {
 
 /** Launches an agent, asks it one question, prints the answer on stdout, and ends it. */
 export const run = Effect.fn("ask")(function* ({ env, json, question, timeout, ...flags }: AskFlags): Run {
-  const { err, out } = yield* Screen
+  const { note, out } = yield* Screen
   const sandboxEnv = yield* App.environment(env)
   const ask = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
     orchestrator.ask(question, {
@@ -24,7 +24,7 @@ export const run = Effect.fn("ask")(function* ({ env, json, question, timeout, .
       timeout: timeout === undefined ? undefined : Duration.seconds(timeout),
       onEvent: ({ event }) => {
         const words = event.type === "result" ? "" : AgentEvent.describe(event)
-        return words === "" || json ? Effect.void : line(err, dim(err, words))
+        return words === "" || json ? Effect.void : line(note, dim(note, words))
       }
     })
   )

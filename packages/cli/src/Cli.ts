@@ -1,8 +1,9 @@
 import { Effect } from "effect"
 import { CliOutput, Command, TerminalCapabilities } from "effect/cli"
-import { Ended, exitCode } from "./Failure.ts"
+import { Ended, exitCode, toJson, Usage } from "./Failure.ts"
+import { quiet, verbose } from "./Flags.ts"
 import { ask, demo, pool } from "./QuestionCommands.ts"
-import { line, Screen } from "./Screen.ts"
+import { line, type Output, red, Screen } from "./Screen.ts"
 import { config, init } from "./SettingsCommands.ts"
 import { version } from "./version.ts"
 
@@ -11,24 +12,40 @@ export const root = Command.make("remote-agent").pipe(
   Command.withDescription(
     "Runs research and coding agents in isolated sandboxes, and never leaves one behind"
   ),
-  Command.withSubcommands([ask, pool, demo, init, config])
+  Command.withSubcommands([ask, pool, demo, init, config]),
+  Command.withGlobalFlags([quiet, verbose])
 )
 
+const wordsOf = ({ errors }: CliOutput.Presenter.InvalidInvocation): string =>
+  errors
+    .map(({ message }) => message.trim().replace("Expected: Schema validation failed: Expected", "Expected"))
+    .join("\n")
+
+/** What is wrong with a call, and where to look: the whole help would push it off the screen. */
+const wrongCall = (output: Output, event: CliOutput.Presenter.InvalidInvocation): string =>
+  `${red(output, wordsOf(event).replaceAll(/\n\n+/g, "\n"))}\n  See \`${event.commandPath.join(" ")} --help\`.`
+
+const wrongCallJson = (event: CliOutput.Presenter.InvalidInvocation): string =>
+  JSON.stringify(toJson(new Usage({ message: wordsOf(event) })))
+
 /** Help goes to stdout when it was asked for, and to stderr when the call was wrong. */
-const presenter = Effect.map(Screen, ({ err, out }): CliOutput.Presenter => ({
-  present: (event) => {
-    const at = event._tag === "InvalidInvocation" ? err : out
-    const formatter = CliOutput.defaultFormatter({ colors: at.colors })
-    switch (event._tag) {
-      case "Version":
-        return line(out, event.version)
-      case "Help":
-        return line(out, formatter.formatHelpDoc(event.helpDoc))
-      case "InvalidInvocation":
-        return line(err, `${formatter.formatHelpDoc(event.helpDoc)}\n${formatter.formatErrors(event.errors)}`)
+const presenter = (asJson: boolean) =>
+  Effect.map(Screen, ({ err, out }): CliOutput.Presenter => ({
+    present: (event) => {
+      const formatter = CliOutput.defaultFormatter({ colors: out.colors })
+      switch (event._tag) {
+        case "Version":
+          return line(out, event.version)
+        case "Help":
+          return line(out, formatter.formatHelpDoc(event.helpDoc))
+        case "InvalidInvocation":
+          return Effect.andThen(
+            asJson ? line(out, wrongCallJson(event)) : Effect.void,
+            line(err, wrongCall(err, event))
+          )
+      }
     }
-  }
-}))
+  }))
 
 /** Runs the command that the arguments name. Fails with `Ended`, which carries the exit code, when it is not done. */
 export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
@@ -37,7 +54,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
     Effect.catchTag("ShowHelp", ({ errors }) =>
       errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: exitCode.usage }))
     ),
-    Effect.provideService(CliOutput.Presenter, yield* presenter),
+    Effect.provideService(CliOutput.Presenter, yield* presenter(args.includes("--json"))),
     Effect.provideService(TerminalCapabilities.TerminalCapabilities, {
       canAnimate: err.live,
       canColor: err.colors,

@@ -1,13 +1,30 @@
-import { Effect, Option, Schema } from "effect"
-import { Argument, Flag } from "effect/cli"
-import { codeOf, Ended, type Environment, type Failure, toJson, toLines } from "./Failure.ts"
-import { line, red, Screen } from "./Screen.ts"
+import { Effect, Option, References, Schema } from "effect"
+import { Argument, Flag, GlobalFlag } from "effect/cli"
+import { codeOf, Ended, type Failure, toJson, toLines } from "./Failure.ts"
+import { line, red, Screen, silent } from "./Screen.ts"
 
 /** Whether what is printed is for programs. */
 export const json = Flag.Boolean("json").pipe(
   Flag.withDescription("Print JSON on stdout, for programs"),
   Flag.withDefault(false)
 )
+
+/** Whether nothing is told but results and failures. */
+export const quiet = GlobalFlag.Setting("quiet")({
+  flag: Flag.Boolean("quiet").pipe(
+    Flag.withAlias("q"),
+    Flag.withDefault(false),
+    Flag.withDescription("Tell nothing but results and failures")
+  )
+})
+
+/** Whether everything is told. */
+export const verbose = GlobalFlag.Setting("verbose")({
+  flag: Flag.Boolean("verbose").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Tell every operation, as --log-level debug does")
+  )
+})
 
 /** A flag that may be absent. */
 export const optional = <A>(flag: Flag.Flag<A>): Flag.Flag<A | undefined> =>
@@ -72,9 +89,16 @@ const told =
       })
     )
 
+const asLoudAsWanted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const [screen, isQuiet, isVerbose] = [yield* Screen, yield* quiet, yield* verbose]
+    const heard = isQuiet ? Effect.provideService(effect, Screen, { ...screen, note: silent }) : effect
+    return yield* isVerbose ? Effect.provideService(heard, References.MinimumLogLevel, "Debug") : heard
+  })
+
 /**
- * What the command of that name does: loads its own modules when it is run, so that `--version` and `--help` start without them,
- * and tells its failure.
+ * What the command of that name does: loads its own modules when it is run, so that `--version` and `--help` start
+ * without them, and tells its failure.
  */
 export const lazily =
   <M, F extends { readonly json: boolean }, R>(
@@ -82,8 +106,8 @@ export const lazily =
     load: () => Promise<M>,
     run: (module: M, flags: F) => Effect.Effect<void, Failure | Ended, R>
   ) =>
-  (flags: F): Effect.Effect<void, Ended, R | Environment> =>
-    Effect.flatMap(
-      Effect.promise(() => Promise.all([load(), import("./Telemetry.ts")])),
-      ([module, { observed }]) => told(flags.json)(observed(name)(run(module, flags)))
+  (flags: F) =>
+    Effect.promise(() => Promise.all([load(), import("./Telemetry.ts")])).pipe(
+      Effect.flatMap(([module, { observed }]) => told(flags.json)(observed(name)(run(module, flags)))),
+      asLoudAsWanted
     )

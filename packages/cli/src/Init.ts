@@ -110,7 +110,7 @@ const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
  * exist are left alone unless `force` is set.
  */
 export const run = Effect.fn("init")(function* (flags: InitFlags): Run<Terminal.Terminal> {
-  const [{ err, out }, { interactive }] = [yield* Screen, yield* Host]
+  const [{ note, out }, { interactive }] = [yield* Screen, yield* Host]
   const [settings, example, keys, ignored] = yield* Effect.all([
     readIfThere(Settings.fileName),
     readIfThere(exampleName),
@@ -155,9 +155,9 @@ export const run = Effect.fn("init")(function* (flags: InitFlags): Run<Terminal.
   yield* line(out, `Written: ${names.join(", ")}.`)
   const next = chosen.REMOTE_AGENT_PROVIDER === "e2b" && key === undefined && !hasKey
   yield* line(
-    err,
+    note,
     dim(
-      err,
+      note,
       next ? "Next: put E2B_API_KEY into .env, then remote-agent doctor." : 'Next: remote-agent ask "…"'
     )
   )

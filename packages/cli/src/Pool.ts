@@ -67,7 +67,7 @@ export const runPool = Effect.fnUntraced(function* (
 
 /** Launches a pool, puts every question to it, prints the answers on stdout, and ends it. */
 export const run = Effect.fn("pool")(function* (flags: PoolFlags): Run {
-  const { err, out } = yield* Screen
+  const { note, out } = yield* Screen
   const questions = yield* questionsOf(flags)
   if (questions.length === 0) {
     return yield* new Usage({
@@ -79,17 +79,17 @@ export const run = Effect.fn("pool")(function* (flags: PoolFlags): Run {
   const size = Math.min(flags.size ?? 3, questions.length)
   const timeout = flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout)
   const results = yield* Effect.gen(function* () {
-    const display = yield* flags.json ? Effect.succeed(Display.none) : Display.make(err)
+    const display = yield* flags.json ? Effect.succeed(Display.none) : Display.make(note)
     const print = (result: AgentPool.PoolResult) =>
       flags.json
         ? Effect.flatMap(Documents.ofPool(result), (document) => line(out, JSON.stringify(document)))
         : // On a terminal both outputs are the same screen, and the drawn lines must not be written over.
-          out.live && err.live
+          out.live && note.live
           ? display.say(toText(out, result))
           : line(out, toText(out, result))
     return yield* runPool(questions, { size, env, order: flags.order, timeout }, display, print)
   }).pipe(Effect.scoped, Effect.provide(App.layer(flags)))
-  if (!flags.json) yield* line(err, summary(err, results, size, (yield* Clock.currentTimeMillis) - started))
+  if (!flags.json) yield* line(note, summary(note, results, size, (yield* Clock.currentTimeMillis) - started))
   const failures = results.flatMap(({ result }) => (Result.isFailure(result) ? [codeOf(result.failure)] : []))
   if (failures.length === 0) return
   const [first = exitCode.failed] = failures

@@ -1,4 +1,4 @@
-import { Context, type Effect } from "effect"
+import { Context, Effect } from "effect"
 
 /** One of the two streams that people and programs read. */
 export interface Output {
@@ -12,10 +12,21 @@ export interface Output {
   readonly columns: () => number
 }
 
-/** Where the binary writes: results on `out`, everything else on `err`. */
-export class Screen extends Context.Service<Screen, { readonly out: Output; readonly err: Output }>()(
-  "@remote-agent/cli/Screen"
-) {}
+/** Where the binary writes. */
+export class Screen extends Context.Service<
+  Screen,
+  {
+    /** What was asked for, and nothing else. */
+    readonly out: Output
+    /** Why something was not done. */
+    readonly err: Output
+    /** How it goes, and hints: on stderr too, and silent with `--quiet`. */
+    readonly note: Output
+  }
+>()("@remote-agent/cli/Screen") {}
+
+/** An output that nobody reads. */
+export const silent: Output = { live: false, colors: false, columns: () => 80, write: () => Effect.void }
 
 /** Writes one line. */
 export const line = (output: Output, text: string): Effect.Effect<void> => output.write(`${text}\n`)

@@ -51,11 +51,12 @@ export const main = (): void => {
 
   const cwd = process.cwd()
   const secrets = Secrets.make()
+  const err = outputOf(stderr, secrets.mask)
   const log = (line: string) => void stderr.write(`${secrets.mask(line)}\n`)
   const layer = Layer.mergeAll(
     NodeServices.layer,
     Layer.succeed(Secrets.Secrets, secrets),
-    Layer.succeed(Screen, { out: outputOf(stdout, secrets.mask), err: outputOf(stderr, secrets.mask) }),
+    Layer.succeed(Screen, { out: outputOf(stdout, secrets.mask), err, note: err }),
     Layer.succeed(Host, {
       env,
       cwd,

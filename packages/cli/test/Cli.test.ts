@@ -67,6 +67,33 @@ describe("remote-agent", () => {
       assert.include(stderr, "ask")
     }))
 
+  test("says what is wrong with a call in a line, where to look in another, and in JSON for programs", (cwd) =>
+    Effect.gen(function* () {
+      const wrong = ["pool", "--size", "900", "hello"]
+      const { code, stderr, stdout } = yield* run(cwd, wrong)
+      assert.deepStrictEqual([code, stdout], [2, ""])
+      assert.deepStrictEqual(stderr.split("\n"), [
+        'Invalid value for flag --size: "900". Expected a value between 1 and 100',
+        "  See `remote-agent pool --help`.",
+        ""
+      ])
+      const json = yield* run(cwd, [...wrong, "--json"])
+      assert.strictEqual(json.code, 2)
+      assert.deepNestedInclude(JSON.parse(json.stdout), { "error.reason": "Usage", "error.retryable": false })
+    }))
+
+  test("tells nothing but the result when it is to be quiet, and everything when it is to be verbose", (cwd) =>
+    Effect.gen(function* () {
+      const quiet = yield* run(cwd, ["ask", "-q", "AAPL revenue 2024"])
+      assert.deepStrictEqual([quiet.code, quiet.stderr], [0, ""])
+      assert.include(quiet.stdout, "391,035")
+      const failed = yield* run(cwd, ["ask", "--quiet", "What is love?"])
+      assert.strictEqual(failed.code, 1)
+      assert.include(failed.stderr, "The query ended with error")
+      const verbose = yield* run(cwd, ["ask", "--verbose", "AAPL revenue 2024"])
+      assert.include(verbose.stderr, "get_fundamentals")
+    }))
+
   for (const args of [
     ["ask"],
     ["ask", "  "],

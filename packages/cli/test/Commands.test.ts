@@ -37,7 +37,7 @@ const run = Effect.fnUntraced(function* (
       Layer.mergeAll(
         NodeServices.layer,
         Layer.succeed(Secrets.Secrets, Secrets.make()),
-        Layer.succeed(Screen.Screen, { out: output("out"), err: output("err") }),
+        Layer.succeed(Screen.Screen, { out: output("out"), err: output("err"), note: output("err") }),
         Layer.succeed(Host.Host, {
           env,
           cwd,
