@@ -45,10 +45,74 @@ const indexes = Effect.gen(function* () {
   yield* sql`CREATE INDEX remote_queries_by_agent ON remote_queries (agent_id, id)`
 })
 
+/** What can be looked for, what is counted, and what others than agents and queries keep. */
+const searchAndLeases = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  const columns = {
+    remote_agents: [
+      sql`name ${text} NOT NULL DEFAULT ''`,
+      sql`profile ${text} NOT NULL DEFAULT ''`,
+      sql`pool ${text}`,
+      sql`labels TEXT NOT NULL DEFAULT '{}'`,
+      sql`input_tokens BIGINT NOT NULL DEFAULT 0`,
+      sql`output_tokens BIGINT NOT NULL DEFAULT 0`,
+      sql`cost_usd DOUBLE PRECISION`,
+      sql`wall_millis DOUBLE PRECISION NOT NULL DEFAULT 0`
+    ],
+    remote_queries: [
+      sql`error TEXT`,
+      sql`job TEXT`,
+      sql`cancel_requested_at TEXT`,
+      sql`cancel_requested_by TEXT`,
+      sql`started_at TEXT`,
+      sql`input_tokens BIGINT`,
+      sql`output_tokens BIGINT`,
+      sql`cost_usd DOUBLE PRECISION`,
+      sql`wall_millis DOUBLE PRECISION`
+    ]
+  }
+  for (const [table, added] of Object.entries(columns)) {
+    for (const column of added) yield* sql`ALTER TABLE ${sql(table)} ADD COLUMN ${column}`
+  }
+  yield* sql.onDialectOrElse({
+    pg: () => sql`
+      UPDATE remote_agents SET
+        name = CAST(body AS JSON) ->> 'name', profile = CAST(CAST(body AS JSON) -> 'profile' AS TEXT)`,
+    orElse: () => sql`UPDATE remote_agents SET name = body ->> '$.name', profile = body -> '$.profile'`
+  })
+  yield* sql.onDialectOrElse({
+    pg: () => sql`ALTER TABLE remote_queries ALTER COLUMN ended_at TYPE ${text}`,
+    orElse: () => Effect.void
+  })
+  yield* sql`CREATE INDEX remote_agents_by_name ON remote_agents (name, id)`
+  yield* sql`CREATE INDEX remote_agents_by_profile ON remote_agents (profile, id)`
+  yield* sql`CREATE INDEX remote_agents_by_pool ON remote_agents (pool, id)`
+  yield* sql.onDialectOrElse({
+    pg: () =>
+      sql`CREATE INDEX remote_agents_by_label ON remote_agents USING GIN ((CAST(labels AS JSONB)) jsonb_path_ops)`,
+    orElse: () => Effect.void
+  })
+  yield* sql`CREATE INDEX remote_queries_by_status ON remote_queries (status, id)`
+  yield* sql`CREATE TABLE remote_pools (
+    name ${text} PRIMARY KEY NOT NULL,
+    revision BIGINT NOT NULL,
+    body TEXT NOT NULL
+  )`
+  yield* sql`CREATE TABLE remote_intents (id ${text} PRIMARY KEY NOT NULL, body TEXT NOT NULL)`
+  yield* sql`CREATE TABLE remote_leases (
+    resource ${text} PRIMARY KEY NOT NULL,
+    holder TEXT,
+    token BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL
+  )`
+})
+
 /** Every step from an empty database to the schema of this version. A step that was released never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
-  "2_indexes": indexes
+  "2_indexes": indexes,
+  "3_search_and_leases": searchAndLeases
 }
 
 /** The schema that this version reads and writes. */

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, Profile, SandboxError, Stamp, StateStoreError } from "@remote-agent/domain"
+import { Agent, Id, Profile, SandboxError, Stamp, StateStoreError, Usage } from "@remote-agent/domain"
 import { Orchestrator, type StateStore } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Redacted, Stream } from "effect"
@@ -84,6 +84,9 @@ describe("Orchestrator.launch", () => {
             provider: "memory",
             home: Memory.home
           }),
+          labels: {},
+          persistent: false,
+          usage: Usage.zero,
           revision: agent.revision,
           queryCount: 0,
           createdAt: agent.createdAt,

@@ -1,8 +1,9 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { describe, it } from "@effect/vitest"
-import { MemoryStateStore, SqlStateStore } from "@remote-agent/orchestrator"
+import { SqlStateStore } from "@remote-agent/orchestrator"
 import { Effect, FileSystem, Layer, Path } from "effect"
-import { cases as all, layerTestClock } from "./stateStoreCases.ts"
+import { conformance } from "./conformance.ts"
+import { layerTestClock } from "./stateStoreCases.ts"
 
 /** A store in a file in a folder that goes with the layer. */
 const layerFile = Layer.unwrap(
@@ -12,19 +13,14 @@ const layerFile = Layer.unwrap(
   })
 ).pipe(Layer.provide(NodeServices.layer))
 
-// The SQL half of starting queries comes with its columns.
-const cases = all.filter(({ name }) => !name.startsWith("calls a query running"))
-
-const others = Layer.merge(MemoryStateStore.layer, layerTestClock)
-
 describe("SqlStateStore.layerSqlite", () => {
-  for (const one of cases)
-    it.effect(one.name, () => Effect.provide(one.run, Layer.provideMerge(layerFile, others)))
+  it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
+    Effect.provide(run, Layer.merge(layerFile, layerTestClock))
+  )
 })
 
 describe("SqlStateStore.layerSqliteMemory", () => {
-  for (const one of cases)
-    it.effect(one.name, () =>
-      Effect.provide(one.run, Layer.provideMerge(SqlStateStore.layerSqliteMemory, others))
-    )
+  it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
+    Effect.provide(run, Layer.merge(SqlStateStore.layerSqliteMemory, layerTestClock))
+  )
 })
