@@ -1,14 +1,21 @@
 import {
   type AgentEvent,
+  type Id,
   OrchestratorError,
   Profile,
-  type SandboxError,
+  SandboxError,
   Template
 } from "@remote-agent/domain"
-import type { Sandbox } from "@remote-agent/sandbox"
-import { Context, Duration, Effect, Layer, Stream } from "effect"
+import { Job, type Sandbox } from "@remote-agent/sandbox"
+import { Context, Duration, Effect, FiberHandle, Layer, Stream } from "effect"
 import * as EventReader from "./EventReader.ts"
 import * as RunCommand from "./RunCommand.ts"
+
+/** How the events of a query are followed. */
+export interface FollowOptions {
+  /** How many events are known already and left out. */
+  readonly skip?: number | undefined
+}
 
 /** A sandbox in which an agent program lives. */
 export interface Place {
@@ -37,37 +44,140 @@ export class AgentRuntime extends Context.Service<
     ) => Effect.Effect<void, SandboxError.SandboxError | OrchestratorError.CommandFailed>
     /**
      * Puts a question and streams what the agent does. The last event is the only `result`; a program that ends
-     * without one gets the outcome `crash`. Leaving the stream kills the program. Fails with `IdleTimedOut` and
-     * `WallTimedOut` as the profile says.
+     * without one gets the outcome `crash`. Fails with `IdleTimedOut` and `WallTimedOut` as the profile says.
+     *
+     * The program is a job of the sandbox under the id of the query: it is started unless it was, and its events are
+     * always the same, so whoever has the first of them goes on with `skip`. Leaving the stream leaves it running.
      */
     readonly run: (
       place: Place,
-      request: RunCommand.Request
+      request: RunCommand.Request,
+      options?: FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
+    /** Starts the program unless it was started, and goes away. */
+    readonly start: (
+      place: Place,
+      request: RunCommand.Request
+    ) => Effect.Effect<Job.JobRef, SandboxError.SandboxError>
+    /** Like `run` for a program that was started; fails with `FileNotFound` when there is none. */
+    readonly follow: (
+      place: Place,
+      request: RunCommand.Request,
+      options?: FollowOptions
+    ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
+    /** Ends the program of a query with all that it started, if it runs. */
+    readonly stop: (place: Place, id: Id.QueryId) => Effect.Effect<void, SandboxError.SandboxError>
   }
 >()("@remote-agent/orchestrator/AgentRuntime") {}
 
 const setUpTimeout = Duration.minutes(5)
 
-const run = (
-  where: Place,
-  request: RunCommand.Request
-): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError> => {
+/** How long a program may run on after its result. */
+const usualCompletionGrace = Duration.seconds(10)
+
+/** How long a program has to end by itself when it is stopped. */
+const usualKillGrace = Duration.seconds(5)
+
+const killGraceOf = ({ profile }: Place) => profile.run.killGrace ?? usualKillGrace
+
+/** The ids of all queries begin like this, and no other job's does. */
+const queryPrefix = "qry_"
+
+/** Where the job of a query is. */
+export const jobOf = ({ home }: Place, id: Id.QueryId): Job.JobRef => ({
+  id,
+  directory: `${home}/.remote-agent/jobs/${id}`
+})
+
+/** Places the files of a request, and says what is run. */
+const prepare = Effect.fnUntraced(function* (where: Place, request: RunCommand.Request) {
   const { files, ...command } = RunCommand.make(where.profile, request, where.home)
-  const write = Effect.forEach(files, ({ content, path }) => where.sandbox.files.write(path, content), {
+  yield* Effect.forEach(files, ({ content, path }) => where.sandbox.files.write(path, content), {
     discard: true
   })
-  return Stream.unwrap(
-    Effect.map(Effect.andThen(write, EventReader.make(where.profile.run)), (read) =>
-      Stream.flattenIterable(Stream.mapEffect(where.sandbox.spawn(command), read))
+  return command
+})
+
+const overrun: AgentEvent.AgentEvent = {
+  type: "notice",
+  text: "The agent had given its result, did not end, and was stopped."
+}
+
+/** The events of a job. They follow from its output and its end alone, so they are the same for whoever reads. */
+const eventsOf = (
+  where: Place,
+  request: RunCommand.Request,
+  output: Stream.Stream<Job.JobEvent, SandboxError.SandboxError>,
+  { skip = 0 }: FollowOptions
+): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError> => {
+  const { idleTimeout, wallTimeout } = where.profile.run
+  const wall = request.wallTimeout ?? wallTimeout
+  const tooLong = (by: "idle" | "wall") =>
+    SandboxError.fail(
+      "exec",
+      by === "idle"
+        ? new SandboxError.IdleTimedOut({ after: idleTimeout })
+        : new SandboxError.WallTimedOut({ after: wall }),
+      where.sandbox.id
     )
-  ).pipe(
-    Stream.map((event) => stoppedInTime(event, command.timeouts.wall)),
-    Stream.withSpan("AgentRuntime.run", {
-      attributes: { profile: where.profile.name, queryId: request.id }
+
+  return Stream.unwrap(
+    Effect.gen(function* () {
+      const read = yield* EventReader.make(where.profile.run)
+      const waiting = yield* FiberHandle.make()
+
+      const onEvent = Effect.fnUntraced(function* (event: Job.TextEvent) {
+        switch (event._tag) {
+          case "Stdout":
+          case "Stderr": {
+            const before = read.hasResult()
+            const events = yield* read(event)
+            if (read.hasResult() && !before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
+            return events
+          }
+          case "Exited":
+            return yield* read({ _tag: "Exit", exitCode: event.exitCode })
+          case "Lost":
+            return yield* read({ _tag: "Exit", exitCode: -1 })
+          case "Killed": {
+            // Read before it is asked whether there is a result: the last line may have had no end.
+            const events = yield* read({ _tag: "Exit", exitCode: -1 })
+            if (read.hasResult()) return [...events.slice(0, -1), overrun, ...events.slice(-1)]
+            return event.by === "request" ? events : yield* tooLong(event.by)
+          }
+        }
+      })
+
+      return Stream.flattenIterable(Stream.mapEffect(Job.text(output), onEvent))
     })
+  ).pipe(
+    Stream.map((event) => stoppedInTime(event, wall)),
+    Stream.drop(skip)
   )
 }
+
+const stopOverrun = (where: Place, id: Id.QueryId) =>
+  Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
+    Effect.delay(where.profile.run.completionGrace ?? usualCompletionGrace),
+    Effect.catch((error) => Effect.logWarning("An agent that has answered could not be stopped", error))
+  )
+
+const run: AgentRuntime["Service"]["run"] = (where, request, options = {}) =>
+  Stream.unwrap(
+    Effect.map(prepare(where, request), (command) => {
+      const job = Job.run(where.sandbox, command, { id: request.id, clear: queryPrefix })
+      return eventsOf(where, request, job, options)
+    })
+  ).pipe(Stream.withSpan("AgentRuntime.run", attributes(where, request)))
+
+const follow: AgentRuntime["Service"]["follow"] = (where, request, options = {}) =>
+  eventsOf(where, request, Job.read(where.sandbox, jobOf(where, request.id)), options).pipe(
+    Stream.withSpan("AgentRuntime.follow", attributes(where, request))
+  )
+
+const attributes = (where: Place, request: RunCommand.Request) => ({
+  attributes: { profile: where.profile.name, queryId: request.id }
+})
 
 /** The runtime. It holds no state. */
 export const make = Effect.sync(() => {
@@ -106,7 +216,21 @@ export const make = Effect.sync(() => {
     command(where, where.profile.health)
   )
 
-  return AgentRuntime.of({ place, setUp, checkHealth, run })
+  const start = Effect.fn("AgentRuntime.start")((where: Place, request: RunCommand.Request) =>
+    Effect.flatMap(prepare(where, request), (command) =>
+      Job.start(where.sandbox, command, { id: request.id, clear: queryPrefix })
+    )
+  )
+
+  const stop = Effect.fn("AgentRuntime.stop")((where: Place, id: Id.QueryId) =>
+    Effect.asVoid(
+      Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
+        Effect.catchReason("SandboxError", "FileNotFound", () => Effect.void)
+      )
+    )
+  )
+
+  return AgentRuntime.of({ place, setUp, checkHealth, run, start, follow, stop })
 })
 
 /** A program that we stop is killed and says nothing more: one that calls itself aborted ran into the limit it was given. */

@@ -7,7 +7,7 @@
 import { Id, SandboxError } from "@remote-agent/domain"
 import { Duration, Effect, Option, Schedule, Stream } from "effect"
 import type { Cursor } from "./JobFrames.ts"
-import { follow, type JobEvent, reattach, type Source, whileTransient } from "./JobReader.ts"
+import { follow, type JobEvent, reattach, type Source, turnWords, whileTransient } from "./JobReader.ts"
 import * as JobScripts from "./JobScripts.ts"
 import { readStatus, type Status } from "./JobStatus.ts"
 import type { Command, Sandbox } from "./Sandbox.ts"
@@ -57,6 +57,9 @@ const millis = (input: Duration.Input | undefined): number =>
 
 const asUser = (user: string | undefined) => (user === undefined ? {} : { user })
 
+/** Where a job is, from the home folder. */
+const folderOf = (id: string): string => `.remote-agent/jobs/${id}`
+
 /** The lines of the sandbox's answer, without what its profile may have said before. */
 const lines = (stdout: string): ReadonlyArray<string> => stdout.trimEnd().split("\n")
 
@@ -83,9 +86,27 @@ const commandText = (command: Command): string => {
   return `exec setsid env ${[...variables, `${marker}="$mark"`].join(" ")} ${program}`
 }
 
-const launch = Effect.fnUntraced(function* (sandbox: Sandbox, id: string, command: Command) {
-  const { cwd = ".", stdin, timeouts, user } = command
-  const words = [
+/** How a job is started. */
+export interface StartOptions {
+  /** The id of the job; a new one when absent. */
+  readonly id?: string | undefined
+  /** Jobs that have ended and whose ids begin like this are removed, unless it is the same job. None when absent. */
+  readonly clear?: string | undefined
+}
+
+/** The words of `JobScripts.launcher`. */
+const launchWords = Effect.fnUntraced(function* (
+  sandbox: Sandbox,
+  id: string,
+  command: Command,
+  clear: string
+) {
+  if (Object.keys(command.env ?? {}).some((name) => name === "" || name.includes("="))) {
+    return yield* refuse("exec", sandbox, "the name of a variable is empty or contains '='")
+  }
+  if (clear !== "") yield* checkedId("exec", sandbox, clear)
+  const { cwd = ".", stdin, timeouts } = command
+  return [
     JobScripts.supervisor,
     id,
     yield* Id.nextToken,
@@ -94,14 +115,32 @@ const launch = Effect.fnUntraced(function* (sandbox: Sandbox, id: string, comman
     "script" in command ? command.script : "",
     stdin === undefined ? 0 : 1,
     millis(timeouts?.idle),
-    millis(timeouts?.wall)
+    millis(timeouts?.wall),
+    clear
   ]
-  return yield* sandbox.exec({
-    script: JobScripts.withWords(JobScripts.launcher, words),
-    ...asUser(user),
-    ...(stdin === undefined ? {} : { stdin })
-  })
 })
+
+const asCommand = (command: Command, script: string): Command => ({
+  script,
+  ...asUser(command.user),
+  ...(command.stdin === undefined ? {} : { stdin: command.stdin })
+})
+
+/** What the exit code of a launch means; nothing when it says nothing. */
+const refusalOf = (exitCode: number): SandboxError.Reason | undefined => {
+  switch (exitCode) {
+    case JobScripts.refusals.folder:
+      return new SandboxError.InvalidRequest({ detail: "there is no such folder to run in" })
+    case JobScripts.refusals.tools:
+      return new SandboxError.Unsupported({
+        feature: "a job (it needs Linux, bash 5, coreutils and setsid)"
+      })
+    case JobScripts.refusals.disk:
+      return new SandboxError.NotEnoughSpace({})
+    default:
+      return undefined
+  }
+}
 
 /**
  * Starts a command that runs on whatever becomes of us. Its timeouts are kept inside the sandbox, not counting the
@@ -115,33 +154,53 @@ const launch = Effect.fnUntraced(function* (sandbox: Sandbox, id: string, comman
 export const start = Effect.fn("Job.start")(function* (
   sandbox: Sandbox,
   command: Command,
-  options: { readonly id?: string | undefined } = {}
+  options: StartOptions = {}
 ): Effect.fn.Return<Started, SandboxError.SandboxError> {
   const id = yield* checkedId("exec", sandbox, options.id ?? (yield* Id.nextToken))
-  if (Object.keys(command.env ?? {}).some((name) => name === "" || name.includes("="))) {
-    return yield* refuse("exec", sandbox, "the name of a variable is empty or contains '='")
+  const clear = options.clear ?? ""
+  const words = yield* launchWords(sandbox, id, command, clear)
+  if (sandbox.jobs !== undefined) {
+    const own = sandbox.jobs.start(id, command, clear)
+    const fresh = yield* Effect.retry(own, whileTransient(reattach))
+    return { id, directory: folderOf(id), fresh, ...asUser(command.user) }
   }
-  const result = yield* Effect.retry(launch(sandbox, id, command), whileTransient(reattach))
-  switch (result.exitCode) {
-    case 0:
-      break
-    case JobScripts.refusals.folder:
-      return yield* refuse("exec", sandbox, "there is no such folder to run in")
-    case JobScripts.refusals.tools:
-      return yield* SandboxError.fail(
-        "exec",
-        new SandboxError.Unsupported({ feature: "a job (it needs Linux, bash 5, coreutils and setsid)" }),
-        sandbox.id
-      )
-    case JobScripts.refusals.disk:
-      return yield* SandboxError.fail("exec", new SandboxError.NotEnoughSpace({}), sandbox.id)
-    default:
-      return yield* failed("exec", sandbox)
-  }
+  const result = yield* Effect.retry(
+    sandbox.exec(asCommand(command, JobScripts.withWords(JobScripts.launcher, words))),
+    whileTransient(reattach)
+  )
+  const refused = refusalOf(result.exitCode)
+  if (refused !== undefined) return yield* SandboxError.fail("exec", refused, sandbox.id)
+  if (result.exitCode !== 0) return yield* failed("exec", sandbox)
   const [, answer, directory] = /^(started|attached) (\/.*)$/.exec(lines(result.stdout).at(-1) ?? "") ?? []
   if (directory === undefined) return yield* failed("exec", sandbox)
   return { id, directory, fresh: answer === "started", ...asUser(command.user) }
 })
+
+/**
+ * What {@link start} and {@link read} do, in one command of the sandbox: the job is started unless there is one of
+ * that id, and its output is told from the beginning. Leaving the stream leaves the job running. Fails like both.
+ */
+export const run = (
+  sandbox: Sandbox,
+  command: Command,
+  options: StartOptions & { readonly id: string; readonly reattach?: ReadOptions["reattach"] }
+): Stream.Stream<JobEvent, SandboxError.SandboxError> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const id = yield* checkedId("exec", sandbox, options.id)
+      const clear = options.clear ?? ""
+      const words = yield* launchWords(sandbox, id, command, clear)
+      const schedule = options.reattach ?? reattach
+      const own = sandbox.jobs
+      if (own !== undefined) {
+        yield* Effect.retry(own.start(id, command, clear), whileTransient(schedule))
+        return Stream.retry(own.read(id, beginning), whileTransient(schedule))
+      }
+      const first = asCommand(command, JobScripts.withWords(JobScripts.runner, [...words, ...turnWords]))
+      const source = { directory: folderOf(id), ...asUser(command.user) }
+      return follow(sandbox, source, beginning, schedule, { first, explain: refusalOf })
+    })
+  ).pipe(Stream.withSpan("Job.run"))
 
 const told = Effect.fnUntraced(function* (
   operation: SandboxError.Operation,
@@ -160,7 +219,11 @@ export const attach = Effect.fn("Job.attach")(function* (
   id: string,
   options: { readonly user?: string | undefined } = {}
 ): Effect.fn.Return<JobRef, SandboxError.SandboxError> {
-  const path = `.remote-agent/jobs/${yield* checkedId("stat", sandbox, id)}`
+  const path = folderOf(yield* checkedId("stat", sandbox, id))
+  if (sandbox.jobs !== undefined) {
+    yield* sandbox.jobs.status(id)
+    return { id, directory: path, ...asUser(options.user) }
+  }
   const { stdout } = yield* ask(sandbox, options.user, [path], JobScripts.status)
   const { directory, status: now } = yield* told("stat", sandbox, stdout)
   if (now._tag === "NeverStarted") {
@@ -174,9 +237,12 @@ export const status = Effect.fn("Job.status")(function* (
   sandbox: Sandbox,
   ref: JobRef
 ): Effect.fn.Return<Status, SandboxError.SandboxError> {
+  if (sandbox.jobs !== undefined) return yield* sandbox.jobs.status(ref.id)
   const { stdout } = yield* ask(sandbox, ref.user, [ref.directory], JobScripts.status)
   return (yield* told("stat", sandbox, stdout)).status
 })
+
+const idOf = ({ directory }: Source): string => directory.slice(directory.lastIndexOf("/") + 1)
 
 /** How to read. */
 export interface ReadOptions {
@@ -200,9 +266,12 @@ export const read = (
   ref: Source,
   options: ReadOptions = {}
 ): Stream.Stream<JobEvent, SandboxError.SandboxError> =>
-  Stream.suspend(() => follow(sandbox, ref, options.from ?? beginning, options.reattach ?? reattach)).pipe(
-    Stream.withSpan("Job.read")
-  )
+  Stream.suspend(() => {
+    const [from, schedule] = [options.from ?? beginning, options.reattach ?? reattach]
+    return sandbox.jobs === undefined
+      ? follow(sandbox, ref, from, schedule)
+      : Stream.retry(sandbox.jobs.read(idOf(ref), from), whileTransient(schedule))
+  }).pipe(Stream.withSpan("Job.read"))
 
 /**
  * Ends a job and gives back how it ended: its command and its group are asked to (SIGTERM), and after `grace` (five
@@ -214,6 +283,7 @@ export const kill = Effect.fn("Job.kill")(function* (
   ref: JobRef,
   options: { readonly grace?: Duration.Input | undefined } = {}
 ): Effect.fn.Return<Status, SandboxError.SandboxError> {
+  if (sandbox.jobs !== undefined) return yield* sandbox.jobs.kill(ref.id)
   const grace = Math.ceil(Duration.toMillis(options.grace ?? "5 seconds"))
   const { stdout } = yield* ask(sandbox, ref.user, [ref.directory, grace], JobScripts.kill)
   return (yield* told("kill", sandbox, stdout)).status
@@ -225,6 +295,7 @@ export const remove = Effect.fn("Job.remove")(function* (
   ref: JobRef
 ): Effect.fn.Return<void, SandboxError.SandboxError> {
   yield* kill(sandbox, ref, { grace: 0 })
+  if (sandbox.jobs !== undefined) return yield* sandbox.jobs.remove(ref.id)
   const token = yield* Id.nextToken
   const { exitCode } = yield* ask(sandbox, ref.user, [ref.directory, token], JobScripts.remove)
   if (exitCode !== 0) return yield* failed("remove", sandbox)

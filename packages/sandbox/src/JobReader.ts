@@ -3,7 +3,7 @@ import { Effect, Option, Schedule, Stream } from "effect"
 import { type Cursor, JobFrames, type Said } from "./JobFrames.ts"
 import * as JobScripts from "./JobScripts.ts"
 import { type End, readEnd } from "./JobStatus.ts"
-import type { ProcessEvent, Sandbox } from "./Sandbox.ts"
+import type { Command, ProcessEvent, Sandbox } from "./Sandbox.ts"
 
 /** Bytes as the job wrote them, and the place behind them. */
 export interface Output {
@@ -50,6 +50,17 @@ export const whileTransient = (schedule: Schedule.Schedule<unknown>) =>
     Schedule.while(({ input }) => transient(input))
   )
 
+/** How the output of a job is asked for, from a cursor on. */
+export interface Reading {
+  /** What is asked first: that must tell the output from the same place on. */
+  readonly first?: Command | undefined
+  /** What it means that a command ended without a word of the job's. */
+  readonly explain?: ((exitCode: number) => SandboxError.Reason | undefined) | undefined
+}
+
+/** How much one command reads: bytes, and seconds. */
+export const turnWords = [turn.bytes, turn.seconds] as const
+
 /** Whether it is the last event. */
 export const isEnd = (event: JobEvent): event is End => event._tag !== "Stdout" && event._tag !== "Stderr"
 
@@ -58,9 +69,11 @@ export const follow = (
   sandbox: Sandbox,
   source: Source,
   from: Cursor,
-  schedule: Schedule.Schedule<unknown>
+  schedule: Schedule.Schedule<unknown>,
+  reading: Reading = {}
 ): Stream.Stream<JobEvent, SandboxError.SandboxError> => {
   let cursor = from
+  let first = reading.first
   const fail = (reason: SandboxError.Reason) => SandboxError.fail("read", reason, sandbox.id)
 
   const once = Stream.suspend(() => {
@@ -71,6 +84,8 @@ export const follow = (
       if (said._tag === "Broken") return Effect.fail(fail(new SandboxError.ProviderFailed({})))
       if (said._tag === "Word") {
         last = said.words
+        // From here on there is a job, which is only to be read.
+        if (last[0] === "started" || last[0] === "attached") first = undefined
         return Effect.succeed([])
       }
       cursor = said.cursor
@@ -78,7 +93,9 @@ export const follow = (
     }
 
     // Only the end of the reader's command makes its last word one: leaving it before would have to kill it.
-    const finish = Effect.suspend((): Effect.Effect<ReadonlyArray<JobEvent>, SandboxError.SandboxError> => {
+    const finish = (exitCode: number): Effect.Effect<ReadonlyArray<JobEvent>, SandboxError.SandboxError> => {
+      const refused = first === undefined ? undefined : reading.explain?.(exitCode)
+      if (refused !== undefined) return Effect.fail(fail(refused))
       if (last[0] === "turn") return Effect.succeed([])
       if (last[0] === "none") {
         return Effect.fail(fail(new SandboxError.FileNotFound({ path: source.directory })))
@@ -87,19 +104,20 @@ export const follow = (
         onNone: () => Effect.fail(fail(new SandboxError.Unreachable({ sent: true }))),
         onSome: (end) => Effect.succeed([end])
       })
-    })
+    }
 
     const onEvent = (
       event: ProcessEvent
     ): Effect.Effect<ReadonlyArray<JobEvent>, SandboxError.SandboxError> => {
-      if (event._tag === "Exit") return finish
+      if (event._tag === "Exit") return finish(event.exitCode)
       if (event._tag !== "Stdout") return Effect.succeed([])
       return Effect.map(Effect.forEach(frames.push(event.text), tell), (events) => events.flat())
     }
 
-    const words = [source.directory, cursor.stdout, cursor.stderr, turn.bytes, turn.seconds]
+    const words = [source.directory, cursor.stdout, cursor.stderr, ...turnWords]
     const script = JobScripts.withWords(JobScripts.reader, words)
-    return sandbox.spawn({ script, ...(source.user === undefined ? {} : { user: source.user }) }).pipe(
+    const command = first ?? { script, ...(source.user === undefined ? {} : { user: source.user }) }
+    return sandbox.spawn(command).pipe(
       Stream.timeoutOrElse({
         duration: silence,
         orElse: () => Stream.fail(fail(new SandboxError.Unreachable({ sent: true })))

@@ -135,11 +135,12 @@ printf '%-63s\\n' "$code $cause $1 $2" 1<>"$dir/exit.part" && mv -T "$dir/exit.p
  * folder of the job, or ends with one of {@link refusals}. Nothing it leaves when it is cut short is a job.
  *
  * Arguments: the supervisor, the id, a name that nobody else has, the folder to run in, the text of `command`, the
- * text of `script`, whether there is input, the limits.
+ * text of `script`, whether there is input, the limits, and with which letters the ids of those jobs begin that are
+ * removed when they have ended.
  */
 export const launcher = `
 unset ${marker}
-supervisor=$1 id=$2 token=$3 cwd=$4 command=$5 script=$6 input=$7 idle=$8 wall=$9
+supervisor=$1 id=$2 token=$3 cwd=$4 command=$5 script=$6 input=$7 idle=$8 wall=$9 clear=\${10}
 mask=$(umask)
 umask 077
 for tool in setsid mkfifo stat base64; do command -v "$tool" >/dev/null || exit 69; done
@@ -155,6 +156,12 @@ if [ ! -e "$jobs/$id/pid" ]; then
   answer=$(setsid -f bash -c "$supervisor" remote-agent-job \\
     "$new" "$jobs/$id" "$mask" "$PWD" "$token" "$idle" "$wall" </dev/null 2>/dev/null)
   [ -n "$answer" ] || exit 73
+  if [ -n "$clear" ]; then
+    for old in "$jobs/$clear"*/exit; do
+      old=\${old%/exit}
+      [ ! -e "$old/exit" ] || [ "$old" = "$jobs/$id" ] || rm -rf -- "$old"
+    done
+  fi
 fi
 printf '\\n%s %s\\n' "$answer" "$jobs/$id"
 `
@@ -264,6 +271,14 @@ while :; do
   [ "$delay" -ge 150 ] || delay=$((delay + delay / 2))
 done
 `
+
+/**
+ * Does what {@link launcher} does and then what {@link reader} does, from the beginning. Arguments: those of the
+ * launcher, then how many bytes and seconds to go on for.
+ */
+export const runner = `${launcher}
+set -- "$jobs/$id" 0 0 "\${11}" "\${12}"
+${reader}`
 
 /** A script with its arguments. Together they may be of any length. */
 export const withWords = (script: string, words: ReadonlyArray<string | number>): string =>

@@ -1,8 +1,10 @@
 import { Id, SandboxError, Stamp } from "@remote-agent/domain"
 import {
   Cause,
+  Clock,
   Context,
   DateTime,
+  Deferred,
   Duration,
   Effect,
   Exit,
@@ -17,8 +19,17 @@ import {
   Stream
 } from "effect"
 import * as MemoryFiles from "./MemoryFiles.ts"
+import * as MemoryJobs from "./MemoryJobs.ts"
 import { collect, timed } from "./Output.ts"
-import type { Command, ProcessEvent, Sandbox, SandboxFiles, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
+import type {
+  Command,
+  ProcessEvent,
+  Sandbox,
+  SandboxFiles,
+  SandboxInfo,
+  SandboxJobs,
+  SandboxSpec
+} from "./Sandbox.ts"
 import { type Filter, Sandboxes } from "./Sandboxes.ts"
 
 /** What a program sees of the sandbox it runs in. */
@@ -88,6 +99,9 @@ const matches = (filter: Filter) => (info: SandboxInfo) =>
   (filter.state === undefined || filter.state === info.state) &&
   Object.entries(filter.metadata ?? {}).every(([key, value]) => info.metadata[key] === value)
 
+/** Ends a stream with a failure. */
+type Cut = (error: SandboxError.SandboxError) => void
+
 interface Box {
   readonly id: Id.SandboxId
   readonly spec: SandboxSpec
@@ -99,7 +113,12 @@ interface Box {
   /** Open while it is awake. */
   readonly awake: Latch.Latch
   /** Ends every stream that is open, with the reason. */
-  readonly streams: Set<Queue.Queue<ProcessEvent, SandboxError.SandboxError | Cause.Done>>
+  readonly streams: Set<Cut>
+  readonly jobs: SandboxJobs
+  /** How long it slept before it was woken the last time, in milliseconds. */
+  slept: number
+  /** When it fell asleep, where it sleeps. */
+  asleepSince: number | undefined
   readonly expiry: FiberHandle.FiberHandle
   state: "running" | "paused"
   endsAt: DateTime.Utc
@@ -147,8 +166,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   })
 
   const cutStreams = (box: Box, reason: SandboxError.Reason) => {
-    for (const queue of box.streams)
-      Queue.failCauseUnsafe(queue, Cause.fail(SandboxError.fail("spawn", reason, box.id)))
+    for (const cut of box.streams) cut(SandboxError.fail("spawn", reason, box.id))
     box.streams.clear()
   }
 
@@ -159,6 +177,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   })
 
   const sleep = Effect.fnUntraced(function* (box: Box) {
+    box.asleepSince ??= yield* Clock.currentTimeMillis
     box.state = "paused"
     yield* box.awake.close
     cutStreams(box, new SandboxError.Paused({}))
@@ -174,11 +193,50 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
 
   const wake = Effect.fnUntraced(function* (box: Box, ttl: Duration.Input) {
     const resumed = box.state === "paused"
+    if (box.asleepSince !== undefined) box.slept += (yield* Clock.currentTimeMillis) - box.asleepSince
+    box.asleepSince = undefined
     box.state = "running"
     yield* box.awake.open
     yield* arm(box, ttl)
     return resumed
   })
+
+  const folderOf = Effect.fnUntraced(function* (box: Box, command: Command) {
+    const cwd = MemoryFiles.resolve(home, command.cwd ?? home)
+    yield* Effect.catchReason(box.files.stat(cwd), "SandboxError", "FileNotFound", () =>
+      Effect.fail(
+        failure(
+          { operation: "spawn", sandboxId: box.id },
+          new SandboxError.InvalidRequest({ detail: "there is no such folder to start in" })
+        )
+      )
+    )
+    return cwd
+  })
+
+  const programOf = (box: Box, command: Command, cwd: string): Program => {
+    const machine: Machine = {
+      id: box.id,
+      env: { HOME: home, ...plain(box.spec.env), ...command.env },
+      cwd,
+      files: MemoryFiles.guarded(() => Effect.as(box.awake.await, box.files)),
+      daemon: (effect) => Effect.asVoid(Effect.forkIn(effect, box.scope))
+    }
+    return options.run?.(command, machine) ?? unknownProgram(command)
+  }
+
+  /** One command more, while the scope is open. */
+  const counted = Effect.acquireRelease(
+    Ref.update(commands, (count) => count + 1),
+    () => Ref.update(commands, (count) => count - 1)
+  )
+
+  /** Ends with the sandbox, or when it is put to sleep, while the scope is open. */
+  const cuttable = (box: Box, cut: Cut) =>
+    Effect.acquireRelease(
+      Effect.sync(() => box.streams.add(cut)),
+      () => Effect.sync(() => box.streams.delete(cut))
+    )
 
   const spawn = (
     id: Id.SandboxId,
@@ -187,30 +245,12 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     Stream.unwrap(
       Effect.gen(function* () {
         const box = yield* awakeBox("spawn", id)
-        const cwd = MemoryFiles.resolve(home, command.cwd ?? home)
-        yield* Effect.catchReason(box.files.stat(cwd), "SandboxError", "FileNotFound", () =>
-          Effect.fail(
-            failure(
-              { operation: "spawn", sandboxId: id },
-              new SandboxError.InvalidRequest({ detail: "there is no such folder to start in" })
-            )
-          )
-        )
+        const cwd = yield* folderOf(box, command)
         const queue = yield* Queue.bounded<ProcessEvent, SandboxError.SandboxError | Cause.Done>(16)
-        box.streams.add(queue)
-        const machine: Machine = {
-          id,
-          env: { HOME: home, ...plain(box.spec.env), ...command.env },
-          cwd,
-          files: MemoryFiles.guarded(() => Effect.as(box.awake.await, box.files)),
-          daemon: (effect) => Effect.asVoid(Effect.forkIn(effect, box.scope))
-        }
-        const program = options.run?.(command, machine) ?? unknownProgram(command)
+        yield* cuttable(box, (error) => Queue.failCauseUnsafe(queue, Cause.fail(error)))
+        const program = programOf(box, command, cwd)
         const write = (event: ProcessEvent) => Effect.andThen(box.awake.await, Queue.offer(queue, event))
-        yield* Effect.acquireRelease(
-          Ref.update(commands, (count) => count + 1),
-          () => Ref.update(commands, (count) => count - 1)
-        )
+        yield* counted
         const body = Stream.runForEach(
           Stream.takeUntil(
             Stream.concat(program, Stream.make<ReadonlyArray<ProcessEvent>>({ _tag: "Exit", exitCode: 0 })),
@@ -234,11 +274,48 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     collect(spawn(id, command), id)
   )
 
+  const jobsOf = (box: Omit<Box, "jobs">, self: () => Box) =>
+    MemoryJobs.make({
+      id: box.id,
+      scope: box.scope,
+      awake: box.awake.await,
+      awakeMillis: Effect.map(Clock.currentTimeMillis, (now) => (self().asleepSince ?? now) - self().slept),
+      program: (command) =>
+        Stream.unwrap(
+          Effect.gen(function* () {
+            yield* counted
+            return programOf(self(), command, MemoryFiles.resolve(home, command.cwd ?? home))
+          })
+        )
+    })
+
+  /** Jobs as they are seen from outside: only of a sandbox that is awake. */
+  const jobs = (id: Id.SandboxId): SandboxJobs => ({
+    start: Effect.fnUntraced(function* (job, command, clear) {
+      const box = yield* awakeBox("spawn", id)
+      yield* folderOf(box, command)
+      return yield* box.jobs.start(job, command, clear)
+    }),
+    read: (job, from) =>
+      Stream.unwrap(
+        Effect.gen(function* () {
+          const box = yield* awakeBox("read", id)
+          const cut = yield* Deferred.make<never, SandboxError.SandboxError>()
+          yield* cuttable(box, (error) => Deferred.doneUnsafe(cut, Effect.fail(error)))
+          return Stream.interruptWhen(box.jobs.read(job, from), Deferred.await(cut))
+        })
+      ),
+    status: (job) => Effect.flatMap(awakeBox("stat", id), (box) => box.jobs.status(job)),
+    kill: (job) => Effect.flatMap(awakeBox("kill", id), (box) => box.jobs.kill(job)),
+    remove: (job) => Effect.flatMap(awakeBox("remove", id), (box) => box.jobs.remove(job))
+  })
+
   const handle = (id: Id.SandboxId): Sandbox => ({
     id,
     exec: (command) => exec(id, command),
     spawn: (command) => spawn(id, command),
-    files: MemoryFiles.guarded((operation) => Effect.map(awakeBox(operation, id), ({ files }) => files))
+    files: MemoryFiles.guarded((operation) => Effect.map(awakeBox(operation, id), ({ files }) => files)),
+    jobs: jobs(id)
   })
 
   const launch = Effect.fn("Sandboxes.launch")(function* (spec: SandboxSpec) {
@@ -251,20 +328,23 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     const id = Id.SandboxId.make(`mem-${yield* Id.nextToken}`)
     const scope = yield* Scope.make()
     const now = yield* DateTime.now
-    const box: Box = {
+    const made = {
       id,
       spec,
       metadata: { ...spec.metadata, [Stamp.attemptKey]: spec.attemptId ?? (yield* Id.nextAttemptId) },
       scope,
       startedAt: now,
       endsAt: now,
-      state: "running",
+      state: "running" as const,
+      slept: 0,
+      asleepSince: undefined,
       contents,
       files: MemoryFiles.make(home, id, contents),
       awake: yield* Latch.make(true),
-      streams: new Set(),
+      streams: new Set<Cut>(),
       expiry: yield* Scope.provide(FiberHandle.make(), scope)
     }
+    const box: Box = { ...made, jobs: jobsOf(made, () => box) }
     boxes.set(id, box)
     yield* Ref.update(peak, (most) => Math.max(most, boxes.size))
     yield* arm(box, spec.ttl)

@@ -1,6 +1,9 @@
 import type { SandboxError } from "@remote-agent/domain"
 import type { Id } from "@remote-agent/domain"
 import type { DateTime, Duration, Effect, Redacted, Stream } from "effect"
+import type { Cursor } from "./JobFrames.ts"
+import type { JobEvent } from "./JobReader.ts"
+import type { Status } from "./JobStatus.ts"
 
 /** What a sandbox is to be. */
 export interface SandboxSpec {
@@ -107,6 +110,26 @@ export interface SandboxFiles {
   readonly makeDir: (path: string) => Effect.Effect<void, SandboxError.SandboxError>
 }
 
+/**
+ * Jobs of a provider that keeps them itself; see the module `Job` for what they are. All ids are well formed. Fail
+ * with `FileNotFound` when there is no such job, where a job is needed.
+ */
+export interface SandboxJobs {
+  /**
+   * Says whether it was started; false when there is a job of that id. Jobs that have ended and whose ids begin with
+   * `clear` are removed, unless that is empty.
+   */
+  readonly start: (
+    id: string,
+    command: Command,
+    clear: string
+  ) => Effect.Effect<boolean, SandboxError.SandboxError>
+  readonly read: (id: string, from: Cursor) => Stream.Stream<JobEvent, SandboxError.SandboxError>
+  readonly status: (id: string) => Effect.Effect<Status, SandboxError.SandboxError>
+  readonly kill: (id: string) => Effect.Effect<Status, SandboxError.SandboxError>
+  readonly remove: (id: string) => Effect.Effect<void, SandboxError.SandboxError>
+}
+
 /** A handle on one sandbox. Having it does not keep the sandbox alive. */
 export interface Sandbox {
   readonly id: Id.SandboxId
@@ -122,4 +145,6 @@ export interface Sandbox {
    */
   readonly spawn: (command: Command) => Stream.Stream<ProcessEvent, SandboxError.SandboxError>
   readonly files: SandboxFiles
+  /** For a provider without a shell. Absent where `Job` does it with the shell of the sandbox. */
+  readonly jobs?: SandboxJobs | undefined
 }

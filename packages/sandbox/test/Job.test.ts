@@ -41,6 +41,56 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
         }).pipe(Effect.scoped)
       )
 
+      local.effect("is started and read in one command, and not started twice", () =>
+        Effect.gen(function* () {
+          const sandbox = yield* box
+          const command = { script: "echo run >>runs; cat; exit 3", stdin: "é\n".repeat(50_000) }
+          for (let times = 0; times < 2; times++) {
+            const log = new Log()
+            yield* Stream.runForEach(Job.run(sandbox, command, { id: "q_1" }), (event) =>
+              Effect.sync(() => log.add(event))
+            )
+            assert.strictEqual(log.stdout.toString(), command.stdin)
+            assert.deepStrictEqual(log.end, { _tag: "Exited", exitCode: 3 })
+          }
+          assert.strictEqual(yield* sandbox.files.readString("runs"), "run\n")
+          assert.strictEqual(
+            yield* reasonOf(
+              Stream.runDrain(Job.run(sandbox, { script: ":", cwd: "nowhere" }, { id: "q_2" }))
+            ),
+            "InvalidRequest"
+          )
+        }).pipe(Effect.scoped)
+      )
+
+      local.effect("clears away what has ended, and nothing else", () =>
+        Effect.gen(function* () {
+          const sandbox = yield* box
+          const over = { script: ":" }
+          yield* readOn(sandbox, yield* Job.start(sandbox, over, { id: "q_old" }))
+          yield* readOn(sandbox, yield* Job.start(sandbox, over, { id: "other" }))
+          const running = yield* Job.start(sandbox, { script: "exec sleep 600" }, { id: "q_running" })
+          yield* Stream.runDrain(Job.run(sandbox, over, { id: "q_new", clear: "q_" }))
+          yield* Stream.runDrain(Job.run(sandbox, over, { id: "q_new", clear: "q_" }))
+          assert.strictEqual(yield* reasonOf(Job.attach(sandbox, "q_old")), "FileNotFound")
+          for (const id of ["other", "q_running", "q_new"]) yield* Job.attach(sandbox, id)
+          yield* Job.kill(sandbox, running, { grace: 0 })
+        }).pipe(Effect.scoped)
+      )
+
+      local.effect("goes on when the stream that started it is left", () =>
+        Effect.gen(function* () {
+          const sandbox = yield* box
+          const command = { script: `echo up; ${awaits("go")}; echo done` }
+          const some = Job.run(sandbox, command, { id: "q_1" })
+          const [first] = yield* Stream.runCollect(Stream.take(some, 1))
+          assert.strictEqual(first?._tag, "Stdout")
+          yield* sandbox.files.write("go", "")
+          const log = yield* readOn(sandbox, yield* Job.attach(sandbox, "q_1"))
+          assert.strictEqual(log.stdout.toString(), "up\ndone\n")
+        }).pipe(Effect.scoped)
+      )
+
       local.effect("passes on words, input, folder and variables, and nothing of its own", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
