@@ -223,7 +223,7 @@ describe("AgentRuntime.run", () => {
         layer(() =>
           Stream.make(out("noise\n"), line({ type: "ready", agent: "a" })).pipe(
             Stream.concat(Stream.fromEffect(Effect.delay(Effect.succeed(resultLine("42")), "1 minute"))),
-            Stream.concat(Stream.fromEffect(Effect.delay(Effect.succeed(exit(0)), "1 minute")))
+            Stream.concat(Stream.fromEffect(Effect.delay(Effect.succeed(exit(0)), "9 seconds")))
           )
         )
       )
@@ -246,12 +246,67 @@ describe("AgentRuntime.run", () => {
     }).pipe(Effect.provide(layer(() => hangs)))
   )
 
-  it.effect("kills the program when its events are left", () =>
+  it.effect("leaves the program running when its events are left, and goes on where one was", () =>
     Effect.gen(function* () {
       const runtime = yield* AgentRuntime.AgentRuntime
       const place = yield* placed(tiny)
-      const first = yield* Stream.runHead(runtime.run(place, yield* request))
-      assert.strictEqual(first._tag, "Some")
+      const asked = yield* request
+      const [first] = yield* Stream.runCollect(Stream.take(runtime.run(place, asked), 1))
+      assert.strictEqual(first?.type, "thinking")
+      assert.strictEqual((yield* nothingLeft).commands, 1)
+      for (const go of [runtime.run, runtime.follow]) {
+        const rest = yield* start(Stream.runCollect(go(place, asked, { skip: 1 })))
+        yield* pass("1 minute")
+        assert.deepStrictEqual(
+          (yield* Fiber.join(rest)).map(({ type }) => type),
+          ["result"]
+        )
+      }
+    }).pipe(Effect.provide(layer(() => answers("42", "1 minute"))))
+  )
+
+  it.effect("runs one program however often it is started, and follows none that was not", () => {
+    const commands: Array<Sandbox.Command> = []
+    return Effect.gen(function* () {
+      const runtime = yield* AgentRuntime.AgentRuntime
+      const place = yield* placed(tiny)
+      const asked = yield* request
+      const { reason } = yield* Effect.flip(Stream.runDrain(runtime.follow(place, asked)))
+      assert.strictEqual(reason._tag, "FileNotFound")
+      yield* runtime.start(place, asked)
+      yield* runtime.start(place, asked)
+      yield* Stream.runDrain(runtime.run(place, asked))
+      yield* pass("1 second")
+      assert.lengthOf(commands, 1)
+    }).pipe(Effect.provide(recording(commands, () => answers("42"))))
+  })
+
+  it.effect("stops a program that has given its result and does not end, and says so", () =>
+    Effect.gen(function* () {
+      const runtime = yield* AgentRuntime.AgentRuntime
+      const place = yield* placed(tiny)
+      const events = yield* start(Stream.runCollect(runtime.run(place, yield* request)))
+      yield* pass("9 seconds")
+      assert.isUndefined(events.pollUnsafe())
+      yield* pass("1 second")
+      assert.deepStrictEqual(
+        (yield* Fiber.join(events)).map((event) => (event.type === "result" ? event.outcome : event.type)),
+        ["notice", "ok"]
+      )
+      assert.strictEqual((yield* nothingLeft).commands, nothing.commands)
+    }).pipe(Effect.provide(layer(() => Stream.concat(Stream.make(resultLine("42")), Stream.never))))
+  )
+
+  it.effect("stops a program that runs, and knows of one that does not", () =>
+    Effect.gen(function* () {
+      const runtime = yield* AgentRuntime.AgentRuntime
+      const place = yield* placed(tiny)
+      const asked = yield* request
+      yield* runtime.stop(place, asked.id)
+      const events = yield* start(Stream.runCollect(runtime.run(place, asked)))
+      yield* runtime.stop(place, asked.id)
+      const last = (yield* Fiber.join(events)).at(-1)
+      assert.strictEqual(last?.type === "result" && last.outcome, "crash")
       assert.strictEqual((yield* nothingLeft).commands, nothing.commands)
     }).pipe(Effect.provide(layer(() => hangs)))
   )
