@@ -69,6 +69,6 @@ export const show = Effect.fn("config show")(function* (flags: { readonly json: 
 export const check = Effect.fn("config check")(function* (flags: { readonly json: boolean }): Run {
   const { out } = yield* Screen
   const sources = yield* Settings.sources({})
-  yield* Settings.decoded(sources)
+  yield* Settings.checked(sources)
   yield* line(out, flags.json ? JSON.stringify({ problems: [] }) : "The settings are in order.")
 })

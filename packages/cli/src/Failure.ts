@@ -69,6 +69,7 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
     case "AgentLost":
       return exitCode.notFound
     case "UnknownProfile":
+    case "NotConfigured":
     case "IsolationRequired":
       return exitCode.usage
     case "QueryFailed":

@@ -38,13 +38,15 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
     const hint = "Correct it; a comma too many at the end is the usual cause."
     return { settings: {}, problems: [trouble(fileName, "is not a JSON object", hint)] }
   }
+  const { profiles, ...settings } = decoded.success
   // JSON has no comments; a name that starts like one is for people.
-  const strangers = Object.keys(decoded.success).filter(
+  const strangers = Object.keys(settings).filter(
     (name) => !name.startsWith("//") && !Object.hasOwn(Config.variables, name)
   )
   const hint = "See every setting with `remote-agent config show`."
   return {
-    settings: decoded.success,
+    settings:
+      profiles === undefined ? settings : { ...settings, REMOTE_AGENT_PROFILES: JSON.stringify(profiles) },
     problems: strangers.map((name) => trouble(name, `in ${fileName} is not a setting`, hint))
   }
 }
@@ -76,17 +78,16 @@ export const sources = Effect.fnUntraced(function* (flags: Flags) {
   return found
 })
 
-/** Every setting of the sources, decoded. Fails with every problem at once. */
-export const decoded = Effect.fnUntraced(function* ({ problems, sources: [...all] }: Sources) {
-  const provider = all
-    .map((source) => source.provider)
-    .reduce((first, second) => ConfigProvider.orElse(first, second))
-  const values = yield* Effect.result(
-    Effect.provide(Config.make, ConfigProvider.layer(provider), { local: true })
-  )
-  const [first, ...rest] = [...problems, ...(Result.isFailure(values) ? values.failure.problems : [])]
+/** All sources as one: the first that has a setting wins. */
+export const merged = ({ sources: all }: Sources): ConfigProvider.ConfigProvider =>
+  all.map(({ provider }) => provider).reduce((first, second) => ConfigProvider.orElse(first, second))
+
+/** Fails with every problem of the sources at once: of files, and of values. */
+export const checked = Effect.fnUntraced(function* (found: Sources) {
+  const provided = Effect.provide(Config.make, ConfigProvider.layer(merged(found)), { local: true })
+  const values = yield* Effect.result(provided)
+  const [first, ...rest] = [...found.problems, ...(Result.isFailure(values) ? values.failure.problems : [])]
   if (first !== undefined) return yield* new Config.ConfigError({ problems: [first, ...rest] })
-  return Result.getOrThrow(values)
 })
 
 /**
@@ -96,4 +97,10 @@ export const decoded = Effect.fnUntraced(function* ({ problems, sources: [...all
 export const layer = (
   flags: Flags
 ): Layer.Layer<Config.Config, Config.ConfigError, FileSystem.FileSystem | Path.Path | Host> =>
-  Layer.effect(Config.Config, Effect.flatMap(sources(flags), decoded))
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const found = yield* sources(flags)
+      yield* checked(found)
+      return Layer.provide(Config.layer, ConfigProvider.layer(merged(found)))
+    })
+  )

@@ -1,5 +1,5 @@
 import { Config } from "@remote-agent/domain"
-import { ConfigProvider, Effect, FileSystem, Option, type Path, Tracer } from "effect"
+import { type ConfigProvider, Effect, FileSystem, Option, type Path, Tracer } from "effect"
 import { Headers } from "effect/http"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import { Host } from "./Host.ts"
@@ -38,10 +38,7 @@ export const observed =
   ): Effect.Effect<A, E, R | FileSystem.FileSystem | Path.Path | Host | Secrets> =>
     Effect.gen(function* () {
       const [{ env, log }, secrets] = [yield* Host, yield* Secrets]
-      const { sources } = yield* Settings.sources({})
-      const provider = sources
-        .map((source) => source.provider)
-        .reduce((first, second) => ConfigProvider.orElse(first, second))
+      const provider = Settings.merged(yield* Settings.sources({}))
       secrets.add(yield* valuesOf(provider, secretNames))
       const [format] = yield* valuesOf(provider, ["REMOTE_AGENT_LOG_FORMAT"])
       const parent = Option.getOrUndefined(parentOf(env))

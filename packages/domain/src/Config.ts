@@ -155,6 +155,10 @@ const oneOf = <const L extends ReadonlyArray<string>>(
     describe
   })
 
+const decodeObjects = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Json)))
+)
+
 const day = 86_400
 
 const decodeOwner = Schema.decodeUnknownOption(Schema.String.check(Schema.isPattern(/^[\w.-]{1,64}$/)))
@@ -181,6 +185,11 @@ export const variables = {
     fallback: "sample",
     expected: "the name of a profile",
     describe: "The agent that is run when none is named"
+  }),
+  REMOTE_AGENT_PROFILES: variable(decodeObjects, {
+    fallback: {},
+    expected: "a JSON object of profiles by their names, each an object",
+    describe: "Profiles of your own, and changes to ours; `profiles` in remote-agent.json"
   }),
   REMOTE_AGENT_OWNER: owner,
   REMOTE_AGENT_ISOLATION: oneOf(
@@ -275,13 +284,29 @@ export const fallbackText = (name: Name): string => {
   return typeof fallback === "object" || fallback === undefined ? "" : `${fallback}`
 }
 
+/** The values of variables that are no settings of ours, such as the keys of agents. */
+export type Lookup = (name: string) => Redacted.Redacted | undefined
+
+/** Looks variables up by name where the settings are read from. Without a layer of this module nothing is set. */
+export const Variables = Context.Reference<(all: Iterable<string>) => Effect.Effect<Lookup, ConfigError>>(
+  "@remote-agent/domain/Config/Variables",
+  { defaultValue: () => () => Effect.succeed(() => undefined) }
+)
+
 /** The text of one setting; none when it is not set or empty. */
-export const read = Effect.fnUntraced(function* (provider: ConfigProvider.ConfigProvider, name: Name) {
+export const read = Effect.fnUntraced(function* (provider: ConfigProvider.ConfigProvider, name: string) {
   const node = yield* provider.load([name])
   const value = node?.value
   // An empty variable is an unset one: that is what `KEY=` in a .env file means.
   return value === undefined || value.trim() === "" ? Option.none<string>() : Option.some(value)
 })
+
+const unreadable = (name: string): Problem =>
+  new Problem({
+    name,
+    problem: "could not be read",
+    hint: "Check that the source of the configuration exists."
+  })
 
 const wrong = (name: Name): Problem =>
   new Problem({
@@ -302,13 +327,7 @@ export const make: Effect.Effect<Values, ConfigError> = Effect.gen(function* () 
     const setting: Variable<unknown> = variables[name]
     const found = yield* Effect.result(read(provider, name))
     if (found._tag === "Failure") {
-      problems.push(
-        new Problem({
-          name,
-          problem: "could not be read",
-          hint: "Check that the source of the configuration exists."
-        })
-      )
+      problems.push(unreadable(name))
       continue
     }
     if (Option.isNone(found.success)) {
@@ -356,8 +375,26 @@ const lifetimes = (values: Partial<Values>): ReadonlyArray<Problem> => {
   ]
 }
 
-/** The settings from the current `ConfigProvider`. */
-export const layer: Layer.Layer<Config, ConfigError> = Layer.effect(Config, make)
+const variablesOf = Effect.gen(function* () {
+  const provider = yield* ConfigProvider.ConfigProvider
+  return Effect.fnUntraced(function* (all: Iterable<string>): Effect.fn.Return<Lookup, ConfigError> {
+    const found = new Map<string, Redacted.Redacted>()
+    for (const name of new Set(all)) {
+      const value = yield* Effect.mapError(
+        read(provider, name),
+        () => new ConfigError({ problems: [unreadable(name)] })
+      )
+      if (Option.isSome(value)) found.set(name, Redacted.make(value.value.trim()))
+    }
+    return (name) => found.get(name)
+  })
+})
+
+/** The settings from the current `ConfigProvider`, and {@link Variables}. */
+export const layer: Layer.Layer<Config, ConfigError> = Layer.merge(
+  Layer.effect(Config, make),
+  Layer.effect(Variables, variablesOf)
+)
 
 /** The same from a literal, for tests and embedding. */
 export const layerFrom = (values: Readonly<Record<string, unknown>>): Layer.Layer<Config, ConfigError> =>

@@ -1,4 +1,5 @@
 import { DateTime, Schema } from "effect"
+import { Problem } from "./Config.ts"
 import { AgentId, QueryId } from "./Id.ts"
 import { AgentStatus } from "./Lifecycle.ts"
 import { QueryResult } from "./Query.ts"
@@ -50,10 +51,50 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   exitCode: Schema.Int
 }) {}
 
+/** A program that the profile needs is not there, or not in a version that will do, and could not be installed. */
+export class ToolMissing extends Schema.TaggedError<ToolMissing>()("ToolMissing", {
+  tool: Schema.String,
+  /** The version that is needed, in words; empty for any. */
+  needed: Schema.String
+}) {}
+
+/** The code of the agent could not be fetched. The address is without a password. */
+export class SourceUnavailable extends Schema.TaggedError<SourceUnavailable>()("SourceUnavailable", {
+  repository: Schema.String,
+  ref: Schema.String
+}) {}
+
+/** A file of the user's own that the profile places cannot be read. */
+export class AssetUnreadable extends Schema.TaggedError<AssetUnreadable>()("AssetUnreadable", {
+  file: Schema.String
+}) {}
+
+/** What can go wrong when a profile is set up. */
+export const SetUpProblem = Schema.Union([
+  SandboxError,
+  CommandFailed,
+  ToolMissing,
+  SourceUnavailable,
+  AssetUnreadable
+])
+export type SetUpProblem = typeof SetUpProblem.Type
+
+/** The configuration lacks what the profile needs; nothing has been created. */
+export class NotConfigured extends Schema.TaggedError<NotConfigured>()("NotConfigured", {
+  profile: Schema.String,
+  problems: Schema.NonEmptyArray(Problem)
+}) {}
+
+/** The agent could not be brought up to date. `restored`: it is as it was before, and healthy. */
+export class UpdateFailed extends Schema.TaggedError<UpdateFailed>()("UpdateFailed", {
+  cause: SetUpProblem,
+  restored: Schema.Boolean
+}) {}
+
 /** A launch failed; the sandbox, if there was one, has been terminated. */
 export class LaunchFailed extends Schema.TaggedError<LaunchFailed>()("LaunchFailed", {
   stage: LaunchStage,
-  cause: Schema.Union([SandboxError, StateStoreError, CommandFailed])
+  cause: Schema.Union([SetUpProblem, StateStoreError])
 }) {}
 
 /**
@@ -86,8 +127,10 @@ export const Reason = Schema.Union([
   AgentNotReady,
   AgentLost,
   UnknownProfile,
+  NotConfigured,
   IsolationRequired,
   LaunchFailed,
+  UpdateFailed,
   LaunchesSuspended,
   QueryFailed,
   SandboxFailed,
@@ -109,7 +152,7 @@ export class OrchestratorError extends Schema.TaggedError<OrchestratorError>()("
     const { reason } = this
     switch (reason._tag) {
       case "LaunchFailed":
-        return reason.cause._tag !== "CommandFailed" && reason.cause.isRetryable
+        return "isRetryable" in reason.cause && reason.cause.isRetryable
       case "LaunchesSuspended":
         return true
       case "SandboxFailed":
@@ -133,6 +176,13 @@ const explain = (reason: Reason): string => {
       return `The sandbox of agent ${reason.id} no longer exists. Launch a new agent.`
     case "UnknownProfile":
       return `There is no profile ${JSON.stringify(reason.name)}. Known profiles: ${reason.known.join(", ")}.`
+    case "NotConfigured":
+      return [
+        `The profile ${JSON.stringify(reason.profile)} cannot be run as things are.`,
+        ...reason.problems.map(({ hint, name, problem }) => `${name} ${problem}. ${hint}`)
+      ].join("\n")
+    case "UpdateFailed":
+      return `The update failed: ${causeOf(reason.cause)} ${reason.restored ? "The agent is as it was before." : "It could not be restored; launch a new agent."}`
     case "IsolationRequired":
       return `Sandboxes here are not isolated, and the profile ${JSON.stringify(reason.profile)} must not run without. Install bubblewrap, use --provider e2b, or say --isolation none to accept the risk.`
     case "LaunchFailed":
@@ -147,7 +197,17 @@ const explain = (reason: Reason): string => {
   }
 }
 
-const causeOf = (cause: LaunchFailed["cause"]): string =>
-  cause._tag === "CommandFailed"
-    ? `${cause.program} ended with exit code ${cause.exitCode}. Run it by hand in a sandbox to see why.`
-    : cause.message
+const causeOf = (cause: LaunchFailed["cause"]): string => {
+  switch (cause._tag) {
+    case "CommandFailed":
+      return `${cause.program} ended with exit code ${cause.exitCode}. Run it by hand in a sandbox to see why.`
+    case "ToolMissing":
+      return `${cause.tool}${cause.needed === "" ? "" : ` ${cause.needed}`} is not there and could not be installed. Install it in the template of the sandbox.`
+    case "SourceUnavailable":
+      return `${cause.ref} of ${cause.repository} could not be fetched. Check both, and that the sandbox can reach it.`
+    case "AssetUnreadable":
+      return `The file ${cause.file} cannot be read. Check its path and who may read it.`
+    default:
+      return cause.message
+  }
+}

@@ -103,7 +103,7 @@ export class EnvRule extends Schema.Class<EnvRule>("@remote-agent/domain/EnvRule
   /** The settings that its value is taken from, the first that is set; the one of the same name when absent. */
   from: Schema.optionalKey(Schema.Array(VariableName)),
   /** Its value when none of them is set. */
-  value: Schema.optionalKey(Folders),
+  value: Schema.optionalKey(Schema.String),
   /** It must not be shown, and is struck out of everything that the agent prints. */
   secret: Schema.optionalKey(Schema.Boolean),
   /** The agent cannot work without. */

@@ -1,15 +1,12 @@
-import {
-  type AgentEvent,
-  type Id,
-  OrchestratorError,
-  Profile,
-  SandboxError,
-  Template
-} from "@remote-agent/domain"
+import { type AgentEvent, type Id, OrchestratorError, Profile, SandboxError } from "@remote-agent/domain"
 import { Job, type Sandbox } from "@remote-agent/sandbox"
-import { Context, Duration, Effect, FiberHandle, Layer, Stream } from "effect"
+import { Context, Duration, Effect, FiberHandle, Layer, Option, Schema, Stream } from "effect"
 import * as EventReader from "./EventReader.ts"
+import * as PlainOutput from "./PlainOutput.ts"
 import * as RunCommand from "./RunCommand.ts"
+import * as SetUp from "./SetUp.ts"
+
+export type { Place } from "./SetUp.ts"
 
 /** How the events of a query are followed. */
 export interface FollowOptions {
@@ -17,31 +14,28 @@ export interface FollowOptions {
   readonly skip?: number | undefined
 }
 
-/** A sandbox in which an agent program lives. */
-export interface Place {
-  readonly sandbox: Sandbox.Sandbox
-  readonly profile: Profile.Profile
-  /** The home folder in the sandbox. */
-  readonly home: string
-}
-
 /** Drives the program of a profile in a sandbox. It knows nothing of agents' records. */
 export class AgentRuntime extends Context.Service<
   AgentRuntime,
   {
-    /** Finds the home folder and places the profile's files. */
+    /** Finds the home folder and places the profile's files. Fails with `AssetUnreadable` for one of the user's own. */
     readonly place: (
       sandbox: Sandbox.Sandbox,
       profile: Profile.Profile
-    ) => Effect.Effect<Place, SandboxError.SandboxError>
-    /** Runs the profile's set-up. Fails with `CommandFailed` at the first command that does. */
-    readonly setUp: (
-      place: Place
-    ) => Effect.Effect<void, SandboxError.SandboxError | OrchestratorError.CommandFailed>
+    ) => Effect.Effect<SetUp.Place, OrchestratorError.SetUpProblem>
+    /**
+     * Fetches the code of the agent, sees to the programs it needs, and runs the profile's set-up. What is done
+     * already is not done again. Fails with `SourceUnavailable`, `ToolMissing`, and `CommandFailed` at the first
+     * command that does.
+     */
+    readonly setUp: (place: SetUp.Place) => Effect.Effect<void, OrchestratorError.SetUpProblem>
     /** Runs the profile's health check. Fails with `CommandFailed` when the agent cannot work. */
-    readonly checkHealth: (
-      place: Place
-    ) => Effect.Effect<void, SandboxError.SandboxError | OrchestratorError.CommandFailed>
+    readonly checkHealth: (place: SetUp.Place) => Effect.Effect<void, OrchestratorError.SetUpProblem>
+    /**
+     * Brings the code, the programs and the files of the agent to what the profile says now, and checks its health.
+     * Fails with `UpdateFailed`; then, and when interrupted, the agent is as it was before, if that can be.
+     */
+    readonly update: (place: SetUp.Place) => Effect.Effect<Updated, OrchestratorError.UpdateFailed>
     /**
      * Puts a question and streams what the agent does. The last event is the only `result`; a program that ends
      * without one gets the outcome `crash`. Fails with `IdleTimedOut` and `WallTimedOut` as the profile says.
@@ -50,27 +44,31 @@ export class AgentRuntime extends Context.Service<
      * always the same, so whoever has the first of them goes on with `skip`. Leaving the stream leaves it running.
      */
     readonly run: (
-      place: Place,
+      place: SetUp.Place,
       request: RunCommand.Request,
       options?: FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
     /** Starts the program unless it was started, and goes away. */
     readonly start: (
-      place: Place,
+      place: SetUp.Place,
       request: RunCommand.Request
     ) => Effect.Effect<Job.JobRef, SandboxError.SandboxError>
     /** Like `run` for a program that was started; fails with `FileNotFound` when there is none. */
     readonly follow: (
-      place: Place,
+      place: SetUp.Place,
       request: RunCommand.Request,
       options?: FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
     /** Ends the program of a query with all that it started, if it runs. */
-    readonly stop: (place: Place, id: Id.QueryId) => Effect.Effect<void, SandboxError.SandboxError>
+    readonly stop: (place: SetUp.Place, id: Id.QueryId) => Effect.Effect<void, SandboxError.SandboxError>
   }
 >()("@remote-agent/orchestrator/AgentRuntime") {}
 
-const setUpTimeout = Duration.minutes(5)
+/** The commits before and after an update, of an agent whose code comes from a repository. */
+export interface Updated {
+  readonly from: string | undefined
+  readonly to: string | undefined
+}
 
 /** How long a program may run on after its result. */
 const usualCompletionGrace = Duration.seconds(10)
@@ -78,19 +76,19 @@ const usualCompletionGrace = Duration.seconds(10)
 /** How long a program has to end by itself when it is stopped. */
 const usualKillGrace = Duration.seconds(5)
 
-const killGraceOf = ({ profile }: Place) => profile.run.killGrace ?? usualKillGrace
+const killGraceOf = ({ profile }: SetUp.Place) => profile.run.killGrace ?? usualKillGrace
 
 /** The ids of all queries begin like this, and no other job's does. */
 const queryPrefix = "qry_"
 
 /** Where the job of a query is. */
-export const jobOf = ({ home }: Place, id: Id.QueryId): Job.JobRef => ({
+export const jobOf = ({ home }: SetUp.Place, id: Id.QueryId): Job.JobRef => ({
   id,
   directory: `${home}/.remote-agent/jobs/${id}`
 })
 
 /** Places the files of a request, and says what is run. */
-const prepare = Effect.fnUntraced(function* (where: Place, request: RunCommand.Request) {
+const prepare = Effect.fnUntraced(function* (where: SetUp.Place, request: RunCommand.Request) {
   const { files, ...command } = RunCommand.make(where.profile, request, where.home)
   yield* Effect.forEach(files, ({ content, path }) => where.sandbox.files.write(path, content), {
     discard: true
@@ -105,7 +103,7 @@ const overrun: AgentEvent.AgentEvent = {
 
 /** The events of a job. They follow from its output and its end alone, so they are the same for whoever reads. */
 const eventsOf = (
-  where: Place,
+  where: SetUp.Place,
   request: RunCommand.Request,
   output: Stream.Stream<Job.JobEvent, SandboxError.SandboxError>,
   { skip = 0 }: FollowOptions
@@ -123,16 +121,16 @@ const eventsOf = (
 
   return Stream.unwrap(
     Effect.gen(function* () {
-      const read = yield* EventReader.make(where.profile.run)
+      const { concluded, read } = yield* EventReader.make(where.profile.run)
       const waiting = yield* FiberHandle.make()
 
       const onEvent = Effect.fnUntraced(function* (event: Job.TextEvent) {
         switch (event._tag) {
           case "Stdout":
           case "Stderr": {
-            const before = read.hasResult()
+            const before = concluded()
             const events = yield* read(event)
-            if (read.hasResult() && !before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
+            if (concluded() && !before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
             return events
           }
           case "Exited":
@@ -142,7 +140,7 @@ const eventsOf = (
           case "Killed": {
             // Read before it is asked whether there is a result: the last line may have had no end.
             const events = yield* read({ _tag: "Exit", exitCode: -1 })
-            if (read.hasResult()) return [...events.slice(0, -1), overrun, ...events.slice(-1)]
+            if (concluded()) return [...events.slice(0, -1), overrun, ...events.slice(-1)]
             return event.by === "request" ? events : yield* tooLong(event.by)
           }
         }
@@ -156,7 +154,7 @@ const eventsOf = (
   )
 }
 
-const stopOverrun = (where: Place, id: Id.QueryId) =>
+const stopOverrun = (where: SetUp.Place, id: Id.QueryId) =>
   Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
     Effect.delay(where.profile.run.completionGrace ?? usualCompletionGrace),
     Effect.catch((error) => Effect.logWarning("An agent that has answered could not be stopped", error))
@@ -175,54 +173,60 @@ const follow: AgentRuntime["Service"]["follow"] = (where, request, options = {})
     Stream.withSpan("AgentRuntime.follow", attributes(where, request))
   )
 
-const attributes = (where: Place, request: RunCommand.Request) => ({
+const attributes = (where: SetUp.Place, request: RunCommand.Request) => ({
   attributes: { profile: where.profile.name, queryId: request.id }
 })
 
+const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
+
+const checkHealth = Effect.fn("AgentRuntime.checkHealth")(function* (where: SetUp.Place) {
+  const { health, healthPath } = where.profile
+  const printed = yield* SetUp.command(where, health)
+  if (healthPath === undefined) return
+  const last = decodeJson(printed.trimEnd().split("\n").at(-1))
+  const well = Option.exists(last, (document) => PlainOutput.at(healthPath, document) === true)
+  // A check that exits with 0 and does not say that all is well.
+  if (!well) return yield* new OrchestratorError.CommandFailed({ program: health.argv[0], exitCode: 0 })
+})
+
+const updateFailed = (restored: boolean) => (cause: OrchestratorError.SetUpProblem) =>
+  new OrchestratorError.UpdateFailed({ cause, restored })
+
 /** The runtime. It holds no state. */
 export const make = Effect.sync(() => {
-  const command = Effect.fnUntraced(function* (place: Place, spec: Profile.ProfileCommand) {
-    const values = Profile.placeholders(place.profile, place.home)
-    const [program, ...rest] = spec.argv
-    const { exitCode } = yield* place.sandbox.exec({
-      argv: [Template.expand(program, values), ...rest.map((argument) => Template.expand(argument, values))],
-      cwd: Template.expand(spec.cwd ?? "{home}", values),
-      timeouts: { wall: spec.timeout ?? setUpTimeout },
-      ...(spec.env === undefined ? {} : { env: Template.expandAll(spec.env, values) })
-    })
-    if (exitCode !== 0) return yield* new OrchestratorError.CommandFailed({ program, exitCode })
-  })
-
   const place = Effect.fn("AgentRuntime.place")(function* (
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile
   ) {
     const home = (yield* sandbox.files.stat(".")).path
-    const values = Profile.placeholders(profile, home)
-    yield* sandbox.files.makeDir(values.work)
-    yield* Effect.forEach(
-      profile.assets,
-      ({ content = "", path }) => sandbox.files.write(Template.expand(path, values), content),
-      { concurrency: 4, discard: true }
-    )
-    return { sandbox, profile, home }
+    const where = { sandbox, profile, home }
+    yield* sandbox.files.makeDir(Profile.placeholders(profile, home).work)
+    yield* SetUp.placeAssets(where)
+    return where
   })
 
-  const setUp = Effect.fn("AgentRuntime.setUp")((where: Place) =>
-    Effect.forEach(where.profile.setup, (spec) => command(where, spec), { discard: true })
-  )
+  const setUp = Effect.fn("AgentRuntime.setUp")(function* (where: SetUp.Place) {
+    yield* SetUp.checkout(where, false)
+    yield* SetUp.tools(where)
+    yield* SetUp.commands(where, where.profile.setup)
+  })
 
-  const checkHealth = Effect.fn("AgentRuntime.checkHealth")((where: Place) =>
-    command(where, where.profile.health)
-  )
+  const bringUpToDate = Effect.fnUntraced(function* (where: SetUp.Place) {
+    const { profile } = where
+    yield* SetUp.placeAssets(where)
+    yield* SetUp.checkout(where, true)
+    yield* SetUp.tools(where)
+    yield* SetUp.commands(where, profile.update ?? profile.setup)
+    yield* checkHealth(where)
+  })
 
-  const start = Effect.fn("AgentRuntime.start")((where: Place, request: RunCommand.Request) =>
+  const start = Effect.fn("AgentRuntime.start")((where: SetUp.Place, request: RunCommand.Request) =>
     Effect.flatMap(prepare(where, request), (command) =>
       Job.start(where.sandbox, command, { id: request.id, clear: queryPrefix })
     )
   )
 
-  const stop = Effect.fn("AgentRuntime.stop")((where: Place, id: Id.QueryId) =>
+  const stop = Effect.fn("AgentRuntime.stop")((where: SetUp.Place, id: Id.QueryId) =>
     Effect.asVoid(
       Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
         Effect.catchReason("SandboxError", "FileNotFound", () => Effect.void)
@@ -230,7 +234,28 @@ export const make = Effect.sync(() => {
     )
   )
 
-  return AgentRuntime.of({ place, setUp, checkHealth, run, start, follow, stop })
+  const goBack = (where: SetUp.Place, before: SetUp.Before) =>
+    SetUp.restore(where, before).pipe(
+      Effect.andThen(checkHealth(where)),
+      Effect.as(true),
+      Effect.catch((error) =>
+        Effect.as(Effect.logError("An agent could not be restored after a failed update", error), false)
+      )
+    )
+
+  const update = Effect.fn("AgentRuntime.update")(function* (where: SetUp.Place) {
+    const before = yield* Effect.mapError(SetUp.remember(where), updateFailed(true))
+    yield* bringUpToDate(where).pipe(
+      Effect.onInterrupt(() => goBack(where, before)),
+      Effect.catch((cause) =>
+        Effect.flatMap(goBack(where, before), (restored) => Effect.fail(updateFailed(restored)(cause)))
+      )
+    )
+    const to = yield* Effect.mapError(SetUp.commitOf(where), updateFailed(false))
+    return { from: before.commit, to }
+  })
+
+  return AgentRuntime.of({ place, setUp, checkHealth, update, run, start, follow, stop })
 })
 
 /** A program that we stop is killed and says nothing more: one that calls itself aborted ran into the limit it was given. */

@@ -29,11 +29,12 @@ export interface Options extends Pick<Profile.RunSpec, "protocol" | "jsonPath"> 
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
 }
 
-/** Turns what a program does, in order, into events. */
+/** Reads one run of a program. */
 export interface EventReader {
-  (event: Sandbox.ProcessEvent): Effect.Effect<ReadonlyArray<AgentEvent.AgentEvent>>
-  /** Whether the program has given a result, and has nothing left to do but to end. */
-  readonly hasResult: () => boolean
+  /** The events that follow from what the program did. */
+  readonly read: (event: Sandbox.ProcessEvent) => Effect.Effect<ReadonlyArray<AgentEvent.AgentEvent>>
+  /** Whether the program has given its result, and has only to end. */
+  readonly concluded: () => boolean
 }
 
 /** How much of a line is read, in UTF-16 units. A longer one is noise. */
@@ -92,14 +93,14 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       return []
     })
 
-  const read = ({ cut, text }: Line): ReadonlyArray<AgentEvent.AgentEvent> =>
+  const readLine = ({ cut, text }: Line): ReadonlyArray<AgentEvent.AgentEvent> =>
     text.trim() === "" && !cut && options.protocol !== "text"
       ? []
       : shown(cut ? [raw(text)] : parser.line(text))
 
   const ended = (exitCode: number, wallMillis: number): ReadonlyArray<AgentEvent.AgentEvent> => {
     const rest = buffer.end()
-    const last = rest.text === "" ? [] : read(rest)
+    const last = rest.text === "" ? [] : readLine(rest)
     const more = result === undefined ? shown(parser.end(exitCode)) : []
     const found = result ?? failedResult("crash", crashed(exitCode), wallMillis)
     const words = result === undefined || result.outcome === "error" ? mask(stderr).trim() : ""
@@ -109,10 +110,10 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     return [...last, ...more, ...notice, { ...masked(found), usage }]
   }
 
-  const reader = Effect.fnUntraced(function* (event: Sandbox.ProcessEvent) {
+  const read = Effect.fnUntraced(function* (event: Sandbox.ProcessEvent) {
     switch (event._tag) {
       case "Stdout":
-        return buffer.push(event.text).flatMap(read)
+        return buffer.push(event.text).flatMap(readLine)
       case "Stderr":
         // More than is shown, so that a secret at the edge is whole when it is looked for.
         stderr = (stderr + event.text).slice(-4 * lastWords)
@@ -123,5 +124,5 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         return []
     }
   })
-  return Object.assign(reader, { hasResult: () => result !== undefined })
+  return { read, concluded: () => result !== undefined }
 })

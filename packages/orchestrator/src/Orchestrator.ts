@@ -105,10 +105,10 @@ export const layerNoDeps: Layer.Layer<
   | Intents.Intents
 > = Layer.effect(Orchestrator, make)
 
-/** The orchestrator with the profiles of this package and its state in memory. */
+/** The orchestrator with the profiles of this package and of the configuration, and its state in memory. */
 export const layer: Layer.Layer<
   Orchestrator | Profiles.Profiles | StateStore | Leases | Intents.Intents,
-  never,
+  Config.ConfigError,
   Config.Config | Sandboxes.Sandboxes
 > = layerNoDeps.pipe(
   Layer.provide(AgentRuntime.layer),

@@ -54,7 +54,7 @@ const steps = (path: string): ReadonlyArray<string> =>
     .filter((step) => step !== "")
 
 /** What is at a path of a JSON document, if anything is. */
-const at = (path: string, document: Schema.Json): Schema.Json | undefined => {
+export const at = (path: string, document: Schema.Json): Schema.Json | undefined => {
   let here: Schema.Json | undefined = document
   for (const step of steps(path)) {
     if (typeof here !== "object" || here === null || !Object.hasOwn(here, step)) return undefined

@@ -1,6 +1,17 @@
-import { OrchestratorError, type Profile } from "@remote-agent/domain"
-import { Context, Effect, Layer } from "effect"
-import * as SampleProfile from "./SampleProfile.ts"
+import { Config, OrchestratorError, type Profile, ProfileEnv } from "@remote-agent/domain"
+import { Context, Effect, Layer, type Redacted } from "effect"
+import { access, constants } from "node:fs/promises"
+import * as AgentProfiles from "./AgentProfiles.ts"
+import * as LocalRepository from "./LocalRepository.ts"
+import * as ProfileSettings from "./ProfileSettings.ts"
+
+/** What the sandbox of an agent gets from the configuration. */
+export interface Prepared {
+  /** The environment of the sandbox, to be given when it is created. */
+  readonly env: Readonly<Record<string, Redacted.Redacted>>
+  /** What is to be struck out of everything that the agent prints. */
+  readonly secrets: ReadonlyArray<Redacted.Redacted>
+}
 
 /** The profiles that agents can be launched from. */
 export class Profiles extends Context.Service<
@@ -10,33 +21,111 @@ export class Profiles extends Context.Service<
     readonly get: (name: string) => Effect.Effect<Profile.Profile, OrchestratorError.OrchestratorError>
     /** All of them, by name. */
     readonly list: ReadonlyArray<Profile.Profile>
+    /**
+     * What a sandbox of the profile is to get. Fails with `NotConfigured`, which names everything that is missing:
+     * keys, files of the user's own, a repository on this machine. Nothing has been created then.
+     */
+    readonly prepare: (
+      profile: Profile.Profile
+    ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
+    /** The secrets of the profile that are set here now, for reading what an agent prints. */
+    readonly secrets: (
+      profile: Profile.Profile
+    ) => Effect.Effect<ReadonlyArray<Redacted.Redacted>, OrchestratorError.OrchestratorError>
   }
 >()("@remote-agent/orchestrator/Profiles") {}
 
-/** Exactly these profiles. */
-export const make = (profiles: ReadonlyArray<Profile.Profile>) => {
+const unreadableFiles = (profile: Profile.Profile) =>
+  Effect.forEach(profile.assets, ({ file }, index) =>
+    file === undefined
+      ? Effect.succeed([])
+      : Effect.promise(() =>
+          access(file, constants.R_OK).then(
+            () => [],
+            () => [
+              new Config.Problem({
+                name: `profiles.${profile.name}.assets[${index}].file`,
+                problem: `cannot be read: ${file}`,
+                hint: "Check its path and who may read it."
+              })
+            ]
+          )
+        )
+  )
+
+const missingRepository = Effect.fnUntraced(function* (profile: Profile.Profile) {
+  const folder = profile.source === undefined ? undefined : LocalRepository.folderOf(profile.source)
+  if (folder === undefined || (yield* LocalRepository.exists(folder))) return []
+  return [
+    new Config.Problem({
+      name: `profiles.${profile.name}.source.repository`,
+      problem: `is not there: ${folder}`,
+      hint: "Name the folder of a git repository on this machine, or an address."
+    })
+  ]
+})
+
+const notConfigured = (
+  profile: Profile.Profile,
+  problems: readonly [Config.Problem, ...ReadonlyArray<Config.Problem>]
+) =>
+  new OrchestratorError.OrchestratorError({
+    operation: "profile",
+    reason: new OrchestratorError.NotConfigured({ profile: profile.name, problems })
+  })
+
+/** Exactly these profiles, with the variables of the configuration. */
+export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile.Profile>) {
+  const variables = yield* Config.Variables
   const byName = new Map(profiles.map((profile) => [profile.name, profile]))
   const list = [...byName.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  return Profiles.of({
-    list,
-    get: Effect.fn("Profiles.get")(function* (name: string) {
-      const profile = byName.get(name)
-      if (profile !== undefined) return profile
-      return yield* new OrchestratorError.OrchestratorError({
-        operation: "profile",
-        reason: new OrchestratorError.UnknownProfile({ name, known: list.map((known) => known.name) })
-      })
+
+  const lookup = (profile: Profile.Profile) =>
+    Effect.mapError(variables(ProfileEnv.names(profile)), ({ problems }) => notConfigured(profile, problems))
+
+  const get = Effect.fn("Profiles.get")(function* (name: string) {
+    const profile = byName.get(name)
+    if (profile !== undefined) return profile
+    return yield* new OrchestratorError.OrchestratorError({
+      operation: "profile",
+      reason: new OrchestratorError.UnknownProfile({ name, known: list.map((known) => known.name) })
     })
   })
-}
+
+  const prepare = Effect.fn("Profiles.prepare")(function* (profile: Profile.Profile) {
+    const found = yield* lookup(profile)
+    const [first, ...rest] = [
+      ...ProfileEnv.missing(profile, found),
+      ...(yield* unreadableFiles(profile)).flat(),
+      ...(yield* missingRepository(profile))
+    ]
+    if (first !== undefined) return yield* notConfigured(profile, [first, ...rest])
+    return { env: ProfileEnv.sandboxEnv(profile, found), secrets: ProfileEnv.secrets(profile, found) }
+  })
+
+  const secrets = Effect.fn("Profiles.secrets")((profile: Profile.Profile) =>
+    Effect.map(lookup(profile), (found) => ProfileEnv.secrets(profile, found))
+  )
+
+  return Profiles.of({ list, get, prepare, secrets })
+})
 
 /** Exactly these profiles. */
 export const layerFrom = (profiles: ReadonlyArray<Profile.Profile>): Layer.Layer<Profiles> =>
-  Layer.succeed(Profiles, make(profiles))
+  Layer.effect(Profiles, make(profiles))
 
-/** The profiles that come with this package, and more; one of the same name takes the place of ours. */
-export const layer = (more: ReadonlyArray<Profile.Profile> = []): Layer.Layer<Profiles> =>
+/**
+ * The profiles that come with this package and more, one of the same name in the place of ours, and over both what
+ * the setting `REMOTE_AGENT_PROFILES` says. Fails with everything that is wrong in it.
+ */
+export const layer = (
+  more: ReadonlyArray<Profile.Profile> = []
+): Layer.Layer<Profiles, Config.ConfigError, Config.Config> =>
   Layer.effect(
     Profiles,
-    Effect.map(SampleProfile.make, (sample) => make([sample, ...more]))
+    Effect.gen(function* () {
+      const { REMOTE_AGENT_PROFILES } = yield* Config.Config
+      const ours = yield* AgentProfiles.all
+      return yield* make(yield* ProfileSettings.apply([...ours, ...more], REMOTE_AGENT_PROFILES))
+    })
   )

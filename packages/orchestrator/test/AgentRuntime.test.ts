@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Id, Profile } from "@remote-agent/domain"
+import { Config, Id, Profile } from "@remote-agent/domain"
 import { AgentRuntime, Profiles, SampleProfile } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
@@ -326,7 +326,10 @@ describe("Profiles", () => {
       assert.deepStrictEqual(reason.known, ["sample", "tiny"])
     }).pipe(
       Effect.provide(
-        Profiles.layer([tiny, new Profile.Profile({ ...tiny, name: "sample", description: "mine" })])
+        Layer.provide(
+          Profiles.layer([tiny, new Profile.Profile({ ...tiny, name: "sample", description: "mine" })]),
+          Config.layerFrom({})
+        )
       )
     )
   )

@@ -7,7 +7,7 @@ import * as EventReader from "../src/EventReader.ts"
 import { exit, out } from "./support.ts"
 
 const read = Effect.fnUntraced(function* (events: ReadonlyArray<Sandbox.ProcessEvent>) {
-  const reader = yield* EventReader.make({ protocol: "runner-jsonl" })
+  const { read: reader } = yield* EventReader.make({ protocol: "runner-jsonl" })
   return (yield* Effect.forEach(events, reader)).flat()
 })
 
@@ -68,7 +68,7 @@ describe("EventReader", () => {
     "shows an event as soon as its line is complete, and the result only once the program has ended",
     () =>
       Effect.gen(function* () {
-        const reader = yield* EventReader.make({ protocol: "runner-jsonl" })
+        const { read: reader } = yield* EventReader.make({ protocol: "runner-jsonl" })
         assert.deepStrictEqual(yield* reader(out('{"type":"ready","ag')), [])
         assert.deepStrictEqual(yield* reader(out('ent":"a"}\n{"type":"result",')), [
           { type: "ready", agent: "a" }
@@ -99,7 +99,7 @@ describe("EventReader", () => {
           assert.include(error, `exit code ${exitCode}`)
         }
         assert.include(resultOf(yield* read([exit(-1)])).error, "killed")
-        const reader = yield* EventReader.make({ protocol: "runner-jsonl" })
+        const { read: reader } = yield* EventReader.make({ protocol: "runner-jsonl" })
         yield* TestClock.adjust("3 seconds")
         assert.strictEqual(resultOf(yield* reader(exit(1))).usage.wallMillis, 3000)
       })

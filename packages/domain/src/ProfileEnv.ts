@@ -1,0 +1,74 @@
+import { Redacted } from "effect"
+import { type Lookup, Problem } from "./Config.ts"
+import type { EnvRule, Profile } from "./Profile.ts"
+
+const rulesOf = (profile: Profile): ReadonlyArray<EnvRule> => profile.env ?? []
+
+const sourcesOf = (rule: EnvRule): ReadonlyArray<string> => rule.from ?? [rule.name]
+
+/** The names of everything that the environment of a profile is made from. */
+export const names = (profile: Profile): ReadonlyArray<string> => [
+  ...rulesOf(profile).flatMap(sourcesOf),
+  ...(profile.enabledBy === undefined ? [] : [profile.enabledBy])
+]
+
+const valueOf = (rule: EnvRule, lookup: Lookup): Redacted.Redacted | undefined => {
+  for (const name of sourcesOf(rule)) {
+    const value = lookup(name)
+    if (value !== undefined) return value
+  }
+  return rule.value === undefined ? undefined : Redacted.make(rule.value)
+}
+
+const isOn = (value: Redacted.Redacted | undefined): boolean =>
+  value !== undefined && ["true", "1", "yes", "on"].includes(Redacted.value(value).toLowerCase())
+
+const oneOf = (all: ReadonlyArray<string>): string =>
+  all.length === 1 ? String(all[0]) : `one of ${all.join(", ")}`
+
+const hint = "Set it in the environment or in .env."
+
+/** Everything that the configuration lacks for a profile. Empty when it can be run. */
+export const missing = (profile: Profile, lookup: Lookup): ReadonlyArray<Problem> => {
+  const problems: Array<Problem> = []
+  const { enabledBy, name: profileName } = profile
+  if (enabledBy !== undefined && !isOn(lookup(enabledBy))) {
+    problems.push(
+      new Problem({
+        name: enabledBy,
+        problem: `must be true for the profile ${profileName}`,
+        hint: "Set it in the environment, in .env or in remote-agent.json."
+      })
+    )
+  }
+  const groups = new Map<string, Array<EnvRule>>()
+  for (const rule of rulesOf(profile)) {
+    if (rule.group !== undefined) groups.set(rule.group, [...(groups.get(rule.group) ?? []), rule])
+    if (rule.required === true && valueOf(rule, lookup) === undefined) {
+      const name = oneOf(sourcesOf(rule))
+      problems.push(new Problem({ name, problem: `is needed by the profile ${profileName}`, hint }))
+    }
+  }
+  for (const rules of groups.values()) {
+    if (rules.some((rule) => valueOf(rule, lookup) !== undefined)) continue
+    const name = oneOf(rules.flatMap(sourcesOf))
+    problems.push(new Problem({ name, problem: `is needed by the profile ${profileName}`, hint }))
+  }
+  return problems
+}
+
+/** The environment that a sandbox gets for a profile when it is created: the place for its keys. */
+export const sandboxEnv = (profile: Profile, lookup: Lookup): Readonly<Record<string, Redacted.Redacted>> =>
+  Object.fromEntries(
+    rulesOf(profile).flatMap((rule) => {
+      const value = valueOf(rule, lookup)
+      return value === undefined ? [] : [[rule.name, value]]
+    })
+  )
+
+/** The values of that environment which must not be shown. */
+export const secrets = (profile: Profile, lookup: Lookup): ReadonlyArray<Redacted.Redacted> =>
+  rulesOf(profile).flatMap((rule) => {
+    const value = rule.secret === true ? valueOf(rule, lookup) : undefined
+    return value === undefined ? [] : [value]
+  })

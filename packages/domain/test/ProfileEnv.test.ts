@@ -1,0 +1,96 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Config, Profile, ProfileEnv } from "@remote-agent/domain"
+import { ConfigProvider, Duration, Effect, Layer, Redacted } from "effect"
+
+const profile = new Profile.Profile({
+  name: "keyed",
+  description: "Needs keys",
+  trusted: false,
+  enabledBy: "ENABLE_IT",
+  work: "{home}/work",
+  assets: [],
+  env: [
+    new Profile.EnvRule({ name: "A_KEY", secret: true, group: "llm" }),
+    new Profile.EnvRule({ name: "B_KEY", secret: true, group: "llm" }),
+    new Profile.EnvRule({ name: "TOKEN", from: ["MINE", "YOURS"], secret: true, required: true }),
+    new Profile.EnvRule({ name: "STEPS", from: ["MAX_STEPS"], value: "20" }),
+    new Profile.EnvRule({ name: "TRACING", from: [], value: "false" }),
+    new Profile.EnvRule({ name: "EXTRA" })
+  ],
+  setup: [],
+  health: new Profile.ProfileCommand({ argv: ["true"] }),
+  run: new Profile.RunSpec({
+    argv: ["answer"],
+    input: "stdin-json",
+    protocol: "runner-jsonl",
+    wallTimeout: Duration.minutes(1),
+    idleTimeout: Duration.minutes(1)
+  })
+})
+
+const lookup =
+  (values: Readonly<Record<string, string>>): Config.Lookup =>
+  (name) =>
+    values[name] === undefined ? undefined : Redacted.make(values[name])
+
+const missing = (values: Readonly<Record<string, string>>) =>
+  ProfileEnv.missing(profile, lookup(values)).map(({ name }) => name)
+
+const shown = (env: Readonly<Record<string, Redacted.Redacted>>) =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [name, Redacted.value(value)]))
+
+describe("ProfileEnv", () => {
+  it("names everything that is missing at once: the switch, required keys, and groups of which one is enough", () => {
+    assert.deepStrictEqual(missing({}), ["ENABLE_IT", "one of MINE, YOURS", "one of A_KEY, B_KEY"])
+    assert.deepStrictEqual(missing({ ENABLE_IT: "false", YOURS: "y", B_KEY: "b" }), ["ENABLE_IT"])
+    assert.deepStrictEqual(missing({ ENABLE_IT: "TRUE", YOURS: "y", B_KEY: "b" }), [])
+  })
+
+  it("takes the first setting that is set, else the value, and leaves out what is neither", () => {
+    const values = { ENABLE_IT: "1", YOURS: "y", MINE: "m", B_KEY: "b", MAX_STEPS: "7", TRACING: "true" }
+    assert.deepStrictEqual(shown(ProfileEnv.sandboxEnv(profile, lookup(values))), {
+      B_KEY: "b",
+      TOKEN: "m",
+      STEPS: "7",
+      TRACING: "false"
+    })
+    assert.deepStrictEqual(shown(ProfileEnv.sandboxEnv(profile, lookup({}))), {
+      STEPS: "20",
+      TRACING: "false"
+    })
+    assert.deepStrictEqual(
+      ProfileEnv.secrets(profile, lookup(values)).map((secret) => Redacted.value(secret)),
+      ["b", "m"]
+    )
+  })
+
+  it("shows no value in a problem", () => {
+    const problems = ProfileEnv.missing(profile, lookup({ ENABLE_IT: "not-a-switch-value" }))
+    assert.notInclude(JSON.stringify(problems), "not-a-switch-value")
+  })
+})
+
+describe("Config.Variables", () => {
+  it.effect(
+    "reads what is no setting of ours, trimmed, and takes an empty variable for one that is not set",
+    () =>
+      Effect.gen(function* () {
+        const variables = yield* Config.Variables
+        const found = yield* variables(["SOME_KEY", "EMPTY", "NONE", "SOME_KEY"])
+        assert.deepStrictEqual(
+          ["SOME_KEY", "EMPTY", "NONE"].map((name) => {
+            const value = found(name)
+            return value && Redacted.value(value)
+          }),
+          ["k", undefined, undefined]
+        )
+      }).pipe(Effect.provide(Config.layerFrom({ SOME_KEY: " k\n", EMPTY: " " })))
+  )
+
+  it.effect("knows nothing without a layer of the configuration, whatever the environment says", () =>
+    Effect.gen(function* () {
+      const variables = yield* Config.Variables
+      assert.isUndefined((yield* variables(["PATH"]))("PATH"))
+    }).pipe(Effect.provide(Layer.fresh(ConfigProvider.layer(ConfigProvider.fromUnknown({ PATH: "/bin" })))))
+  )
+})

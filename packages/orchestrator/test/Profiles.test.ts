@@ -1,0 +1,150 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Config, Profile } from "@remote-agent/domain"
+import { Profiles, ProfileSettings } from "@remote-agent/orchestrator"
+import { Duration, Effect, Layer, Redacted, Schema } from "effect"
+import { tiny } from "./support.ts"
+
+/** The profiles of this package, with `tiny`, under these settings. */
+const layer = (profiles: unknown, variables: Readonly<Record<string, string>> = {}) =>
+  Layer.provide(
+    Profiles.layer([tiny]),
+    Config.layerFrom({ ...variables, REMOTE_AGENT_PROFILES: JSON.stringify(profiles) })
+  )
+
+const get = (name: string) => Effect.flatMap(Profiles.Profiles, (profiles) => profiles.get(name))
+
+const problems = (settings: unknown) =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(Effect.provide(get("tiny"), layer(settings)))
+    assert(error._tag === "ConfigError")
+    return error.problems
+  })
+
+describe("Profiles from the configuration", () => {
+  it.effect("changes one of ours, field by field, and takes whole lists", () =>
+    Effect.gen(function* () {
+      const changed = yield* get("tiny")
+      assert.strictEqual(changed.description, "Changed")
+      assert.deepStrictEqual(changed.run.wallTimeout, Duration.minutes(3))
+      assert.deepStrictEqual(changed.run.argv, ["other"])
+      assert.deepStrictEqual(changed.run.idleTimeout, tiny.run.idleTimeout)
+      assert.deepStrictEqual(changed.setup, [])
+    }).pipe(
+      Effect.provide(
+        layer({
+          tiny: { description: "Changed", setup: [], run: { argv: ["other"], wallTimeout: "3 minutes" } }
+        })
+      )
+    )
+  )
+
+  it.effect("adds one that extends another, and removes what is null", () =>
+    Effect.gen(function* () {
+      const mine = yield* get("mine")
+      assert.strictEqual(mine.name, "mine")
+      assert.deepStrictEqual(mine.assets, tiny.assets)
+      assert.isUndefined(mine.session)
+      assert.strictEqual((yield* get("tiny")).description, tiny.description)
+    }).pipe(Effect.provide(layer({ mine: { extends: "tiny", session: null } })))
+  )
+
+  it.effect("trusts nothing that a configuration has touched", () =>
+    Effect.gen(function* () {
+      assert.isFalse((yield* get("sample")).trusted)
+      assert.isFalse((yield* get("mine")).trusted)
+    }).pipe(
+      Effect.provide(
+        layer({ sample: { description: "x", trusted: true }, mine: { extends: "sample", trusted: true } })
+      )
+    )
+  )
+
+  it.effect("reports every problem with its path, in one error", () =>
+    Effect.gen(function* () {
+      const all = yield* problems({
+        tiny: { run: { argv: ["{nowhere}"], wallTimeout: "soon" }, nmae: "typo" },
+        mine: { extends: "nobody" },
+        bare: { description: "not enough" }
+      })
+      const names = all.map(({ name }) => name)
+      assert.includeMembers(names, [
+        "profiles.tiny.run.argv[0]",
+        "profiles.tiny.run.wallTimeout",
+        "profiles.tiny.nmae",
+        "profiles.mine.extends",
+        "profiles.bare.run"
+      ])
+      assert.include(all.find(({ name }) => name.endsWith("argv[0]"))?.problem, "{nowhere}")
+      assert.include(all.find(({ name }) => name.endsWith("extends"))?.hint, "tiny")
+    })
+  )
+
+  it.effect("prints every profile whole, as what can be read again", () =>
+    Effect.gen(function* () {
+      const { list } = yield* Profiles.Profiles
+      assert.isAbove(list.length, 1)
+      for (const profile of list) {
+        const json = JSON.parse(JSON.stringify(ProfileSettings.toJson(profile)))
+        const back = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(Profile.Profile))(json)
+        assert.deepStrictEqual(back, profile)
+      }
+    }).pipe(Effect.provide(layer({})))
+  )
+})
+
+describe("ProfileSettings.merge", () => {
+  const Json = Schema.Record(Schema.String, Schema.Json)
+
+  it.effect.prop("changes nothing with nothing, and everything with itself into itself", [Json], ([json]) =>
+    Effect.sync(() => {
+      const text = JSON.stringify(json)
+      assert.strictEqual(JSON.stringify(ProfileSettings.merge(json, {})), text)
+      const twice = ProfileSettings.merge(json, json)
+      assert.strictEqual(
+        JSON.stringify(ProfileSettings.merge(twice, twice)),
+        JSON.stringify(ProfileSettings.merge(json, json))
+      )
+    })
+  )
+})
+
+describe("Profiles.prepare", () => {
+  const keyed = {
+    env: [
+      { name: "A_KEY", secret: true, required: true },
+      { name: "MODE", value: "fast" }
+    ]
+  }
+
+  it.effect("gives the environment of the sandbox and its secrets", () =>
+    Effect.gen(function* () {
+      const profiles = yield* Profiles.Profiles
+      const { env, secrets } = yield* profiles.prepare(yield* profiles.get("tiny"))
+      assert.deepStrictEqual(Object.keys(env), ["A_KEY", "MODE"])
+      assert.deepStrictEqual(secrets.map(Redacted.value), ["not-a-real-key"])
+      assert.notInclude(JSON.stringify(env), "not-a-real-key")
+    }).pipe(Effect.provide(layer({ tiny: keyed }, { A_KEY: "not-a-real-key" })))
+  )
+
+  it.effect("names the keys, the files and the repository that are missing, before anything is created", () =>
+    Effect.gen(function* () {
+      const profiles = yield* Profiles.Profiles
+      const { reason } = yield* Effect.flip(profiles.prepare(yield* profiles.get("tiny")))
+      assert(reason._tag === "NotConfigured")
+      assert.deepStrictEqual(
+        reason.problems.map(({ name }) => name),
+        ["A_KEY", "profiles.tiny.assets[0].file", "profiles.tiny.source.repository"]
+      )
+    }).pipe(
+      Effect.provide(
+        layer({
+          tiny: {
+            ...keyed,
+            assets: [{ path: "a", file: "/nowhere/at-all" }],
+            source: { repository: "file:///nowhere/at-all.git", ref: "main", folder: "{home}/a" }
+          }
+        })
+      )
+    )
+  )
+})
