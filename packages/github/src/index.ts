@@ -1,2 +1,6 @@
 export * as Deliveries from "./Deliveries.ts"
 export * as DeliveriesConformance from "./DeliveriesConformance.ts"
+export * as GitName from "./GitName.ts"
+export * as GitPorcelain from "./GitPorcelain.ts"
+export * as GitWorkspace from "./GitWorkspace.ts"
+export * as HostGit from "./HostGit.ts"

@@ -42,7 +42,7 @@ interface Arriving {
 }
 
 /** Real repositories behind real `git http-backend`, as GitHub serves them. */
-interface GitServer {
+export interface GitServer {
   /** `http://127.0.0.1:…`, without a slash at the end. */
   readonly url: string
   /** The folder of the bare repositories. */
@@ -267,6 +267,7 @@ export const make = Effect.fnUntraced(function* (
     const shown = tokenOf(request)
     const method = request.method ?? ""
     await server.before?.({ method, path: url.pathname, token: shown })
+    if (response.destroyed) return
     const writes = action === "git-receive-pack" || url.searchParams.get("service") === "git-receive-pack"
     const refused = refusal(name, shown, writes)
     const done = (status: number) =>
