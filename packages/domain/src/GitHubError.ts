@@ -23,8 +23,14 @@ export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
   detail: Schema.String
 }) {}
 
-/** It does not exist, or we may not see it: GitHub gives the same answer to both. */
-export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { credential: Credential }) {}
+/**
+ * It does not exist, or we may not see it: GitHub gives the same answer to both. `needs` are scopes that would let a
+ * classic token see it and that this one has not.
+ */
+export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {
+  credential: Credential,
+  needs: Schema.Array(Schema.String)
+}) {}
 
 /** GitHub refused the request as it stands; each problem names the field where GitHub does. */
 export class Invalid extends Schema.TaggedError<Invalid>()("Invalid", {
@@ -162,6 +168,14 @@ const forbidden = ({ cause, detail, needs }: Forbidden): string => {
   }
 }
 
+const notFound = ({ credential, needs }: NotFound): string => {
+  if (credential === "none")
+    return "it does not exist, or is not public. Check the name, or set GITHUB_TOKEN."
+  return needs.length > 0
+    ? `it does not exist, or the token may not see it without the scope ${needs.join(" or ")}. Check the name, and the settings of the token.`
+    : "it does not exist, or the token may not see it. Check the name, and what the token has access to."
+}
+
 const explain = (reason: Reason): string => {
   switch (reason._tag) {
     case "Unauthorized":
@@ -169,9 +183,7 @@ const explain = (reason: Reason): string => {
     case "Forbidden":
       return forbidden(reason)
     case "NotFound":
-      return reason.credential === "none"
-        ? "it does not exist, or is not public. Check the name, or set GITHUB_TOKEN."
-        : "it does not exist, or the token may not see it. Check the name, and what the token has access to."
+      return notFound(reason)
     case "Invalid":
       return `the request was refused: ${sentence(reason.problems.join("; "))} Correct it.`
     case "Conflict":

@@ -41,6 +41,6 @@ describe("GitHubError", () => {
     assert.isTrue(wrap(new GitHubError.Unreachable({ sent: false }), "comment").isRetryable)
     const limited = new GitHubError.RateLimited({ limit: "primary", retryAfter: Duration.hours(1) })
     assert.isTrue(wrap(limited, "comment").isRetryable)
-    assert.isFalse(wrap(new GitHubError.NotFound({ credential: "token" })).isRetryable)
+    assert.isFalse(wrap(new GitHubError.NotFound({ credential: "token", needs: [] })).isRetryable)
   })
 })

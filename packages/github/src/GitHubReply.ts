@@ -1,0 +1,159 @@
+import { GitHubError } from "@remote-agent/domain"
+import { Duration, Option, Schema } from "effect"
+
+/** An answer of GitHub that is not a success. */
+export interface Refusal {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly body: unknown
+}
+
+const Body = Schema.Struct({
+  message: Schema.optionalKey(Schema.String),
+  documentation_url: Schema.optionalKey(Schema.String),
+  errors: Schema.optionalKey(Schema.Array(Schema.Unknown))
+})
+
+const FieldError = Schema.Struct({
+  field: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  code: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  message: Schema.optionalKey(Schema.NullOr(Schema.String))
+})
+
+const readBody = Schema.decodeUnknownOption(Body)
+const readFieldError = Schema.decodeUnknownOption(FieldError)
+
+// GitHub's words are shown to people; a page of HTML from a proxy is not.
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim().slice(0, 300)
+
+const fieldProblem = (error: unknown): string => {
+  if (typeof error === "string") return oneLine(error)
+  return Option.match(readFieldError(error), {
+    onNone: () => "it gave no reason",
+    onSome: ({ code, field, message }) => {
+      const why = message ?? (code ?? "invalid").replaceAll("_", " ")
+      return oneLine(typeof field === "string" ? `${field}: ${why}` : why)
+    }
+  })
+}
+
+const seconds = (value: unknown): number | undefined => {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN
+  return Number.isFinite(number) && number >= 0 ? number : undefined
+}
+
+// GitHub's own advice for a secondary limit that comes without a time.
+const secondaryWait = Duration.minutes(1)
+
+/** Which limit was hit and how long to wait, if it is one. */
+const rateLimit = (
+  { headers, status }: Refusal,
+  { documentation_url = "", message = "" }: typeof Body.Type,
+  now: number
+): GitHubError.RateLimited | undefined => {
+  if (status !== 403 && status !== 429) return undefined
+  const retryAfter = seconds(headers["retry-after"])
+  if (retryAfter !== undefined) {
+    return new GitHubError.RateLimited({ limit: "secondary", retryAfter: Duration.seconds(retryAfter) })
+  }
+  const reset = seconds(headers["x-ratelimit-reset"])
+  if (headers["x-ratelimit-remaining"] === "0" && reset !== undefined) {
+    // One second more: the limit is lifted within that second, not at its start.
+    const wait = Duration.millis(Math.max(0, (reset + 1) * 1000 - now))
+    return new GitHubError.RateLimited({ limit: "primary", retryAfter: wait })
+  }
+  // Nothing but its words tells a secondary limit without a header from a lack of permission.
+  const isSecondary = documentation_url.includes("rate-limit") || /\bsecondary rate limit\b/i.test(message)
+  return status === 429 || isSecondary
+    ? new GitHubError.RateLimited({ limit: "secondary", retryAfter: secondaryWait })
+    : undefined
+}
+
+const list = (value: unknown): ReadonlyArray<string> =>
+  typeof value === "string"
+    ? value
+        .split(",")
+        .map((item) => item.trim())
+        .filter((item) => item !== "")
+    : []
+
+/** The scopes that include another one. */
+const parents: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "write:repo_hook": ["admin:repo_hook"],
+  "read:repo_hook": ["write:repo_hook", "admin:repo_hook"],
+  public_repo: ["repo"],
+  "repo:status": ["repo"]
+}
+
+/** The scopes of which a classic token needs one and has none. Other tokens have no scopes. */
+const missingScopes = ({ headers }: Refusal): ReadonlyArray<string> => {
+  const granted = headers["x-oauth-scopes"]
+  if (typeof granted !== "string") return []
+  const [accepted, has] = [list(headers["x-accepted-oauth-scopes"]), list(granted)]
+  const includes = (scope: string) => [scope, ...(parents[scope] ?? [])].some((one) => has.includes(one))
+  return accepted.some(includes) ? [] : accepted
+}
+
+const forbidden = (refusal: Refusal, detail: string): GitHubError.Forbidden => {
+  const { headers } = refusal
+  const make = (cause: GitHubError.Forbidden["cause"], needs: ReadonlyArray<string>) =>
+    new GitHubError.Forbidden({ cause, needs, detail })
+  const sso = headers["x-github-sso"]
+  if (typeof sso === "string" && sso.startsWith("required")) return make("sso", [])
+  const scopes = missingScopes(refusal)
+  if (scopes.length > 0) return make("scope", scopes)
+  const permissions = headers["x-accepted-github-permissions"]
+  if (typeof permissions === "string" && permissions !== "") {
+    // Alternatives have semicolons between them, what is needed together has commas.
+    return make(
+      "permission",
+      permissions.split(";").map((one) => list(one).join(" and "))
+    )
+  }
+  return make("policy", [])
+}
+
+/** Why GitHub refused, from the status, the headers and the body of its answer. `now` is in milliseconds since 1970. */
+export const reasonOf = (
+  refusal: Refusal,
+  credential: GitHubError.Credential,
+  now: number
+): GitHubError.Reason => {
+  const body = Option.getOrElse(readBody(refusal.body), (): typeof Body.Type => ({}))
+  const detail = oneLine(body.message ?? "no reason was given")
+  const limited = rateLimit(refusal, body, now)
+  if (limited !== undefined) return limited
+  const { status } = refusal
+  switch (status) {
+    case 401:
+      return new GitHubError.Unauthorized({ credential })
+    case 403:
+    case 451:
+      return forbidden(refusal, detail)
+    case 404:
+    case 410:
+      return new GitHubError.NotFound({ credential, needs: missingScopes(refusal) })
+    case 409:
+      return new GitHubError.Conflict({ detail })
+    case 400:
+    case 422: {
+      const problems = (body.errors ?? []).map(fieldProblem)
+      return new GitHubError.Invalid({ problems: problems.length === 0 ? [detail] : problems })
+    }
+    default:
+      return status >= 500
+        ? new GitHubError.ServerFailed({ status })
+        : new GitHubError.Unexpected({ detail: `status ${status}` })
+  }
+}
+
+/** The address of the next page, from a `Link` header (RFC 8288); none on the last page. */
+export const nextPage = (header: unknown): Option.Option<string> => {
+  if (typeof header !== "string") return Option.none()
+  for (const [, target = "", parameters = ""] of header.matchAll(/<([^<>]*)>((?:[^",<]|"[^"]*")*)/g)) {
+    const rel = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i.exec(parameters)
+    const relations = (rel?.[1] ?? rel?.[2] ?? "").toLowerCase().split(/\s+/)
+    if (relations.includes("next")) return Option.some(target)
+  }
+  return Option.none()
+}
