@@ -18,7 +18,7 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
  * - `policy`: something else forbids it; `detail` are GitHub's words.
  */
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
-  cause: Schema.Literals(["scope", "permission", "sso", "policy"]),
+  kind: Schema.Literals(["scope", "permission", "sso", "policy"]),
   needs: Schema.Array(Schema.String),
   detail: Schema.String
 }) {}
@@ -155,8 +155,8 @@ const credentials: Record<Credential, string> = {
 
 const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`)
 
-const forbidden = ({ cause, detail, needs }: Forbidden): string => {
-  switch (cause) {
+const forbidden = ({ detail, kind, needs }: Forbidden): string => {
+  switch (kind) {
     case "scope":
       return `the token lacks the scope ${needs.join(" or ")}. Add it in the settings of the token.`
     case "permission":

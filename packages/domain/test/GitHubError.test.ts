@@ -7,8 +7,8 @@ const codec = Schema.toCodecJson(GitHubError.GitHubError)
 const wrap = (reason: GitHubError.Reason, operation: GitHubError.Operation = "repository") =>
   new GitHubError.GitHubError({ operation, target: "acme/dexter", reason })
 
-const forbidden = (cause: "scope" | "permission", needs: ReadonlyArray<string>) =>
-  wrap(new GitHubError.Forbidden({ cause, needs, detail: "" })).message
+const forbidden = (kind: "scope" | "permission", needs: ReadonlyArray<string>) =>
+  wrap(new GitHubError.Forbidden({ kind, needs, detail: "" })).message
 
 describe("GitHubError", () => {
   it.effect.prop("says what happened to what, and what to do", [GitHubError.Reason], ([reason]) =>

@@ -96,8 +96,8 @@ const missingScopes = ({ headers }: Refusal): ReadonlyArray<string> => {
 
 const forbidden = (refusal: Refusal, detail: string): GitHubError.Forbidden => {
   const { headers } = refusal
-  const make = (cause: GitHubError.Forbidden["cause"], needs: ReadonlyArray<string>) =>
-    new GitHubError.Forbidden({ cause, needs, detail })
+  const make = (kind: GitHubError.Forbidden["kind"], needs: ReadonlyArray<string>) =>
+    new GitHubError.Forbidden({ kind, needs, detail })
   const sso = headers["x-github-sso"]
   if (typeof sso === "string" && sso.startsWith("required")) return make("sso", [])
   const scopes = missingScopes(refusal)
