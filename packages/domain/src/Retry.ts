@@ -31,7 +31,8 @@ const idempotent: Readonly<Record<SandboxError["operation"], boolean>> = {
   stat: true,
   remove: true,
   rename: false,
-  makeDir: true
+  makeDir: true,
+  host: true
 }
 
 /**

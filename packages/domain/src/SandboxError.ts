@@ -124,7 +124,8 @@ export const Operation = Schema.Literals([
   "stat",
   "remove",
   "rename",
-  "makeDir"
+  "makeDir",
+  "host"
 ])
 export type Operation = typeof Operation.Type
 

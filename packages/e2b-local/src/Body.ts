@@ -31,7 +31,9 @@ export const decode = <F extends Schema.Struct.Fields, I>(
     const given = Object.entries(record).filter(([, value]) => value !== null)
     const unknown = given.map(([name]) => name).filter((name) => !Object.hasOwn(schema.fields, name))
     if (unknown.length > 0) return yield* bad(`not available in local sandboxes: ${unknown.join(", ")}`)
-    return yield* decodeFields(Object.fromEntries(given)).pipe(Effect.mapError((error) => bad(String(error))))
+    return yield* decodeFields(Object.fromEntries(given), { onExcessProperty: "error" }).pipe(
+      Effect.mapError((error) => bad(String(error)))
+    )
   })
 }
 
@@ -46,3 +48,9 @@ export const query = <A, I>(schema: Schema.Codec<A, I>) => {
     )
   })
 }
+
+/** Under which names the ports of sandboxes are reached by whoever sends the request: every one leads to this server. */
+export const domain = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+  const port = /:(\d{1,5})$/.exec(headers["host"] ?? "")?.[1]
+  return port === undefined ? "localhost" : `localhost:${port}`
+})

@@ -27,6 +27,7 @@ const CreateRequest = Schema.Struct({
   autoPauseMemory: Schema.optional(Schema.Boolean),
   autoResume: Schema.optional(Schema.Struct({ enabled: Schema.Boolean })),
   allow_internet_access: Schema.optional(Schema.Boolean),
+  network: Schema.optional(Schema.Struct({ allowPublicTraffic: Schema.optional(Schema.Boolean) })),
   secure: Schema.optional(Schema.Boolean)
 })
 const ConnectRequest = Schema.Struct({
@@ -40,8 +41,8 @@ const detail = (sandbox: Sandbox) => ({
   ...Listing.summary(sandbox),
   envdAccessToken: Redacted.value(sandbox.token),
   allowInternetAccess: sandbox.spec.internet,
-  lifecycle: { onTimeout: sandbox.spec.autoPause ? "pause" : "kill", autoResume: sandbox.spec.autoResume },
-  domain: null
+  network: { allowPublicTraffic: sandbox.spec.publicTraffic },
+  lifecycle: { onTimeout: sandbox.spec.autoPause ? "pause" : "kill", autoResume: sandbox.spec.autoResume }
 })
 
 const create = Effect.gen(function* () {
@@ -61,11 +62,17 @@ const create = Effect.gen(function* () {
     timeoutSeconds: request.timeout ?? DEFAULT_SECONDS,
     autoPause: request.autoPause ?? false,
     autoResume,
-    internet: request.allow_internet_access ?? true
+    internet: request.allow_internet_access ?? true,
+    publicTraffic: request.network?.allowPublicTraffic ?? true
+  }
+  if (spec.internet && !spec.publicTraffic) {
+    return yield* Body.bad(
+      "allowPublicTraffic: false needs allowInternetAccess: false in local sandboxes, which share the network of this machine otherwise"
+    )
   }
   const snapshots = yield* Snapshots
   const sandbox = yield* snapshots.reading(spec.templateId, (files) => registry.create(spec, files))
-  return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox), { status: 201 })
+  return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox, yield* Body.domain), { status: 201 })
 })
 
 const connect = (id: string) =>
@@ -75,7 +82,9 @@ const connect = (id: string) =>
     if (request.memory === false)
       return yield* Body.bad("a resume without memory is not available in local sandboxes")
     const { resumed, sandbox } = yield* registry.connect(id, request.timeout ?? DEFAULT_SECONDS)
-    return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox), { status: resumed ? 201 : 200 })
+    return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox, yield* Body.domain), {
+      status: resumed ? 201 : 200
+    })
   })
 
 const list = Effect.gen(function* () {

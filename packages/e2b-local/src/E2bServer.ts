@@ -13,6 +13,7 @@ import * as FilesService from "./FilesService.ts"
 import * as FilesystemService from "./FilesystemService.ts"
 import * as Guard from "./Guard.ts"
 import * as Isolation from "./Isolation.ts"
+import * as PortProxy from "./PortProxy.ts"
 import * as ProcessService from "./ProcessService.ts"
 import { randomToken } from "./Sandbox.ts"
 import * as SandboxRegistry from "./SandboxRegistry.ts"
@@ -81,12 +82,12 @@ const listen = Effect.fnUntraced(function* (port: number) {
   )
   // Runs before the server waits for its connections to end.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
-  return http
+  return { http, server }
 })
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const registry = yield* SandboxRegistry.SandboxRegistry
-  const http = yield* listen(options.port ?? 0)
+  const { http, server } = yield* listen(options.port ?? 0)
   const apiKey = yield* randomToken("e2b_")
   const routes = Layer.mergeAll(
     ControlPlane.routes(apiKey),
@@ -104,6 +105,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       Layer.provide(NodeHttpServer.layerHttpServices)
     )
   )
+  yield* PortProxy.install(server)
   // Runs first of all: streams end with their sandboxes, and then the server has nothing to wait for.
   yield* Effect.addFinalizer(() => registry.killAll)
   return { apiKey, registry, url: HttpServer.formatAddress(http.address) }

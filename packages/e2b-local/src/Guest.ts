@@ -12,6 +12,7 @@ import * as HostProcess from "./HostProcess.ts"
 import * as Layout from "./Layout.ts"
 import type { Boot, Command, Machine, Running } from "./Machine.ts"
 import * as Shell from "./Shell.ts"
+import * as Tcp from "./Tcp.ts"
 import * as Usage from "./Usage.ts"
 
 /** The environment of what runs before a command has its own. */
@@ -212,6 +213,7 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
     writable: Layout.writable,
     start,
     files: GuestFiles.make((argv, stdin) => enter(argv, { stdin, control: true }), options.boot.limits),
+    connect: (port) => (options.boot.internet ? Tcp.connect(port) : Tcp.connectWithin(start, port)),
     freeze: toAll("STOP"),
     thaw: Effect.tap(toAll("CONT"), () =>
       Effect.sync(() => {

@@ -54,6 +54,7 @@ export const make = Effect.fnUntraced(
       processes: yield* ProcessTable.make(machine),
       metrics: yield* Metrics.make(machine.usage, directory),
       token: yield* randomToken(""),
+      trafficToken: spec.publicTraffic ? Option.none() : Option.some(yield* randomToken("")),
       startedAt: yield* Clock.currentTimeMillis,
       endAt: 0,
       state: "running",

@@ -68,7 +68,7 @@ const ignoreError = () => {}
 const keepUnread = () => {}
 
 /** Hands a pipe over to listeners of its data. */
-const takeOver = (readable: Readable) => readable.off("readable", keepUnread)
+export const takeOver = (readable: Readable) => readable.off("readable", keepUnread)
 
 /** Starts a process in a session of its own, so that the signals of a terminal do not reach it. */
 export const spawn = (options: Options): Effect.Effect<HostProcess, HostProcessError> =>

@@ -15,7 +15,7 @@ export type Item =
   | { readonly kind: "proc" | "shm" | "pts"; readonly target: string }
 
 /** Where the Node.js that runs the server is found in every sandbox. */
-const nodePath = "/opt/node/bin/node"
+export const nodePath = "/opt/node/bin/node"
 /** The home of the only user. */
 export const home = "/home/user"
 /** The folders of a sandbox that it may write. */

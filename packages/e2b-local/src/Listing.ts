@@ -166,12 +166,16 @@ export const summary = (sandbox: Sandbox) => ({
   metadata: sandbox.spec.metadata
 })
 
-/** What a client needs to talk to a sandbox. */
-export const connection = (sandbox: Sandbox) => ({
+/**
+ * What a client needs to talk to a sandbox. The SDK makes the host names of ports of `domain`, and envd is found by
+ * the `sandboxUrl` that the client was given.
+ */
+export const connection = (sandbox: Sandbox, domain: string) => ({
   sandboxID: sandbox.id,
   templateID: sandbox.spec.templateId,
   clientID: "local",
   envdVersion: ENVD_VERSION,
   envdAccessToken: Redacted.value(sandbox.token),
-  domain: null
+  trafficAccessToken: Option.getOrNull(Option.map(sandbox.trafficToken, Redacted.value)),
+  domain
 })

@@ -5,7 +5,7 @@
  */
 import { Schema } from "effect"
 import type { Effect, Option, Scope, Stream } from "effect"
-import type { Readable, Writable } from "node:stream"
+import type { Duplex, Readable, Writable } from "node:stream"
 import type { RpcError } from "./ConnectProtocol.ts"
 import type { E2bServerError } from "./E2bServerError.ts"
 import type { ExitStatus } from "./HostProcess.ts"
@@ -119,6 +119,8 @@ export interface Machine {
   /** Fails with `invalid_argument` when the working directory or the program does not exist. */
   readonly start: (command: Command) => Effect.Effect<Running, RpcError>
   readonly files: Files
+  /** A connection to a port of its loopback. Fails with `unavailable` when nobody listens there. */
+  readonly connect: (port: number) => Effect.Effect<Duplex, RpcError, Scope.Scope>
   /** Stops every process at once. */
   readonly freeze: Effect.Effect<void, RpcError>
   readonly thaw: Effect.Effect<void, RpcError>

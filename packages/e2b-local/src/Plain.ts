@@ -15,6 +15,7 @@ import type { Boot, Command, Machine, Provider, Running } from "./Machine.ts"
 import * as PlainFiles from "./PlainFiles.ts"
 import * as Shell from "./Shell.ts"
 import * as Sweep from "./Sweep.ts"
+import * as Tcp from "./Tcp.ts"
 import * as TreeCopy from "./TreeCopy.ts"
 import * as Usage from "./Usage.ts"
 
@@ -197,6 +198,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     writable,
     start,
     files: PlainFiles.make([home, temporary]),
+    connect: Tcp.connect,
     freeze: toAll("SIGSTOP"),
     thaw: toAll("SIGCONT"),
     usage: Effect.suspend(() => Usage.ofTree(({ group }) => groups.has(group), true)),

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Redacted, Schema } from "effect"
-import type { Deferred } from "effect"
+import type { Deferred, Option } from "effect"
 import * as Crypto from "node:crypto"
 import type { Machine } from "./Machine.ts"
 import type { Metrics } from "./Metrics.ts"
@@ -27,6 +27,8 @@ export interface Spec {
   /** Whether a request to it wakes it when it is paused. */
   readonly autoResume: boolean
   readonly internet: boolean
+  /** Whether its ports can be reached without a token. */
+  readonly publicTraffic: boolean
 }
 
 /** A sandbox, running or paused. Only the registry changes it. */
@@ -36,6 +38,8 @@ export interface Sandbox {
   /** Where its files are on the host. */
   readonly directory: string
   readonly token: Redacted.Redacted
+  /** What a request to one of its ports must carry; none when every port is public. */
+  readonly trafficToken: Option.Option<Redacted.Redacted>
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly machine: Machine

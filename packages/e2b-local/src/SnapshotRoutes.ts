@@ -81,6 +81,7 @@ export const fork = (id: string) =>
   Effect.gen(function* () {
     const registry = yield* SandboxRegistry
     const snapshots = yield* Snapshots
+    const domain = yield* Body.domain
     const { count = 1, timeout = FORK_SECONDS } = yield* Body.decode(ForkRequest)
     const { spec } = yield* registry.get(id)
     const results = yield* snapshots.once(id, (files) =>
@@ -93,7 +94,7 @@ export const fork = (id: string) =>
     return HttpServerResponse.jsonUnsafe(
       results.map(
         Result.match({
-          onSuccess: (sandbox) => ({ sandbox: Listing.connection(sandbox) }),
+          onSuccess: (sandbox) => ({ sandbox: Listing.connection(sandbox, domain) }),
           onFailure: (error: ApiError) => ({ error: { code: error.status, message: error.message } })
         })
       ),

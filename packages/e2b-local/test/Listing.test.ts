@@ -16,7 +16,8 @@ const item = (index: number) => ({
     timeoutSeconds: 1,
     autoPause: false,
     autoResume: false,
-    internet: true
+    internet: true,
+    publicTraffic: true
   }
 })
 const all = Array.from({ length: 20 }, (_, index) => item(index))

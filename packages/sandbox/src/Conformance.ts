@@ -1,5 +1,6 @@
 import { Id, SandboxError } from "@remote-agent/domain"
 import { Data, type DateTime, Duration, Effect, Redacted, Result, Schedule, type Scope, Stream } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
 import type { Command, ProcessEvent, Sandbox } from "./Sandbox.ts"
 import { Sandboxes } from "./Sandboxes.ts"
 
@@ -28,6 +29,8 @@ export const scripts = {
   heart: "(while :; do date +%s%N >beat; sleep 0.02; done) & wait",
   chatty: "while :; do echo tick; date +%s%N >beat; sleep 0.02; done",
   daemon: "nohup bash -c 'while :; do date +%s%N >beat; sleep 0.02; done' >/dev/null 2>&1 </dev/null &",
+  // Writes the port down once it listens.
+  web: `exec node -e 'const s = require("http").createServer((q, r) => r.end(q.url)).listen(0, "127.0.0.1", () => require("fs").writeFileSync("port", String(s.address().port)))'`,
   stranger: "ls -a ..; ls -a; ls /tmp"
 } as const
 
@@ -443,6 +446,39 @@ export const cases: ReadonlyArray<Case> = [
       yield* same(yield* reasonOf(sandboxes.create({ ttl, template })), "InvalidRequest", "the reason")
       yield* same(yield* second.files.readString("deep/er/kept"), "before", "the file")
       yield* same(yield* reasonOf(sandboxes.snapshot(source.id)), "Gone", "the reason")
+    })
+  ),
+  define("gives the address of a server in it, or says that it has none", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* box()
+      const first = yield* Effect.result(sandbox.host(8080))
+      if (Result.isFailure(first)) return yield* same(first.failure.reason._tag, "Unsupported", "the reason")
+      yield* same(yield* reasonOf(sandbox.host(0)), "InvalidRequest", "the reason")
+      yield* Effect.forkScoped(Stream.runDrain(sandbox.spawn({ script: scripts.web })))
+      const listening = Effect.catchReason(
+        sandbox.files.readString("port"),
+        "SandboxError",
+        "FileNotFound",
+        () => Effect.succeed("")
+      )
+      yield* eventually(
+        Effect.map(listening, (port) => port !== ""),
+        "the server"
+      )
+      const { headers, url } = yield* sandbox.host(Number(yield* listening))
+      const answer = HttpClient.get(`${url}/some/path?x=y`, {
+        headers: Object.fromEntries(
+          Object.entries(headers).map(([name, value]) => [name, Redacted.value(value)])
+        )
+      }).pipe(
+        Effect.flatMap((response) => response.text),
+        Effect.orElseSucceed(() => ""),
+        Effect.provide(FetchHttpClient.layer)
+      )
+      yield* eventually(
+        Effect.map(answer, (body) => body === "/some/path?x=y"),
+        "an answer"
+      )
     })
   ),
   define("keeps two sandboxes out of each other's sight", () =>

@@ -3,6 +3,7 @@ import type * as Sdk from "e2b"
 import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import { type Connection, E2bCalls } from "./E2bCalls.ts"
 import * as E2bFiles from "./E2bFiles.ts"
+import * as E2bHost from "./E2bHost.ts"
 import * as E2bProcess from "./E2bProcess.ts"
 import * as E2bSnapshots from "./E2bSnapshots.ts"
 import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
@@ -58,7 +59,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return {
       id,
       ...E2bProcess.make(calls, sandbox, id),
-      files: E2bFiles.make(calls, sandbox, id)
+      files: E2bFiles.make(calls, sandbox, id),
+      host: E2bHost.make(sandbox, options.sandboxUrl)
     }
   }
 

@@ -315,7 +315,9 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     exec: (command) => exec(id, command),
     spawn: (command) => spawn(id, command),
     files: MemoryFiles.guarded((operation) => Effect.map(awakeBox(operation, id), ({ files }) => files)),
-    jobs: jobs(id)
+    jobs: jobs(id),
+    host: () =>
+      SandboxError.fail("host", new SandboxError.Unsupported({ feature: "a port of a sandbox" }), id)
   })
 
   const launch = Effect.fn("Sandboxes.launch")(function* (spec: SandboxSpec) {

@@ -130,6 +130,14 @@ export interface SandboxJobs {
   readonly remove: (id: string) => Effect.Effect<void, SandboxError.SandboxError>
 }
 
+/** Where a server in a sandbox is reached over HTTP, WebSockets included. */
+export interface Host {
+  /** Without a slash at its end. */
+  readonly url: string
+  /** What every request must carry; empty when the URL says it all. */
+  readonly headers: Readonly<Record<string, Redacted.Redacted>>
+}
+
 /** A handle on one sandbox. Having it does not keep the sandbox alive. */
 export interface Sandbox {
   readonly id: Id.SandboxId
@@ -147,4 +155,11 @@ export interface Sandbox {
   readonly files: SandboxFiles
   /** For a provider without a shell. Absent where `Job` does it with the shell of the sandbox. */
   readonly jobs?: SandboxJobs | undefined
+  /**
+   * How to reach a server that listens at a port in the sandbox; whether one does is not asked. Whoever has the URL and
+   * the headers reaches it. Local sandboxes with a network share that of this machine: there their ports are ports of
+   * it, and two cannot listen at the same one. Fails with `InvalidRequest` for what is no port, and with `Unsupported`
+   * where nothing can listen.
+   */
+  readonly host: (port: number) => Effect.Effect<Host, SandboxError.SandboxError>
 }
