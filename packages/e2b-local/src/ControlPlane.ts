@@ -10,6 +10,7 @@ import { sameSecret } from "./Guard.ts"
 import * as Body from "./Body.ts"
 import * as Listing from "./Listing.ts"
 import { variablesProblem } from "./ProcessService.ts"
+import * as LogRoutes from "./LogRoutes.ts"
 import type { Sandbox, Spec } from "./Sandbox.ts"
 import { SandboxRegistry } from "./SandboxRegistry.ts"
 import * as SnapshotRoutes from "./SnapshotRoutes.ts"
@@ -167,6 +168,8 @@ export const routes = (apiKey: Redacted.Redacted) => {
     HttpRouter.route("POST", "/sandboxes/:id/pause", withId(pause)),
     HttpRouter.route("POST", "/sandboxes/:id/timeout", withId(timeout)),
     HttpRouter.route("GET", "/sandboxes/:id/metrics", withId(metrics)),
+    HttpRouter.route("GET", "/sandboxes/:id/logs", withId(LogRoutes.first)),
+    HttpRouter.route("GET", "/v2/sandboxes/:id/logs", withId(LogRoutes.second)),
     HttpRouter.route("POST", "/sandboxes/:id/snapshots", withId(SnapshotRoutes.take)),
     HttpRouter.route("POST", "/sandboxes/:id/fork", withId(SnapshotRoutes.fork)),
     HttpRouter.route("GET", "/snapshots", guarded(SnapshotRoutes.list)),

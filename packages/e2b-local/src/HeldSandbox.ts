@@ -9,6 +9,7 @@ import type { Boot, Provider } from "./Machine.ts"
 import * as Metrics from "./Metrics.ts"
 import * as ProcessTable from "./ProcessTable.ts"
 import { randomId, randomToken, type Sandbox, type Severed, type Spec } from "./Sandbox.ts"
+import * as SandboxLog from "./SandboxLog.ts"
 import type { ServerFolder } from "./ServerFolder.ts"
 
 /** More of one sandbox at once wait. */
@@ -46,12 +47,15 @@ export const make = Effect.fnUntraced(
     const id = yield* randomId
     const directory = yield* folder.sandbox(id)
     const machine = yield* provider.boot({ ...parts, directory, seed, internet: spec.internet })
+    const log = SandboxLog.make()
+    yield* log.write("sandbox created", { templateID: spec.templateId })
     const sandbox: Held = {
       id,
       spec,
       directory,
       machine,
-      processes: yield* ProcessTable.make(machine),
+      log,
+      processes: yield* ProcessTable.make(machine, log),
       metrics: yield* Metrics.make(machine.usage, directory),
       token: yield* randomToken(""),
       trafficToken: spec.publicTraffic ? Option.none() : Option.some(yield* randomToken("")),

@@ -8,6 +8,7 @@ import type { Readable } from "node:stream"
 import { RpcError } from "./ConnectProtocol.ts"
 import * as HostProcess from "./HostProcess.ts"
 import type { Command, Machine, Running } from "./Machine.ts"
+import type { SandboxLog } from "./SandboxLog.ts"
 import * as Terminal from "./Terminal.ts"
 
 /** What listeners of a command are told, in the JSON of the protocol. */
@@ -97,7 +98,7 @@ const signalNames: Readonly<Partial<Record<NodeJS.Signals, string>>> = {
 }
 
 /** The end of a command as envd words it; a signal is told as exit code -1. */
-export const endEvent = (status: HostProcess.ExitStatus): Event => {
+export const endEvent = (status: HostProcess.ExitStatus): Extract<Event, { readonly end: object }> => {
   const exited = status.signal === null
   const exitCode = exited ? (status.code ?? -1) : -1
   const text = exited ? `exit status ${exitCode}` : `signal: ${signalNames[status.signal] ?? status.signal}`
@@ -109,8 +110,8 @@ const isEnd = (event: Event) => "end" in event
 const describe = (selector: Selector) =>
   "pid" in selector ? `process with pid ${selector.pid}` : `process with tag ${selector.tag}`
 
-/** The table of a machine; its fibers live in the scope. */
-export const make = Effect.fnUntraced(function* (machine: Machine) {
+/** The table of a machine, which notes in the log what begins and ends; its fibers live in the scope. */
+export const make = Effect.fnUntraced(function* (machine: Machine, log: SandboxLog) {
   const scope = yield* Effect.scope
   const table = new Map<number, Process>()
   const awake = Latch.makeUnsafe(true)
@@ -166,6 +167,7 @@ export const make = Effect.fnUntraced(function* (machine: Machine) {
     )
     const end = endEvent(status)
     process.ended = Option.some(end)
+    yield* log.write("process ended", { pid: `${process.pid}`, status: end.end.status })
     yield* Effect.forkIn(forget(process), scope)
     yield* process.running.release
     yield* PubSub.publish(process.events, end)
@@ -207,6 +209,7 @@ export const make = Effect.fnUntraced(function* (machine: Machine) {
         events: yield* PubSub.bounded<Event>(BACKLOG)
       }
       table.set(running.pid, process)
+      yield* log.write("process started", { pid: `${running.pid}` })
       const expired = Deferred.makeUnsafe<void>()
       const events = yield* Scope.provide(listen(process), listener)
       yield* Effect.forkIn(drive(process), scope)

@@ -8,6 +8,7 @@ import type { Deferred, Option } from "effect"
 import * as Crypto from "node:crypto"
 import type { Machine } from "./Machine.ts"
 import type { Metrics } from "./Metrics.ts"
+import type { SandboxLog } from "./SandboxLog.ts"
 import type { ProcessTable } from "./ProcessTable.ts"
 
 /** The request was cut because its sandbox was paused or killed meanwhile. */
@@ -45,6 +46,7 @@ export interface Sandbox {
   readonly machine: Machine
   readonly processes: ProcessTable
   readonly metrics: Metrics
+  readonly log: SandboxLog
   /** Milliseconds since the epoch. */
   endAt: number
   state: "running" | "paused"

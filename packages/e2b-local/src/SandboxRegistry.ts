@@ -136,6 +136,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const pauseUnlocked = Effect.fnUntraced(function* (sandbox: Held) {
     yield* FiberHandle.clear(sandbox.timer)
     sandbox.state = "paused"
+    yield* sandbox.log.write("sandbox paused")
     yield* sever(sandbox)
     yield* sandbox.requests.withPermits(MAX_REQUESTS)(
       Effect.andThen(sandbox.processes.suspend, sandbox.machine.freeze)
@@ -147,6 +148,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     yield* sandbox.processes.resume
     sandbox.severed = Deferred.makeUnsafe()
     sandbox.state = "running"
+    yield* sandbox.log.write("sandbox resumed")
     yield* arm(sandbox, seconds)
   }, Effect.uninterruptible)
 

@@ -87,8 +87,11 @@ const make = Effect.gen(function* () {
 
   /** Copies the files of a sandbox into a folder, which is removed when that does not succeed. */
   const copyInto = (sandboxId: string, to: string) => {
-    const copy = registry.whileFrozen(sandboxId, ({ directory, machine }) =>
-      TreeCopy.folders({ names: machine.writable, from: directory, to, owner: Option.none() })
+    const copy = registry.whileFrozen(sandboxId, ({ directory, log, machine }) =>
+      Effect.andThen(
+        TreeCopy.folders({ names: machine.writable, from: directory, to, owner: Option.none() }),
+        log.write("snapshot of the files taken, without processes")
+      )
     )
     return copies.withPermit(copy).pipe(
       Effect.catchTag("FileError", ({ message, reason }) =>

@@ -234,6 +234,32 @@ perMode(modes, "commands", (mode) => {
       })
     )
 
+    it.effect("tell several listeners the same, from where each began, and one exit code", () =>
+      Effect.gen(function* () {
+        const box = yield* sandbox()
+        const handle = yield* sdk(() =>
+          box.commands.run("echo early; read -r line; echo $line; echo err >&2; exit 5", {
+            background: true,
+            stdin: true
+          })
+        )
+        yield* eventually(Effect.sync(() => handle.stdout === "early\n"))
+        const one = yield* sdk(() => box.commands.connect(handle.pid))
+        const two = yield* sdk(() => box.commands.connect(handle.pid))
+        assert.strictEqual(one.pid, handle.pid)
+        // One that leaves takes nothing from the others.
+        yield* sdk(() => two.disconnect())
+        yield* Effect.promise(() => two.wait().catch(() => undefined))
+        const three = yield* sdk(() => box.commands.connect(handle.pid))
+        yield* sdk(() => three.sendStdin("late\n"))
+        for (const listener of [handle, one, three]) {
+          const ended = exit(yield* failure(() => listener.wait()))
+          const early = listener === handle ? "early\n" : ""
+          assert.deepStrictEqual([ended.stdout, ended.stderr, ended.exitCode], [`${early}late\n`, "err\n", 5])
+        }
+      })
+    )
+
     it.effect("end when the last holder of their output does", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
