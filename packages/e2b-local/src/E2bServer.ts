@@ -7,6 +7,7 @@ import { Context, Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import * as Http from "node:http"
+import * as Os from "node:os"
 import * as ControlPlane from "./ControlPlane.ts"
 import { E2bServerError, ListenFailed } from "./E2bServerError.ts"
 import * as FilesService from "./FilesService.ts"
@@ -30,6 +31,11 @@ export class E2bServer extends Context.Service<
     readonly url: string
     readonly apiKey: Redacted.Redacted
     readonly isolation: "bubblewrap" | "namespaces" | "none"
+    /**
+     * Which limits hold on this host. Memory needs a control group that the server may make, a disk a real root; the
+     * number of processes one of the two: a control group or isolation.
+     */
+    readonly enforced: { readonly memory: boolean; readonly processes: boolean; readonly disk: boolean }
     /** Sandboxes it holds now, running or paused. */
     readonly live: Effect.Effect<number>
   }
@@ -46,15 +52,19 @@ export interface Options {
   readonly isolation?: "auto" | "bubblewrap" | "namespaces" | "none" | undefined
   /** Default: any free port of the loopback. */
   readonly port?: number | undefined
-  /** Per sandbox, except for open files and sizes, which are per process. Without isolation `processes` is not enforced. */
+  /** Per sandbox, except for open files and file sizes, which are per process. `E2bServer.enforced` says which hold. */
   readonly limits?:
     | {
-        /** Default 1024, threads included. */
+        /** Default 4096, threads included. */
         readonly processes?: number
         /** Default 4096. */
         readonly openFiles?: number
         /** Largest file in bytes, default 4 GiB. */
         readonly fileBytes?: number
+        /** Of all processes together, default three quarters of the host's. The largest is killed when it is reached. */
+        readonly memoryBytes?: number
+        /** All files that a sandbox can write, default none: it may fill the disk of the host. At least 16 MiB. */
+        readonly diskBytes?: number | undefined
       }
     | undefined
   /** Absolute paths of the host that sandboxes see read-only at the same place. */
@@ -127,8 +137,12 @@ export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerEr
       const context = yield* Layer.buildWithScope(
         SandboxRegistry.layer({
           provider,
+          shared: {
+            processes: options.limits?.processes ?? 4096,
+            memoryBytes: options.limits?.memoryBytes ?? Math.floor(Os.totalmem() * 0.75),
+            diskBytes: options.limits?.diskBytes
+          },
           limits: {
-            processes: options.limits?.processes ?? 1024,
             openFiles: options.limits?.openFiles ?? 4096,
             fileBytes: options.limits?.fileBytes ?? 4096 * MiB
           },
@@ -139,6 +153,15 @@ export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerEr
         scope
       )
       const { apiKey, registry, url } = yield* Effect.provideContext(make(options), context)
-      return E2bServer.of({ url, apiKey, isolation: provider.kind, live: registry.live })
+      return E2bServer.of({
+        url,
+        apiKey,
+        isolation: provider.kind,
+        enforced: {
+          ...registry.enforced,
+          processes: registry.enforced.processes || provider.kind !== "none"
+        },
+        live: registry.live
+      })
     })
   ).pipe(Layer.provide(NodeServices.layer))

@@ -129,7 +129,8 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   const booted = yield* Effect.acquireRelease(
     Effect.gen(function* () {
       const args = ["--pdeathsig", "KILL", ...options.command, "--", ...initCommand(options.uid)]
-      const outer = yield* HostProcess.spawn({ command: "setpriv", args, env: outerEnv, stdin: true }).pipe(
+      const first = options.boot.cage.wrap({ command: "setpriv", args })
+      const outer = yield* HostProcess.spawn({ ...first, env: outerEnv, stdin: true }).pipe(
         Effect.mapError((error) => bootFailed(error.message))
       )
       const init = yield* awaitReady(outer).pipe(
@@ -161,7 +162,11 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
     ...argv
   ]
   const enter = (argv: ReadonlyArray<string>, io: Pick<HostProcess.Options, "stdin" | "stdio" | "control">) =>
-    HostProcess.spawn({ command: "setpriv", args: entry(argv), env: outerEnv, ...io })
+    HostProcess.spawn({
+      ...options.boot.cage.wrap({ command: "setpriv", args: entry(argv) }),
+      env: outerEnv,
+      ...io
+    })
 
   const start = Effect.fnUntraced(
     function* (command: Command) {

@@ -4,13 +4,18 @@
  * @since 0.1.0
  */
 import { Clock, Deferred, Effect, FiberHandle, Latch, Option, Scope, Semaphore } from "effect"
+import * as Path from "node:path"
 import { ApiError } from "./ApiError.ts"
-import type { Boot, Provider } from "./Machine.ts"
+import * as Cgroups from "./Cgroups.ts"
+import * as Disks from "./Disks.ts"
+import type { Provider } from "./Machine.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Pipes from "./Pipes.ts"
 import * as ProcessTable from "./ProcessTable.ts"
 import { randomId, randomToken, type Sandbox, type Severed, type Spec } from "./Sandbox.ts"
 import * as SandboxLog from "./SandboxLog.ts"
-import type { ServerFolder } from "./ServerFolder.ts"
+import * as ServerFolder from "./ServerFolder.ts"
+import type { Limits } from "./Shell.ts"
 
 /** More of one sandbox at once wait. */
 export const MAX_REQUESTS = 512
@@ -30,23 +35,58 @@ export interface Held extends Sandbox {
   readonly doomed: Deferred.Deferred<never, ApiError>
 }
 
-/** What the sandboxes of a server are made with. */
-export interface Parts extends Omit<Boot, "directory" | "seed" | "internet"> {
+/** What every sandbox of a server has in common. */
+export interface Options {
   readonly provider: Provider
-  readonly folder: ServerFolder["Service"]
+  /** Of each process. */
+  readonly limits: Limits
+  /** Of each sandbox, where the host allows it. */
+  readonly shared: Cgroups.Limits & { readonly diskBytes: number | undefined }
+  readonly readOnlyPaths: ReadonlyArray<string>
 }
+
+/** What sandboxes are made with: the options, and what the host allows. */
+export interface Parts extends Options {
+  readonly folder: ServerFolder.ServerFolder["Service"]
+  readonly pipes: Pipes.Pipes
+  readonly cgroups: Cgroups.Cgroups
+  readonly disks: Disks.Disks
+}
+
+/** Finds out what the host allows. */
+export const parts = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Parts, never, ServerFolder.ServerFolder> {
+  const folder = yield* ServerFolder.ServerFolder
+  return {
+    ...options,
+    folder,
+    pipes: yield* Pipes.make(Path.join(folder.path, "pipes")),
+    cgroups: yield* Cgroups.make(folder.path),
+    disks: yield* Disks.make(folder.path, options.shared.diskBytes)
+  }
+})
 
 /** Boots a sandbox in the scope that it keeps, with the files of `seed`. Fails with 500. */
 export const make = Effect.fnUntraced(
   function* (
-    { folder, provider, ...parts }: Parts,
+    { cgroups, disks, folder, limits, provider, shared, ...common }: Parts,
     spec: Spec,
     seed: Option.Option<string>,
     scope: Scope.Closeable
   ) {
     const id = yield* randomId
     const directory = yield* folder.sandbox(id)
-    const machine = yield* provider.boot({ ...parts, directory, seed, internet: spec.internet })
+    yield* disks.attach(id, directory)
+    const cage = yield* cgroups.cage(id, shared)
+    const machine = yield* provider.boot({
+      ...common,
+      limits: { ...limits, processes: shared.processes },
+      cage,
+      directory,
+      seed,
+      internet: spec.internet
+    })
     const log = SandboxLog.make()
     yield* log.write("sandbox created", { templateID: spec.templateId })
     const sandbox: Held = {

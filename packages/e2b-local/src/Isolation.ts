@@ -9,6 +9,7 @@ import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Bubblewrap from "./Bubblewrap.ts"
+import * as Cgroups from "./Cgroups.ts"
 import { BootFailed, E2bServerError, IsolationUnavailable } from "./E2bServerError.ts"
 import * as HostProcess from "./HostProcess.ts"
 import * as Layout from "./Layout.ts"
@@ -127,6 +128,7 @@ const tryOut = (kind: Exclude<Kind, "none">) =>
         seed: Option.none(),
         internet: true,
         pipes: yield* Pipes.make(Path.join(directory, "pipes")),
+        cage: Cgroups.open,
         limits: { openFiles: 256, fileBytes: 1024 * 1024 },
         readOnlyPaths: []
       })

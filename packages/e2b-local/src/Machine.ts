@@ -6,6 +6,7 @@
 import { Schema } from "effect"
 import type { Effect, Option, Scope, Stream } from "effect"
 import type { Duplex, Readable, Writable } from "node:stream"
+import type { Cage } from "./Cgroups.ts"
 import type { RpcError } from "./ConnectProtocol.ts"
 import type { E2bServerError } from "./E2bServerError.ts"
 import type { ExitStatus } from "./HostProcess.ts"
@@ -139,6 +140,8 @@ export interface Boot {
   readonly internet: boolean
   readonly pipes: Pipes
   readonly limits: Limits
+  /** Where its processes are counted; every one of them starts in it. */
+  readonly cage: Cage
   readonly readOnlyPaths: ReadonlyArray<string>
 }
 

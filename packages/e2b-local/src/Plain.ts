@@ -124,8 +124,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     function* (command: Command) {
       const stdio = yield* request.pipes.stdio(command.stdin)
       const outer = yield* HostProcess.spawn({
-        command: "sh",
-        args: ["-c", outerScript, "sh", Shell.launcher],
+        ...request.cage.wrap({ command: "sh", args: ["-c", outerScript, "sh", Shell.launcher] }),
         env,
         cwd: home,
         stdio,

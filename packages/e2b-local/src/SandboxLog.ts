@@ -8,7 +8,7 @@ import { Clock, DateTime, Effect } from "effect"
 
 const levels = ["debug", "info", "warn", "error"] as const
 /** How much an entry matters. */
-export type Level = (typeof levels)[number]
+type Level = (typeof levels)[number]
 
 /** One thing that happened. */
 export interface Entry {

@@ -4,16 +4,12 @@
  * @since 0.1.0
  */
 import { Clock, Context, Deferred, Effect, Exit, FiberHandle, Layer, Option, Scope, Semaphore } from "effect"
-import * as Path from "node:path"
 import { ApiError } from "./ApiError.ts"
+import * as Cgroups from "./Cgroups.ts"
 import type { RpcError } from "./ConnectProtocol.ts"
-import type { Provider } from "./Machine.ts"
 import * as HeldSandbox from "./HeldSandbox.ts"
 import { type Held, MAX_REQUESTS } from "./HeldSandbox.ts"
-import * as Pipes from "./Pipes.ts"
 import { type Sandbox, Severed, type Spec } from "./Sandbox.ts"
-import * as ServerFolder from "./ServerFolder.ts"
-import type { Limits } from "./Shell.ts"
 
 const WOKEN_SECONDS = 300
 // More at once only makes each of them slower.
@@ -74,23 +70,17 @@ export class SandboxRegistry extends Context.Service<
       id: string,
       use: (sandbox: Sandbox) => Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | ApiError, R>
+    /** Which limits of a sandbox hold here. */
+    readonly enforced: Cgroups.Enforced & { readonly disk: boolean }
     readonly live: Effect.Effect<number>
     /** Kills all, as the end of the server does. */
     readonly killAll: Effect.Effect<void>
   }
 >()("@remote-agent/e2b-local/SandboxRegistry") {}
 
-/** What every sandbox of a server has in common. */
-export interface Options {
-  readonly provider: Provider
-  readonly limits: Limits
-  readonly readOnlyPaths: ReadonlyArray<string>
-}
-
-const make = Effect.fnUntraced(function* (options: Options) {
-  const folder = yield* ServerFolder.ServerFolder
+const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
   const serverScope = yield* Effect.scope
-  const pipes = yield* Pipes.make(Path.join(folder.path, "pipes"))
+  const parts = yield* HeldSandbox.parts(options)
   const creates = yield* Semaphore.make(MAX_CREATES)
   let ended = false
   const held = new Map<string, Held>()
@@ -170,7 +160,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const create = Effect.fn("SandboxRegistry.create")(function* (spec: Spec, seed: Option.Option<string>) {
     const scope = yield* Scope.make()
     const build = Effect.gen(function* () {
-      const sandbox = yield* HeldSandbox.make({ ...options, folder, pipes }, spec, seed, scope)
+      const sandbox = yield* HeldSandbox.make(parts, spec, seed, scope)
       yield* arm(sandbox, spec.timeoutSeconds)
       held.set(sandbox.id, sandbox)
       // The removal closes the scope that waits for the death, so it runs beside it.
@@ -308,10 +298,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
     kill,
     whileRunning,
     whileFrozen,
+    enforced: { ...parts.cgroups.enforced, disk: parts.disks.enforced },
     live: Effect.sync(() => held.size + closing.size),
     killAll
   })
 })
 
 /** The registry of one server; all of its sandboxes are killed when the scope closes. */
-export const layer = (options: Options) => Layer.effect(SandboxRegistry, make(options))
+export const layer = (options: HeldSandbox.Options) => Layer.effect(SandboxRegistry, make(options))

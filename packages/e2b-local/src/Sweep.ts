@@ -6,6 +6,8 @@
 import { Effect, Option, Schema } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
+import * as Cgroups from "./Cgroups.ts"
+import * as Disks from "./Disks.ts"
 import * as HostProcess from "./HostProcess.ts"
 
 /** Who owns a folder. A pid alone is not enough: it is given to another process some day. */
@@ -136,6 +138,8 @@ export const sweep = Effect.fn("Sweep.sweep")(function* (directory: string) {
       if (!(yield* isDead(path, own))) return
       const sandboxes = yield* listFolder(path)
       yield* Effect.forEach(sandboxes, (id) => killRecorded(Path.join(path, id)), { discard: true })
+      yield* Cgroups.sweep(path)
+      yield* Disks.sweep(path)
       yield* removeTree(path)
     }),
     { concurrency: 4, discard: true }

@@ -11,6 +11,7 @@ import {
   clientOf,
   eventually,
   isolated,
+  leftOnHost,
   modes,
   noise,
   perMode,
@@ -25,10 +26,12 @@ const decodeAnnouncement = Schema.decodeUnknownEffect(
 )
 
 /** A server in a process of its own. */
-const serve = Effect.fnUntraced(function* (mode: string, directory: string) {
+const serve = Effect.fnUntraced(function* (mode: string, directory: string, ...more: ReadonlyArray<string>) {
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [fixture, mode, directory], { stdio: ["ignore", "pipe", "inherit", "ipc"] })
+      spawn(process.execPath, [fixture, mode, directory, ...more], {
+        stdio: ["ignore", "pipe", "inherit", "ipc"]
+      })
     ),
     (started) => Effect.sync(() => void started.kill("SIGKILL"))
   )
@@ -66,7 +69,8 @@ perMode(linux ? modes : [], "a server that is killed", (mode) => {
     ({ state }) =>
       Effect.gen(function* () {
         const directory = yield* temporaryFolder
-        const server = yield* serve(mode, directory)
+        // With a disk of its own where that is possible, which does not end with the server.
+        const server = yield* serve(mode, directory, `${64 * 1024 * 1024}`)
         const box = yield* sdk(() => server.client.Sandbox.create())
         const mark = `6${process.pid}${state === "running" ? 1 : 2}`
         // As a child, and after setsid, which is how commands that are killed as a group are run.
@@ -86,6 +90,7 @@ perMode(linux ? modes : [], "a server that is killed", (mode) => {
           Effect.provide(E2bServer.E2bServer, E2bServer.layer({ isolation: "none", directory }))
         )
         assert.deepStrictEqual(yield* Effect.promise(() => Fs.readdir(directory)), [])
+        assert.deepStrictEqual(yield* leftOnHost(directory, [box.sandboxId]), [])
       })
   )
 

@@ -60,6 +60,7 @@ export class Server extends Context.Service<
     readonly apiKey: string
     readonly live: Effect.Effect<number>
     readonly directory: string
+    readonly enforced: E2bServer.E2bServer["Service"]["enforced"]
     readonly client: E2B
   }
 >()("test/Server") {}
@@ -84,6 +85,7 @@ export const serverLayer = (options: E2bServer.Options) =>
         url: server.url,
         apiKey,
         live: server.live,
+        enforced: server.enforced,
         directory,
         client: clientOf(server.url, apiKey)
       })
@@ -116,3 +118,22 @@ export const noise = (size: number): Uint8Array => {
   }
   return bytes
 }
+
+const groupFolders = ["/sys/fs/cgroup", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids"]
+
+/** Mounts below a folder, and control groups of sandboxes, that the host still has. */
+export const leftOnHost = (directory: string, ids: ReadonlyArray<string>) =>
+  Effect.promise(async () => {
+    const mounts = (await Fs.readFile("/proc/self/mounts", "utf8").catch(() => "")).split("\n")
+    const own = (await Fs.readFile("/proc/self/cgroup", "utf8").catch(() => "")).split("\n")
+    const folders = own.flatMap((line) =>
+      groupFolders.map((folder) => Path.join(folder, line.split(":").slice(2).join(":")))
+    )
+    const groups = await Promise.all(
+      [...new Set([...folders, ...groupFolders])].map((folder) => Fs.readdir(folder).catch(() => []))
+    )
+    return [
+      ...mounts.filter((line) => line.includes(`${directory}/`)),
+      ...groups.flat().filter((name) => ids.some((id) => name === `e2b-local-${id}`))
+    ]
+  })
