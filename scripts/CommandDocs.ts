@@ -12,12 +12,13 @@ const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
     columns: () => 100,
     write: (more) => Effect.sync(() => void (text += more))
   }
-  const host = {
+  const host: Host.Host["Service"] = {
     env: {},
     cwd: "/",
     dataFolder: "/nowhere",
     interactive: false,
     log: () => undefined,
+    command: ["false"],
     leftovers: () => undefined
   }
   yield* Cli.run([...path, "--help"]).pipe(

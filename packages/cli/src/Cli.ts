@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { CliOutput, Command, TerminalCapabilities } from "effect/cli"
 import { Ended, exitCode, toJson, Usage } from "./Failure.ts"
 import { quiet, verbose } from "./Flags.ts"
+import { local } from "./LocalServerCommands.ts"
 import { ask, demo, pool } from "./QuestionCommands.ts"
 import { line, type Output, red, Screen } from "./Screen.ts"
 import { config, init } from "./SettingsCommands.ts"
@@ -12,7 +13,7 @@ export const root = Command.make("remote-agent").pipe(
   Command.withDescription(
     "Runs research and coding agents in isolated sandboxes, and never leaves one behind"
   ),
-  Command.withSubcommands([ask, pool, demo, init, config]),
+  Command.withSubcommands([ask, pool, demo, local, init, config]),
   Command.withGlobalFlags([quiet, verbose])
 )
 

@@ -1,4 +1,5 @@
 import type { Config, OrchestratorError, SandboxError } from "@remote-agent/domain"
+import type { DaemonError } from "@remote-agent/e2b-local"
 import { Data, type Effect, type FileSystem, type Path, Runtime, Schema } from "effect"
 import type { Host } from "./Host.ts"
 import type { Screen } from "./Screen.ts"
@@ -16,6 +17,7 @@ export class Ended extends Data.TaggedError("Ended")<{ readonly code: number }> 
 /** A failure that a command passes on to be told. */
 export type Failure =
   | Config.ConfigError
+  | DaemonError.DaemonError
   | OrchestratorError.OrchestratorError
   | SandboxError.SandboxError
   | Usage
@@ -29,8 +31,7 @@ export type Run<R = never> = Effect.fn.Return<void, Failure | Ended, Environment
 /** The command was called in a way that it cannot be carried out. */
 export class Usage extends Schema.TaggedError<Usage>()("Usage", { message: Schema.String }) {}
 
-const reasonOf = (failure: Failure): string =>
-  failure._tag === "OrchestratorError" || failure._tag === "SandboxError" ? failure.reason._tag : failure._tag
+const reasonOf = (failure: Failure): string => ("reason" in failure ? failure.reason._tag : failure._tag)
 
 /** The exit code that tells programs what went wrong. */
 export const codeOf = (failure: Failure): number => {
@@ -42,6 +43,22 @@ export const codeOf = (failure: Failure): number => {
       return ofSandbox(failure)
     case "OrchestratorError":
       return ofOrchestrator(failure)
+    case "DaemonError":
+      return ofDaemon(failure)
+  }
+}
+
+const ofDaemon = ({ reason }: DaemonError.DaemonError): number => {
+  switch (reason._tag) {
+    case "NotRunning":
+      return exitCode.notFound
+    case "VersionMismatch":
+    case "IsolationMismatch":
+      return exitCode.usage
+    case "ServerFailed":
+      return reason.cause.reason._tag === "IsolationUnavailable" ? exitCode.usage : exitCode.failed
+    default:
+      return exitCode.failed
   }
 }
 
@@ -83,13 +100,31 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
   }
 }
 
+/** The command that does what a failure of the local server asks for. */
+const commandFor = ({ reason }: DaemonError.DaemonError): ReadonlyArray<string> => {
+  switch (reason._tag) {
+    case "NotRunning":
+      return ["  remote-agent local serve"]
+    case "AlreadyRunning":
+      return ["  remote-agent local status", "  remote-agent local stop"]
+    case "VersionMismatch":
+    case "IsolationMismatch":
+      return ["  remote-agent local stop"]
+    case "SandboxesLeft":
+      return ["  remote-agent local stop --yes"]
+    default:
+      return []
+  }
+}
+
 /** The failure for people: one line what, one line what to do. */
 export const toLines = (failure: Failure): ReadonlyArray<string> => {
   if (failure._tag === "ConfigError") {
     return failure.problems.flatMap(({ hint, name, problem }) => [`${name} ${problem}.`, `  ${hint}`])
   }
   const [, what = failure.message, todo] = /^(.*?[^.][.!?]) +(\S.*)$/s.exec(failure.message) ?? []
-  return todo === undefined ? [what] : [what, `  ${todo}`]
+  const commands = failure._tag === "DaemonError" ? commandFor(failure) : []
+  return todo === undefined ? [what, ...commands] : [what, `  ${todo}`, ...commands]
 }
 
 /** The failure for programs. */

@@ -58,12 +58,13 @@ const env = Flag.String("env").pipe(
 /** What every command takes that sets up agents. */
 export const app = { profile, provider, env, isolation }
 
-const Positive = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
+/** A number of seconds, at most a day. */
+export const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
 
 /** How long an answer may take, in seconds. */
 export const timeout = optional(
   Flag.Int("timeout").pipe(
-    Flag.withSchema(Positive),
+    Flag.withSchema(Seconds),
     Flag.withDescription("How many seconds an answer may take (default: what the profile says)")
   )
 )

@@ -15,6 +15,8 @@ export class Host extends Context.Service<
     readonly interactive: boolean
     /** Writes one line of the log, at once. */
     readonly log: (line: string) => void
+    /** What starts this binary again: the program, and the file that it runs. */
+    readonly command: readonly [string, ...ReadonlyArray<string>]
     /** Told what may be left behind should the process be ended without cleaning up. */
     readonly leftovers: (text: string) => void
   }

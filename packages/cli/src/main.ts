@@ -63,6 +63,7 @@ export const main = (): void => {
       dataFolder: dataFolderOf({ env, cwd, home: homedir() }),
       interactive: stdin.isTTY && stdout.isTTY && env["TERM"] !== "dumb",
       log,
+      command: [process.execPath, ...process.argv.slice(1, 2)],
       leftovers: (text) => {
         cleanup.leftovers = text
       }

@@ -44,6 +44,7 @@ const run = Effect.fnUntraced(function* (
           dataFolder: join(cwd, "data"),
           interactive: false,
           log: () => undefined,
+          command: ["false"],
           leftovers: (text) => leftovers.push(text)
         })
       )

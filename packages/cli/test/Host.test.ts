@@ -20,6 +20,7 @@ const ensure = (dataFolder: string) =>
           dataFolder,
           interactive: false,
           log: () => undefined,
+          command: ["false"],
           leftovers: () => undefined
         })
       )

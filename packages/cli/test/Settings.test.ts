@@ -31,6 +31,7 @@ const read = (
               dataFolder: join(cwd, "data"),
               interactive: false,
               log: () => undefined,
+              command: ["false"],
               leftovers: () => undefined
             })
           )

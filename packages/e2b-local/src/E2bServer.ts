@@ -36,8 +36,10 @@ export class E2bServer extends Context.Service<
      * number of processes one of the two: a control group or isolation.
      */
     readonly enforced: { readonly memory: boolean; readonly processes: boolean; readonly disk: boolean }
-    /** Sandboxes it holds now, running or paused. */
+    /** Sandboxes it holds now, running or paused, those included that are being removed. */
     readonly live: Effect.Effect<number>
+    /** How many of them are paused. */
+    readonly paused: Effect.Effect<number>
   }
 >()("@remote-agent/e2b-local/E2bServer") {}
 
@@ -71,6 +73,14 @@ export interface Options {
   readonly readOnlyPaths?: ReadonlyArray<string> | undefined
 }
 
+/** What a server has beside the protocol of E2B. */
+export interface Extension {
+  readonly apiKey: Redacted.Redacted
+  readonly routes: Layer.Layer<never, never, HttpRouter.HttpRouter>
+  /** Around the handling of every request, until the last byte of its response is sent. */
+  readonly middleware: typeof Guard.middleware
+}
+
 const listen = Effect.fnUntraced(function* (port: number) {
   // Uploads may take as long as they take, and idle clients keep their connection.
   const server = Http.createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })
@@ -95,21 +105,22 @@ const listen = Effect.fnUntraced(function* (port: number) {
   return { http, server }
 })
 
-const make = Effect.fnUntraced(function* (options: Options) {
+const make = Effect.fnUntraced(function* (options: Options, extension: Extension | undefined) {
   const registry = yield* SandboxRegistry.SandboxRegistry
   const { http, server } = yield* listen(options.port ?? 0)
-  const apiKey = yield* randomToken("e2b_")
+  const apiKey = extension?.apiKey ?? (yield* randomToken("e2b_"))
   const routes = Layer.mergeAll(
     ControlPlane.routes(apiKey),
     ProcessService.routes,
     FilesystemService.routes,
-    FilesService.routes
+    FilesService.routes,
+    extension?.routes ?? Layer.empty
   )
   yield* Layer.build(
     HttpRouter.serve(routes, {
       disableLogger: true,
       disableListenLog: true,
-      middleware: Guard.middleware
+      middleware: (app) => Guard.middleware(extension === undefined ? app : extension.middleware(app))
     }).pipe(
       Layer.provide(Layer.succeed(HttpServer.HttpServer, http)),
       Layer.provide(NodeHttpServer.layerHttpServices)
@@ -128,7 +139,10 @@ const MiB = 1024 * 1024
  * what dead servers have left in the same directory. Fails with `IsolationUnavailable`, `DirectoryUnusable` or
  * `ListenFailed`.
  */
-export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerError> =>
+export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerError> => layerWith(options)
+
+/** The same with routes of one's own. */
+export const layerWith = (options: Options, extension?: Extension): Layer.Layer<E2bServer, E2bServerError> =>
   Layer.effect(
     E2bServer,
     Effect.gen(function* () {
@@ -152,7 +166,11 @@ export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerEr
         ),
         scope
       )
-      const { apiKey, registry, url } = yield* Effect.provideContext(make(options), context)
+      const { apiKey, registry, url } = yield* Effect.provideContext(make(options, extension), context)
+      const paused = Effect.map(
+        registry.list,
+        (sandboxes) => sandboxes.filter(({ state }) => state === "paused").length
+      )
       return E2bServer.of({
         url,
         apiKey,
@@ -161,7 +179,8 @@ export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerEr
           ...registry.enforced,
           processes: registry.enforced.processes || provider.kind !== "none"
         },
-        live: registry.live
+        live: registry.live,
+        paused
       })
     })
   ).pipe(Layer.provide(NodeServices.layer))

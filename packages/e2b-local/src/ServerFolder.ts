@@ -36,8 +36,8 @@ const attempt = <A>(directory: string, promise: () => Promise<A>) =>
     catch: (cause) => unusable(directory, cause instanceof Error ? cause.message : String(cause))
   })
 
-/** Refuses a folder that another user could have put there or can write to. */
-const ensure = Effect.fnUntraced(function* (directory: string) {
+/** Makes a folder of this user alone; refuses one that another user could have put there or can write to. */
+export const ensure = Effect.fnUntraced(function* (directory: string) {
   yield* attempt(directory, () => Fs.mkdir(directory, { recursive: true, mode: 0o700 }))
   const found = yield* attempt(directory, () => Fs.lstat(directory))
   if (found.isSymbolicLink()) return yield* unusable(directory, "it is a symbolic link")

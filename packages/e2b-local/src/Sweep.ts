@@ -24,7 +24,10 @@ const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
 const readText = (path: string): Effect.Effect<Option.Option<string>> =>
   Effect.option(Effect.tryPromise(() => Fs.readFile(path, "utf8")))
 
-/** When a process started, as a text that only compares; none when there is no such process. */
+/**
+ * When a process started, as a text that only compares; none when there is no such process, or only its zombie, which
+ * holds nothing any more.
+ */
 export const startOf = Effect.fnUntraced(function* (pid: number) {
   if (process.platform !== "linux") {
     const output = yield* Effect.option(
@@ -37,10 +40,12 @@ export const startOf = Effect.fnUntraced(function* (pid: number) {
   }
   const stat = yield* readText(`/proc/${pid}/stat`)
   const boot = yield* readText("/proc/sys/kernel/random/boot_id")
-  return Option.map(stat, (text) => {
+  return Option.flatMap(stat, (text) => {
     // The name of a program, in parentheses, may itself hold spaces and parentheses.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
-    return `${Option.getOrElse(boot, () => "").trim()} ${fields[19] ?? ""}`
+    return fields[0] === "Z" || fields[0] === "X"
+      ? Option.none<string>()
+      : Option.some(`${Option.getOrElse(boot, () => "").trim()} ${fields[19] ?? ""}`)
   })
 })
 
@@ -53,6 +58,19 @@ export const self = Effect.gen(function* () {
     startedAt: Option.getOrNull(startedAt),
     namespace: Option.getOrNull(namespace)
   })
+})
+
+/** Whether two are the same process. */
+export const isSame = (one: Owner, other: Owner): boolean =>
+  one.pid === other.pid && one.startedAt === other.startedAt && one.namespace === other.namespace
+
+/** Whether a process is certainly dead; one of another PID namespace never is. */
+export const isOwnerDead = Effect.fnUntraced(function* (owner: Owner, known?: Owner) {
+  const { namespace, pid, startedAt } = owner
+  const own = known ?? (yield* self)
+  if (namespace !== null && own.namespace !== null && namespace !== own.namespace) return false
+  const now = yield* startOf(pid)
+  return Option.isNone(now) || (startedAt !== null && startedAt !== now.value)
 })
 
 const decodeOwner = Schema.decodeEffect(Schema.fromJsonString(Owner))
@@ -69,10 +87,7 @@ const isDead = Effect.fnUntraced(function* (path: string, own: Owner) {
     const pid = Number.parseInt(Path.basename(path), 10)
     return Number.isInteger(pid) && Option.isNone(yield* startOf(pid))
   }
-  const { namespace, pid, startedAt } = owner.value
-  if (namespace !== null && own.namespace !== null && namespace !== own.namespace) return false
-  const now = yield* startOf(pid)
-  return Option.isNone(now) || (startedAt !== null && startedAt !== now.value)
+  return yield* isOwnerDead(owner.value, own)
 })
 
 const exists = (path: string) =>

@@ -1,3 +1,8 @@
+export * as Daemon from "./Daemon.ts"
+export * as DaemonControl from "./DaemonControl.ts"
+export * as DaemonError from "./DaemonError.ts"
+export * as DaemonFile from "./DaemonFile.ts"
+export * as DaemonStart from "./DaemonStart.ts"
 export * as E2bServer from "./E2bServer.ts"
 export * as E2bServerError from "./E2bServerError.ts"
 export * as Isolation from "./Isolation.ts"

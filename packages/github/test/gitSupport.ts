@@ -21,7 +21,7 @@ export const counted = (sandbox: Sandbox.Sandbox) => {
     })
   const { files } = sandbox
   const watched: Sandbox.Sandbox = {
-    id: sandbox.id,
+    ...sandbox,
     exec: (command) => one("exec", sandbox.exec(command)),
     spawn: (command) => Stream.suspend(() => (calls.push("spawn"), sandbox.spawn(command))),
     files: {

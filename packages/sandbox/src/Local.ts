@@ -1,5 +1,5 @@
 import { Config, SandboxError } from "@remote-agent/domain"
-import { E2bServer } from "@remote-agent/e2b-local"
+import { type DaemonError, DaemonStart, E2bServer, type E2bServerError } from "@remote-agent/e2b-local"
 import { Context, Effect, Layer } from "effect"
 import * as E2b from "./E2b.ts"
 import { type Isolation, Sandboxes } from "./Sandboxes.ts"
@@ -17,7 +17,7 @@ export interface Options {
   readonly pageSize?: number | undefined
 }
 
-const startFailure = ({ message, reason }: E2bServer.E2bServerError): SandboxError.SandboxError =>
+const startFailure = ({ message, reason }: E2bServerError.E2bServerError): SandboxError.SandboxError =>
   SandboxError.fail(
     "start",
     reason._tag === "IsolationUnavailable"
@@ -74,3 +74,69 @@ export const layerConfig: Layer.Layer<
 > = Layer.unwrap(
   Effect.map(Config.Config, ({ REMOTE_AGENT_ISOLATION }) => layer({ isolation: REMOTE_AGENT_ISOLATION }))
 )
+
+/** Which daemon, and how it is started when there is none. */
+export interface DaemonOptions {
+  /** The data folder of the daemon; one daemon serves it, for all who name it. */
+  readonly folder: string
+  /** Of the program that starts the daemon; a daemon that another version has started is refused. */
+  readonly version: string
+  /** What is executed to serve: a program that runs `Daemon.serve` of e2b-local for this folder, in the background. */
+  readonly command: DaemonStart.Options["command"]
+  /** The whole environment of that program. It outlives this one, so give it no secret. */
+  readonly env: Readonly<Record<string, string>>
+  /** As for {@link layer}; a daemon that isolates in another way than was asked for is refused. */
+  readonly isolation?: Options["isolation"]
+  readonly pageSize?: number | undefined
+}
+
+const daemonFailure = (error: DaemonError.DaemonError): SandboxError.SandboxError => {
+  const { message, reason } = error
+  switch (reason._tag) {
+    case "ServerFailed":
+      return startFailure(reason.cause)
+    case "Unanswered":
+      return SandboxError.fail("start", new SandboxError.Unreachable({ sent: false }))
+    case "VersionMismatch":
+    case "IsolationMismatch": {
+      const detail = `${message} \`remote-agent local stop\` stops it.`
+      return SandboxError.fail("start", new SandboxError.InvalidRequest({ detail }))
+    }
+    default:
+      return SandboxError.fail("start", new SandboxError.InvalidRequest({ detail: message }))
+  }
+}
+
+/**
+ * Sandboxes on this machine that outlive this process: the adapter of E2B over the daemon of a data folder, which is
+ * found, or started when there is none. The daemon does not take itself for idle while the layer is there.
+ *
+ * `isolation` is `missing` when the daemon found that this machine cannot isolate. Fails with `InvalidRequest`, which
+ * says what to do, when the daemon is of another version, isolates in another way, or does not start; with
+ * `IsolationUnavailable` when a kind of isolation was named that does not work here.
+ */
+export const layerDaemon = ({
+  pageSize,
+  ...options
+}: DaemonOptions): Layer.Layer<Sandboxes | DaemonStart.Daemon, SandboxError.SandboxError> =>
+  Layer.effect(
+    Sandboxes,
+    Effect.flatMap(DaemonStart.Daemon, ({ apiKey, isolation, url, waived }) =>
+      E2b.make({
+        provider: "local",
+        apiKey,
+        apiUrl: url,
+        sandboxUrl: url,
+        isolation: isolation !== "none" ? "isolated" : waived ? "waived" : "missing",
+        pageSize,
+        // The server lives on when a reply is lost, and goes on with the create.
+        createDeadline: "30 seconds"
+      })
+    )
+  ).pipe(
+    Layer.provideMerge(
+      Layer.catchTag(DaemonStart.layer(options), "DaemonError", (error) =>
+        Layer.effect(DaemonStart.Daemon, Effect.fail(daemonFailure(error)))
+      )
+    )
+  )

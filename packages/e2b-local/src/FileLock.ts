@@ -1,0 +1,50 @@
+/**
+ * A lock between processes that the kernel takes back from a holder who dies.
+ *
+ * Node.js has no call for it. SQLite, which it brings along, holds the lock of its file for a transaction.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Option, Schema } from "effect"
+import type { Scope } from "effect"
+import type { DatabaseSync } from "node:sqlite"
+
+/** The file cannot be locked at all: its folder is missing or closed, or it holds something else. */
+export class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
+  path: Schema.String,
+  detail: Schema.String
+}) {}
+
+const BUSY = 5
+
+const isBusy = (cause: unknown): boolean =>
+  cause instanceof Error && "errcode" in cause && (Number(cause.errcode) & 0xff) === BUSY
+
+const open = async (path: string): Promise<Option.Option<DatabaseSync>> => {
+  const { DatabaseSync } = await import("node:sqlite")
+  const database = new DatabaseSync(path, { timeout: 0 })
+  try {
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
+    return Option.some(database)
+  } catch (cause) {
+    database.close()
+    if (isBusy(cause)) return Option.none()
+    throw cause
+  }
+}
+
+/**
+ * Takes the lock of a file, which is made when it is not there, until the scope closes or the process dies. Succeeds
+ * with whether it was free; never waits. Two holders exclude each other within one process as well.
+ *
+ * Nobody may open the file in another way while it is locked: closing it would give up the lock.
+ */
+export const tryAcquire = (path: string): Effect.Effect<boolean, LockUnusable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () => open(path),
+      catch: (cause) =>
+        new LockUnusable({ path, detail: cause instanceof Error ? cause.message : String(cause) })
+    }),
+    Option.match({ onNone: () => Effect.void, onSome: (held) => Effect.sync(() => held.close()) })
+  ).pipe(Effect.map(Option.isSome))
