@@ -90,7 +90,7 @@ export interface StatusFlags {
 const documentOf = (
   folder: string,
   entry: DaemonFile.Entry,
-  { idleMillis, paused, running }: DaemonControl.Status,
+  { idleMillis, paused, requests, running }: DaemonControl.Status,
   now: number,
   showKey: boolean
 ) => ({
@@ -103,6 +103,7 @@ const documentOf = (
   sandboxUrl: entry.sandboxUrl,
   ...(showKey ? { apiKey: Redacted.value(entry.apiKey) } : {}),
   sandboxes: { running, paused },
+  requests,
   uptimeSeconds: Math.max(0, Math.round((now - entry.startedAt) / 1000)),
   isolation: entry.isolation,
   idleSeconds: idleMillis === null ? null : idleMillis / 1000,
@@ -137,7 +138,8 @@ export const status = Effect.fn("local status")(function* ({ json, showKey }: St
   }
 })
 
-const duration = (seconds: number): string => Duration.format(Duration.seconds(seconds))
+const duration = (seconds: number): string =>
+  seconds === 0 ? "0s" : Duration.format(Duration.seconds(seconds))
 
 const toText = (document: ReturnType<typeof documentOf>): string => {
   const { apiKey, background, idleSeconds, log, sandboxes, ...rest } = document
@@ -145,6 +147,7 @@ const toText = (document: ReturnType<typeof documentOf>): string => {
     ["address", rest.apiUrl],
     ["key", apiKey],
     ["sandboxes", `${sandboxes.running} running, ${sandboxes.paused} paused`],
+    ["requests", `${rest.requests} being answered`],
     ["uptime", duration(rest.uptimeSeconds)],
     ["isolation", rest.isolation],
     ["version", rest.version],

@@ -11,7 +11,6 @@ import {
   Effect,
   Layer,
   Logger,
-  Option,
   Redacted,
   Schedule,
   Schema,
@@ -19,7 +18,6 @@ import {
 } from "effect"
 import type { Scope } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as Fs from "node:fs/promises"
 import { ApiError, response } from "./ApiError.ts"
 import * as DaemonControl from "./DaemonControl.ts"
 import { AlreadyRunning, DaemonError, FileUnusable, ServerFailed, Unanswered } from "./DaemonError.ts"
@@ -78,7 +76,15 @@ const takeFolder = Effect.fnUntraced(function* (folder: string) {
     Effect.timeoutOrElse({
       duration: PATIENCE,
       orElse: () =>
-        Effect.fail(new DaemonError({ operation: "serve", folder, reason: new Unanswered({ pid: null }) }))
+        Effect.flatMap(DaemonControl.look(folder), (found) =>
+          Effect.fail(
+            new DaemonError({
+              operation: "serve",
+              folder,
+              reason: new Unanswered({ pid: "entry" in found ? found.entry.owner.pid : null })
+            })
+          )
+        )
     })
   )
 })
@@ -148,23 +154,19 @@ const build = Effect.fnUntraced(function* (options: Options, extension: E2bServe
   )
 })
 
-/**
- * Writes the file again when somebody has removed or damaged it: nobody would find the daemon, and nobody could take
- * its place. Leaves alone a folder that is no longer the one that was locked.
- */
+/** Looks after the file for as long as the daemon serves. */
 const keepFile = Effect.fnUntraced(function* (folder: string, entry: DaemonFile.Entry) {
-  const { lock } = DaemonFile.paths(folder)
-  const inode = Effect.tryPromise(async () => (await Fs.stat(lock)).ino)
-  const locked = yield* Effect.option(inode)
+  const lock = yield* DaemonFile.lockOf(folder)
   const check = Effect.gen(function* () {
-    if (yield* DaemonFile.says(folder, entry)) return
-    if ((yield* inode) !== Option.getOrUndefined(locked)) return
+    if (!(yield* DaemonFile.restore(folder, entry, lock))) return
     yield* Effect.logWarning(
-      "The file that tells where the server is was changed or removed; it is written again"
+      "The file that tells where the server is was changed or removed. It is there again."
     )
-    yield* DaemonFile.write(folder, entry)
   })
-  yield* Effect.repeat(Effect.ignore(check), Schedule.spaced("1 second"))
+  yield* Effect.repeat(
+    Effect.catch(check, (error) => Effect.logWarning(error.message)),
+    Schedule.spaced("1 second")
+  )
 })
 
 const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End, DaemonError, Scope.Scope> {
@@ -178,6 +180,7 @@ const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End
     yield* Deferred.make<End>(),
     yield* Deferred.make<E2bServer.E2bServer["Service"]>()
   ]
+  const say = options.background === true ? Effect.logInfo : () => Effect.void
   const idleMillis = options.idle === undefined ? null : Duration.toMillis(options.idle)
   const counts = Effect.gen(function* () {
     const { live, paused } = yield* Deferred.await(ready)
@@ -200,7 +203,9 @@ const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End
     middleware: gate.middleware,
     routes: routes(
       apiKey,
-      Effect.map(counts, (found) => ({ ...found, owner, idleMillis })),
+      Effect.gen(function* () {
+        return { ...(yield* counts), requests: yield* gate.requests, owner, idleMillis }
+      }),
       stop
     )
   })
@@ -226,10 +231,10 @@ const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End
       schedule: Schedule.spaced(Math.min(5000, Math.max(20, idleMillis / 10)))
     }).pipe(Effect.andThen(Deferred.succeed(end, "idle")), Effect.forkScoped)
   }
-  yield* Effect.logInfo(`Serves at ${server.url} with the isolation ${server.isolation}`)
+  yield* say(`Serves at ${server.url} with the isolation ${server.isolation}`)
   if (options.onReady !== undefined) yield* options.onReady(entry)
   const why = yield* Deferred.await(end)
-  yield* Effect.logInfo(why === "idle" ? "Ends: it was idle" : "Ends: it was told to")
+  yield* say(why === "idle" ? "Ends: it was idle" : "Ends: it was told to")
   return why
 }, Effect.scoped)
 

@@ -18,6 +18,8 @@ export const Status = Schema.Struct({
   owner: Sweep.Owner,
   running: Schema.Int,
   paused: Schema.Int,
+  /** Requests that are being answered; everybody who uses the daemon keeps one. */
+  requests: Schema.Int,
   /** After how many milliseconds without a sandbox and a request it ends by itself; null: never. */
   idleMillis: Schema.NullOr(Schema.Int)
 })

@@ -127,6 +127,28 @@ export const says = (folder: string, entry: Entry): Effect.Effect<boolean> =>
     return (yield* Effect.orDie(encode(found.entry))) === (yield* Effect.orDie(encode(entry)))
   })
 
+/** Which file the lock is; none when it is gone. Asked without opening it, which would give up the lock. */
+export const lockOf = (folder: string): Effect.Effect<Option.Option<number>> =>
+  Effect.option(Effect.tryPromise(async () => (await Fs.stat(paths(folder).lock)).ino))
+
+/**
+ * Writes the file again when somebody has removed or damaged it: nobody would find the daemon, and nobody could take
+ * its place. Leaves alone a folder whose lock is no longer the one that the daemon holds: it is another's by now.
+ * Succeeds with whether it was written.
+ */
+export const restore = Effect.fn("DaemonFile.restore")(function* (
+  folder: string,
+  entry: Entry,
+  lock: Option.Option<number>
+) {
+  if (yield* says(folder, entry)) return false
+  const now = yield* lockOf(folder)
+  if (Option.getOrUndefined(now) !== Option.getOrUndefined(lock) || Option.isNone(now)) return false
+  // A promise cannot be taken back: it would put the file there after the daemon has removed it.
+  yield* Effect.uninterruptible(write(folder, entry))
+  return true
+})
+
 /** Removes the file unless it speaks of another. */
 export const remove = Effect.fn("DaemonFile.remove")(function* (folder: string, entry: Entry) {
   if (!(yield* says(folder, entry))) return

@@ -14,6 +14,8 @@ export interface Gate {
   readonly middleware: <E, R>(
     app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
   ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
+  /** How many requests are being answered. */
+  readonly requests: Effect.Effect<number>
   /** Shuts, but not while sandboxes are being created, unless forced; succeeds with how many are. */
   readonly shut: (force: boolean) => Effect.Effect<number>
   /** Takes a `shut` back. */
@@ -56,6 +58,7 @@ export const make: Effect.Effect<Gate> = Effect.gen(function* () {
 
   return {
     middleware,
+    requests: Effect.sync(() => requests),
     shut: (force) =>
       Effect.sync(() => {
         shut ||= force || creates === 0

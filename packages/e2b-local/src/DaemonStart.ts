@@ -30,9 +30,8 @@ export class Daemon extends Context.Service<
     readonly url: string
     readonly apiKey: Redacted.Redacted
     readonly pid: number
+    /** `none` when it was asked for, or when it was left to the daemon and nothing else works here. */
     readonly isolation: E2bServer.E2bServer["Service"]["isolation"]
-    /** Whether no isolation was asked for in words; else `none` means that none works here. */
-    readonly waived: boolean
   }
 >()("@remote-agent/e2b-local/DaemonStart/Daemon") {}
 
@@ -182,8 +181,7 @@ export const connect = Effect.fn("DaemonStart.connect")(function* (
         url: entry.apiUrl,
         apiKey: entry.apiKey,
         pid: entry.owner.pid,
-        isolation: entry.isolation,
-        waived: entry.waived
+        isolation: entry.isolation
       }),
       // It has just ended.
       Effect.catchReason("DaemonError", "Unanswered", () =>

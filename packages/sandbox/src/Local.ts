@@ -121,13 +121,13 @@ export const layerDaemon = ({
 }: DaemonOptions): Layer.Layer<Sandboxes | DaemonStart.Daemon, SandboxError.SandboxError> =>
   Layer.effect(
     Sandboxes,
-    Effect.flatMap(DaemonStart.Daemon, ({ apiKey, isolation, url, waived }) =>
+    Effect.flatMap(DaemonStart.Daemon, ({ apiKey, isolation, url }) =>
       E2b.make({
         provider: "local",
         apiKey,
         apiUrl: url,
         sandboxUrl: url,
-        isolation: isolation !== "none" ? "isolated" : waived ? "waived" : "missing",
+        isolation: isolation !== "none" ? "isolated" : options.isolation === "none" ? "waived" : "missing",
         pageSize,
         // The server lives on when a reply is lost, and goes on with the create.
         createDeadline: "30 seconds"
