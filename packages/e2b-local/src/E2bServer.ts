@@ -5,7 +5,8 @@
  */
 import { Context, Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
-import { NodeHttpServer, NodeServices } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Http from "node:http"
 import * as Os from "node:os"
 import * as ControlPlane from "./ControlPlane.ts"

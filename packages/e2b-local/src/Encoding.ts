@@ -5,7 +5,7 @@
  */
 import { Effect, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Zlib from "node:zlib"
 import { ApiError } from "./ApiError.ts"
 

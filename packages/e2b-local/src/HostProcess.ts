@@ -8,7 +8,7 @@
  */
 import { Deferred, Effect, Schema } from "effect"
 import type { Scope, Stream } from "effect"
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as NodeChildProcess from "node:child_process"
 import { closeSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"

@@ -5,7 +5,7 @@
  */
 import { Effect, Predicate, Stream } from "effect"
 import type { Scope } from "effect"
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import type { Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
