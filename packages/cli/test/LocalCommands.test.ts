@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { family, finish, folder, lines, run, start, survivors } from "./support.ts"
+import { bin, family, finish, folder, lines, run, start, survivors } from "./support.ts"
 
 const limit = { timeout: 120_000 }
 
@@ -162,9 +162,7 @@ describe("remote-agent local", () => {
 
   test("outlives the one who started it, and a Ctrl-C in his terminal", (cwd) =>
     Effect.gen(function* () {
-      const script = `"$0" "$@"; exec sleep 600`
-      const [program = "", ...args] = start(cwd, background).spawnargs
-      const shell = spawn("sh", ["-c", script, program, ...args], {
+      const shell = spawn("sh", ["-c", '"$0" "$@"; exec sleep 600', process.execPath, bin, ...background], {
         cwd,
         detached: true,
         env: { PATH, HOME: cwd, TMPDIR: cwd },

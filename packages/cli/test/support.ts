@@ -6,7 +6,8 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
-const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+/** The file of the binary. */
+export const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
 
 /** A folder for one test that is gone afterwards; also the TMPDIR of what the test starts. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(

@@ -4,6 +4,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs/promises"
+import * as Http from "node:http"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { Daemon, DaemonControl, DaemonError, DaemonFile, DaemonStart } from "../src/index.ts"
@@ -250,6 +251,27 @@ describe("the file of a daemon that was removed or damaged", () => {
   )
 })
 
+describe.runIf(process.platform === "linux")("a process that only waits to be buried", () => {
+  it.live("is dead", () =>
+    Effect.gen(function* () {
+      // It becomes a program that does not look after its children.
+      const parent = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn("sh", ["-c", "true & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "inherit"] })
+        ),
+        (started) => Effect.sync(() => void started.kill("SIGKILL"))
+      )
+      const pid = yield* Effect.callback<number>((resume) => {
+        parent.stdout.once("data", (text: Buffer) => resume(Effect.succeed(Number(text.toString()))))
+      })
+      const state = Effect.promise(() => Fs.readFile(`/proc/${pid}/stat`, "utf8"))
+      yield* eventually(Effect.map(state, (text) => text.includes(") Z ")))
+      const owner = new Sweep.Owner({ ...(yield* Sweep.self), pid, startedAt: null })
+      assert.isTrue(yield* Sweep.isOwnerDead(owner))
+    })
+  )
+})
+
 describe("a daemon that is not the one that is wanted", () => {
   const owner = new Sweep.Owner({ pid: 1, startedAt: "then", namespace: null })
   const reasonOf = (
@@ -276,7 +298,7 @@ describe("a daemon that is not the one that is wanted", () => {
 /** A daemon in this process. */
 const serving = Effect.fnUntraced(function* (folder: string) {
   const ready = yield* Deferred.make<DaemonFile.Entry>()
-  const fiber = yield* Effect.forkChild(
+  const fiber = yield* Effect.forkScoped(
     Daemon.serve({
       folder,
       version: "1.0.0",
@@ -387,6 +409,37 @@ describe("a daemon", () => {
         })
       )
       yield* eventually(Effect.map(requests, (count) => count === 0))
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.live("waits for one that is about to end", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const asked = yield* Deferred.make<void>()
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<Http.Server>((resume) => {
+          const ending = Http.createServer((_, response) => {
+            Deferred.doneUnsafe(asked, Effect.void)
+            response.writeHead(503).end()
+          })
+          ending.listen(0, "127.0.0.1", () => resume(Effect.succeed(ending)))
+        }),
+        (ending) => Effect.sync(() => ending.close())
+      )
+      const address = server.address()
+      const apiUrl = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+      yield* DaemonFile.write(
+        folder,
+        new DaemonFile.Entry({ ...entryOf(yield* Sweep.self), apiUrl, sandboxUrl: apiUrl })
+      )
+      const held = yield* Scope.make()
+      assert.isTrue(yield* Scope.provide(FileLock.tryAcquire(DaemonFile.paths(folder).lock), held))
+      const next = yield* Effect.forkChild(serving(folder))
+      yield* Effect.raceFirst(Deferred.await(asked), Effect.andThen(Fiber.join(next), Effect.die("too soon")))
+      yield* Scope.close(held, Exit.void)
+      const { entry, fiber } = yield* Fiber.join(next)
+      assert.isTrue(yield* DaemonFile.says(folder, entry))
       yield* Fiber.interrupt(fiber)
     })
   )
