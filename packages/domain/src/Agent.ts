@@ -16,8 +16,16 @@ export const LabelKey = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w./-
 /** The value of a label: text without control characters, at most 256. */
 export const LabelValue = Schema.String.check(Schema.isPattern(/^[^\p{Cc}\p{Cs}]{0,256}$/u))
 
+const isLabelKey = Schema.is(LabelKey)
+
 /** What people say of an agent, to find it by; none when absent. */
-export const Labels = Schema.Record(LabelKey, LabelValue).pipe(
+export const Labels = Schema.Record(Schema.String, LabelValue).pipe(
+  // As the schema of its keys, it would not look at those of another form.
+  Schema.check(
+    Schema.makeFilter((labels: Readonly<Record<string, string>>) => Object.keys(labels).every(isLabelKey), {
+      expected: "keys of letters, digits, `.`, `_`, `-` and `/`, at most 63"
+    })
+  ),
   Schema.withConstructorDefault(Effect.succeed({})),
   Schema.withDecodingDefaultKey(Effect.succeed({}))
 )

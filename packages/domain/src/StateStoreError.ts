@@ -49,12 +49,13 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { re
  * What keeps a database from doing its part.
  *
  * - `locked`: others hold it for longer than we wait.
+ * - `slow`: it took longer than it may and was stopped.
  * - `full`: there is no room for what was to be written.
  * - `readOnly`: it may be read and not written.
  * - `unreachable`: it cannot be opened, or the connection to it was lost.
  * - `ioFailed`: the disk failed to read or write.
  */
-export const Obstacle = Schema.Literals(["locked", "full", "readOnly", "unreachable", "ioFailed"])
+export const Obstacle = Schema.Literals(["locked", "slow", "full", "readOnly", "unreachable", "ioFailed"])
 export type Obstacle = typeof Obstacle.Type
 
 /** The database cannot do its part now; nothing was half done. `store` names it. */
@@ -110,7 +111,11 @@ export class StateStoreError extends Schema.TaggedError<StateStoreError>()("Stat
       case "LeaseHeld":
         return true
       case "Unavailable":
-        return reason.obstacle === "locked" || (reason.obstacle === "unreachable" && reads.has(operation))
+        return (
+          reason.obstacle === "locked" ||
+          reason.obstacle === "slow" ||
+          (reason.obstacle === "unreachable" && reads.has(operation))
+        )
       default:
         return false
     }
@@ -164,6 +169,7 @@ const explain = (reason: Reason): string => {
 
 const obstacles: Record<Obstacle, string> = {
   locked: "is locked by others. Try again when they are done.",
+  slow: "took too long to answer, and nothing was done. Try again when it is less busy.",
   full: "has no room left. Free disk space and try again.",
   readOnly: "may be read only. Allow writing to it and its folder.",
   unreachable: "cannot be opened or reached. Check that it is there and that you have access.",

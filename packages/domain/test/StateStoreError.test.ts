@@ -30,7 +30,7 @@ describe("StateStoreError", () => {
     const retryable = StateStoreError.Obstacle.literals.filter(
       (obstacle) => failed("updateAgent", new StateStoreError.Unavailable({ store, obstacle })).isRetryable
     )
-    assert.deepStrictEqual(retryable, ["locked"])
+    assert.deepStrictEqual(retryable, ["locked", "slow"])
     assert.isFalse(failed("getAgent", new StateStoreError.Damaged({ store })).isRetryable)
   })
 

@@ -49,6 +49,8 @@ const indexes = Effect.gen(function* () {
 const searchAndLeases = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const text = bytewise(sql)
+  // However many rows there are: this is done once.
+  yield* sql.onDialectOrElse({ pg: () => sql`SET LOCAL statement_timeout = 0`, orElse: () => Effect.void })
   const columns = {
     remote_agents: [
       sql`name ${text} NOT NULL DEFAULT ''`,
@@ -72,8 +74,8 @@ const searchAndLeases = Effect.gen(function* () {
       sql`wall_millis DOUBLE PRECISION`
     ]
   }
-  for (const [table, added] of Object.entries(columns)) {
-    for (const column of added) yield* sql`ALTER TABLE ${sql(table)} ADD COLUMN ${column}`
+  for (const [name, added] of Object.entries(columns)) {
+    for (const column of added) yield* sql`ALTER TABLE ${sql(name)} ADD COLUMN ${column}`
   }
   yield* sql.onDialectOrElse({
     pg: () => sql`
@@ -100,6 +102,16 @@ const searchAndLeases = Effect.gen(function* () {
     body TEXT NOT NULL
   )`
   yield* sql`CREATE TABLE remote_intents (id ${text} PRIMARY KEY NOT NULL, body TEXT NOT NULL)`
+  yield* sql`CREATE TABLE remote_deliveries (
+    id ${text} PRIMARY KEY NOT NULL,
+    token TEXT NOT NULL,
+    attempt BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    until_ms BIGINT NOT NULL,
+    changed_ms BIGINT NOT NULL,
+    reason TEXT
+  )`
+  yield* sql`CREATE INDEX remote_deliveries_by_age ON remote_deliveries (changed_ms)`
   yield* sql`CREATE TABLE remote_leases (
     resource ${text} PRIMARY KEY NOT NULL,
     holder TEXT,

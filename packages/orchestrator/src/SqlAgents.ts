@@ -180,6 +180,9 @@ export const make = ({ decoded, fenced, run, sql }: Database): SqlAgents => {
     }
   })
 
+  const find = (...clauses: ReadonlyArray<Statement.Fragment>) =>
+    run("findAgents")(some("findAgents", clauses, { limit: 10 }))
+
   return {
     createAgent,
     getAgent,
@@ -194,8 +197,6 @@ export const make = ({ decoded, fenced, run, sql }: Database): SqlAgents => {
     pageAgents: Effect.fn("StateStore.pageAgents")((options) => page("pageAgents", options)),
     findAgents: Effect.fn("StateStore.findAgents")(function* (text) {
       if (!isFindable(text)) return []
-      const find = (...clauses: ReadonlyArray<Statement.Fragment>) =>
-        run("findAgents")(some("findAgents", clauses, { limit: 10 }))
       const exact = yield* find(sql`id = ${text}`)
       if (exact.length > 0) return exact
       // No character of an id comes after `z`.

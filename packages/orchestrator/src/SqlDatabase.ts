@@ -74,13 +74,18 @@ export interface Database {
   readonly lesser: Statement.Fragment | Statement.Literal
 }
 
+const decodedFrom =
+  (name: string): Database["decoded"] =>
+  (operation, decode) =>
+  (rows) =>
+    Effect.catch(decode(rows), () => failed(operation, new StateStoreError.Damaged({ store: name })))
+
 const newest = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ token: Whole })))
 
 /** The database of the current `SqlClient`; `name` is what messages call it. */
 export const make = (name: string): Effect.Effect<Database, never, SqlClient.SqlClient> =>
   Effect.map(SqlClient.SqlClient, (sql) => {
-    const decoded: Database["decoded"] = (operation, decode) => (rows) =>
-      Effect.catch(decode(rows), () => failed(operation, new StateStoreError.Damaged({ store: name })))
+    const decoded = decodedFrom(name)
 
     // Whoever takes the lease next waits until what was decided under this one is written.
     const shared = sql.onDialectOrElse({ pg: () => sql.literal("FOR SHARE"), orElse: () => sql.literal("") })

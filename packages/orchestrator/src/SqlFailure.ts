@@ -1,5 +1,5 @@
 import { StateStoreError } from "@remote-agent/domain"
-import { Effect, Option } from "effect"
+import { Effect, Option, Predicate } from "effect"
 import { type Migrator, SqlError } from "effect/sql"
 import * as SqliteClient from "./SqliteClient.ts"
 
@@ -16,6 +16,27 @@ const obstacleOfCode: Readonly<Record<number, StateStoreError.Obstacle>> = {
   14: "unreachable"
 }
 
+/** Postgres' codes (SQLSTATE) that its client has no reason for. */
+const obstacleOfState: Readonly<Record<string, StateStoreError.Obstacle>> = {
+  "25006": "readOnly",
+  "25P03": "unreachable",
+  "3D000": "unreachable",
+  "53100": "full",
+  "53200": "unreachable",
+  "53300": "unreachable",
+  "57P01": "unreachable",
+  "57P02": "unreachable",
+  "57P03": "unreachable",
+  "58000": "ioFailed",
+  "58030": "ioFailed"
+}
+
+/** Postgres' codes for pages and indexes that contradict themselves. */
+const damagedStates: ReadonlySet<string> = new Set(["XX001", "XX002"])
+
+const stateOf = ({ reason: { cause } }: SqlError.SqlError): string =>
+  Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
+
 /** SQLite's codes for a file that contradicts itself, and for one that is no database. */
 const damagedCodes: ReadonlySet<number> = new Set([11, 26])
 
@@ -24,8 +45,9 @@ const obstacleOfReason = (tag: SqlError.SqlErrorReason["_tag"]): StateStoreError
     case "LockTimeoutError":
     case "DeadlockError":
     case "SerializationError":
-    case "StatementTimeoutError":
       return "locked"
+    case "StatementTimeoutError":
+      return "slow"
     case "ConnectionError":
     case "AuthenticationError":
       return "unreachable"
@@ -46,10 +68,14 @@ const reasonOf = (
 ): Option.Option<StateStoreError.Unavailable | StateStoreError.Damaged> => {
   // The lower byte is the kind of failure, the upper ones say which of its kind.
   const code = Option.getOrUndefined(SqliteClient.resultCodeOf(error))
-  if (code !== undefined && damagedCodes.has(code & 0xff)) {
+  const state = stateOf(error)
+  if ((code !== undefined && damagedCodes.has(code & 0xff)) || damagedStates.has(state)) {
     return Option.some(new StateStoreError.Damaged({ store }))
   }
-  const obstacle = code === undefined ? obstacleOfReason(error.reason._tag) : obstacleOfCode[code & 0xff]
+  const obstacle =
+    code === undefined
+      ? (obstacleOfState[state] ?? obstacleOfReason(error.reason._tag))
+      : obstacleOfCode[code & 0xff]
   return Option.map(
     Option.fromUndefinedOr(obstacle),
     (known) => new StateStoreError.Unavailable({ store, obstacle: known })

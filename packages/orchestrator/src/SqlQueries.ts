@@ -1,4 +1,4 @@
-import { AgentEvent, type Id, type Lease, Query, StateStoreError, Usage } from "@remote-agent/domain"
+import { AgentEvent, Id, type Lease, Query, StateStoreError, Usage } from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
 import { added, type Database, failed, first, pageSize, Plain, Whole } from "./SqlDatabase.ts"
 import type { StateStore } from "./StateStore.ts"
@@ -36,6 +36,9 @@ const SumRow = Schema.Struct({
   cost_usd: Schema.NullOr(Schema.Finite),
   wall_millis: Schema.NullOr(Schema.Finite)
 })
+
+/** Nothing else is asked for: some databases fail for text that they cannot hold. */
+const isPoolName = Schema.is(Id.PoolName)
 
 const decodeQueries = Schema.decodeUnknownEffect(Schema.Array(QueryRow))
 const decodeSums = Schema.decodeUnknownEffect(Schema.Array(SumRow))
@@ -90,6 +93,9 @@ const toRow = (query: Query.Query): typeof QueryRow.Type => ({
   ...usageColumns(query.usage),
   body: query
 })
+
+/** Of numbers that are not whole: the sum of whole ones might be greater than a database can hold. */
+const sum = (column: string) => `SUM(CAST(${column} AS DOUBLE PRECISION)) AS ${column}`
 
 /** Says why a query takes no more: it has ended, or there is none. */
 export const closedOrUnknown = Effect.fnUntraced(function* (
@@ -183,6 +189,7 @@ export const make = (database: Database): SqlQueries => {
   }
 
   const usage: SqlQueries["usage"] = Effect.fn("StateStore.usage")(function* ({ agentId, pool, since } = {}) {
+    if (pool !== undefined && !isPoolName(pool)) return { usage: Usage.zero, queries: 0, outcomes: {} }
     const ofPool = sql`SELECT id FROM remote_agents WHERE pool = ${pool}`
     const clauses = [
       sql`outcome IS NOT NULL`,
@@ -190,8 +197,6 @@ export const make = (database: Database): SqlQueries => {
       ...(pool === undefined ? [] : [sql`agent_id IN (${ofPool})`]),
       ...(since === undefined ? [] : [sql`ended_at >= ${DateTime.formatIso(since)}`])
     ]
-    // Sums of numbers that are not whole: whole ones might become greater than the database can hold.
-    const sum = (column: string) => `SUM(CAST(${column} AS DOUBLE PRECISION)) AS ${column}`
     const sums = sql.literal(Object.keys(usageColumns(undefined)).map(sum).join(", "))
     const rows = yield* sql`
       SELECT outcome, COUNT(*) AS queries, ${sums} FROM remote_queries

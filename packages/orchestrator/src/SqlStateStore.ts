@@ -1,11 +1,14 @@
 import type { StateStoreError } from "@remote-agent/domain"
+import { Deliveries } from "@remote-agent/github"
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { Intents } from "./Intents.ts"
 import { Leases } from "./Leases.ts"
 import * as Migrations from "./Migrations.ts"
+import * as PostgresClient from "./PostgresClient.ts"
 import * as SqlAgents from "./SqlAgents.ts"
 import * as SqlDatabase from "./SqlDatabase.ts"
+import * as SqlDeliveries from "./SqlDeliveries.ts"
 import * as SqlEvents from "./SqlEvents.ts"
 import { fromSql } from "./SqlFailure.ts"
 import * as SqlIntents from "./SqlIntents.ts"
@@ -17,7 +20,7 @@ import * as StateFile from "./StateFile.ts"
 import { StateStore } from "./StateStore.ts"
 
 /** All the state there is, in one database. */
-export type State = StateStore | Leases | Intents
+export type State = StateStore | Leases | Intents | Deliveries.Deliveries
 
 /**
  * The state in the database of the current `SqlClient`, whose schema it brings up to date. `name` is what messages
@@ -41,7 +44,8 @@ export const make: (
   })
   return Context.make(StateStore, store).pipe(
     Context.add(Leases, SqlLeases.make(database)),
-    Context.add(Intents, SqlIntents.make(database))
+    Context.add(Intents, SqlIntents.make(database)),
+    Context.add(Deliveries.Deliveries, SqlDeliveries.make(database))
   )
 })
 
@@ -63,3 +67,17 @@ export const layerSqlite = (options: {
 export const layerSqliteMemory: Layer.Layer<State, StateStoreError.StateStoreError> = layer(
   "the state in memory"
 ).pipe(Layer.provide(Layer.orDie(SqliteClient.layer({ path: ":memory:" }))))
+
+/**
+ * The state in a Postgres database, which many processes on many machines may use at once. Leases go by the clock
+ * of the server. The address may hold a password, which no message shows.
+ */
+export const layerPostgres = (
+  options: PostgresClient.Options
+): Layer.Layer<State, StateStoreError.StateStoreError> => {
+  const name = PostgresClient.nameOf(options.url)
+  return layer(name).pipe(
+    Layer.provide(PostgresClient.layer(options)),
+    Layer.catch((error) => Layer.effectContext(fromSql(name, "open")(Effect.fail(error))))
+  )
+}

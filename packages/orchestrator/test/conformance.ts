@@ -1,8 +1,30 @@
+import { DeliveriesConformance } from "@remote-agent/github"
+import { Effect } from "effect"
 import { cases as agents } from "./agentCases.ts"
+import { cases as intents } from "./intentsCases.ts"
 import { cases as leases } from "./leaseCases.ts"
 import { cases as pools } from "./poolCases.ts"
 import { cases as queries } from "./queryCases.ts"
-import { type Case, cases as basics } from "./stateStoreCases.ts"
+import { type Case, cases as basics, Passage } from "./stateStoreCases.ts"
+
+const deliveries = DeliveriesConformance.cases(() => Effect.void).map(({ name }, index): Case => ({
+  name,
+  run: Effect.flatMap(Passage, ({ pass }) =>
+    Effect.catchTag(
+      DeliveriesConformance.cases(pass)[index]?.run ?? Effect.die(name),
+      "Nonconforming",
+      Effect.die
+    )
+  )
+}))
 
 /** All that every layer of the state does, each case on a store of its own. */
-export const conformance: ReadonlyArray<Case> = [...basics, ...agents, ...queries, ...pools, ...leases]
+export const conformance: ReadonlyArray<Case> = [
+  ...basics,
+  ...agents,
+  ...queries,
+  ...pools,
+  ...leases,
+  ...intents,
+  ...deliveries
+]

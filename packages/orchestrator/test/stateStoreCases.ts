@@ -8,7 +8,8 @@ import {
   type StateStoreError,
   Usage
 } from "@remote-agent/domain"
-import { type Leases, StateStore } from "@remote-agent/orchestrator"
+import type { Deliveries } from "@remote-agent/github"
+import { type Intents, type Leases, StateStore } from "@remote-agent/orchestrator"
 import { Context, DateTime, type Duration, Effect, Layer, References, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -27,7 +28,7 @@ export interface Case {
   readonly run: Effect.Effect<
     void,
     StateStoreError.StateStoreError,
-    StateStore.StateStore | Leases.Leases | Passage
+    StateStore.StateStore | Leases.Leases | Intents.Intents | Deliveries.Deliveries | Passage
   >
 }
 

