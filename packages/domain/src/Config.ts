@@ -10,6 +10,7 @@ import {
   Schema
 } from "effect"
 import { nextToken } from "./Id.ts"
+import * as StateLocation from "./StateLocation.ts"
 
 /** One setting: how its text is read, and how it is explained to people. */
 export interface Variable<A> {
@@ -178,6 +179,15 @@ const owner: Variable<string> = {
   fresh: nextToken
 }
 
+/** It may hold a password, so none of it is shown. Where nothing is set, whoever needs it has a place of its own. */
+const state: Variable<StateLocation.StateLocation | undefined> = {
+  decode: StateLocation.parse,
+  fallback: undefined,
+  expected: StateLocation.expected,
+  describe: "Where the state is kept: a file, a Postgres database, or in memory",
+  secret: true
+}
+
 /** Every setting by its name, which is the same in the environment and in `remote-agent.json`. */
 export const variables = {
   REMOTE_AGENT_PROVIDER: oneOf(["local", "e2b"], "local", "Where sandboxes run"),
@@ -192,6 +202,7 @@ export const variables = {
     describe: "Profiles of your own, and changes to ours; `profiles` in remote-agent.json"
   }),
   REMOTE_AGENT_OWNER: owner,
+  REMOTE_AGENT_STATE: state,
   REMOTE_AGENT_ISOLATION: oneOf(
     ["auto", "bubblewrap", "namespaces", "none"],
     "auto",

@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Config, StateLocation } from "@remote-agent/domain"
+import { Effect, Option, Redacted } from "effect"
+
+const show = (text: string) =>
+  Option.match(StateLocation.parse(text), {
+    onNone: () => "nothing",
+    onSome: (location) => {
+      switch (location._tag) {
+        case "Memory":
+          return "memory"
+        case "File":
+          return `file ${location.path}`
+        case "Postgres":
+          return `postgres ${Redacted.value(location.url)}`
+      }
+    }
+  })
+
+describe("StateLocation", () => {
+  it("tells memory, paths and addresses apart", () => {
+    const examples = {
+      memory: "memory",
+      "./memory": "file ./memory",
+      "state.db": "file state.db",
+      "/a b/état.db": "file /a b/état.db",
+      "C:\\state.db": "file C:\\state.db",
+      "file:///a%20b/c.db": "file /a b/c.db",
+      "file:///bad%": "nothing",
+      "file:///a%FFb": "nothing",
+      "file://host/a": "nothing",
+      "postgres://u:p@db/x?sslmode=require": "postgres postgres://u:p@db/x?sslmode=require",
+      "postgresql://db": "postgres postgresql://db",
+      "postgres://": "nothing",
+      "postgres:///x": "nothing",
+      "postgres:///x?host=db": "postgres postgres:///x?host=db",
+      "mysql://db/x": "nothing",
+      "https://db/x": "nothing",
+      "": "nothing",
+      " ": "nothing",
+      "a\0b": "nothing"
+    }
+    for (const [text, location] of Object.entries(examples)) assert.strictEqual(show(text), location)
+  })
+
+  it.effect("is a setting that shows no password, right or wrong", () =>
+    Effect.gen(function* () {
+      const read = (value: string) =>
+        Config.Config.pipe(Effect.provide(Config.layerFrom({ REMOTE_AGENT_STATE: value })))
+      const right = yield* read("postgres://u:hunter2@db/x")
+      assert.strictEqual(right.REMOTE_AGENT_STATE?._tag, "Postgres")
+      assert.notInclude(JSON.stringify(right), "hunter2")
+      const wrong = yield* Effect.flip(read("mysql://u:hunter2@db/x"))
+      assert.include(wrong.message, "REMOTE_AGENT_STATE is not valid")
+      assert.notInclude(wrong.message, "hunter2")
+      assert.isTrue(Config.variables.REMOTE_AGENT_STATE.secret)
+    })
+  )
+})
