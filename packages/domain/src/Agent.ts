@@ -32,8 +32,10 @@ export const Labels = Schema.Record(Schema.String, LabelValue).pipe(
 
 /** The repository that an agent works on. */
 export class Repository extends Schema.Class<Repository>("@remote-agent/domain/Repository")({
-  /** Without credentials. */
-  url: Schema.String,
+  /** Without credentials, which would be kept with the agent. */
+  url: Schema.String.check(
+    Schema.isPattern(/^(?!https?:\/\/[^/?#]*@|[a-z][a-z0-9+.-]*:\/\/[^/?#@]*:[^/?#@]*@)/i)
+  ),
   /** A branch, tag or commit; the repository's own default when absent. */
   ref: Schema.optionalKey(Schema.String),
   /** What was checked out last. */

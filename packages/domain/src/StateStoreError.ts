@@ -74,6 +74,17 @@ export class NewerSchema extends Schema.TaggedError<NewerSchema>()("NewerSchema"
   supported: Schema.Int
 }) {}
 
+/** One thing in a document that is not as it must be. No value is shown. */
+export class DocumentProblem extends Schema.Class<DocumentProblem>(
+  "@remote-agent/domain/StateStoreError/DocumentProblem"
+)({ path: Schema.String, problem: Schema.String }) {}
+
+/** The document is not one of ours, or not all of it can be read: every problem is listed, and nothing was done. */
+export class InvalidDocument extends Schema.TaggedError<InvalidDocument>()("InvalidDocument", {
+  file: Schema.String,
+  problems: Schema.NonEmptyArray(DocumentProblem)
+}) {}
+
 /** Why a state store failed. */
 export const Reason = Schema.Union([
   NotFound,
@@ -87,7 +98,8 @@ export const Reason = Schema.Union([
   LeaseLost,
   Unavailable,
   Damaged,
-  NewerSchema
+  NewerSchema,
+  InvalidDocument
 ])
 export type Reason = typeof Reason.Type
 
@@ -162,6 +174,8 @@ const explain = (reason: Reason): string => {
       return `${reason.store} ${obstacles[reason.obstacle]}`
     case "Damaged":
       return `${reason.store} is damaged or holds something else, and was left as it is. Put a backup in its place, or name another.`
+    case "InvalidDocument":
+      return `${reason.file} cannot be imported, and nothing was. Correct this:\n${reason.problems.map(({ path, problem }) => `${path} ${problem}`).join("\n")}.`
     case "NewerSchema":
       return `${reason.store} has schema ${reason.found}, and this version knows ${reason.supported}. Use the newer remote-agent that wrote it.`
   }

@@ -17,6 +17,9 @@ const show = (text: string) =>
     }
   })
 
+const read = (value: string) =>
+  Config.Config.pipe(Effect.provide(Config.layerFrom({ REMOTE_AGENT_STATE: value })))
+
 describe("StateLocation", () => {
   it("tells memory, paths and addresses apart", () => {
     const examples = {
@@ -45,8 +48,6 @@ describe("StateLocation", () => {
 
   it.effect("is a setting that shows no password, right or wrong", () =>
     Effect.gen(function* () {
-      const read = (value: string) =>
-        Config.Config.pipe(Effect.provide(Config.layerFrom({ REMOTE_AGENT_STATE: value })))
       const right = yield* read("postgres://u:hunter2@db/x")
       assert.strictEqual(right.REMOTE_AGENT_STATE?._tag, "Postgres")
       assert.notInclude(JSON.stringify(right), "hunter2")

@@ -11,7 +11,7 @@ import {
 } from "@remote-agent/domain"
 import { Array as Arr, Context, DateTime, Effect, Layer, Result, Stream } from "effect"
 import * as Leases from "./Leases.ts"
-import { type AgentFilter, StateStore, type UsageSummary } from "./StateStore.ts"
+import { type AgentFilter, type StateRecord, StateStore, type UsageSummary } from "./StateStore.ts"
 
 const known = <K extends string, V>(
   all: ReadonlyMap<K, V>,
@@ -201,7 +201,36 @@ export const make = Effect.gen(function* () {
     )
   )
 
+  const restore = Effect.fn("StateStore.restore")((records: Iterable<StateRecord>) =>
+    Effect.sync((): ReadonlySet<string> => {
+      const written = new Set<string>()
+      // Asked for as a whole first: if that fails, nothing was written.
+      const all = [...records]
+      for (const record of all) {
+        switch (record._tag) {
+          case "Pool":
+            if (Result.isSuccess(insert(pools, record.pool.name, record.pool))) written.add(record.pool.name)
+            break
+          case "Agent":
+            if (Result.isSuccess(insert(agents, record.agent.id, record.agent))) written.add(record.agent.id)
+            break
+          case "Query": {
+            const { events: log, query } = record.query
+            if (Result.isFailure(insert(queries, query.id, query))) break
+            written.add(query.id)
+            logs.set(
+              query.id,
+              log.map((one, seq) => new AgentEvent.EventRecord({ ...one, queryId: query.id, seq }))
+            )
+          }
+        }
+      }
+      return written
+    })
+  )
+
   const store = StateStore.of({
+    restore,
     createAgent: Effect.fn("StateStore.createAgent")((agent) =>
       step("createAgent", () => insert(agents, agent.id, agent))
     ),

@@ -1,11 +1,18 @@
-import { AgentEvent, type Id, type Lease, type Usage } from "@remote-agent/domain"
+import { AgentEvent, type Id, type Lease, type StateDocument, type Usage } from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
+import type { SqlError } from "effect/sql"
 import { type Database, first, fullPage, pageSize, plain, Whole } from "./SqlDatabase.ts"
 import { closedOrUnknown, usageColumns } from "./SqlQueries.ts"
 import type { StateStore } from "./StateStore.ts"
 
 /** What a store does with events. */
-export type SqlEvents = Pick<StateStore["Service"], "appendEvents" | "events">
+export interface SqlEvents extends Pick<StateStore["Service"], "appendEvents" | "events"> {
+  /** Writes the log of a query that has none. Only within a transaction. */
+  readonly writeLog: (
+    id: Id.QueryId,
+    log: StateDocument.LoggedQuery["events"]
+  ) => Effect.Effect<void, SqlError.SqlError>
+}
 
 /** How many rows one statement inserts: SQLite and Postgres limit its parameters, of which a row has four. */
 const insertSize = 1000
@@ -54,6 +61,21 @@ export const make = (database: Database): SqlEvents => {
     return sql`UPDATE remote_agents SET ${sql.csv(changes)} WHERE id = ${agentId}`
   }
 
+  const insert = (rows: ReadonlyArray<{ query_id: string; seq: number; at: string; body: string }>) =>
+    Effect.forEach(
+      Arr.chunksOf(rows, insertSize),
+      (some) => sql`INSERT INTO remote_events ${sql.insert(some)}`,
+      { discard: true }
+    )
+
+  const writeLog: SqlEvents["writeLog"] = Effect.fnUntraced(function* (id, log) {
+    const rows = yield* Effect.forEach(log, ({ at, event }, seq) =>
+      Effect.map(encodeEvent(event), (body) => ({ query_id: id, seq, at: DateTime.formatIso(at), body }))
+    )
+    yield* insert(rows)
+    yield* sql`UPDATE remote_queries SET next_seq = ${rows.length} WHERE id = ${id}`
+  })
+
   const appendEvents = Effect.fn("StateStore.appendEvents")(function* (
     id: Id.QueryId,
     events: ReadonlyArray<AgentEvent.AgentEvent>,
@@ -74,11 +96,7 @@ export const make = (database: Database): SqlEvents => {
       if (taken === undefined) return yield* closedOrUnknown(database, "appendEvents", id)
       const from = taken.next_seq - events.length
       const rows = bodies.map((body, index) => ({ query_id: id, seq: from + index, at, body }))
-      yield* Effect.forEach(
-        Arr.chunksOf(rows, insertSize),
-        (some) => sql`INSERT INTO remote_events ${sql.insert(some)}`,
-        { discard: true }
-      )
+      yield* insert(rows)
       if (result !== undefined) yield* count(taken.agent_id, result.usage)
       return events.map(
         (event, index) => new AgentEvent.EventRecord({ queryId: id, seq: from + index, at: now, event })
@@ -111,5 +129,5 @@ export const make = (database: Database): SqlEvents => {
       Stream.unwrap
     )
 
-  return { appendEvents, events }
+  return { appendEvents, events, writeLog }
 }

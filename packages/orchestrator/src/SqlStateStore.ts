@@ -1,4 +1,4 @@
-import type { StateStoreError } from "@remote-agent/domain"
+import { StateStoreError } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -17,7 +17,7 @@ import * as SqlLeases from "./SqlLeases.ts"
 import * as SqlPools from "./SqlPools.ts"
 import * as SqlQueries from "./SqlQueries.ts"
 import * as StateFile from "./StateFile.ts"
-import { StateStore } from "./StateStore.ts"
+import { type StateRecord, StateStore } from "./StateStore.ts"
 
 /** All the state there is, in one database. */
 export type State = StateStore | Leases | Intents | Deliveries.Deliveries
@@ -36,18 +36,49 @@ export const make: (
 )(function* (name: string) {
   yield* fromSql(name, "open")(Migrations.migrate(name))
   const database = yield* SqlDatabase.make(name)
-  const store = StateStore.of({
-    ...SqlAgents.make(database),
-    ...SqlQueries.make(database),
-    ...SqlEvents.make(database),
-    ...SqlPools.make(database)
-  })
+  const [agents, queries] = [SqlAgents.make(database), SqlQueries.make(database)]
+  const [{ writeLog, ...events }, pools] = [SqlEvents.make(database), SqlPools.make(database)]
+
+  /** Writes a record, and gives back its id or name if there was none. */
+  const add = (record: StateRecord) => {
+    switch (record._tag) {
+      case "Pool":
+        return ifNew(record.pool.name, pools.createPool(record.pool))
+      case "Agent":
+        return ifNew(record.agent.id, agents.createAgent(record.agent))
+      case "Query": {
+        const { events: log, query } = record.query
+        return ifNew(query.id, Effect.andThen(queries.createQuery(query), writeLog(query.id, log)))
+      }
+    }
+  }
+
+  const restore = Effect.fn("StateStore.restore")((records: Iterable<StateRecord>) =>
+    Effect.gen(function* () {
+      const written = new Set<string>()
+      for (const record of records) {
+        const id = yield* add(record)
+        if (id !== undefined) written.add(id)
+      }
+      return written
+    }).pipe(database.atOnce("restore", undefined), database.run("restore"))
+  )
+
+  const store = StateStore.of({ ...agents, ...queries, ...events, ...pools, restore })
   return Context.make(StateStore, store).pipe(
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(Intents, SqlIntents.make(database)),
     Context.add(Deliveries.Deliveries, SqlDeliveries.make(database))
   )
 })
+
+const ifNew = <E>(id: string, create: Effect.Effect<void, E | StateStoreError.StateStoreError>) =>
+  Effect.as(create, id).pipe(
+    Effect.catchIf(
+      (error) => error instanceof StateStoreError.StateStoreError && error.reason._tag === "AlreadyExists",
+      () => Effect.void
+    )
+  )
 
 /** The state in the database of a `SqlClient`. `name` is what messages call it. See {@link make}. */
 export const layer = (

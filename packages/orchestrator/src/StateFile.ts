@@ -1,9 +1,10 @@
 import { Id, StateStoreError } from "@remote-agent/domain"
-import { Effect, Predicate } from "effect"
+import { Effect } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient } from "effect/sql"
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
+import * as Disk from "./Disk.ts"
 import * as Migrations from "./Migrations.ts"
 import { fromSql } from "./SqlFailure.ts"
 import * as SqliteClient from "./SqliteClient.ts"
@@ -11,25 +12,7 @@ import * as SqliteClient from "./SqliteClient.ts"
 const failure = (reason: StateStoreError.Reason) =>
   new StateStoreError.StateStoreError({ operation: "open", reason })
 
-const obstacles: Readonly<Record<string, StateStoreError.Obstacle>> = {
-  EACCES: "readOnly",
-  EPERM: "readOnly",
-  EROFS: "readOnly",
-  ENOSPC: "full",
-  EDQUOT: "full",
-  EIO: "ioFailed"
-}
-
-const onDisk = <A>(path: string, run: () => Promise<A>) =>
-  Effect.tryPromise({
-    try: run,
-    catch: (cause) => {
-      const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
-      return failure(
-        new StateStoreError.Unavailable({ store: path, obstacle: obstacles[code] ?? "unreachable" })
-      )
-    }
-  })
+const onDisk = <A>(path: string, run: () => Promise<A>) => Disk.attempt("open", path, run)
 
 /** Uses a file that is opened, and created for its owner alone when it is not there. */
 const withFile = <A>(path: string, flags: string, use: (handle: FileHandle) => Promise<A>) =>

@@ -6,6 +6,7 @@ import type {
   Lifecycle,
   Pool,
   Query,
+  StateDocument,
   StateStoreError,
   Usage
 } from "@remote-agent/domain"
@@ -63,6 +64,12 @@ export interface UsageSummary {
   readonly queries: number
   readonly outcomes: Readonly<Partial<Record<AgentEvent.Outcome, number>>>
 }
+
+/** Something that a store is given as it was in another. */
+export type StateRecord =
+  | { readonly _tag: "Pool"; readonly pool: Pool.Pool }
+  | { readonly _tag: "Agent"; readonly agent: Agent.Agent }
+  | { readonly _tag: "Query"; readonly query: StateDocument.LoggedQuery }
 
 type Result<A> = Effect.Effect<A, StateStoreError.StateStoreError>
 type Results<A> = Stream.Stream<A, StateStoreError.StateStoreError>
@@ -128,6 +135,11 @@ export class StateStore extends Context.Service<
     readonly removePool: (name: Id.PoolName) => Result<void>
     /** Every pool, by name. */
     readonly listPools: Results<Pool.Pool>
+    /**
+     * Writes all records or none, and gives back the ids and names of those that were added: what is there already
+     * stays as it is. They are asked for once, as they are written.
+     */
+    readonly restore: (records: Iterable<StateRecord>) => Result<ReadonlySet<string>>
     /** What queries have used, summed up. */
     readonly usage: (filter?: UsageFilter) => Result<UsageSummary>
   }
