@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises"
 import { defineConfig } from "rolldown"
 
-const assets = ["fundamentals.json", "sample-agent.mjs"]
+const assets = [
+  "dexter-runner.mjs",
+  "dexter-runner.py",
+  "dexter-setup.mjs",
+  "fundamentals.json",
+  "sample-agent.mjs"
+]
 
 /** Puts the files that ship with the orchestrator into the bundle, in the place of the module that reads them. */
 const inlineAssets = {

@@ -31,6 +31,8 @@ export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
       protocol: "runner-jsonl",
       wallTimeout: Duration.minutes(2),
       idleTimeout: Duration.minutes(1)
-    })
+    }),
+    session: new Profile.SessionSpec({ kind: "runner-file", files: ["{work}/.sample"] }),
+    cacheable: true
   })
 })

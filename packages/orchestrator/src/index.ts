@@ -1,6 +1,8 @@
 export * as AgentPool from "./AgentPool.ts"
 export * as AgentRuntime from "./AgentRuntime.ts"
 export * as Agents from "./Agents.ts"
+export * as CodingProfiles from "./CodingProfiles.ts"
+export * as DexterProfile from "./DexterProfile.ts"
 export * as EventReader from "./EventReader.ts"
 export * as Intents from "./Intents.ts"
 export * as LaunchBreaker from "./LaunchBreaker.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, Id, Profile } from "@remote-agent/domain"
-import { AgentRuntime, Profiles, SampleProfile } from "@remote-agent/orchestrator"
+import { Id, Profile } from "@remote-agent/domain"
+import { AgentRuntime, SampleProfile } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import {
@@ -309,28 +309,5 @@ describe("AgentRuntime.run", () => {
       assert.strictEqual(last?.type === "result" && last.outcome, "crash")
       assert.strictEqual((yield* nothingLeft).commands, nothing.commands)
     }).pipe(Effect.provide(layer(() => hangs)))
-  )
-})
-
-describe("Profiles", () => {
-  it.effect("gives ours and those that are added, by name, an added one in place of ours", () =>
-    Effect.gen(function* () {
-      const profiles = yield* Profiles.Profiles
-      assert.deepStrictEqual(
-        profiles.list.map(({ name }) => name),
-        ["sample", "tiny"]
-      )
-      assert.strictEqual((yield* profiles.get("sample")).description, "mine")
-      const { reason } = yield* Effect.flip(profiles.get("dexter2"))
-      assert(reason._tag === "UnknownProfile")
-      assert.deepStrictEqual(reason.known, ["sample", "tiny"])
-    }).pipe(
-      Effect.provide(
-        Layer.provide(
-          Profiles.layer([tiny, new Profile.Profile({ ...tiny, name: "sample", description: "mine" })]),
-          Config.layerFrom({})
-        )
-      )
-    )
   )
 })

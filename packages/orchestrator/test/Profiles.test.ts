@@ -20,6 +20,43 @@ const problems = (settings: unknown) =>
     return error.problems
   })
 
+describe("Profiles", () => {
+  it.effect("gives ours and those that are added, by name, an added one in place of ours", () =>
+    Effect.gen(function* () {
+      const profiles = yield* Profiles.Profiles
+      const names = profiles.list.map(({ name }) => name)
+      const ours = ["claude-code", "codex", "custom", "dexter", "dexter-python", "opencode", "sample", "tiny"]
+      assert.deepStrictEqual(names, ours)
+      assert.strictEqual((yield* profiles.get("sample")).description, "mine")
+      const { reason } = yield* Effect.flip(profiles.get("dexter2"))
+      assert(reason._tag === "UnknownProfile")
+      assert.deepStrictEqual(reason.known, ours)
+    }).pipe(
+      Effect.provide(
+        Layer.provide(
+          Profiles.layer([tiny, new Profile.Profile({ ...tiny, name: "sample", description: "mine" })]),
+          Config.layerFrom({})
+        )
+      )
+    )
+  )
+
+  it.effect("says of each what it needs before anything is created", () =>
+    Effect.gen(function* () {
+      const profiles = yield* Profiles.Profiles
+      const missing = Effect.fnUntraced(function* (name: string) {
+        const { reason } = yield* Effect.flip(profiles.prepare(yield* profiles.get(name)))
+        assert(reason._tag === "NotConfigured")
+        return reason.problems.map((problem) => problem.name)
+      })
+      assert.deepStrictEqual(yield* missing("claude-code"), ["ENABLE_CLAUDE_CODE", "ANTHROPIC_API_KEY"])
+      assert.deepStrictEqual(yield* missing("codex"), ["OPENAI_API_KEY"])
+      assert.include((yield* missing("dexter"))[0], "one of OPENAI_API_KEY, ANTHROPIC_API_KEY")
+      assert.deepStrictEqual((yield* profiles.prepare(yield* profiles.get("sample"))).env, {})
+    }).pipe(Effect.provide(layer({})))
+  )
+})
+
 describe("Profiles from the configuration", () => {
   it.effect("changes one of ours, field by field, and takes whole lists", () =>
     Effect.gen(function* () {
