@@ -38,6 +38,12 @@ const kinds: ReadonlyArray<Kind> = [
     reasons: Domain.StateStoreError.Reason.members
   },
   {
+    name: "GitError",
+    operation: "push",
+    error: Domain.GitError.GitError,
+    reasons: Domain.GitError.Reason.members
+  },
+  {
     name: "GitHubError",
     operation: "repository",
     error: Domain.GitHubError.GitHubError,
@@ -47,6 +53,8 @@ const kinds: ReadonlyArray<Kind> = [
 
 const queryId = Domain.Id.QueryId.make("qry_01arz3ndektsv4rrffq69g5fav")
 const agentId = Domain.Id.AgentId.make("agt_01arz3ndektsv4rrffq69g5fav")
+
+const problem = new Domain.Config.Problem({ name: "<name>", problem: "is not set", hint: "Set it." })
 
 const noAnswer = new Domain.Query.QueryResult({
   queryId,
@@ -67,12 +75,16 @@ const sandboxFailure = Domain.SandboxError.fail("connect", new Domain.SandboxErr
 
 /** What a field holds whose value is of a class of its own, by reason and field, or by field alone. */
 const values: Readonly<Record<string, unknown>> = {
+  "InvalidDocument.problems": [
+    new Domain.StateStoreError.DocumentProblem({ path: "agents[0].id", problem: "is missing" })
+  ],
   "StoreFailed.cause": storeFailure,
   after: Duration.minutes(1),
   at: DateTime.makeUnsafe(0),
   attemptId: Domain.Id.AttemptId.make("att_01arz3ndektsv4rrffq69g5fav"),
   cause: sandboxFailure,
   id: agentId,
+  problems: problem,
   resetAt: DateTime.makeUnsafe(0),
   result: noAnswer,
   retryAfter: Duration.minutes(1),

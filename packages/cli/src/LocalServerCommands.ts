@@ -74,4 +74,3 @@ export const local = Command.make("local").pipe(
   Command.withDescription("The server of sandboxes on this machine, for every E2B program"),
   Command.withSubcommands([serve, status, stop, daemon])
 )
-
