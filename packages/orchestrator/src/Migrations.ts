@@ -120,11 +120,17 @@ const searchAndLeases = Effect.gen(function* () {
   )`
 })
 
+const settings = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE remote_settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)`
+})
+
 /** Every step from an empty database to the schema of this version. A step that was released never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
   "2_indexes": indexes,
-  "3_search_and_leases": searchAndLeases
+  "3_search_and_leases": searchAndLeases,
+  "4_settings": settings
 }
 
 /** The schema that this version reads and writes. */

@@ -5,6 +5,7 @@ import { SqlClient } from "effect/sql"
 import { Intents } from "./Intents.ts"
 import { Leases } from "./Leases.ts"
 import * as Migrations from "./Migrations.ts"
+import { Owner } from "./Owner.ts"
 import * as PostgresClient from "./PostgresClient.ts"
 import * as SqlAgents from "./SqlAgents.ts"
 import * as SqlDatabase from "./SqlDatabase.ts"
@@ -14,13 +15,14 @@ import { fromSql } from "./SqlFailure.ts"
 import * as SqlIntents from "./SqlIntents.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqlLeases from "./SqlLeases.ts"
+import * as SqlOwner from "./SqlOwner.ts"
 import * as SqlPools from "./SqlPools.ts"
 import * as SqlQueries from "./SqlQueries.ts"
 import * as StateFile from "./StateFile.ts"
 import { type StateRecord, StateStore } from "./StateStore.ts"
 
 /** All the state there is, in one database. */
-export type State = StateStore | Leases | Intents | Deliveries.Deliveries
+export type State = StateStore | Leases | Intents | Deliveries.Deliveries | Owner
 
 /**
  * The state in the database of the current `SqlClient`, whose schema it brings up to date. `name` is what messages
@@ -68,7 +70,8 @@ export const make: (
   return Context.make(StateStore, store).pipe(
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(Intents, SqlIntents.make(database)),
-    Context.add(Deliveries.Deliveries, SqlDeliveries.make(database))
+    Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),
+    Context.add(Owner, yield* SqlOwner.make(database))
   )
 })
 
