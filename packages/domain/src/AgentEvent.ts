@@ -53,7 +53,12 @@ export const Thinking = Schema.Struct({ type: Schema.Literal("thinking"), ...tex
 export const Text = Schema.Struct({ type: Schema.Literal("text"), ...text })
 
 /** Something worth knowing that is neither thought nor answer. */
-export const Notice = Schema.Struct({ type: Schema.Literal("notice"), ...text })
+export const Notice = Schema.Struct({
+  type: Schema.Literal("notice"),
+  ...text,
+  /** Present when it does not come from the agent. */
+  by: Schema.optionalKey(Schema.Literal("orchestrator"))
+})
 
 /** The agent began to use a tool. */
 export const ToolStart = Schema.Struct({ type: Schema.Literal("tool_start"), ...tool })

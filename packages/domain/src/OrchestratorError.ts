@@ -1,4 +1,5 @@
 import { DateTime, Schema } from "effect"
+import { Exceeded } from "./Budget.ts"
 import { Problem } from "./Config.ts"
 import { AgentId, QueryId } from "./Id.ts"
 import { AgentStatus } from "./Lifecycle.ts"
@@ -29,6 +30,25 @@ export class QueryNotFound extends Schema.TaggedError<QueryNotFound>()("QueryNot
 export class AgentNotReady extends Schema.TaggedError<AgentNotReady>()("AgentNotReady", {
   id: AgentId,
   status: AgentStatus
+}) {}
+
+/** The agent sleeps, and was not to be woken. */
+export class AgentPaused extends Schema.TaggedError<AgentPaused>()("AgentPaused", { id: AgentId }) {}
+
+/** The agent is answering a query, and what was asked would have cut it short. */
+export class QueryRunning extends Schema.TaggedError<QueryRunning>()("QueryRunning", {
+  id: AgentId,
+  queryId: QueryId
+}) {}
+
+/** Another process has taken the agent over, because this one had not shown itself for too long. */
+export class TakenOver extends Schema.TaggedError<TakenOver>()("TakenOver", { id: AgentId }) {}
+
+/** A budget is used up: the agent's, the pool's or the query's own. */
+export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
+  id: AgentId,
+  of: Schema.Literals(["query", "agent", "pool"]),
+  exceeded: Exceeded
 }) {}
 
 /** The provider confirmed that the agent's sandbox is gone. */
@@ -125,6 +145,10 @@ export const Reason = Schema.Union([
   AgentNotFound,
   QueryNotFound,
   AgentNotReady,
+  AgentPaused,
+  QueryRunning,
+  TakenOver,
+  BudgetExceeded,
   AgentLost,
   UnknownProfile,
   NotConfigured,
@@ -154,6 +178,7 @@ export class OrchestratorError extends Schema.TaggedError<OrchestratorError>()("
       case "LaunchFailed":
         return "isRetryable" in reason.cause && reason.cause.isRetryable
       case "LaunchesSuspended":
+      case "QueryRunning":
         return true
       case "SandboxFailed":
       case "StoreFailed":
@@ -172,8 +197,16 @@ const explain = (reason: Reason): string => {
       return `There is no query ${reason.id}. Check the id.`
     case "AgentNotReady":
       return `Agent ${reason.id} is ${reason.status} and takes no queries. Launch another, or resume it if it is paused.`
+    case "AgentPaused":
+      return `Agent ${reason.id} is paused. Resume it, or allow that a query wakes it.`
+    case "QueryRunning":
+      return `Agent ${reason.id} is answering query ${reason.queryId}. Wait for it, or cancel it.`
+    case "TakenOver":
+      return `Another process works with agent ${reason.id} now, because this one had not shown itself for too long. Follow the query where it is.`
+    case "BudgetExceeded":
+      return `The budget of the ${reason.of} is used up: ${explainBudget(reason.exceeded)}. Allow more, or use another agent than ${reason.id}.`
     case "AgentLost":
-      return `The sandbox of agent ${reason.id} no longer exists. Launch a new agent.`
+      return `The sandbox of agent ${reason.id} no longer exists. Launch a new agent, or ask for a new sandbox.`
     case "UnknownProfile":
       return `There is no profile ${JSON.stringify(reason.name)}. Known profiles: ${reason.known.join(", ")}.`
     case "NotConfigured":
@@ -196,6 +229,16 @@ const explain = (reason: Reason): string => {
       return reason.cause.message
   }
 }
+
+const units: Record<Exceeded["limit"], string> = {
+  costUsd: "US dollars",
+  tokens: "tokens",
+  wall: "milliseconds of answering",
+  sandboxSeconds: "seconds of sandbox"
+}
+
+const explainBudget = ({ allowed, limit, spent }: Exceeded): string =>
+  `${spent} of ${allowed} ${units[limit]}`
 
 const causeOf = (cause: LaunchFailed["cause"]): string => {
   switch (cause._tag) {

@@ -1,5 +1,6 @@
 import {
   Agent,
+  Budget,
   Config,
   Id,
   Intent,
@@ -12,24 +13,17 @@ import {
   StateStoreError
 } from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import {
-  Cause,
-  DateTime,
-  Duration,
-  Effect,
-  Option,
-  type Redacted,
-  Result,
-  Schema,
-  type Scope,
-  Stream
-} from "effect"
-import { AgentRuntime, type Place } from "./AgentRuntime.ts"
+import { Cause, DateTime, Duration, Effect, Option, type Redacted, Result, type Scope, Stream } from "effect"
+import { AgentRuntime } from "./AgentRuntime.ts"
 import { Intents } from "./Intents.ts"
 import * as LaunchBreaker from "./LaunchBreaker.ts"
 import * as Lease from "./Lease.ts"
+import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
-import { StateStore } from "./StateStore.ts"
+import * as Records from "./Records.ts"
+import { type AgentFilter, StateStore } from "./StateStore.ts"
+
+export { fromSandbox, fromStore } from "./Records.ts"
 
 /** What an agent is to be. */
 export interface LaunchSpec {
@@ -45,71 +39,54 @@ export interface LaunchSpec {
   /** The environment of its sandbox; the place for keys. */
   readonly env?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
   readonly allowInternetAccess?: boolean | undefined
+  /** Whether its sandbox pauses, and does not end, at the end of its life; `E2B_AUTO_PAUSE` when absent. */
+  readonly persistent?: boolean | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** The repository that it works on. */
+  readonly repository?: Pick<Agent.Repository, "url" | "ref"> | undefined
+  /** What all its queries together may use. */
+  readonly budget?: Budget.Budget | undefined
+  /** The pool that it works for. */
+  readonly pool?: Id.PoolName | undefined
 }
 
-const orchestratorError = (operation: string, reason: OrchestratorError.Reason) =>
-  new OrchestratorError.OrchestratorError({ operation, reason })
-
-/** Names the operation in which a store failed, and says which agent there is none of. */
-export const fromStore =
-  (operation: string) =>
-  (cause: StateStoreError.StateStoreError): OrchestratorError.OrchestratorError => {
-    const { reason } = cause
-    if (reason._tag === "NotFound" && isAgentId(reason.id)) {
-      return orchestratorError(operation, new OrchestratorError.AgentNotFound({ id: reason.id }))
-    }
-    if (reason._tag === "NotFound" && isQueryId(reason.id)) {
-      return orchestratorError(operation, new OrchestratorError.QueryNotFound({ id: reason.id }))
-    }
-    return orchestratorError(operation, new OrchestratorError.StoreFailed({ cause }))
-  }
-
-const isAgentId = Schema.is(Id.AgentId)
-const isQueryId = Schema.is(Id.QueryId)
-
-/** Names the operation in which a sandbox failed. */
-export const fromSandbox = (operation: string) => (cause: SandboxError.SandboxError) =>
-  orchestratorError(operation, new OrchestratorError.SandboxFailed({ cause }))
+/** What a new sandbox of an agent is to have that its record does not say. */
+export type ReplaceOptions = Pick<LaunchSpec, "env">
 
 const at =
   (stage: OrchestratorError.LaunchStage) =>
   <A, R>(effect: Effect.Effect<A, OrchestratorError.LaunchFailed["cause"], R>) =>
     Effect.mapError(effect, (cause) =>
-      orchestratorError("launch", new OrchestratorError.LaunchFailed({ stage, cause }))
+      Records.failure("launch", new OrchestratorError.LaunchFailed({ stage, cause }))
     ).pipe(Effect.withSpan(`Orchestrator.launch.${stage}`))
 
-/** Launches and ends agents, and finds the sandboxes that they live in. */
+/** Launches and ends agents. */
 export interface Agents {
   readonly launch: (spec: LaunchSpec) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
   readonly launchScoped: (
     spec: LaunchSpec
   ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError, Scope.Scope>
+  /**
+   * Gives an agent that was lost or has failed a new sandbox, empty but for what its profile puts there. Fails like
+   * `launch`, and with `AgentNotReady` for an agent in another status.
+   */
+  readonly replace: (
+    id: Id.AgentId,
+    options?: ReplaceOptions
+  ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
   readonly terminate: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
-  readonly info: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
-  readonly list: Stream.Stream<Agent.Agent, OrchestratorError.OrchestratorError>
-  /** Where an active agent lives, connecting to its sandbox when this process has no handle on it yet. */
-  readonly placeOf: (
-    operation: string,
-    id: Id.AgentId
-  ) => Effect.Effect<Place, OrchestratorError.OrchestratorError>
-  /** What a sandbox's failure means for the agent in it: what is confirmed gone is lost, and nothing else is. */
-  readonly blame: (
-    operation: string,
-    id: Id.AgentId
-  ) => (cause: SandboxError.SandboxError) => Effect.Effect<never, OrchestratorError.OrchestratorError>
-  /** Records that one more query was put to it. */
-  readonly counted: (id: Id.AgentId) => Effect.Effect<void, OrchestratorError.OrchestratorError>
+  readonly get: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
+  readonly list: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, OrchestratorError.OrchestratorError>
 }
 
-/** When somebody else wrote a record in between: read it again and decide anew. */
-const startOver = { times: 10, while: (error: StateStoreError.StateStoreError) => error.isRetryable }
-
 /** The records of agents, and the sandboxes that they are bound to. */
-export const make: Effect.Effect<
+export const make = Effect.fnUntraced(function* (
+  places: Places
+): Effect.fn.Return<
   Agents,
   never,
   Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore | Intents | Scope.Scope
-> = Effect.gen(function* () {
+> {
   const [config, profiles, runtime, sandboxes, store, intents] = yield* Effect.all([
     Config.Config,
     Profiles,
@@ -119,38 +96,8 @@ export const make: Effect.Effect<
     Intents
   ])
   const breaker = yield* LaunchBreaker.make(sandboxes.provider)
-  const places = new Map<Id.AgentId, Place>()
 
-  /** Reads, changes and writes a record; starts over when somebody else wrote it in between. */
-  const change = Effect.fnUntraced(function* (id: Id.AgentId, next: (agent: Agent.Agent) => Agent.Agent) {
-    return yield* store.updateAgent(next(yield* store.getAgent(id)))
-  }, Effect.retry(startOver))
-
-  const move = Effect.fnUntraced(function* (
-    id: Id.AgentId,
-    event: Lifecycle.LifecycleEvent,
-    detail?: string
-  ) {
-    return yield* change(id, (agent) => {
-      const next = Lifecycle.transition(agent.status, event)
-      // Whoever ended it in the meantime has the last word.
-      if (Result.isFailure(next)) return agent
-      const status = next.success
-      const { binding, detail: _, ...rest } = agent
-      return new Agent.Agent({
-        ...rest,
-        status,
-        ...(binding === undefined || status === "terminated" || status === "lost" ? {} : { binding }),
-        ...(detail === undefined ? {} : { detail })
-      })
-    })
-  })
-
-  const unbind = (id: Id.AgentId) =>
-    change(id, (agent) => {
-      const { binding: _, ...rest } = agent
-      return new Agent.Agent(rest)
-    })
+  const { change, move, unbind } = Records.make(store)
 
   const record = Effect.fnUntraced(function* (id: Id.AgentId, spec: LaunchSpec, profile: Profile.Profile) {
     const now = yield* DateTime.now
@@ -160,6 +107,13 @@ export const make: Effect.Effect<
         name: spec.name ?? Agent.AgentName.make(`${profile.name}-${id.slice(-6)}`),
         profile: profile.name,
         status: "launching",
+        labels: spec.labels ?? {},
+        persistent: spec.persistent ?? false,
+        ...(spec.pool === undefined ? {} : { pool: spec.pool }),
+        ...(spec.ttl === undefined ? {} : { ttl: Duration.fromInputUnsafe(spec.ttl) }),
+        ...(spec.allowInternetAccess === undefined ? {} : { allowInternetAccess: spec.allowInternetAccess }),
+        ...(spec.repository === undefined ? {} : { repository: new Agent.Repository(spec.repository) }),
+        ...(spec.budget === undefined ? {} : { budget: spec.budget }),
         revision: 0,
         queryCount: 0,
         createdAt: now,
@@ -201,13 +155,14 @@ export const make: Effect.Effect<
       operation: "bind",
       reason: new StateStoreError.IllegalMove({ id, from: status, to: "launching" })
     })
-  }, Effect.retry(startOver))
+  }, Effect.retry(Records.startOver))
 
   const furnish = Effect.fnUntraced(function* (
     id: Id.AgentId,
     attemptId: Id.AttemptId,
     sandbox: Sandbox.Sandbox,
-    profile: Profile.Profile
+    profile: Profile.Profile,
+    life: Duration.Duration | undefined
   ) {
     const place = yield* at("assets")(runtime.place(sandbox, profile))
     const binding = new Agent.Binding({
@@ -221,19 +176,20 @@ export const make: Effect.Effect<
     yield* at("health")(runtime.checkHealth(place))
     // The store refuses this when the agent was terminated in the meantime.
     const agent = yield* at("activate")(change(id, (was) => new Agent.Agent({ ...was, status: "active" })))
-    places.set(id, place)
+    yield* places.remember(id, place, life)
     return agent
   })
 
   const launchAs = Effect.fn("Orchestrator.launch")(function* <R>(
     id: Id.AgentId,
     spec: LaunchSpec & { readonly onExpiry: "kill" | "pause" },
-    hold: (sandboxId: Id.SandboxId) => Effect.Effect<unknown, never, R>
+    hold: (sandboxId: Id.SandboxId) => Effect.Effect<boolean, never, R>,
+    enter: (profile: Profile.Profile) => Effect.Effect<unknown, StateStoreError.StateStoreError>
   ) {
     const profile = yield* profiles.get(spec.profile ?? config.REMOTE_AGENT_PROFILE)
     yield* Effect.annotateCurrentSpan({ agentId: id, profile: profile.name })
     if (sandboxes.isolation === "missing" && !profile.trusted) {
-      return yield* orchestratorError(
+      return yield* Records.failure(
         "launch",
         new OrchestratorError.IsolationRequired({ profile: profile.name })
       )
@@ -260,14 +216,17 @@ export const make: Effect.Effect<
         at("create")
       )
     const attempt = Effect.uninterruptibleMask((restore) =>
-      at("record")(record(id, spec, profile)).pipe(
+      at("record")(enter(profile)).pipe(
         Effect.andThen(
           at("intent")(intend(id, attemptId)).pipe(
             Effect.andThen(create),
             Effect.flatMap((sandbox) =>
-              restore(Effect.andThen(hold(sandbox.id), furnish(id, attemptId, sandbox, profile))).pipe(
-                Effect.onError(() => discard(id, attemptId, sandbox.id))
-              )
+              restore(
+                Effect.flatMap(hold(sandbox.id), (held) =>
+                  // Whoever holds it keeps it alive too.
+                  furnish(id, attemptId, sandbox, profile, held ? undefined : ttl)
+                )
+              ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
             ),
             Effect.onError((cause) => giveUp(id, cause))
           )
@@ -301,22 +260,53 @@ export const make: Effect.Effect<
   )
 
   const terminate = Effect.fn("Orchestrator.terminate")(function* (id: Id.AgentId) {
-    const { binding } = yield* Effect.mapError(store.getAgent(id), fromStore("terminate"))
+    const { binding } = yield* Effect.mapError(store.getAgent(id), Records.fromStore("terminate"))
     if (binding !== undefined) {
-      yield* Effect.mapError(sandboxes.terminate(binding.sandboxId), fromSandbox("terminate"))
+      yield* Effect.mapError(sandboxes.terminate(binding.sandboxId), Records.fromSandbox("terminate"))
     }
-    places.delete(id)
-    return yield* Effect.mapError(move(id, "terminated"), fromStore("terminate"))
+    places.forget(id)
+    return yield* Effect.mapError(move(id, "terminated"), Records.fromStore("terminate"))
   })
 
-  const launch = Effect.fnUntraced(function* (spec: LaunchSpec) {
-    const onExpiry = config.E2B_AUTO_PAUSE ? "pause" : "kill"
-    return yield* launchAs(yield* Id.nextAgentId, { ...spec, onExpiry }, () => Effect.void)
+  const onExpiry = (persistent: boolean) => (persistent ? ("pause" as const) : ("kill" as const))
+
+  const launch = Effect.fnUntraced(function* (asked: LaunchSpec) {
+    const id = yield* Id.nextAgentId
+    const persistent = asked.persistent ?? config.E2B_AUTO_PAUSE
+    const spec = { ...asked, persistent, onExpiry: onExpiry(persistent) }
+    return yield* launchAs(
+      id,
+      spec,
+      () => Effect.succeed(false),
+      (profile) => record(id, spec, profile)
+    )
+  })
+
+  const replace = Effect.fn("Orchestrator.replace")(function* (id: Id.AgentId, { env }: ReplaceOptions = {}) {
+    const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore("replace"))
+    const { persistent, profile, status } = agent
+    if (Result.isFailure(Lifecycle.transition(status, "replaced"))) {
+      return yield* Records.failure("replace", new OrchestratorError.AgentNotReady({ id, status }))
+    }
+    // A launch that failed may have left a sandbox that could not be ended.
+    if (agent.binding !== undefined) {
+      yield* Effect.mapError(sandboxes.terminate(agent.binding.sandboxId), Records.fromSandbox("replace"))
+      yield* Effect.mapError(unbind(id), Records.fromStore("replace"))
+    }
+    places.forget(id)
+    const { allowInternetAccess, ttl } = agent
+    const spec = { profile, ttl, env, allowInternetAccess, onExpiry: onExpiry(persistent) }
+    return yield* launchAs(
+      id,
+      spec,
+      () => Effect.succeed(false),
+      () => move(id, "replaced")
+    )
   })
 
   /** Ends what there is to end. An agent that failed or was lost stays so: its record says why. */
   const release = (id: Id.AgentId) =>
-    Effect.mapError(store.getAgent(id), fromStore("terminate")).pipe(
+    Effect.mapError(store.getAgent(id), Records.fromStore("terminate")).pipe(
       Effect.flatMap(({ binding, status }) =>
         binding === undefined && !Lifecycle.mayHoldSandbox(status) ? Effect.void : terminate(id)
       ),
@@ -329,71 +319,22 @@ export const make: Effect.Effect<
   const launchScoped = Effect.fnUntraced(function* (spec: LaunchSpec) {
     const id = yield* Effect.acquireRelease(Id.nextAgentId, release)
     const ttl = Duration.fromInputUnsafe(spec.ttl ?? Duration.min(Lease.shortLife, config.E2B_MAX_TIMEOUT))
-    return yield* launchAs(id, { ...spec, ttl, onExpiry: "kill" }, (sandboxId) =>
-      Effect.forkScoped(Lease.keep(sandboxes, sandboxId, ttl))
-    )
-  })
-
-  const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
-    yield* Effect.mapError(move(id, "sandboxGone", "Its sandbox no longer exists."), fromStore(operation))
-    return yield* orchestratorError(operation, new OrchestratorError.AgentLost({ id }))
-  })
-
-  const blame =
-    (operation: string, id: Id.AgentId) =>
-    (cause: SandboxError.SandboxError): Effect.Effect<never, OrchestratorError.OrchestratorError> =>
-      Effect.suspend(() => {
-        // The next query connects anew, which also wakes a sandbox that was put to sleep elsewhere.
-        places.delete(id)
-        return cause.reason._tag === "Gone" || cause.reason._tag === "Expired"
-          ? lost(operation, id)
-          : Effect.fail(fromSandbox(operation)(cause))
-      })
-
-  const ready = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
-    const agent = yield* Effect.mapError(store.getAgent(id), fromStore(operation))
-    return agent.status === "active"
-      ? agent
-      : yield* orchestratorError(operation, new OrchestratorError.AgentNotReady({ id, status: agent.status }))
-  })
-
-  const placeOf = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
-    const agent = yield* ready(operation, id)
-    const known = places.get(id)
-    if (known !== undefined || agent.binding === undefined) {
-      return known ?? (yield* lost(operation, id))
-    }
-    const profile = yield* profiles.get(agent.profile)
-    const { home, sandboxId } = agent.binding
-    const { sandbox } = yield* sandboxes
-      .connect(sandboxId, config.E2B_DEFAULT_TIMEOUT)
-      .pipe(Effect.catch(blame(operation, id)))
-    const place: Place = { sandbox, profile, home }
-    places.set(id, place)
-    return place
-  })
-
-  const counted = Effect.fnUntraced(function* (id: Id.AgentId) {
-    const now = yield* DateTime.now
-    yield* Effect.mapError(
-      change(
-        id,
-        (agent) => new Agent.Agent({ ...agent, queryCount: agent.queryCount + 1, lastQueryAt: now })
-      ),
-      fromStore("query")
+    return yield* launchAs(
+      id,
+      { ...spec, ttl, onExpiry: "kill" },
+      (sandboxId) => Effect.as(Effect.forkScoped(Lease.keep(sandboxes, sandboxId, ttl)), true),
+      (profile) => record(id, spec, profile)
     )
   })
 
   return {
     launch,
     launchScoped,
+    replace,
     terminate,
-    placeOf,
-    blame,
-    counted,
-    info: Effect.fn("Orchestrator.info")((id: Id.AgentId) =>
-      Effect.mapError(store.getAgent(id), fromStore("info"))
+    get: Effect.fn("Orchestrator.get")((id: Id.AgentId) =>
+      Effect.mapError(store.getAgent(id), Records.fromStore("get"))
     ),
-    list: Stream.mapError(store.listAgents(), fromStore("list"))
+    list: (filter) => Stream.mapError(store.listAgents(filter), Records.fromStore("list"))
   }
 })

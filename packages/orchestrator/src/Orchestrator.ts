@@ -7,9 +7,11 @@ import * as Agents from "./Agents.ts"
 import * as Intents from "./Intents.ts"
 import type { Leases } from "./Leases.ts"
 import * as MemoryStateStore from "./MemoryStateStore.ts"
+import * as Places from "./Places.ts"
 import * as Profiles from "./Profiles.ts"
 import * as Queries from "./Queries.ts"
-import type { StateStore } from "./StateStore.ts"
+import type { AgentFilter, StateStore } from "./StateStore.ts"
+import * as Turns from "./Turns.ts"
 
 /** How one question is put to an agent of its own. */
 export interface AskOptions extends Omit<Agents.LaunchSpec, "name">, Queries.QueryOptions {
@@ -53,11 +55,34 @@ export class Orchestrator extends Context.Service<
       text: string,
       options?: Queries.QueryOptions
     ) => Stream.Stream<AgentEvent.EventRecord, OrchestratorError.OrchestratorError>
+    /**
+     * Puts a question, has its program started, and gives back the query: it runs on in the sandbox, whatever becomes
+     * of this process. `events` tells how it goes, here and anywhere else. Waits for the queries before it.
+     */
+    readonly start: (
+      id: Id.AgentId,
+      text: string,
+      options?: Queries.QueryOptions
+    ) => Effect.Effect<Query.Query, OrchestratorError.OrchestratorError>
+    /**
+     * The log of a query from a `seq` on, until its result, whoever runs it. Where nobody does any more, it is taken
+     * over, without a gap or a repetition. Leaving the stream changes nothing.
+     */
+    readonly events: (
+      id: Id.QueryId,
+      fromSeq?: number
+    ) => Stream.Stream<AgentEvent.EventRecord, OrchestratorError.OrchestratorError>
+    /** Stops a query, whoever runs it, and gives it back when it has ended. Succeeds when it has ended already. */
+    readonly cancel: (
+      id: Id.QueryId,
+      by?: string
+    ) => Effect.Effect<Query.Query, OrchestratorError.OrchestratorError>
     /** Ends an agent and its sandbox. Succeeds when it has ended already. */
     readonly terminate: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
-    readonly info: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
-    /** Every agent there is a record of, oldest first. */
-    readonly list: Stream.Stream<Agent.Agent, OrchestratorError.OrchestratorError>
+    /** The record of an agent. */
+    readonly get: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
+    /** The agents there is a record of, oldest first. */
+    readonly list: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, OrchestratorError.OrchestratorError>
     /** Launches an agent, puts one question, and terminates the agent, however it went. */
     readonly ask: (
       text: string,
@@ -72,8 +97,10 @@ export class Orchestrator extends Context.Service<
 
 /** The orchestrator over whatever services there are. */
 export const make = Effect.gen(function* () {
-  const agents = yield* Agents.make
-  const queries = yield* Queries.make(agents)
+  const places = yield* Places.make
+  const turns = yield* Turns.make
+  const agents = yield* Agents.make(places)
+  const queries = yield* Queries.make(agents, places, turns)
 
   const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
     const agent = yield* agents.launchScoped(options)
@@ -85,8 +112,11 @@ export const make = Effect.gen(function* () {
     launchScoped: (spec = {}) => agents.launchScoped(spec),
     query: (id, text, options) => queries.query(id, text, options),
     stream: queries.stream,
+    start: queries.start,
+    events: queries.events,
+    cancel: queries.cancel,
     terminate: agents.terminate,
-    info: agents.info,
+    get: agents.get,
     list: agents.list,
     ask,
     pool: (spec) => AgentPool.make(agents, queries, spec)
@@ -102,6 +132,7 @@ export const layerNoDeps: Layer.Layer<
   | AgentRuntime.AgentRuntime
   | Profiles.Profiles
   | StateStore
+  | Leases
   | Intents.Intents
 > = Layer.effect(Orchestrator, make)
 

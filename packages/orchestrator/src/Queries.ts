@@ -1,140 +1,224 @@
-import { type AgentEvent, Id, OrchestratorError, Query, type SandboxError } from "@remote-agent/domain"
-import { Clock, DateTime, Duration, Effect, Option, Semaphore, Stream } from "effect"
-import { type Agents, fromStore } from "./Agents.ts"
-import { AgentRuntime } from "./AgentRuntime.ts"
+import {
+  type AgentEvent,
+  type Budget,
+  Id,
+  OrchestratorError,
+  Query,
+  type StateStoreError
+} from "@remote-agent/domain"
+import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
+import type { Agents, ReplaceOptions } from "./Agents.ts"
+import type { AgentRuntime } from "./AgentRuntime.ts"
 import { failedResult } from "./EventReader.ts"
+import type { Places } from "./Places.ts"
+import * as QueryRuns from "./QueryRuns.ts"
+import * as Records from "./Records.ts"
 import { StateStore } from "./StateStore.ts"
+import type * as Turns from "./Turns.ts"
 
 /** How a question is put. */
 export interface QueryOptions {
   /** The conversation it belongs to; questions of one session see the earlier turns. */
   readonly session?: string | undefined
+  /** Whether the session begins anew, without what was said in it before. */
+  readonly newSession?: boolean | undefined
   /** How long the answer may take; the profile's own limit when absent. */
   readonly timeout?: Duration.Input | undefined
+  /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
+  readonly resume?: boolean | undefined
+  /**
+   * Gives an agent that was lost or has failed a new and empty sandbox, which the log of the query says first. Without
+   * it nothing is replaced.
+   */
+  readonly replace?: boolean | ReplaceOptions | undefined
+  /** The most that this query may use. */
+  readonly budget?: Budget.Budget | undefined
 }
+
+type Failure = OrchestratorError.OrchestratorError
 
 /** Puts questions to agents. */
 export interface Queries {
-  readonly stream: (
-    agentId: Id.AgentId,
-    text: string,
-    options?: QueryOptions
-  ) => Stream.Stream<AgentEvent.EventRecord, OrchestratorError.OrchestratorError>
+  readonly stream: (agentId: Id.AgentId, text: string, options?: QueryOptions) => QueryRuns.EventLog
   /** Runs a query to its end, telling `onEvent` of every event on the way. */
   readonly query: (
     agentId: Id.AgentId,
     text: string,
     options?: QueryOptions,
     onEvent?: (record: AgentEvent.EventRecord) => Effect.Effect<void>
-  ) => Effect.Effect<Query.QueryResult, OrchestratorError.OrchestratorError>
+  ) => Effect.Effect<Query.QueryResult, Failure>
+  readonly start: (
+    agentId: Id.AgentId,
+    text: string,
+    options?: QueryOptions
+  ) => Effect.Effect<Query.Query, Failure>
+  readonly events: (id: Id.QueryId, fromSeq?: number) => QueryRuns.EventLog
+  readonly cancel: (id: Id.QueryId, by?: string) => Effect.Effect<Query.Query, Failure>
+  /** Takes the turn of an agent and ends what nobody ended: from then on no query of it runs. */
+  readonly quiet: (
+    operation: string,
+    agentId: Id.AgentId,
+    whenRunning: WhenRunning
+  ) => Effect.Effect<Turns.Turn, Failure, Scope.Scope>
 }
+
+/**
+ * What is done about a query that runs: fail with `QueryRunning`, wait for its end and that of those before it, or
+ * cancel it.
+ */
+export type WhenRunning = "refuse" | "wait" | "cancel"
 
 /** The queries of agents: one at a time per agent, every event in the store before it is shown. */
 export const make = Effect.fnUntraced(function* (
-  agents: Agents
+  agents: Agents,
+  places: Places,
+  turns: Turns.Turns
 ): Effect.fn.Return<Queries, never, AgentRuntime | StateStore> {
-  const [runtime, store] = yield* Effect.all([AgentRuntime, StateStore])
-  const turns = new Map<Id.AgentId, Semaphore.Semaphore>()
+  const store = yield* StateStore
+  const runs = yield* QueryRuns.make(places, turns)
 
-  const turnOf = (id: Id.AgentId): Semaphore.Semaphore => {
-    const turn = turns.get(id) ?? Semaphore.makeUnsafe(1)
-    turns.set(id, turn)
-    return turn
-  }
+  const stored = <A, R>(operation: string, effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
+    Effect.mapError(effect, Records.fromStore(operation))
 
   const record = Effect.fnUntraced(function* (
     agentId: Id.AgentId,
     text: string,
-    session: string | undefined
+    { session, timeout }: QueryOptions
   ) {
     const id = yield* Id.nextQueryId
-    yield* store.createQuery(
-      new Query.Query({
-        id,
-        agentId,
-        text,
-        status: "queued",
-        createdAt: yield* DateTime.now,
-        ...(session === undefined ? {} : { session })
-      })
-    )
-    return id
+    const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
+    const query = new Query.Query({
+      id,
+      agentId,
+      text,
+      status: "queued",
+      createdAt: yield* DateTime.now,
+      ...(session === undefined ? {} : { session }),
+      ...(wall === undefined ? {} : { timeouts: new Query.QueryTimeouts({ wall }) })
+    })
+    yield* store.createQuery(query)
+    return query
   })
 
-  /** A query that nobody ended was stopped. */
-  const close = Effect.fnUntraced(
-    function* (id: Id.QueryId, startedAt: number) {
-      if ((yield* store.getQuery(id)).status === "ended") return
-      const wallMillis = (yield* Clock.currentTimeMillis) - startedAt
-      yield* store.appendEvents(id, [
-        failedResult("aborted", "The query was stopped before it ended.", wallMillis)
-      ])
-    },
-    Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error))
-  )
+  /** Gives an agent that has no sandbox any more a new one, where that was asked for. */
+  const replaced = Effect.fnUntraced(function* (
+    operation: string,
+    agentId: Id.AgentId,
+    { replace }: QueryOptions
+  ) {
+    const { status } = yield* stored(operation, store.getAgent(agentId))
+    if (replace === undefined || replace === false || (status !== "lost" && status !== "failed")) return false
+    yield* agents.replace(agentId, replace === true ? {} : replace)
+    return true
+  })
 
-  /** What is left of a stream whose sandbox failed: a result, and the failure unless the result says it all. */
-  const ending = (agentId: Id.AgentId, startedAt: number) => (error: SandboxError.SandboxError) =>
-    Stream.unwrap(
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const tooSlow = error.reason._tag === "IdleTimedOut" || error.reason._tag === "WallTimedOut"
-        const result = failedResult(tooSlow ? "timeout" : "crash", error.message, now - startedAt)
-        const rest = tooSlow ? Stream.empty : Stream.fromEffect(agents.blame("query", agentId)(error))
-        return Stream.concat(Stream.succeed<AgentEvent.AgentEvent>(result), rest)
-      })
-    )
+  const announcement: AgentEvent.AgentEvent = {
+    type: "notice",
+    text: "The agent has a new sandbox: files and sessions of the old one are gone.",
+    by: "orchestrator"
+  }
 
-  const stream = (
+  /** Records a question; it is aborted unless it was started when the scope closes. */
+  const asked = Effect.fnUntraced(function* (
+    operation: string,
     agentId: Id.AgentId,
     text: string,
-    options: QueryOptions = {}
-  ): Stream.Stream<AgentEvent.EventRecord, OrchestratorError.OrchestratorError> =>
-    Stream.unwrap(
+    options: QueryOptions
+  ) {
+    const isNew = yield* replaced(operation, agentId, options)
+    // Refused before there is a query to speak of.
+    yield* places.of(operation, agentId, options)
+    const query = yield* Effect.acquireRelease(stored(operation, record(agentId, text, options)), ({ id }) =>
       Effect.gen(function* () {
-        yield* agents.placeOf("query", agentId)
-        const startedAt = yield* Clock.currentTimeMillis
-        const id = yield* Effect.acquireRelease(
-          Effect.mapError(record(agentId, text, options.session), fromStore("query")),
-          (queryId) => close(queryId, startedAt)
-        )
-        yield* turnOf(agentId).takeScoped(1)
-        // The agent may have ended while the query waited for its turn.
-        const place = yield* agents.placeOf("query", agentId)
-        yield* agents.counted(agentId)
-        return runtime
-          .run(place, {
-            id,
-            text,
-            session: options.session,
-            wallTimeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
-          })
-          .pipe(
-            Stream.catch(ending(agentId, startedAt)),
-            Stream.chunks,
-            Stream.mapEffect((events) => Effect.mapError(store.appendEvents(id, events), fromStore("query"))),
-            Stream.flattenIterable
-          )
-      })
+        if ((yield* store.getQuery(id)).status === "queued")
+          yield* runs.close(id, "aborted", QueryRuns.stoppedEarly)
+      }).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
+    )
+    return { query, announce: isNew ? announcement : undefined }
+  })
+
+  const stream: Queries["stream"] = (agentId, text, options = {}) =>
+    Stream.unwrap(
+      Effect.map(asked("query", agentId, text, options), ({ announce, query }) =>
+        runs.drive("query", query, { ...options, announce, detach: false, from: 0 })
+      )
     ).pipe(Stream.withSpan("Orchestrator.stream", { attributes: { agentId } }))
 
-  const query = Effect.fn("Orchestrator.query")(function* (
-    agentId: Id.AgentId,
-    text: string,
-    options: QueryOptions = {},
-    onEvent: (record: AgentEvent.EventRecord) => Effect.Effect<void> = () => Effect.void
+  const query: Queries["query"] = Effect.fn("Orchestrator.query")(function* (
+    agentId,
+    text,
+    options = {},
+    onEvent = () => Effect.void
   ) {
     const last = yield* Stream.runLast(Stream.tap(stream(agentId, text, options), onEvent))
     const ended = Option.getOrThrow(last)
     const result = toResult(agentId, text, ended.queryId, ended.event)
-    return result.ok
-      ? result
-      : yield* new OrchestratorError.OrchestratorError({
-          operation: "query",
-          reason: new OrchestratorError.QueryFailed({ result })
-        })
+    return result.ok ? result : yield* Records.failure("query", new OrchestratorError.QueryFailed({ result }))
   })
 
-  return { stream, query }
+  const start: Queries["start"] = Effect.fn("Orchestrator.start")(function* (agentId, text, options = {}) {
+    const { announce, query: queued } = yield* asked("start", agentId, text, options)
+    const turn = yield* turns.take("start", agentId)
+    yield* runs.settle("start", turn, agentId)
+    yield* runs.launch("start", turn, queued, { ...options, announce })
+    return yield* stored("start", store.getQuery(queued.id))
+  }, Effect.scoped)
+
+  const getQuery = (operation: string, id: Id.QueryId) => stored(operation, store.getQuery(id))
+
+  const events: Queries["events"] = (id, fromSeq = 0) => {
+    let [next, orphaned, pause] = [fromSeq, false, 0]
+    const waits = [25, 50, 100, 200, 350, 500]
+    const told = Stream.paginate(fromSeq, (from) =>
+      Effect.gen(function* () {
+        if (from !== fromSeq || pause > 0) yield* Effect.sleep(waits[pause] ?? 500)
+        // Asked before the log is read: what was written until then is in it.
+        const { agentId, status } = yield* getQuery("events", id)
+        const records = yield* stored("events", Stream.runCollect(store.events(id, next)))
+        next += records.length
+        pause = records.length > 0 ? 0 : Math.min(pause + 1, waits.length - 1)
+        if (status === "ended") return [records, Option.none<number>()] as const
+        if (Option.isSome(yield* turns.holder("events", agentId)))
+          return [records, Option.some(next)] as const
+        orphaned = true
+        return [records, Option.none<number>()] as const
+      })
+    )
+    const rest = Stream.unwrap(
+      Effect.gen(function* () {
+        if (!orphaned) return Stream.empty
+        return runs.drive("events", yield* getQuery("events", id), { detach: true, from: next })
+      })
+    )
+    return Stream.withSpan(Stream.concat(told, rest), "Orchestrator.events", { attributes: { queryId: id } })
+  }
+
+  const cancel: Queries["cancel"] = Effect.fn("Orchestrator.cancel")(function* (id, by) {
+    const asks = yield* stored("cancel", store.requestCancel(id, by))
+    if (asks.status === "ended") return asks
+    if (asks.status === "queued") yield* stored("cancel", runs.close(id, "aborted", QueryRuns.stoppedEarly))
+    yield* runs.stop(id)
+    // Whoever runs it ends it, and whoever comes first does when nobody runs it any more.
+    yield* Stream.runDrain(events(id))
+    return yield* getQuery("cancel", id)
+  })
+
+  const quiet: Queries["quiet"] = Effect.fnUntraced(function* (operation, agentId, whenRunning) {
+    const ids = yield* stored(
+      operation,
+      Stream.runCollect(Stream.map(store.listQueries({ agentId, status: "running" }), ({ id }) => id))
+    )
+    const [queryId] = ids
+    if (queryId !== undefined && whenRunning === "refuse") {
+      return yield* Records.failure(operation, new OrchestratorError.QueryRunning({ id: agentId, queryId }))
+    }
+    if (whenRunning === "cancel") yield* Effect.forEach(ids, (id) => cancel(id), { discard: true })
+    const turn = yield* turns.take(operation, agentId)
+    yield* runs.settle(operation, turn, agentId)
+    return turn
+  })
+
+  return { stream, query, start, events, cancel, quiet }
 })
 
 const toResult = (

@@ -85,7 +85,7 @@ describe("Orchestrator.launch", () => {
             home: Memory.home
           }),
           labels: {},
-          persistent: false,
+          persistent: true,
           usage: Usage.zero,
           revision: agent.revision,
           queryCount: 0,
@@ -101,7 +101,7 @@ describe("Orchestrator.launch", () => {
         [Stamp.agentKey]: agent.id,
         [Stamp.profileKey]: "tiny"
       })
-      assert.deepStrictEqual(yield* orchestrator.info(agent.id), agent)
+      assert.deepStrictEqual(yield* orchestrator.get(agent.id), agent)
       assert.deepStrictEqual(seen, [{ HOME: Memory.home, A_KEY: "secret", PLAIN: "1" }])
     }).pipe(Effect.provide(layer({ prepare, settings: { REMOTE_AGENT_OWNER: "me" } })))
   })
@@ -134,7 +134,7 @@ describe("Orchestrator.launch", () => {
         assert.strictEqual(error.reason.stage, stage)
         assert.deepStrictEqual(yield* nothingLeft, nothing)
         assert.deepStrictEqual(yield* standing, stage === "record" ? [] : [`failed: ${error.message}`])
-        const agents = yield* Stream.runCollect((yield* Orchestrator.Orchestrator).list)
+        const agents = yield* Stream.runCollect((yield* Orchestrator.Orchestrator).list())
         assert.isFalse(agents.some(({ binding }) => binding !== undefined))
       }).pipe(Effect.provide(layer(options)))
   )
@@ -184,7 +184,7 @@ describe("Orchestrator.launch", () => {
         assert.strictEqual((yield* nothingLeft).alive, 1)
         const [line] = (yield* Logged).lines
         assert.include(line, "Error A launch failed, and its sandbox may still be running")
-        const [agent] = yield* Stream.runCollect(orchestrator.list)
+        const [agent] = yield* Stream.runCollect(orchestrator.list())
         assert(agent !== undefined)
         assert.strictEqual(agent.status, "failed")
         assert.strictEqual((yield* orchestrator.terminate(agent.id)).status, "terminated")
@@ -298,7 +298,7 @@ describe("Orchestrator.terminate", () => {
       assert.strictEqual(error.reason._tag, "SandboxFailed")
       assert.strictEqual(error.operation, "terminate")
       assert.isTrue(error.isRetryable)
-      assert.deepStrictEqual(yield* orchestrator.info(agent.id), agent)
+      assert.deepStrictEqual(yield* orchestrator.get(agent.id), agent)
       yield* orchestrator.terminate(agent.id)
       assert.deepStrictEqual(yield* nothingLeft, nothing)
     }).pipe(Effect.provide(layer({ fault: faultAt("terminate", unreachable, 0) })))
@@ -310,7 +310,7 @@ describe("Orchestrator.terminate", () => {
       const id = yield* Id.nextAgentId
       const errors = [
         yield* Effect.flip(orchestrator.terminate(id)),
-        yield* Effect.flip(orchestrator.info(id)),
+        yield* Effect.flip(orchestrator.get(id)),
         yield* Effect.flip(orchestrator.query(id, "why?"))
       ]
       for (const { reason } of errors) {
@@ -334,7 +334,7 @@ describe("Orchestrator.terminate", () => {
       Effect.gen(function* () {
         const orchestrator = yield* Orchestrator.Orchestrator
         const launching = yield* start(Effect.flip(orchestrator.launch()))
-        const [agent] = yield* Stream.runCollect(orchestrator.list)
+        const [agent] = yield* Stream.runCollect(orchestrator.list())
         assert(agent?.status === "launching")
         yield* orchestrator.terminate(agent.id)
         yield* pass("1 hour")
@@ -355,7 +355,7 @@ describe("Orchestrator.list", () => {
         yield* pass("1 second")
       }
       yield* Effect.forEach(ids.slice(0, 2), (id) => orchestrator.terminate(id))
-      const agents = yield* Stream.runCollect(orchestrator.list)
+      const agents = yield* Stream.runCollect(orchestrator.list())
       assert.deepStrictEqual(
         agents.map(({ id }) => id),
         ids

@@ -112,7 +112,7 @@ describe("A launch", () => {
   it.effect.each(unsettled)("keeps its intent open after %s", ([, options]) =>
     Effect.gen(function* () {
       yield* Effect.flip(launch)
-      const [agent] = yield* Stream.runCollect((yield* Orchestrator.Orchestrator).list)
+      const [agent] = yield* Stream.runCollect((yield* Orchestrator.Orchestrator).list())
       assert.deepStrictEqual(
         (yield* open).map(({ agentId }) => agentId),
         agent === undefined ? [] : [agent.id]

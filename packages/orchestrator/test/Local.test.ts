@@ -75,7 +75,7 @@ describe.skipIf(!isolates)("the sample agent in sandboxes on this machine", () =
             )
             assert(reason._tag === "QueryFailed")
             assert.strictEqual(reason.result.outcome, "error")
-            assert.strictEqual((yield* orchestrator.info(id)).queryCount, 3)
+            assert.strictEqual((yield* orchestrator.get(id)).queryCount, 3)
           })
         )
         assert.strictEqual(yield* live, 0)

@@ -52,7 +52,7 @@ const outcomes = (queries: ReadonlyArray<Query.Query>) =>
 const stillAnswers = Effect.fnUntraced(function* (id: Id.AgentId) {
   const orchestrator = yield* Orchestrator.Orchestrator
   assert.strictEqual((yield* orchestrator.query(id, "still there?")).answer, "re: still there?")
-  assert.strictEqual((yield* orchestrator.info(id)).status, "active")
+  assert.strictEqual((yield* orchestrator.get(id)).status, "active")
 })
 
 const hanging = { answer: (text: string) => (text === "hang" ? hangs : undefined) }
@@ -74,7 +74,7 @@ describe("Orchestrator.query", () => {
       assert.strictEqual(recorded.outcome, "ok")
       assert.strictEqual(recorded.session, "s1")
       assert.strictEqual(DateTime.toEpochMillis(recorded.endedAt ?? recorded.createdAt), 65_000)
-      const agent = yield* orchestrator.info(id)
+      const agent = yield* orchestrator.get(id)
       assert.strictEqual(agent.queryCount, 1)
       assert.deepStrictEqual(agent.lastQueryAt, recorded.createdAt)
       assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
@@ -239,7 +239,7 @@ describe("Orchestrator.query", () => {
         (yield* order.all).filter((text) => !text.startsWith("other")),
         texts
       )
-      assert.strictEqual((yield* orchestrator.info(one.id)).queryCount, 3)
+      assert.strictEqual((yield* orchestrator.get(one.id)).queryCount, 3)
     }).pipe(Effect.provide(layer()))
   )
 
@@ -280,7 +280,7 @@ describe("Orchestrator.query", () => {
       assert.isTrue((yield* Fiber.join(first)).ok)
       assert.isTrue((yield* Fiber.join(third)).ok)
       assert.deepStrictEqual(yield* outcomes(queries), ["ok", "aborted", "ok"])
-      assert.strictEqual((yield* orchestrator.info(id)).queryCount, 2)
+      assert.strictEqual((yield* orchestrator.get(id)).queryCount, 2)
     }).pipe(Effect.provide(layer(keeping(queries))))
   })
 
@@ -309,7 +309,7 @@ describe("terminating an agent", () => {
       assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "AgentNotReady")
       assert.deepStrictEqual(yield* nothingLeft, { alive: 0, commands: 0 })
       assert.deepStrictEqual(yield* outcomes(queries), ["crash", "aborted"])
-      const agent = yield* orchestrator.info(id)
+      const agent = yield* orchestrator.get(id)
       assert.strictEqual(agent.status, "terminated")
       assert.isUndefined(agent.detail)
     }).pipe(Effect.provide(layer({ ...hanging, ...keeping(queries) })))
@@ -327,7 +327,7 @@ describe("an agent whose sandbox fails", () => {
       const { operation, reason } = yield* Effect.flip(orchestrator.query(agent.id, "why?"))
       assert(reason._tag === "AgentLost")
       assert.strictEqual(operation, "query")
-      const lost = yield* orchestrator.info(agent.id)
+      const lost = yield* orchestrator.get(agent.id)
       assert.strictEqual(lost.status, "lost")
       assert.isNotEmpty(lost.detail)
       assert.isUndefined(lost.binding)
@@ -342,12 +342,14 @@ describe("an agent whose sandbox fails", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
       const orchestrator = yield* Orchestrator.Orchestrator
-      const { id } = yield* launch
+      const agent = yield* launch
+      const { id } = agent
       const events = yield* makeLog<AgentEvent.EventRecord>()
       const fiber = yield* start(Effect.flip(Stream.runForEach(orchestrator.stream(id, "hang"), events.tell)))
       yield* pass("60 seconds")
+      yield* (yield* Sandboxes.Sandboxes).terminate(sandboxIdOf(agent))
       assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "AgentLost")
-      assert.strictEqual((yield* orchestrator.info(id)).status, "lost")
+      assert.strictEqual((yield* orchestrator.get(id)).status, "lost")
       assert.deepStrictEqual(yield* outcomes(queries), ["crash"])
       assert.deepStrictEqual(
         (yield* events.all).map(({ event }) => event.type),
@@ -358,26 +360,45 @@ describe("an agent whose sandbox fails", () => {
       Effect.provide(
         layer({
           ...hanging,
-          ...keeping(queries),
-          settings: { E2B_DEFAULT_TIMEOUT: "60", E2B_AUTO_PAUSE: "false" }
+          ...keeping(queries)
         })
       )
     )
   })
 
-  const others: ReadonlyArray<SandboxError.Reason> = [
+  it.effect("lives on for as long as its query takes, however short its life was to be", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const { id } = yield* launch
+      yield* pass("50 seconds")
+      assert.isTrue((yield* finish(orchestrator.query(id, taking(110_000)))).ok)
+    }).pipe(Effect.provide(layer({ settings: { E2B_DEFAULT_TIMEOUT: "60", E2B_AUTO_PAUSE: "false" } })))
+  )
+
+  const passing: ReadonlyArray<SandboxError.Reason> = [
     unreachable,
     new SandboxError.Unreachable({ sent: false }),
-    new SandboxError.Paused({}),
     new SandboxError.RateLimited({}),
     new SandboxError.Busy({}),
-    new SandboxError.Unauthorized({}),
     new SandboxError.ProviderFailed({ status: 502 }),
     new SandboxError.RequestTimedOut({ after: Duration.seconds(30) }),
+    new SandboxError.Paused({})
+  ]
+
+  it.effect.each(passing)("answers all the same when it passes: $_tag", (why) =>
+    Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const { id } = yield* launch
+      assert.strictEqual((yield* finish(orchestrator.query(id, "why?"))).answer, "re: why?")
+    }).pipe(Effect.provide(layer({ fault: faultAt("spawn", why, 2) })))
+  )
+
+  const lasting: ReadonlyArray<SandboxError.Reason> = [
+    new SandboxError.Unauthorized({}),
     new SandboxError.OutputTooLarge({ limitBytes: 1 })
   ]
 
-  it.effect.each(others)("is not lost and stays active for any other reason: $_tag", (why) => {
+  it.effect.each(lasting)("is not lost and stays active when its query cannot be run: $_tag", (why) => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
       const orchestrator = yield* Orchestrator.Orchestrator
@@ -387,24 +408,59 @@ describe("an agent whose sandbox fails", () => {
       assert.strictEqual(reason.cause.reason._tag, why._tag)
       assert.deepStrictEqual(yield* outcomes(queries), ["crash"])
       assert.strictEqual((yield* nothingLeft).alive, 1)
-      assert.deepStrictEqual((yield* orchestrator.info(agent.id)).binding, agent.binding)
+      assert.deepStrictEqual((yield* orchestrator.get(agent.id)).binding, agent.binding)
       yield* stillAnswers(agent.id)
     }).pipe(Effect.provide(layer({ ...keeping(queries), fault: faultAt("spawn", why, 2) })))
   })
 
-  it.effect("that was put to sleep elsewhere wakes for the query after the one that found out", () =>
+  it.effect("keeps a query that could not be seen for long, and gives its answer when it can", () => {
+    const queries: Array<Query.Query> = []
+    const out = { ofSight: false }
+    return Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const { id } = yield* launch
+      const asking = yield* start(Effect.flip(orchestrator.query(id, taking(60_000))))
+      out.ofSight = true
+      yield* (yield* Sandboxes.Sandboxes).pause(sandboxIdOf(yield* orchestrator.get(id)))
+      yield* finish(Fiber.await(asking))
+      const { reason } = yield* Fiber.join(asking)
+      assert.strictEqual(reason._tag, "SandboxFailed")
+      assert.deepStrictEqual(yield* outcomes(queries), [undefined])
+      out.ofSight = false
+      const [queryId] = queries.map((query) => query.id)
+      assert(queryId !== undefined)
+      const log = yield* finish(Stream.runCollect(orchestrator.events(queryId)))
+      assert.deepStrictEqual(
+        log.map(({ event, seq }) => `${seq} ${event.type}`),
+        ["0 thinking", "1 result"]
+      )
+      yield* stillAnswers(id)
+    }).pipe(
+      Effect.provide(
+        layer({
+          ...keeping(queries),
+          fault: ({ operation }) =>
+            out.ofSight && operation !== "pause" && operation !== "info" ? unreachable : undefined
+        })
+      )
+    )
+  })
+
+  it.effect("that was put to sleep elsewhere is woken, and the query goes on", () =>
     Effect.gen(function* () {
       const orchestrator = yield* Orchestrator.Orchestrator
       const sandboxes = yield* Sandboxes.Sandboxes
       const agent = yield* launch
-      const fiber = yield* start(Effect.flip(orchestrator.query(agent.id, taking(60_000))))
+      const fiber = yield* start(Stream.runCollect(orchestrator.stream(agent.id, taking(60_000))))
       yield* sandboxes.pause(sandboxIdOf(agent))
-      const { reason } = yield* Fiber.join(fiber)
-      assert(reason._tag === "SandboxFailed")
-      assert.strictEqual(reason.cause.reason._tag, "Paused")
-      assert.strictEqual((yield* orchestrator.info(agent.id)).status, "active")
-      yield* stillAnswers(agent.id)
+      yield* pass("1 minute")
+      const log = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(
+        log.map(({ event, seq }) => `${seq} ${event.type}`),
+        ["0 thinking", "1 result"]
+      )
       assert.strictEqual((yield* sandboxes.info(sandboxIdOf(agent))).state, "running")
+      yield* stillAnswers(agent.id)
     }).pipe(Effect.provide(layer()))
   )
 })
@@ -440,11 +496,11 @@ describe("an agent that another process launched", () => {
       const orchestrator = yield* here
       const first = yield* Effect.flip(orchestrator.query(agent.id, "one"))
       assert.strictEqual(first.reason._tag, "SandboxFailed")
-      assert.strictEqual((yield* orchestrator.info(agent.id)).status, "active")
+      assert.strictEqual((yield* orchestrator.get(agent.id)).status, "active")
       yield* (yield* Sandboxes.Sandboxes).terminate(sandboxIdOf(agent))
       const second = yield* Effect.flip(orchestrator.query(agent.id, "one"))
       assert.strictEqual(second.reason._tag, "AgentLost")
-      assert.strictEqual((yield* orchestrator.info(agent.id)).status, "lost")
+      assert.strictEqual((yield* orchestrator.get(agent.id)).status, "lost")
     }).pipe(Effect.provide(layer({ fault: faultAt("connect", unreachable, 0) })))
   )
 })
@@ -517,7 +573,7 @@ describe("Orchestrator.stream", () => {
       assert.strictEqual(reason._tag, "StoreFailed")
       assert.deepStrictEqual(yield* shown.all, [])
       assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
-      assert.strictEqual((yield* orchestrator.info(id)).status, "active")
+      assert.strictEqual((yield* orchestrator.get(id)).status, "active")
     }).pipe(
       Effect.provide(
         layer({

@@ -11,6 +11,7 @@ import {
 import {
   AgentRuntime,
   Intents,
+  Leases,
   Orchestrator,
   type Profiles,
   Reaper,
@@ -107,6 +108,7 @@ export const makeProcess: Effect.Effect<
   | Profiles.Profiles
   | Sandboxes.Sandboxes
   | StateStore.StateStore
+  | Leases.Leases
   | Intents.Intents
   | Scope.Scope
 > = Effect.gen(function* () {

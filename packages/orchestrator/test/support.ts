@@ -14,7 +14,7 @@ import { Clock, Context, Duration, Effect, Fiber, Layer, Logger, Ref, Schema, St
 import { TestClock } from "effect/testing"
 
 // A busy machine is slow; nothing here depends on how long it takes.
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig({ testTimeout: Number(process.env["TT"] ?? 120_000) })
 
 /** A profile of three programs: `prepare` sets up, `check` tells the health, `answer` answers. */
 export const tiny = new Profile.Profile({

@@ -1,0 +1,74 @@
+import { type Agent, Budget, OrchestratorError, Usage } from "@remote-agent/domain"
+import { Clock, DateTime, Duration, Effect, Option } from "effect"
+import * as Records from "./Records.ts"
+import type { StateStore } from "./StateStore.ts"
+
+/** What a query may use before a budget is reached: its own, that of its agent, and that of the agent's pool. */
+export interface Allowance {
+  /** United States dollars; no limit when absent. */
+  readonly budgetUsd: number | undefined
+  /** Fails with `BudgetExceeded` when the time is up that is left, and does not succeed. */
+  readonly timeUp: Effect.Effect<never, OrchestratorError.OrchestratorError>
+}
+
+/**
+ * Holds the budgets against what the store has counted, over all processes. The returned function fails with
+ * `BudgetExceeded` when one is used up already. The seconds of an agent's sandbox are counted from its launch on.
+ */
+export const make = (store: StateStore["Service"]) => {
+  /** What a query may still use, and how long it may take for that. */
+  return Effect.fnUntraced(function* (
+    operation: string,
+    agent: Agent.Agent,
+    budget: Budget.Budget | undefined
+  ) {
+    const sandboxSeconds = ((yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(agent.createdAt)) / 1000
+    const limits: Array<readonly ["query" | "agent" | "pool", Budget.Budget, Budget.Spent]> = []
+    if (budget !== undefined) limits.push(["query", budget, { usage: Usage.zero }])
+    if (agent.budget !== undefined)
+      limits.push(["agent", agent.budget, { usage: agent.usage, sandboxSeconds }])
+    if (agent.pool !== undefined) {
+      const pool = yield* Effect.catchReason(
+        Effect.asSome(store.getPool(agent.pool)),
+        "StateStoreError",
+        "NotFound",
+        () => Effect.succeedNone
+      ).pipe(Effect.mapError(Records.fromStore(operation)))
+      if (Option.isSome(pool) && pool.value.budget !== undefined) {
+        const { usage } = yield* Effect.mapError(
+          store.usage({ pool: agent.pool }),
+          Records.fromStore(operation)
+        )
+        limits.push(["pool", pool.value.budget, { usage }])
+      }
+    }
+    const error = (of: "query" | "agent" | "pool", exceeded: Budget.Exceeded) =>
+      Records.failure(operation, new OrchestratorError.BudgetExceeded({ id: agent.id, of, exceeded }))
+    let [costUsd, time] = [Infinity, Infinity]
+    let reached: OrchestratorError.OrchestratorError | undefined
+    for (const [of, limited, spent] of limits) {
+      const exceeded = Budget.exceeded(limited, spent)
+      if (Option.isSome(exceeded)) return yield* error(of, exceeded.value)
+      costUsd = Math.min(costUsd, (limited.costUsd ?? Infinity) - (spent.usage.costUsd ?? 0))
+      const times = [
+        [
+          "wall",
+          limited.wall === undefined ? Infinity : Duration.toMillis(limited.wall),
+          spent.usage.wallMillis
+        ],
+        ["sandboxSeconds", (limited.sandboxSeconds ?? Infinity) * 1000, (spent.sandboxSeconds ?? 0) * 1000]
+      ] as const
+      for (const [limit, allowed, used] of times) {
+        if (allowed - used >= time) continue
+        time = allowed - used
+        const unit = limit === "wall" ? 1 : 1000
+        reached = error(of, new Budget.Exceeded({ limit, allowed: allowed / unit, spent: allowed / unit }))
+      }
+    }
+    return {
+      budgetUsd: Number.isFinite(costUsd) ? costUsd : undefined,
+      /** Fails when the time is up, and does not succeed. */
+      timeUp: reached === undefined ? Effect.never : Effect.delay(Effect.fail(reached), time)
+    }
+  })
+}

@@ -1,0 +1,168 @@
+import { Agent, Config, type Id, OrchestratorError, type SandboxError } from "@remote-agent/domain"
+import { Sandboxes } from "@remote-agent/sandbox"
+import { Clock, Duration, Effect } from "effect"
+import type { Place } from "./AgentRuntime.ts"
+import { Profiles } from "./Profiles.ts"
+import * as Records from "./Records.ts"
+import { StateStore } from "./StateStore.ts"
+
+/** How an agent's place is asked for. */
+export interface PlaceOptions {
+  /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
+  readonly resume?: boolean | undefined
+}
+
+/** Finds the sandboxes that agents live in, and keeps them alive while they are used. */
+export interface Places {
+  /**
+   * Where an agent lives, connecting to its sandbox when this process has no handle on it yet, which wakes one that
+   * sleeps. Fails with `AgentNotReady` when it is neither active nor paused and with `AgentLost` when it is gone.
+   */
+  readonly of: (
+    operation: string,
+    id: Id.AgentId,
+    options?: PlaceOptions
+  ) => Effect.Effect<Place, OrchestratorError.OrchestratorError>
+  /** Remembers where an agent lives. `life` is how long, unless somebody else keeps its sandbox alive. */
+  readonly remember: (
+    id: Id.AgentId,
+    place: Place,
+    life: Duration.Duration | undefined
+  ) => Effect.Effect<void>
+  readonly forget: (id: Id.AgentId) => void
+  /** Extends the life of an agent's sandbox for as long as it is run. */
+  readonly keepAlive: (id: Id.AgentId) => Effect.Effect<void>
+  /** Has an agent's sandbox live for so long at the least, as far as `E2B_MAX_TIMEOUT` allows. */
+  readonly outlive: (
+    id: Id.AgentId,
+    duration: Duration.Duration
+  ) => Effect.Effect<void, SandboxError.SandboxError>
+  /** What a sandbox's failure means for the agent in it: what is confirmed gone is lost, and nothing else is. */
+  readonly blame: (
+    operation: string,
+    id: Id.AgentId
+  ) => (cause: SandboxError.SandboxError) => Effect.Effect<never, OrchestratorError.OrchestratorError>
+}
+
+interface Known {
+  readonly place: Place
+  /** How long the sandbox is made to live each time; nothing when somebody else sees to that. */
+  readonly life: Duration.Duration | undefined
+  /** When it will end, in milliseconds since 1970. */
+  until: number
+}
+
+/** The places of the agents that this process works with. */
+export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandboxes.Sandboxes | StateStore> =
+  Effect.gen(function* () {
+    const [config, profiles, sandboxes, store] = yield* Effect.all([
+      Config.Config,
+      Profiles,
+      Sandboxes.Sandboxes,
+      StateStore
+    ])
+    const { move } = Records.make(store)
+    const places = new Map<Id.AgentId, Known>()
+
+    const remember = Effect.fnUntraced(function* (
+      id: Id.AgentId,
+      place: Place,
+      life: Duration.Duration | undefined
+    ) {
+      const now = yield* Clock.currentTimeMillis
+      places.set(id, { place, life, until: now + (life === undefined ? 0 : Duration.toMillis(life)) })
+    })
+
+    const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
+      const detail = "Its sandbox no longer exists."
+      yield* Effect.mapError(move(id, "sandboxGone", detail), Records.fromStore(operation))
+      return yield* Records.failure(operation, new OrchestratorError.AgentLost({ id }))
+    })
+
+    const blame: Places["blame"] = (operation, id) => (cause) =>
+      Effect.suspend(() => {
+        // Whoever comes next connects anew, which also wakes a sandbox that was put to sleep elsewhere.
+        places.delete(id)
+        return cause.reason._tag === "Gone" || cause.reason._tag === "Expired"
+          ? lost(operation, id)
+          : Effect.fail(Records.fromSandbox(operation)(cause))
+      })
+
+    const asleep = (operation: string, agent: Agent.Agent) =>
+      agent.status === "paused" || agent.binding === undefined
+        ? Effect.succeed(agent.status === "paused")
+        : sandboxes.info(agent.binding.sandboxId).pipe(
+            Effect.map(({ state }) => state === "paused"),
+            Effect.catch(blame(operation, agent.id))
+          )
+
+    const connect = Effect.fnUntraced(function* (operation: string, agent: Agent.Agent) {
+      const { binding, id } = agent
+      if (binding === undefined) return yield* lost(operation, id)
+      const profile = yield* profiles.get(agent.profile)
+      const life = agent.ttl ?? config.E2B_DEFAULT_TIMEOUT
+      const { sandbox } = yield* sandboxes
+        .connect(binding.sandboxId, life)
+        .pipe(Effect.catch(blame(operation, id)))
+      if (agent.status === "paused") {
+        yield* Effect.mapError(move(id, "resumed"), Records.fromStore(operation))
+      }
+      const place: Place = { sandbox, profile, home: binding.home }
+      yield* remember(id, place, life)
+      return place
+    })
+
+    const of = Effect.fnUntraced(function* (operation: string, id: Id.AgentId, options: PlaceOptions = {}) {
+      const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore(operation))
+      const { status } = agent
+      if (status !== "active" && status !== "paused") {
+        return yield* Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
+      }
+      if (options.resume === false && (yield* asleep(operation, agent))) {
+        return yield* Records.failure(operation, new OrchestratorError.AgentPaused({ id }))
+      }
+      const known = places.get(id)
+      // Another process may have put it to sleep, or given it another sandbox.
+      const usable = status === "active" && known?.place.sandbox.id === agent.binding?.sandboxId
+      return known !== undefined && usable ? known.place : yield* connect(operation, agent)
+    })
+
+    const extend = Effect.fnUntraced(function* (known: Known, life: Duration.Duration) {
+      yield* sandboxes.extend(known.place.sandbox.id, life)
+      known.until = (yield* Clock.currentTimeMillis) + Duration.toMillis(life)
+    })
+
+    const keepAlive = Effect.fnUntraced(function* (id: Id.AgentId) {
+      for (;;) {
+        const known = places.get(id)
+        if (known?.life === undefined) return
+        const { life } = known
+        const third = Duration.toMillis(life) / 3
+        const left = known.until - (yield* Clock.currentTimeMillis)
+        yield* Effect.sleep(Math.max(0, left - 2 * third))
+        yield* Effect.catch(extend(known, life), (error) =>
+          Effect.andThen(
+            Effect.logWarning("A sandbox's life could not be extended", error),
+            Effect.sleep(third)
+          )
+        )
+      }
+    })
+
+    const outlive = Effect.fnUntraced(function* (id: Id.AgentId, duration: Duration.Duration) {
+      const known = places.get(id)
+      const life = Duration.min(duration, config.E2B_MAX_TIMEOUT)
+      const now = yield* Clock.currentTimeMillis
+      if (known?.life === undefined || known.until - now >= Duration.toMillis(life)) return
+      yield* extend(known, life)
+    })
+
+    return {
+      of,
+      remember,
+      forget: (id) => void places.delete(id),
+      keepAlive,
+      outlive,
+      blame
+    }
+  })

@@ -1,0 +1,388 @@
+import {
+  Agent,
+  type AgentEvent,
+  Id,
+  type OrchestratorError,
+  Query,
+  type SandboxError,
+  type StateStoreError
+} from "@remote-agent/domain"
+import { Clock, Data, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
+import { AgentRuntime, jobOf } from "./AgentRuntime.ts"
+import * as Allowance from "./Allowance.ts"
+import { failedResult } from "./EventReader.ts"
+import type { Places } from "./Places.ts"
+import type { QueryOptions } from "./Queries.ts"
+import * as Records from "./Records.ts"
+import type * as RunCommand from "./RunCommand.ts"
+import { StateStore } from "./StateStore.ts"
+import * as Turns from "./Turns.ts"
+
+type Failure = OrchestratorError.OrchestratorError
+
+/** Events as the store has them. */
+export type EventLog = Stream.Stream<AgentEvent.EventRecord, Failure>
+
+/** How a query is run. */
+export interface RunOptions extends QueryOptions {
+  /** Whether it goes on when the stream is left; else it is stopped then. */
+  readonly detach: boolean
+  /** What its log says first. */
+  readonly announce?: AgentEvent.AgentEvent | undefined
+}
+
+/** Brings queries to their end, each in a turn of its agent. */
+export interface QueryRuns {
+  /** Waits for the turn of a query and tells its log from a place on, to its end, whatever of it was done by others. */
+  readonly drive: (
+    operation: string,
+    query: Query.Query,
+    options: RunOptions & { readonly from: number }
+  ) => EventLog
+  /** Has the job of a query started in a turn, and does not wait for it. */
+  readonly launch: (
+    operation: string,
+    turn: Turns.Turn,
+    query: Query.Query,
+    options: QueryOptions & Pick<RunOptions, "announce">
+  ) => Effect.Effect<void, Failure>
+  /** Brings the queries of an agent to their end whose process died; nobody else's, as whoever calls has the turn. */
+  readonly settle: (
+    operation: string,
+    turn: Turns.Turn,
+    agentId: Id.AgentId,
+    except?: Id.QueryId
+  ) => Effect.Effect<void, Failure>
+  /** Ends the log of a query that nobody answers, unless it has ended. */
+  readonly close: (
+    id: Id.QueryId,
+    outcome: AgentEvent.Outcome,
+    why: string,
+    turn?: Turns.Turn
+  ) => Effect.Effect<void, StateStoreError.StateStoreError>
+  /** Ends a query that runs here, and says whether there is one. */
+  readonly stop: (id: Id.QueryId) => Effect.Effect<boolean>
+}
+
+/** What is said of a query that somebody stopped. */
+export const stoppedEarly = "The query was stopped before it ended."
+
+/** The name of the session of queries that name none. */
+const defaultSession = "default"
+
+/** How long it may take to stop a program whose reader has left. */
+const stopLimit = Duration.seconds(30)
+
+/** Somebody wants the end of a query that runs. */
+class Stopped extends Data.TaggedError("Stopped")<{ readonly why: Failure | undefined }> {}
+
+/** Whether a failure says nothing of how a job fares: it may go on, and whoever comes next can tell. */
+const isUncertain = ({ reason }: SandboxError.SandboxError): boolean =>
+  reason._tag === "Unreachable" ||
+  reason._tag === "RequestTimedOut" ||
+  reason._tag === "ProviderFailed" ||
+  reason._tag === "RateLimited" ||
+  reason._tag === "Busy"
+
+/** How often a query goes on in a sandbox that was put to sleep under it. */
+const wakeUps = 5
+
+const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
+  Effect.mapError(effect, (why) => new Stopped({ why }))
+
+/** Runs the queries of agents. */
+export const make = Effect.fnUntraced(function* (
+  places: Places,
+  turns: Turns.Turns
+): Effect.fn.Return<QueryRuns, never, AgentRuntime | StateStore> {
+  const [runtime, store] = yield* Effect.all([AgentRuntime, StateStore])
+  const { beat } = yield* Turns.Policy
+  const { change } = Records.make(store)
+  const allowance = Allowance.make(store)
+  /** Ends the queries that run here. */
+  const running = new Map<Id.QueryId, Deferred.Deferred<never, Stopped>>()
+
+  const stored = <A, R>(operation: string, effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
+    Effect.mapError(effect, Records.fromStore(operation))
+
+  /** Ends the log of a query that nobody answers. */
+  const close = Effect.fnUntraced(
+    function* (id: Id.QueryId, outcome: AgentEvent.Outcome, why: string, turn?: Turns.Turn) {
+      const query = yield* store.getQuery(id)
+      if (query.status === "ended") return []
+      const since = query.startedAt ?? query.createdAt
+      const wallMillis = (yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(since)
+      return yield* store.appendEvents(id, [failedResult(outcome, why, wallMillis)], turn?.lease)
+    },
+    Effect.catchReason("StateStoreError", "LogClosed", () => Effect.succeed([]))
+  )
+
+  /** Waits until somebody asks for the end of a query, here or elsewhere. */
+  const cancelled = Effect.fnUntraced(function* (id: Id.QueryId) {
+    for (;;) {
+      yield* Effect.sleep(beat)
+      const query = yield* Effect.option(store.getQuery(id))
+      if (Option.isSome(query) && query.value.cancelRequestedAt !== undefined) {
+        return yield* new Stopped({ why: undefined })
+      }
+    }
+  })
+
+  const requestOf = (query: Query.Query, agent: Agent.Agent, budgetUsd?: number): RunCommand.Request => ({
+    id: query.id,
+    text: query.text,
+    session: query.session,
+    agentSession: agent.sessions?.[query.session ?? defaultSession],
+    budgetUsd,
+    wallTimeout: query.timeouts?.wall
+  })
+
+  /** Counts a query, and forgets the agent's own id of a session that begins anew. */
+  const counted = Effect.fnUntraced(function* (
+    agentId: Id.AgentId,
+    session: string | undefined,
+    options: QueryOptions,
+    turn: Turns.Turn
+  ) {
+    const now = yield* DateTime.now
+    return yield* change(
+      agentId,
+      (agent) => {
+        const { [session ?? defaultSession]: _, ...others } = agent.sessions ?? {}
+        return new Agent.Agent({
+          ...agent,
+          queryCount: agent.queryCount + 1,
+          lastQueryAt: now,
+          ...(options.newSession === true ? { sessions: others } : {})
+        })
+      },
+      turn.lease
+    )
+  })
+
+  /** Remembers the agent's own id of the session, so that the next query of it can go on with it. */
+  const keepSession = Effect.fnUntraced(function* (query: Query.Query, sessionId: string, turn: Turns.Turn) {
+    const name = query.session ?? defaultSession
+    const agent = yield* store.getAgent(query.agentId)
+    if (agent.sessions?.[name] === sessionId) return
+    yield* change(
+      query.agentId,
+      (known) => new Agent.Agent({ ...known, sessions: { ...known.sessions, [name]: sessionId } }),
+      turn.lease
+    )
+  })
+
+  /** Runs a query that has its turn, from where its log ends to its end. */
+  const run = (
+    operation: string,
+    turn: Turns.Turn,
+    query: Query.Query,
+    options: RunOptions & { readonly follow: boolean }
+  ): EventLog =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const { agentId, id } = query
+        const known =
+          query.status === "queued" ? [] : yield* stored(operation, Stream.runCollect(store.events(id, 0)))
+        let skip = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
+        let finished = false
+
+        const append = (events: ReadonlyArray<AgentEvent.AgentEvent>) =>
+          Effect.gen(function* () {
+            const records = yield* store.appendEvents(id, events, turn.lease)
+            skip += events.length
+            const result = events.find((event) => event.type === "result")
+            if (result !== undefined) finished = true
+            const named = result ?? events.find((event) => event.type === "session")
+            if (named?.sessionId !== undefined) yield* keepSession(query, named.sessionId, turn)
+            return records
+          }).pipe(Effect.mapError(Records.fromStore(operation)))
+
+        const fail = (outcome: AgentEvent.Outcome, error: string, startedAt: number) =>
+          Stream.fromIterableEffect(
+            Effect.flatMap(Clock.currentTimeMillis, (now) =>
+              append([failedResult(outcome, error, now - startedAt)])
+            )
+          )
+
+        const startedAt = DateTime.toEpochMillis(query.startedAt ?? (yield* DateTime.now))
+        let place = yield* places.of(operation, agentId, options)
+        if (query.cancelRequestedAt !== undefined) {
+          yield* Effect.catch(runtime.stop(place, id), places.blame(operation, agentId))
+          return fail("aborted", stoppedEarly, startedAt)
+        }
+        const agent = yield* stored(operation, store.getAgent(agentId))
+        const { budgetUsd, timeUp } = yield* allowance(operation, agent, options.budget)
+        const stop = yield* Deferred.make<never, Stopped>()
+        // The job is named in the store before it is started, under an id that can be started once.
+        const { directory } = jobOf(place, id)
+        if (query.status === "queued") {
+          yield* stored(operation, store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease))
+        }
+        const current =
+          query.status === "queued"
+            ? yield* stored(operation, counted(agentId, query.session, options, turn))
+            : agent
+        const request = requestOf(query, current, budgetUsd)
+
+        if (options.announce !== undefined) yield* append([options.announce])
+
+        yield* Effect.acquireRelease(
+          Effect.sync(() => running.set(id, stop)),
+          () =>
+            Effect.gen(function* () {
+              running.delete(id)
+              // Whoever took over goes on with the job, and so does whoever comes when it could only not be seen.
+              if (finished || options.detach || (yield* turn.isLost)) return
+              yield* Effect.timeout(Effect.interruptible(runtime.stop(place, id)), stopLimit)
+              yield* close(id, "aborted", stoppedEarly, turn)
+            }).pipe(Effect.catch((error) => Effect.logError("A query could not be stopped", error)))
+        )
+        yield* Effect.forkScoped(places.keepAlive(agentId))
+
+        const attempt = (
+          left: number
+        ): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError | Failure> =>
+          Stream.suspend(() =>
+            (options.follow ? runtime.follow : runtime.run)(place, request, { skip })
+          ).pipe(
+            Stream.catchReason("SandboxError", "Paused", (_, error) => {
+              if (left === 0 || options.resume === false) return Stream.fail(error)
+              places.forget(agentId)
+              return Stream.unwrap(
+                Effect.map(places.of(operation, agentId), (found) => {
+                  place = found
+                  return attempt(left - 1)
+                })
+              )
+            })
+          )
+
+        const gone = "Its program is not in the sandbox: it was never started, or the sandbox is a new one."
+
+        const onSandbox = (error: SandboxError.SandboxError): EventLog => {
+          const tooSlow = error.reason._tag === "IdleTimedOut" || error.reason._tag === "WallTimedOut"
+          const blamed = Stream.fromEffect(places.blame(operation, agentId)(error))
+          if (error.reason._tag === "FileNotFound") return fail("crash", gone, startedAt)
+          if (isUncertain(error)) {
+            finished = true
+            return blamed
+          }
+          const result = fail(tooSlow ? "timeout" : "crash", error.message, startedAt)
+          return tooSlow ? result : Stream.concat(result, blamed)
+        }
+
+        const onStopped = ({ why }: Stopped): EventLog =>
+          Stream.unwrap(
+            Effect.as(
+              Effect.catch(runtime.stop(place, id), places.blame(operation, agentId)),
+              Stream.concat(
+                fail("aborted", why?.message ?? stoppedEarly, startedAt),
+                why === undefined ? Stream.empty : Stream.fail(why)
+              )
+            )
+          )
+
+        return attempt(wakeUps).pipe(
+          Stream.interruptWhen(
+            Effect.raceAllFirst([Deferred.await(stop), cancelled(id), stoppedBy(timeUp), turn.lost])
+          ),
+          Stream.chunks,
+          Stream.mapEffect(append),
+          Stream.flattenIterable,
+          Stream.catchTags({ SandboxError: onSandbox, Stopped: onStopped })
+        )
+      })
+    )
+
+  /** Brings the queries of an agent to their end whose process died; nobody else's, as whoever calls has the turn. */
+  const settle = Effect.fnUntraced(function* (
+    operation: string,
+    turn: Turns.Turn,
+    agentId: Id.AgentId,
+    except?: Id.QueryId
+  ) {
+    const left = yield* stored(
+      operation,
+      Stream.runCollect(store.listQueries({ agentId, status: "running" }))
+    )
+    yield* Effect.forEach(
+      left.filter(({ id }) => id !== except),
+      (query) => Stream.runDrain(recovered(operation, turn, query)),
+      { discard: true }
+    )
+  })
+
+  /** Follows a query that somebody else started to its end, and starts nothing. */
+  const recovered = (operation: string, turn: Turns.Turn, query: Query.Query): EventLog =>
+    run(operation, turn, query, { detach: true, follow: true }).pipe(
+      Stream.catchReasons("OrchestratorError", {
+        AgentNotReady: () => ended(operation, turn, query, "aborted", "Its agent has ended."),
+        AgentLost: () => ended(operation, turn, query, "crash", "The sandbox of its agent no longer exists.")
+      })
+    )
+
+  const ended = (
+    operation: string,
+    turn: Turns.Turn,
+    query: Query.Query,
+    outcome: AgentEvent.Outcome,
+    why: string
+  ): EventLog => Stream.fromIterableEffect(stored(operation, close(query.id, outcome, why, turn)))
+
+  const logOf = (operation: string, id: Id.QueryId, from: number): EventLog =>
+    Stream.mapError(store.events(id, from), Records.fromStore(operation))
+
+  /** Waits for the turn of a query and brings it to its end, whatever of it was done by others. */
+  const drive = (
+    operation: string,
+    { agentId, id }: Query.Query,
+    options: RunOptions & { readonly from: number }
+  ): EventLog =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const turn = yield* turns.take(operation, agentId)
+        yield* settle(operation, turn, agentId, id)
+        const query = yield* stored(operation, store.getQuery(id))
+        if (query.status === "ended") return logOf(operation, id, options.from)
+        const before = query.status === "queued" ? Stream.empty : logOf(operation, id, options.from)
+        const rest =
+          query.status === "running"
+            ? recovered(operation, turn, query)
+            : run(operation, turn, query, { ...options, follow: false })
+        return Stream.concat(before, rest)
+      })
+    )
+
+  const launch: QueryRuns["launch"] = Effect.fnUntraced(function* (operation, turn, query, options) {
+    const { agentId, id } = query
+    const place = yield* places.of(operation, agentId, options)
+    const agent = yield* stored(operation, store.getAgent(agentId))
+    const { budgetUsd } = yield* allowance(operation, agent, options.budget)
+    const { directory } = jobOf(place, id)
+    yield* stored(operation, store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease))
+    const request = requestOf(
+      query,
+      yield* stored(operation, counted(agentId, query.session, options, turn)),
+      budgetUsd
+    )
+    if (options.announce !== undefined) {
+      yield* stored(operation, store.appendEvents(id, [options.announce], turn.lease))
+    }
+    const wall = request.wallTimeout ?? place.profile.run.wallTimeout
+    yield* Effect.andThen(
+      places.outlive(agentId, Duration.sum(wall, Duration.minutes(1))),
+      runtime.start(place, request)
+    ).pipe(Effect.catch(places.blame(operation, agentId)))
+  })
+
+  const stop = (id: Id.QueryId) =>
+    Effect.suspend(() => {
+      const here = running.get(id)
+      return here === undefined
+        ? Effect.succeed(false)
+        : Effect.as(Deferred.fail(here, new Stopped({ why: undefined })), true)
+    })
+
+  return { drive, launch, settle, close: (...all) => Effect.asVoid(close(...all)), stop }
+})

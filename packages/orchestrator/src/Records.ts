@@ -1,0 +1,88 @@
+import {
+  Agent,
+  Id,
+  type Lease,
+  Lifecycle,
+  OrchestratorError,
+  type SandboxError,
+  type StateStoreError
+} from "@remote-agent/domain"
+import { Effect, Result, Schema } from "effect"
+import type { StateStore } from "./StateStore.ts"
+
+/** A failure of the orchestrator. */
+export const failure = (operation: string, reason: OrchestratorError.Reason) =>
+  new OrchestratorError.OrchestratorError({ operation, reason })
+
+const isAgentId = Schema.is(Id.AgentId)
+const isQueryId = Schema.is(Id.QueryId)
+
+/** The lease that whoever works with an agent has. */
+export const resourceOf = (id: Id.AgentId): string => `agent/${id}`
+
+/** Names the operation in which a store failed, and says which agent or query there is none of, or was taken over. */
+export const fromStore =
+  (operation: string) =>
+  (cause: StateStoreError.StateStoreError): OrchestratorError.OrchestratorError => {
+    const { reason } = cause
+    if (reason._tag === "NotFound" && isAgentId(reason.id)) {
+      return failure(operation, new OrchestratorError.AgentNotFound({ id: reason.id }))
+    }
+    if (reason._tag === "NotFound" && isQueryId(reason.id)) {
+      return failure(operation, new OrchestratorError.QueryNotFound({ id: reason.id }))
+    }
+    if (reason._tag === "Fenced" || reason._tag === "LeaseLost") {
+      const id = reason.resource.slice("agent/".length)
+      if (isAgentId(id)) return failure(operation, new OrchestratorError.TakenOver({ id }))
+    }
+    return failure(operation, new OrchestratorError.StoreFailed({ cause }))
+  }
+
+/** Names the operation in which a sandbox failed. */
+export const fromSandbox = (operation: string) => (cause: SandboxError.SandboxError) =>
+  failure(operation, new OrchestratorError.SandboxFailed({ cause }))
+
+/** When somebody else wrote a record in between: read it again and decide anew. */
+export const startOver = {
+  times: 10,
+  while: (error: StateStoreError.StateStoreError) => error.isRetryable
+}
+
+/** Changes the records of agents. */
+export const make = (store: StateStore["Service"]) => {
+  /** Reads, changes and writes a record; starts over when somebody else wrote it in between. */
+  const change = Effect.fnUntraced(function* (
+    id: Id.AgentId,
+    next: (agent: Agent.Agent) => Agent.Agent,
+    fence?: Lease.Fence
+  ) {
+    return yield* store.updateAgent(next(yield* store.getAgent(id)), fence)
+  }, Effect.retry(startOver))
+
+  /** Lets something happen to an agent, unless it cannot any more: whoever ended it meanwhile has the last word. */
+  const move = (id: Id.AgentId, event: Lifecycle.LifecycleEvent, detail?: string, fence?: Lease.Fence) =>
+    change(
+      id,
+      (agent) => {
+        const next = Lifecycle.transition(agent.status, event)
+        if (Result.isFailure(next)) return agent
+        const status = next.success
+        const { binding, detail: _, ...rest } = agent
+        return new Agent.Agent({
+          ...rest,
+          status,
+          ...(binding === undefined || status === "terminated" || status === "lost" ? {} : { binding }),
+          ...(detail === undefined ? {} : { detail })
+        })
+      },
+      fence
+    )
+
+  const unbind = (id: Id.AgentId) =>
+    change(id, (agent) => {
+      const { binding: _, ...rest } = agent
+      return new Agent.Agent(rest)
+    })
+
+  return { change, move, unbind }
+}
