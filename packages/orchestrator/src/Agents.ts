@@ -195,6 +195,7 @@ export const make = Effect.fnUntraced(function* (
       )
     }
     const ttl = yield* at("create")(lifeOf(spec.ttl ?? config.E2B_DEFAULT_TIMEOUT))
+    const { env } = yield* profiles.prepare(profile)
     const attemptId = yield* Id.nextAttemptId
     const create = sandboxes
       .launch({
@@ -206,7 +207,7 @@ export const make = Effect.fnUntraced(function* (
           [Stamp.agentKey]: id,
           [Stamp.profileKey]: profile.name
         },
-        env: spec.env,
+        env: { ...env, ...spec.env },
         allowInternetAccess: spec.allowInternetAccess
       })
       .pipe(

@@ -7,10 +7,12 @@ import * as Agents from "./Agents.ts"
 import * as Intents from "./Intents.ts"
 import type { Leases } from "./Leases.ts"
 import * as MemoryStateStore from "./MemoryStateStore.ts"
+import * as Operations from "./Operations.ts"
 import * as Places from "./Places.ts"
 import * as Profiles from "./Profiles.ts"
 import * as Queries from "./Queries.ts"
-import type { AgentFilter, StateStore } from "./StateStore.ts"
+import * as Records from "./Records.ts"
+import { type AgentFilter, StateStore, type UsageFilter, type UsageSummary } from "./StateStore.ts"
 import * as Turns from "./Turns.ts"
 
 /** How one question is put to an agent of its own. */
@@ -79,6 +81,31 @@ export class Orchestrator extends Context.Service<
     ) => Effect.Effect<Query.Query, OrchestratorError.OrchestratorError>
     /** Ends an agent and its sandbox. Succeeds when it has ended already. */
     readonly terminate: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
+    /**
+     * Puts an agent to sleep: its sandbox keeps memory and files and costs little. A query wakes it. Fails with
+     * `QueryRunning` while it answers, unless that is waited for or cancelled.
+     */
+    readonly pause: Operations.Operations["pause"]
+    /** Wakes an agent. Succeeds when it is awake. */
+    readonly resume: Operations.Operations["resume"]
+    /**
+     * Brings the program of an agent to what its profile says now. Fails with `UpdateFailed`; the agent is then as it
+     * was before, or, where even that failed, `failed`. Like `pause` while it answers.
+     */
+    readonly update: Operations.Operations["update"]
+    /** Gives an agent that was lost or has failed a new and empty sandbox, under the same id. */
+    readonly replace: Agents.Agents["replace"]
+    /** Looks at an agent from all sides, and wakes nothing. What cannot be looked at is skipped, not failed. */
+    readonly health: Operations.Operations["health"]
+    /** An agent with how its sandbox is, the query that it answers, and those that wait. Wakes nothing. */
+    readonly info: Operations.Operations["info"]
+    readonly rename: Operations.Operations["rename"]
+    /** Sets labels; one without a value is taken away, and the others stay. */
+    readonly label: Operations.Operations["label"]
+    /** The agents that somebody may mean: by id, by the beginning of an id, or by name; ten at the most. */
+    readonly find: Operations.Operations["find"]
+    /** What queries have used, of all agents or of some, summed up. */
+    readonly usage: (filter?: UsageFilter) => Effect.Effect<UsageSummary, OrchestratorError.OrchestratorError>
     /** The record of an agent. */
     readonly get: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
     /** The agents there is a record of, oldest first. */
@@ -101,6 +128,8 @@ export const make = Effect.gen(function* () {
   const turns = yield* Turns.make
   const agents = yield* Agents.make(places)
   const queries = yield* Queries.make(agents, places, turns)
+  const operations = yield* Operations.make(places, turns, queries)
+  const store = yield* StateStore
 
   const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
     const agent = yield* agents.launchScoped(options)
@@ -116,6 +145,11 @@ export const make = Effect.gen(function* () {
     events: queries.events,
     cancel: queries.cancel,
     terminate: agents.terminate,
+    ...operations,
+    replace: agents.replace,
+    usage: Effect.fn("Orchestrator.usage")((filter) =>
+      Effect.mapError(store.usage(filter), Records.fromStore("usage"))
+    ),
     get: agents.get,
     list: agents.list,
     ask,

@@ -11,6 +11,7 @@ import type { Agents, ReplaceOptions } from "./Agents.ts"
 import type { AgentRuntime } from "./AgentRuntime.ts"
 import { failedResult } from "./EventReader.ts"
 import type { Places } from "./Places.ts"
+import type { Profiles } from "./Profiles.ts"
 import * as QueryRuns from "./QueryRuns.ts"
 import * as Records from "./Records.ts"
 import { StateStore } from "./StateStore.ts"
@@ -73,7 +74,7 @@ export const make = Effect.fnUntraced(function* (
   agents: Agents,
   places: Places,
   turns: Turns.Turns
-): Effect.fn.Return<Queries, never, AgentRuntime | StateStore> {
+): Effect.fn.Return<Queries, never, AgentRuntime | StateStore | Profiles> {
   const store = yield* StateStore
   const runs = yield* QueryRuns.make(places, turns)
 
@@ -204,11 +205,12 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const quiet: Queries["quiet"] = Effect.fnUntraced(function* (operation, agentId, whenRunning) {
-    const ids = yield* stored(
-      operation,
-      Stream.runCollect(Stream.map(store.listQueries({ agentId, status: "running" }), ({ id }) => id))
-    )
-    const [queryId] = ids
+    const of = (status: Query.QueryStatus) =>
+      stored(operation, Stream.runCollect(store.listQueries({ agentId, status })))
+    const ids = (yield* of("running")).map(({ id }) => id)
+    // Those that wait count when somebody is there to take them in their turn.
+    const busy = Option.isSome(yield* turns.holder(operation, agentId))
+    const [queryId] = busy && ids.length === 0 ? (yield* of("queued")).map(({ id }) => id) : ids
     if (queryId !== undefined && whenRunning === "refuse") {
       return yield* Records.failure(operation, new OrchestratorError.QueryRunning({ id: agentId, queryId }))
     }

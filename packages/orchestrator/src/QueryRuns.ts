@@ -12,6 +12,7 @@ import { AgentRuntime, jobOf } from "./AgentRuntime.ts"
 import * as Allowance from "./Allowance.ts"
 import { failedResult } from "./EventReader.ts"
 import type { Places } from "./Places.ts"
+import { Profiles } from "./Profiles.ts"
 import type { QueryOptions } from "./Queries.ts"
 import * as Records from "./Records.ts"
 import type * as RunCommand from "./RunCommand.ts"
@@ -94,8 +95,8 @@ const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
 export const make = Effect.fnUntraced(function* (
   places: Places,
   turns: Turns.Turns
-): Effect.fn.Return<QueryRuns, never, AgentRuntime | StateStore> {
-  const [runtime, store] = yield* Effect.all([AgentRuntime, StateStore])
+): Effect.fn.Return<QueryRuns, never, AgentRuntime | StateStore | Profiles> {
+  const [runtime, store, profiles] = yield* Effect.all([AgentRuntime, StateStore, Profiles])
   const { beat } = yield* Turns.Policy
   const { change } = Records.make(store)
   const allowance = Allowance.make(store)
@@ -212,6 +213,7 @@ export const make = Effect.fnUntraced(function* (
           return fail("aborted", stoppedEarly, startedAt)
         }
         const agent = yield* stored(operation, store.getAgent(agentId))
+        const secrets = yield* profiles.secrets(place.profile)
         const { budgetUsd, timeUp } = yield* allowance(operation, agent, options.budget)
         const stop = yield* Deferred.make<never, Stopped>()
         // The job is named in the store before it is started, under an id that can be started once.
@@ -244,7 +246,7 @@ export const make = Effect.fnUntraced(function* (
           left: number
         ): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError | Failure> =>
           Stream.suspend(() =>
-            (options.follow ? runtime.follow : runtime.run)(place, request, { skip })
+            (options.follow ? runtime.follow : runtime.run)(place, request, { skip, secrets })
           ).pipe(
             Stream.catchReason("SandboxError", "Paused", (_, error) => {
               if (left === 0 || options.resume === false) return Stream.fail(error)

@@ -1,0 +1,271 @@
+import { Agent, type Id, Lifecycle, OrchestratorError, type Query } from "@remote-agent/domain"
+import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Clock, DateTime, Duration, Effect, Option, Result, Stream } from "effect"
+import { AgentRuntime, type Updated } from "./AgentRuntime.ts"
+import type { Places } from "./Places.ts"
+import type { Queries, WhenRunning } from "./Queries.ts"
+import * as Records from "./Records.ts"
+import { StateStore } from "./StateStore.ts"
+import type * as Turns from "./Turns.ts"
+
+type Failure = OrchestratorError.OrchestratorError
+
+/** What is done with an agent that may be answering. */
+export interface OperationOptions {
+  /** `refuse` when absent. */
+  readonly whenRunning?: WhenRunning | undefined
+}
+
+/** An agent with what is known of its sandbox and its queries. Nothing is woken to find out. */
+export interface AgentInfo {
+  readonly agent: Agent.Agent
+  /** How its sandbox is; `unknown` when the provider cannot be asked, and `none` when there is none. */
+  readonly sandbox: "running" | "paused" | "gone" | "unknown" | "none"
+  /** When the provider will end or pause its sandbox. */
+  readonly endsAt?: DateTime.Utc | undefined
+  /** The query that it answers. */
+  readonly current?: Query.Query | undefined
+  /** Those that wait, oldest first, a hundred at the most. */
+  readonly queue: ReadonlyArray<Query.Query>
+}
+
+/** What came of looking at one thing. */
+export interface Check {
+  readonly name: "sandbox" | "program" | "disk" | "clock" | "lease" | "age"
+  readonly status: "ok" | "failed" | "skipped"
+  /** In one line, for people. */
+  readonly detail: string
+}
+
+/** How an agent is. */
+export interface Health {
+  readonly agentId: Id.AgentId
+  /** Whether nothing failed. */
+  readonly healthy: boolean
+  readonly checks: ReadonlyArray<Check>
+}
+
+/** What can be done with an agent beside asking it. */
+export interface Operations {
+  readonly pause: (id: Id.AgentId, options?: OperationOptions) => Effect.Effect<Agent.Agent, Failure>
+  readonly resume: (id: Id.AgentId) => Effect.Effect<Agent.Agent, Failure>
+  readonly update: (id: Id.AgentId, options?: OperationOptions) => Effect.Effect<Updated, Failure>
+  readonly health: (id: Id.AgentId) => Effect.Effect<Health, Failure>
+  readonly info: (id: Id.AgentId) => Effect.Effect<AgentInfo, Failure>
+  readonly rename: (id: Id.AgentId, name: Agent.AgentName) => Effect.Effect<Agent.Agent, Failure>
+  readonly label: (
+    id: Id.AgentId,
+    labels: Readonly<Record<string, string | undefined>>
+  ) => Effect.Effect<Agent.Agent, Failure>
+  readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
+}
+
+/** A clock that is off by more makes certificates and tokens invalid. */
+const clockTolerance = Duration.seconds(30)
+
+/** A disk on which less is free is full soon. */
+const freeBytes = 64 * 1024 * 1024
+
+/** How long a look into the sandbox may take. */
+const lookLimit = Duration.seconds(20)
+
+const ok = (name: Check["name"], detail: string): Check => ({ name, status: "ok", detail })
+const failed = (name: Check["name"], detail: string): Check => ({ name, status: "failed", detail })
+const skipped = (name: Check["name"], detail: string): Check => ({ name, status: "skipped", detail })
+
+/** What the free space and the clock of a sandbox, as `df` and `date` print them, say of it. */
+export const readMachine = (stdout: string, now: number): readonly [disk: Check, clock: Check] => {
+  const [free = Number.NaN, seconds = Number.NaN] = stdout.trim().split("\n").slice(-2).map(Number)
+  const skew = Math.abs(seconds * 1000 - now)
+  const mebibytes = `${Math.floor(free / 1024)} MiB are free.`
+  return [
+    Number.isNaN(free)
+      ? skipped("disk", "The sandbox does not say how much is free.")
+      : (free * 1024 < freeBytes ? failed : ok)("disk", mebibytes),
+    Number.isNaN(skew)
+      ? skipped("clock", "The sandbox does not say what time it has.")
+      : (skew > Duration.toMillis(clockTolerance) ? failed : ok)(
+          "clock",
+          `It differs from ours by ${Duration.format(Duration.millis(Math.round(skew)))}.`
+        )
+  ]
+}
+
+/** The operations on the agents of a store. */
+export const make = Effect.fnUntraced(function* (
+  places: Places,
+  turns: Turns.Turns,
+  queries: Queries
+): Effect.fn.Return<Operations, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
+  const [runtime, sandboxes, store] = yield* Effect.all([AgentRuntime, Sandboxes.Sandboxes, StateStore])
+  const { change, move } = Records.make(store)
+
+  const get = (operation: string, id: Id.AgentId) =>
+    Effect.mapError(store.getAgent(id), Records.fromStore(operation))
+
+  /** Refuses what an agent in that status cannot do. */
+  const allow = (operation: string, event: Lifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
+    Result.isSuccess(Lifecycle.transition(status, event))
+      ? Effect.void
+      : Effect.fail(Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
+
+  const pause: Operations["pause"] = Effect.fn("Orchestrator.pause")(function* (id, options = {}) {
+    const before = yield* get("pause", id)
+    if (before.status === "paused") return before
+    yield* allow("pause", "paused", before)
+    const { lease } = yield* queries.quiet("pause", id, options.whenRunning ?? "refuse")
+    // It may have ended, or been paused by another, while we waited.
+    const agent = yield* get("pause", id)
+    if (agent.status === "paused") return agent
+    yield* allow("pause", "paused", agent)
+    if (agent.binding === undefined) return yield* get("pause", id)
+    places.forget(id)
+    yield* Effect.catch(sandboxes.pause(agent.binding.sandboxId), places.blame("pause", id))
+    return yield* Effect.mapError(move(id, "paused", undefined, lease), Records.fromStore("pause"))
+  }, Effect.scoped)
+
+  const resume: Operations["resume"] = Effect.fn("Orchestrator.resume")(function* (id) {
+    yield* turns.take("resume", id)
+    // Connects anew: its sandbox may sleep though its record says nothing of it.
+    places.forget(id)
+    yield* places.of("resume", id)
+    return yield* get("resume", id)
+  }, Effect.scoped)
+
+  const update: Operations["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
+    const { lost } = yield* queries.quiet("update", id, options.whenRunning ?? "refuse")
+    const place = yield* places.of("update", id)
+    return yield* runtime.update(place).pipe(
+      Effect.mapError((reason) => Records.failure("update", reason)),
+      Effect.tapError(({ reason }) =>
+        reason._tag === "UpdateFailed" && !reason.restored
+          ? Effect.mapError(
+              move(id, "broke", "An update failed and could not be undone."),
+              Records.fromStore("update")
+            )
+          : Effect.void
+      ),
+      Effect.raceFirst(lost)
+    )
+  }, Effect.scoped)
+
+  const sandboxOf = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
+    if (binding === undefined) return { state: "none" as const, info: undefined }
+    const info = yield* Effect.result(sandboxes.info(binding.sandboxId))
+    if (Result.isSuccess(info)) return { state: info.success.state, info: info.success }
+    const { _tag } = info.failure.reason
+    return { state: _tag === "Gone" ? ("gone" as const) : ("unknown" as const), info: undefined }
+  })
+
+  const info: Operations["info"] = Effect.fn("Orchestrator.info")(function* (id) {
+    const agent = yield* get("info", id)
+    const of = (status: Query.QueryStatus, limit: number) =>
+      Effect.mapError(
+        Stream.runCollect(store.listQueries({ agentId: id, status }, { limit })),
+        Records.fromStore("info")
+      )
+    const [{ info: seen, state }, [current], queue] = yield* Effect.all(
+      [sandboxOf(agent), of("running", 1), of("queued", 100)],
+      { concurrency: 3 }
+    )
+    return { agent, sandbox: state, endsAt: seen?.endsAt, current, queue }
+  })
+
+  /** Looks into a sandbox that is awake: its program, its disk, its clock. */
+  const inside = Effect.fnUntraced(function* (agent: Agent.Agent, awake: boolean) {
+    const names = ["program", "disk", "clock"] as const
+    if (!awake) return names.map((name) => skipped(name, "Its sandbox is not awake."))
+    const place = yield* Effect.result(places.of("health", agent.id, { resume: false }))
+    if (Result.isFailure(place)) return names.map((name) => skipped(name, place.failure.message))
+    const { sandbox } = place.success
+    const program = runtime.checkHealth(place.success).pipe(
+      Effect.as(ok("program", "Its health check passes.")),
+      Effect.catch((error) =>
+        Effect.succeed(
+          error._tag === "CommandFailed"
+            ? failed("program", `Its health check ended with exit code ${error.exitCode}.`)
+            : failed(
+                "program",
+                error._tag === "SandboxError" ? error.message : `It lacks something: ${error._tag}.`
+              )
+        )
+      )
+    )
+    const machine = look(sandbox).pipe(
+      Effect.catch((error) =>
+        Effect.succeed([skipped("disk", error.message), skipped("clock", error.message)] as const)
+      )
+    )
+    const [first, rest] = yield* Effect.all([program, machine], { concurrency: 2 })
+    return [first, ...rest]
+  })
+
+  const look = Effect.fnUntraced(function* (sandbox: Sandbox.Sandbox) {
+    const { stdout } = yield* sandbox.exec({
+      script: 'df -Pk . | tail -n 1 | { read -r _ _ _ free _; echo "$free"; }; date +%s',
+      timeouts: { wall: lookLimit }
+    })
+    return readMachine(stdout, yield* Clock.currentTimeMillis)
+  })
+
+  const health: Operations["health"] = Effect.fn("Orchestrator.health")(function* (id) {
+    const agent = yield* get("health", id)
+    const { info: seen, state } = yield* sandboxOf(agent)
+    const holder = yield* turns.holder("health", id)
+    const now = yield* DateTime.now
+    const expected = Lifecycle.mayHoldSandbox(agent.status)
+    const sandbox =
+      state === "running" || state === "paused"
+        ? ok(
+            "sandbox",
+            `It is ${state}${seen === undefined ? "" : ` until ${DateTime.formatIso(seen.endsAt)}`}.`
+          )
+        : state === "none" && !expected
+          ? skipped("sandbox", `The agent is ${agent.status} and has none.`)
+          : failed(
+              "sandbox",
+              state === "unknown" ? "The provider could not be asked." : "It no longer exists."
+            )
+    const checks: ReadonlyArray<Check> = [
+      sandbox,
+      ...(yield* inside(agent, state === "running" && agent.status === "active")),
+      Option.match(holder, {
+        onNone: () => ok("lease", "Nobody works with it."),
+        onSome: ({ holder: name, until }) =>
+          ok("lease", `${name} works with it, until ${DateTime.formatIso(until)}.`)
+      }),
+      ok(
+        "age",
+        `It was launched ${Duration.format(Duration.seconds(Math.round(Duration.toSeconds(DateTime.distance(agent.createdAt, now)))))} ago.`
+      )
+    ]
+    return { agentId: id, healthy: checks.every(({ status }) => status !== "failed"), checks }
+  })
+
+  const rename: Operations["rename"] = Effect.fn("Orchestrator.rename")((id, name) =>
+    Effect.mapError(
+      change(id, (agent) => new Agent.Agent({ ...agent, name })),
+      Records.fromStore("rename")
+    )
+  )
+
+  const label: Operations["label"] = Effect.fn("Orchestrator.label")((id, labels) =>
+    Effect.mapError(
+      change(id, (agent) => {
+        const all: Record<string, string> = { ...agent.labels }
+        for (const [key, value] of Object.entries(labels)) {
+          if (value === undefined) delete all[key]
+          else all[key] = value
+        }
+        return new Agent.Agent({ ...agent, labels: all })
+      }),
+      Records.fromStore("label")
+    )
+  )
+
+  const find: Operations["find"] = Effect.fn("Orchestrator.find")((text) =>
+    Effect.mapError(store.findAgents(text), Records.fromStore("find"))
+  )
+
+  return { pause, resume, update, health, info, rename, label, find }
+})
