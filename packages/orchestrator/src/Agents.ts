@@ -79,6 +79,8 @@ export interface Agents {
   readonly list: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, OrchestratorError.OrchestratorError>
 }
 
+const onExpiry = (persistent: boolean) => (persistent ? ("pause" as const) : ("kill" as const))
+
 /** The records of agents, and the sandboxes that they are bound to. */
 export const make = Effect.fnUntraced(function* (
   places: Places
@@ -268,8 +270,6 @@ export const make = Effect.fnUntraced(function* (
     places.forget(id)
     return yield* Effect.mapError(move(id, "terminated"), Records.fromStore("terminate"))
   })
-
-  const onExpiry = (persistent: boolean) => (persistent ? ("pause" as const) : ("kill" as const))
 
   const launch = Effect.fnUntraced(function* (asked: LaunchSpec) {
     const id = yield* Id.nextAgentId

@@ -74,7 +74,7 @@ const failed = (name: Check["name"], detail: string): Check => ({ name, status: 
 const skipped = (name: Check["name"], detail: string): Check => ({ name, status: "skipped", detail })
 
 /** What the free space and the clock of a sandbox, as `df` and `date` print them, say of it. */
-export const readMachine = (stdout: string, now: number): readonly [disk: Check, clock: Check] => {
+const readMachine = (stdout: string, now: number): readonly [disk: Check, clock: Check] => {
   const [free = Number.NaN, seconds = Number.NaN] = stdout.trim().split("\n").slice(-2).map(Number)
   const skew = Math.abs(seconds * 1000 - now)
   const mebibytes = `${Math.floor(free / 1024)} MiB are free.`
@@ -91,6 +91,12 @@ export const readMachine = (stdout: string, now: number): readonly [disk: Check,
   ]
 }
 
+/** Refuses what an agent in that status cannot do. */
+const allow = (operation: string, event: Lifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
+  Result.isSuccess(Lifecycle.transition(status, event))
+    ? Effect.void
+    : Effect.fail(Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
+
 /** The operations on the agents of a store. */
 export const make = Effect.fnUntraced(function* (
   places: Places,
@@ -102,12 +108,6 @@ export const make = Effect.fnUntraced(function* (
 
   const get = (operation: string, id: Id.AgentId) =>
     Effect.mapError(store.getAgent(id), Records.fromStore(operation))
-
-  /** Refuses what an agent in that status cannot do. */
-  const allow = (operation: string, event: Lifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
-    Result.isSuccess(Lifecycle.transition(status, event))
-      ? Effect.void
-      : Effect.fail(Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
 
   const pause: Operations["pause"] = Effect.fn("Orchestrator.pause")(function* (id, options = {}) {
     const before = yield* get("pause", id)

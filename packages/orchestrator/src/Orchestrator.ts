@@ -11,6 +11,7 @@ import * as Operations from "./Operations.ts"
 import * as Places from "./Places.ts"
 import * as Profiles from "./Profiles.ts"
 import * as Queries from "./Queries.ts"
+import * as Reaper from "./Reaper.ts"
 import * as Records from "./Records.ts"
 import { type AgentFilter, StateStore, type UsageFilter, type UsageSummary } from "./StateStore.ts"
 import * as Turns from "./Turns.ts"
@@ -106,6 +107,8 @@ export class Orchestrator extends Context.Service<
     readonly find: Operations.Operations["find"]
     /** What queries have used, of all agents or of some, summed up. */
     readonly usage: (filter?: UsageFilter) => Effect.Effect<UsageSummary, OrchestratorError.OrchestratorError>
+    /** Ends what crashes have left, or with `dryRun` only says what it would. See `Reaper`. */
+    readonly reap: Reaper.Reaper["Service"]["reap"]
     /** The record of an agent. */
     readonly get: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
     /** The agents there is a record of, oldest first. */
@@ -130,6 +133,7 @@ export const make = Effect.gen(function* () {
   const queries = yield* Queries.make(agents, places, turns)
   const operations = yield* Operations.make(places, turns, queries)
   const store = yield* StateStore
+  const { reap } = yield* Reaper.make
 
   const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
     const agent = yield* agents.launchScoped(options)
@@ -146,6 +150,7 @@ export const make = Effect.gen(function* () {
     cancel: queries.cancel,
     terminate: agents.terminate,
     ...operations,
+    reap,
     replace: agents.replace,
     usage: Effect.fn("Orchestrator.usage")((filter) =>
       Effect.mapError(store.usage(filter), Records.fromStore("usage"))

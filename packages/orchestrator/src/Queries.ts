@@ -1,11 +1,4 @@
-import {
-  type AgentEvent,
-  type Budget,
-  Id,
-  OrchestratorError,
-  Query,
-  type StateStoreError
-} from "@remote-agent/domain"
+import { type AgentEvent, type Budget, Id, OrchestratorError, Query } from "@remote-agent/domain"
 import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "./Agents.ts"
 import type { AgentRuntime } from "./AgentRuntime.ts"
@@ -78,9 +71,6 @@ export const make = Effect.fnUntraced(function* (
   const store = yield* StateStore
   const runs = yield* QueryRuns.make(places, turns)
 
-  const stored = <A, R>(operation: string, effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
-    Effect.mapError(effect, Records.fromStore(operation))
-
   const record = Effect.fnUntraced(function* (
     agentId: Id.AgentId,
     text: string,
@@ -107,7 +97,7 @@ export const make = Effect.fnUntraced(function* (
     agentId: Id.AgentId,
     { replace }: QueryOptions
   ) {
-    const { status } = yield* stored(operation, store.getAgent(agentId))
+    const { status } = yield* Records.stored(operation, store.getAgent(agentId))
     if (replace === undefined || replace === false || (status !== "lost" && status !== "failed")) return false
     yield* agents.replace(agentId, replace === true ? {} : replace)
     return true
@@ -129,11 +119,13 @@ export const make = Effect.fnUntraced(function* (
     const isNew = yield* replaced(operation, agentId, options)
     // Refused before there is a query to speak of.
     yield* places.of(operation, agentId, options)
-    const query = yield* Effect.acquireRelease(stored(operation, record(agentId, text, options)), ({ id }) =>
-      Effect.gen(function* () {
-        if ((yield* store.getQuery(id)).status === "queued")
-          yield* runs.close(id, "aborted", QueryRuns.stoppedEarly)
-      }).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
+    const query = yield* Effect.acquireRelease(
+      Records.stored(operation, record(agentId, text, options)),
+      ({ id }) =>
+        Effect.gen(function* () {
+          if ((yield* store.getQuery(id)).status === "queued")
+            yield* runs.close(id, "aborted", QueryRuns.stoppedEarly)
+        }).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
     )
     return { query, announce: isNew ? announcement : undefined }
   })
@@ -162,10 +154,10 @@ export const make = Effect.fnUntraced(function* (
     const turn = yield* turns.take("start", agentId)
     yield* runs.settle("start", turn, agentId)
     yield* runs.launch("start", turn, queued, { ...options, announce })
-    return yield* stored("start", store.getQuery(queued.id))
+    return yield* Records.stored("start", store.getQuery(queued.id))
   }, Effect.scoped)
 
-  const getQuery = (operation: string, id: Id.QueryId) => stored(operation, store.getQuery(id))
+  const getQuery = (operation: string, id: Id.QueryId) => Records.stored(operation, store.getQuery(id))
 
   const events: Queries["events"] = (id, fromSeq = 0) => {
     let [next, orphaned, pause] = [fromSeq, false, 0]
@@ -175,7 +167,7 @@ export const make = Effect.fnUntraced(function* (
         if (from !== fromSeq || pause > 0) yield* Effect.sleep(waits[pause] ?? 500)
         // Asked before the log is read: what was written until then is in it.
         const { agentId, status } = yield* getQuery("events", id)
-        const records = yield* stored("events", Stream.runCollect(store.events(id, next)))
+        const records = yield* Records.stored("events", Stream.runCollect(store.events(id, next)))
         next += records.length
         pause = records.length > 0 ? 0 : Math.min(pause + 1, waits.length - 1)
         if (status === "ended") return [records, Option.none<number>()] as const
@@ -195,9 +187,10 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const cancel: Queries["cancel"] = Effect.fn("Orchestrator.cancel")(function* (id, by) {
-    const asks = yield* stored("cancel", store.requestCancel(id, by))
+    const asks = yield* Records.stored("cancel", store.requestCancel(id, by))
     if (asks.status === "ended") return asks
-    if (asks.status === "queued") yield* stored("cancel", runs.close(id, "aborted", QueryRuns.stoppedEarly))
+    if (asks.status === "queued")
+      yield* Records.stored("cancel", runs.close(id, "aborted", QueryRuns.stoppedEarly))
     yield* runs.stop(id)
     // Whoever runs it ends it, and whoever comes first does when nobody runs it any more.
     yield* Stream.runDrain(events(id))
@@ -206,7 +199,7 @@ export const make = Effect.fnUntraced(function* (
 
   const quiet: Queries["quiet"] = Effect.fnUntraced(function* (operation, agentId, whenRunning) {
     const of = (status: Query.QueryStatus) =>
-      stored(operation, Stream.runCollect(store.listQueries({ agentId, status })))
+      Records.stored(operation, Stream.runCollect(store.listQueries({ agentId, status })))
     const ids = (yield* of("running")).map(({ id }) => id)
     // Those that wait count when somebody is there to take them in their turn.
     const busy = Option.isSome(yield* turns.holder(operation, agentId))

@@ -91,6 +91,15 @@ const wakeUps = 5
 const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
   Effect.mapError(effect, (why) => new Stopped({ why }))
 
+const requestOf = (query: Query.Query, agent: Agent.Agent, budgetUsd?: number): RunCommand.Request => ({
+  id: query.id,
+  text: query.text,
+  session: query.session,
+  agentSession: agent.sessions?.[query.session ?? defaultSession],
+  budgetUsd,
+  wallTimeout: query.timeouts?.wall
+})
+
 /** Runs the queries of agents. */
 export const make = Effect.fnUntraced(function* (
   places: Places,
@@ -102,9 +111,6 @@ export const make = Effect.fnUntraced(function* (
   const allowance = Allowance.make(store)
   /** Ends the queries that run here. */
   const running = new Map<Id.QueryId, Deferred.Deferred<never, Stopped>>()
-
-  const stored = <A, R>(operation: string, effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
-    Effect.mapError(effect, Records.fromStore(operation))
 
   /** Ends the log of a query that nobody answers. */
   const close = Effect.fnUntraced(
@@ -127,15 +133,6 @@ export const make = Effect.fnUntraced(function* (
         return yield* new Stopped({ why: undefined })
       }
     }
-  })
-
-  const requestOf = (query: Query.Query, agent: Agent.Agent, budgetUsd?: number): RunCommand.Request => ({
-    id: query.id,
-    text: query.text,
-    session: query.session,
-    agentSession: agent.sessions?.[query.session ?? defaultSession],
-    budgetUsd,
-    wallTimeout: query.timeouts?.wall
   })
 
   /** Counts a query, and forgets the agent's own id of a session that begins anew. */
@@ -184,7 +181,9 @@ export const make = Effect.fnUntraced(function* (
       Effect.gen(function* () {
         const { agentId, id } = query
         const known =
-          query.status === "queued" ? [] : yield* stored(operation, Stream.runCollect(store.events(id, 0)))
+          query.status === "queued"
+            ? []
+            : yield* Records.stored(operation, Stream.runCollect(store.events(id, 0)))
         let skip = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
         let finished = false
 
@@ -212,22 +211,29 @@ export const make = Effect.fnUntraced(function* (
           yield* Effect.catch(runtime.stop(place, id), places.blame(operation, agentId))
           return fail("aborted", stoppedEarly, startedAt)
         }
-        const agent = yield* stored(operation, store.getAgent(agentId))
+        const agent = yield* Records.stored(operation, store.getAgent(agentId))
         const secrets = yield* profiles.secrets(place.profile)
         const { budgetUsd, timeUp } = yield* allowance(operation, agent, options.budget)
         const stop = yield* Deferred.make<never, Stopped>()
         // The job is named in the store before it is started, under an id that can be started once.
         const { directory } = jobOf(place, id)
         if (query.status === "queued") {
-          yield* stored(operation, store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease))
+          yield* Records.stored(
+            operation,
+            store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease)
+          )
         }
         const current =
           query.status === "queued"
-            ? yield* stored(operation, counted(agentId, query.session, options, turn))
+            ? yield* Records.stored(operation, counted(agentId, query.session, options, turn))
             : agent
         const request = requestOf(query, current, budgetUsd)
 
-        if (options.announce !== undefined) yield* append([options.announce])
+        // Not one of the agent's events, which are counted to go on where the log ends.
+        const announced =
+          options.announce === undefined
+            ? []
+            : yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
 
         yield* Effect.acquireRelease(
           Effect.sync(() => running.set(id, stop)),
@@ -285,7 +291,7 @@ export const make = Effect.fnUntraced(function* (
             )
           )
 
-        return attempt(wakeUps).pipe(
+        const events = attempt(wakeUps).pipe(
           Stream.interruptWhen(
             Effect.raceAllFirst([Deferred.await(stop), cancelled(id), stoppedBy(timeUp), turn.lost])
           ),
@@ -294,6 +300,7 @@ export const make = Effect.fnUntraced(function* (
           Stream.flattenIterable,
           Stream.catchTags({ SandboxError: onSandbox, Stopped: onStopped })
         )
+        return Stream.concat(Stream.fromIterable(announced), events)
       })
     )
 
@@ -304,7 +311,7 @@ export const make = Effect.fnUntraced(function* (
     agentId: Id.AgentId,
     except?: Id.QueryId
   ) {
-    const left = yield* stored(
+    const left = yield* Records.stored(
       operation,
       Stream.runCollect(store.listQueries({ agentId, status: "running" }))
     )
@@ -330,7 +337,7 @@ export const make = Effect.fnUntraced(function* (
     query: Query.Query,
     outcome: AgentEvent.Outcome,
     why: string
-  ): EventLog => Stream.fromIterableEffect(stored(operation, close(query.id, outcome, why, turn)))
+  ): EventLog => Stream.fromIterableEffect(Records.stored(operation, close(query.id, outcome, why, turn)))
 
   const logOf = (operation: string, id: Id.QueryId, from: number): EventLog =>
     Stream.mapError(store.events(id, from), Records.fromStore(operation))
@@ -345,7 +352,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.gen(function* () {
         const turn = yield* turns.take(operation, agentId)
         yield* settle(operation, turn, agentId, id)
-        const query = yield* stored(operation, store.getQuery(id))
+        const query = yield* Records.stored(operation, store.getQuery(id))
         if (query.status === "ended") return logOf(operation, id, options.from)
         const before = query.status === "queued" ? Stream.empty : logOf(operation, id, options.from)
         const rest =
@@ -359,17 +366,17 @@ export const make = Effect.fnUntraced(function* (
   const launch: QueryRuns["launch"] = Effect.fnUntraced(function* (operation, turn, query, options) {
     const { agentId, id } = query
     const place = yield* places.of(operation, agentId, options)
-    const agent = yield* stored(operation, store.getAgent(agentId))
+    const agent = yield* Records.stored(operation, store.getAgent(agentId))
     const { budgetUsd } = yield* allowance(operation, agent, options.budget)
     const { directory } = jobOf(place, id)
-    yield* stored(operation, store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease))
+    yield* Records.stored(operation, store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease))
     const request = requestOf(
       query,
-      yield* stored(operation, counted(agentId, query.session, options, turn)),
+      yield* Records.stored(operation, counted(agentId, query.session, options, turn)),
       budgetUsd
     )
     if (options.announce !== undefined) {
-      yield* stored(operation, store.appendEvents(id, [options.announce], turn.lease))
+      yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
     }
     const wall = request.wallTimeout ?? place.profile.run.wallTimeout
     yield* Effect.andThen(

@@ -38,6 +38,12 @@ export const fromStore =
     return failure(operation, new OrchestratorError.StoreFailed({ cause }))
   }
 
+/** Has an effect of the store fail as {@link fromStore} says. */
+export const stored = <A, R>(
+  operation: string,
+  effect: Effect.Effect<A, StateStoreError.StateStoreError, R>
+) => Effect.mapError(effect, fromStore(operation))
+
 /** Names the operation in which a sandbox failed. */
 export const fromSandbox = (operation: string) => (cause: SandboxError.SandboxError) =>
   failure(operation, new OrchestratorError.SandboxFailed({ cause }))

@@ -415,18 +415,18 @@ describe("an agent whose sandbox fails", () => {
 
   it.effect("keeps a query that could not be seen for long, and gives its answer when it can", () => {
     const queries: Array<Query.Query> = []
-    const out = { ofSight: false }
+    const sight = { lost: false }
     return Effect.gen(function* () {
       const orchestrator = yield* Orchestrator.Orchestrator
       const { id } = yield* launch
       const asking = yield* start(Effect.flip(orchestrator.query(id, taking(60_000))))
-      out.ofSight = true
+      sight.lost = true
       yield* (yield* Sandboxes.Sandboxes).pause(sandboxIdOf(yield* orchestrator.get(id)))
       yield* finish(Fiber.await(asking))
       const { reason } = yield* Fiber.join(asking)
       assert.strictEqual(reason._tag, "SandboxFailed")
       assert.deepStrictEqual(yield* outcomes(queries), [undefined])
-      out.ofSight = false
+      sight.lost = false
       const [queryId] = queries.map((query) => query.id)
       assert(queryId !== undefined)
       const log = yield* finish(Stream.runCollect(orchestrator.events(queryId)))
@@ -440,7 +440,7 @@ describe("an agent whose sandbox fails", () => {
         layer({
           ...keeping(queries),
           fault: ({ operation }) =>
-            out.ofSight && operation !== "pause" && operation !== "info" ? unreachable : undefined
+            sight.lost && operation !== "pause" && operation !== "info" ? unreachable : undefined
         })
       )
     )

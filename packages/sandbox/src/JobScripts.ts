@@ -266,8 +266,12 @@ while :; do
     lost) printf 'lost\\n'; exit ;;
   esac
   if [ "$((SECONDS - beat))" -ge 5 ]; then beat=$SECONDS; printf 'beat\\n'; fi
-  printf -v nap '0.%03d' "$delay"
-  read -r -t "$nap" -u 8
+  # To look for the end costs nothing; to look for output, a program.
+  slept=0
+  while [ "$slept" -lt "$delay" ] && [ ! -e "$dir/exit" ]; do
+    read -r -t 0.010 -u 8
+    slept=$((slept + 10))
+  done
   [ "$delay" -ge 150 ] || delay=$((delay + delay / 2))
 done
 `

@@ -1,0 +1,296 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent, type AgentEvent, Budget, type Query, Usage } from "@remote-agent/domain"
+import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { Duration, Effect, Exit, Fiber, Stream } from "effect"
+import * as OtherProcess from "./otherProcess.ts"
+import {
+  answers,
+  exit,
+  finish,
+  hangs,
+  layer,
+  line,
+  nothingLeft,
+  type Options,
+  pass,
+  start,
+  taking
+} from "./support.ts"
+
+const here = Orchestrator.Orchestrator
+const launch = (spec?: Parameters<Orchestrator.Orchestrator["Service"]["launch"]>[0]) =>
+  Effect.flatMap(here, (orchestrator) => orchestrator.launch(spec))
+
+const hanging: Options = { answer: (text) => (text === "hang" ? hangs : undefined) }
+
+/** Whether anybody's sandbox runs or sleeps. */
+const states = Effect.flatMap(Memory.Ledger, ({ alive }) =>
+  Effect.map(alive, (all) => all.map(({ state }) => state))
+)
+
+/** Takes away the sandbox of an agent behind our back. */
+const lose = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
+  assert(binding !== undefined)
+  yield* (yield* Sandboxes.Sandboxes).terminate(binding.sandboxId)
+})
+
+describe("Orchestrator.pause", () => {
+  it.effect("puts an agent to sleep and a query wakes it, unless it must not", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch()
+      assert.strictEqual((yield* orchestrator.pause(id)).status, "paused")
+      assert.strictEqual((yield* orchestrator.pause(id)).status, "paused")
+      assert.deepStrictEqual(yield* states, ["paused"])
+      const { reason } = yield* Effect.flip(orchestrator.query(id, "why?", { resume: false }))
+      assert.strictEqual(reason._tag, "AgentPaused")
+      assert.deepStrictEqual(yield* states, ["paused"])
+      assert.isTrue((yield* orchestrator.query(id, "why?")).ok)
+      assert.strictEqual((yield* orchestrator.get(id)).status, "active")
+      yield* orchestrator.pause(id)
+      assert.strictEqual((yield* orchestrator.resume(id)).status, "active")
+      assert.strictEqual((yield* orchestrator.resume(id)).status, "active")
+      assert.deepStrictEqual(yield* states, ["running"])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("does not wake a sandbox that sleeps though its record does not say so", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const agent = yield* launch()
+      assert(agent.binding !== undefined)
+      yield* (yield* Sandboxes.Sandboxes).pause(agent.binding.sandboxId)
+      const { reason } = yield* Effect.flip(orchestrator.query(agent.id, "why?", { resume: false }))
+      assert.strictEqual(reason._tag, "AgentPaused")
+      assert.deepStrictEqual(yield* states, ["paused"])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("refuses while a query runs, waits for it, or cancels it, also from another process", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const other = yield* OtherProcess.make
+      const { id } = yield* launch()
+      const asking = yield* start(other.orchestrator.query(id, taking(60_000)))
+      const { reason } = yield* Effect.flip(orchestrator.pause(id))
+      assert(reason._tag === "QueryRunning")
+      const { current } = yield* orchestrator.info(id)
+      assert.strictEqual(reason.queryId, current?.id)
+      const waiting = yield* start(orchestrator.pause(id, { whenRunning: "wait" }))
+      yield* pass("59 seconds")
+      assert.deepStrictEqual(yield* states, ["running"])
+      yield* pass("2 seconds")
+      assert.isTrue((yield* Fiber.join(asking)).ok)
+      assert.strictEqual((yield* Fiber.join(waiting)).status, "paused")
+      const hung = yield* start(Effect.flip(other.orchestrator.query(id, "hang")))
+      yield* pass("1 second")
+      const pausing = yield* start(orchestrator.pause(id, { whenRunning: "cancel" }))
+      yield* pass("10 seconds")
+      assert.strictEqual((yield* Fiber.join(pausing)).status, "paused")
+      const failed = yield* Fiber.join(hung)
+      assert(failed.reason._tag === "QueryFailed")
+      assert.strictEqual(failed.reason.result.outcome, "aborted")
+    }).pipe(Effect.scoped, Effect.provide(layer(hanging)))
+  )
+})
+
+describe("an agent whose sandbox is gone", () => {
+  it.effect("gets a new one only when that is asked for, and the log says so first", () => {
+    const seen: Array<unknown> = []
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const agent = yield* launch({ labels: { team: "a" }, ttl: "30 minutes" })
+      yield* lose(agent)
+      assert.strictEqual((yield* Effect.flip(orchestrator.query(agent.id, "why?"))).reason._tag, "AgentLost")
+      const { reason } = yield* Effect.flip(orchestrator.query(agent.id, "why?"))
+      assert(reason._tag === "AgentNotReady")
+      assert.strictEqual(reason.status, "lost")
+      assert.deepStrictEqual(yield* nothingLeft, { alive: 0, commands: 0 })
+      const log = yield* Stream.runCollect(
+        orchestrator.stream(agent.id, "why?", { replace: { env: { A_KEY: "secret" } } })
+      )
+      assert.deepStrictEqual(
+        log.map(({ event, seq }) => `${seq} ${event.type}`),
+        ["0 notice", "1 thinking", "2 result"]
+      )
+      const now = yield* orchestrator.get(agent.id)
+      assert.strictEqual(now.status, "active")
+      assert.deepStrictEqual(now.labels, { team: "a" })
+      assert.notStrictEqual(now.binding?.sandboxId, agent.binding?.sandboxId)
+      assert.deepStrictEqual(seen, [undefined, "secret"])
+      assert.lengthOf(yield* Stream.runCollect(orchestrator.stream(agent.id, "why?", { replace: true })), 2)
+      assert.strictEqual((yield* nothingLeft).alive, 1)
+      const refused = yield* Effect.flip(orchestrator.replace(agent.id))
+      assert.strictEqual(refused.reason._tag, "AgentNotReady")
+    }).pipe(
+      Effect.provide(
+        layer({
+          prepare: (_, { env }) => {
+            seen.push(env["A_KEY"])
+            return Stream.make(exit(0))
+          }
+        })
+      )
+    )
+  })
+
+  it.effect("goes on with a query of the new one after its process died", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const agent = yield* launch()
+      yield* lose(agent)
+      yield* Effect.flip(orchestrator.query(agent.id, "why?"))
+      const other = yield* OtherProcess.make
+      yield* Effect.forkDetach(other.orchestrator.query(agent.id, taking(60_000), { replace: true }))
+      yield* pass("30 seconds")
+      yield* other.die
+      const [query] = yield* Stream.runCollect(
+        (yield* StateStore.StateStore).listQueries({ agentId: agent.id, status: "running" })
+      )
+      assert(query !== undefined)
+      const log = yield* finish(Stream.runCollect(orchestrator.events(query.id)))
+      assert.deepStrictEqual(
+        log.map(({ event, seq }) => `${seq} ${event.type}`),
+        ["0 notice", "1 thinking", "2 result"]
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+})
+
+describe("Orchestrator.info and health", () => {
+  it.effect("tell what runs and what waits, and wake nothing", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch()
+      const texts = (queries: ReadonlyArray<Query.Query>) => queries.map(({ text }) => text)
+      yield* start(orchestrator.query(id, taking(60_000, "first")))
+      yield* pass("1 second")
+      yield* start(orchestrator.query(id, "second"))
+      const busy = yield* orchestrator.info(id)
+      assert.strictEqual(busy.sandbox, "running")
+      assert.strictEqual(busy.current?.text, taking(60_000, "first"))
+      assert.deepStrictEqual(texts(busy.queue), ["second"])
+      yield* pass("1 minute")
+      yield* orchestrator.pause(id)
+      const asleep = yield* orchestrator.info(id)
+      assert.strictEqual(asleep.sandbox, "paused")
+      assert.isUndefined(asleep.current)
+      const { checks, healthy } = yield* orchestrator.health(id)
+      assert.isTrue(healthy)
+      assert.deepStrictEqual(
+        checks.map(({ name, status }) => `${name} ${status}`),
+        ["sandbox ok", "program skipped", "disk skipped", "clock skipped", "lease ok", "age ok"]
+      )
+      assert.deepStrictEqual(yield* states, ["paused"])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("say which check failed", () => {
+    const works = { now: true }
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const agent = yield* launch()
+      works.now = false
+      const sick = yield* orchestrator.health(agent.id)
+      assert.isFalse(sick.healthy)
+      assert.strictEqual(sick.checks.find(({ status }) => status === "failed")?.name, "program")
+      yield* lose(agent)
+      const gone = yield* orchestrator.health(agent.id)
+      assert.strictEqual(gone.checks.find(({ status }) => status === "failed")?.name, "sandbox")
+      assert.strictEqual((yield* orchestrator.info(agent.id)).sandbox, "gone")
+    }).pipe(Effect.provide(layer({ check: () => Stream.make(exit(works.now ? 0 : 1)) })))
+  })
+})
+
+describe("names and labels", () => {
+  it.effect("change, and agents are found and listed by them", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch({ labels: { team: "a", stage: "dev" } })
+      yield* launch()
+      assert.strictEqual((yield* orchestrator.rename(id, Agent.AgentName.make("ada"))).name, "ada")
+      const { labels } = yield* orchestrator.label(id, { stage: undefined, tier: "1" })
+      assert.deepStrictEqual(labels, { team: "a", tier: "1" })
+      const ids = (agents: ReadonlyArray<Agent.Agent>) => agents.map((agent) => agent.id)
+      assert.deepStrictEqual(ids(yield* orchestrator.find("ada")), [id])
+      assert.deepStrictEqual(ids(yield* Stream.runCollect(orchestrator.list({ labels: { team: "a" } }))), [
+        id
+      ])
+      assert.lengthOf(yield* Stream.runCollect(orchestrator.list()), 2)
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
+describe("budgets", () => {
+  /** An answer for which the agent says that it used so much. */
+  const costing = (costUsd: number): Memory.Program =>
+    Stream.make(
+      line({
+        type: "result",
+        outcome: "ok",
+        answer: "42",
+        sessionId: "their-session",
+        usage: { inputTokens: 10, outputTokens: 5, costUsd }
+      })
+    )
+
+  it.effect("refuse a query when an agent has used its own up, in whichever process", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const other = yield* OtherProcess.make
+      const { id } = yield* launch({ budget: new Budget.Budget({ costUsd: 1 }) })
+      yield* orchestrator.query(id, "one")
+      yield* other.orchestrator.query(id, "two")
+      const { reason } = yield* Effect.flip(orchestrator.query(id, "three"))
+      assert(reason._tag === "BudgetExceeded")
+      assert.strictEqual(reason.of, "agent")
+      assert.deepStrictEqual({ ...reason.exceeded }, { limit: "costUsd", allowed: 1, spent: 1.2 })
+      const { outcomes, queries, usage } = yield* orchestrator.usage({ agentId: id })
+      assert.strictEqual(Usage.totalTokens(usage), 30)
+      assert.strictEqual(queries, 3)
+      assert.deepStrictEqual(outcomes, { ok: 2, aborted: 1 })
+    }).pipe(Effect.scoped, Effect.provide(layer({ answer: () => costing(0.6) })))
+  )
+
+  it.effect("stop a query when its time is used up, with their own error, and the log says why", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch()
+      const budget = new Budget.Budget({ wall: Duration.seconds(30) })
+      const seen: Array<AgentEvent.EventRecord> = []
+      const asking = yield* start(
+        Effect.exit(
+          Stream.runForEach(orchestrator.stream(id, "hang", { budget }), (record) =>
+            Effect.sync(() => seen.push(record))
+          )
+        )
+      )
+      yield* pass("29 seconds")
+      assert.isUndefined(asking.pollUnsafe())
+      yield* pass("1 second")
+      const exited = yield* Fiber.join(asking)
+      assert.isTrue(Exit.isFailure(exited))
+      const { reason } = yield* Effect.flip(exited)
+      assert(reason._tag === "BudgetExceeded")
+      assert.strictEqual(reason.of, "query")
+      const last = seen.at(-1)?.event
+      assert(last?.type === "result")
+      assert.strictEqual(last.outcome, "aborted")
+      assert.include(last.error, "budget")
+      assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
+    }).pipe(Effect.provide(layer(hanging)))
+  )
+
+  it.effect("do not stand in the way of sessions, whose own ids are kept until a new one begins", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch()
+      yield* orchestrator.query(id, "one", { session: "s" })
+      assert.deepStrictEqual((yield* orchestrator.get(id)).sessions, { s: "their-session" })
+      const failing = orchestrator.query(id, "silent", { session: "s", newSession: true })
+      yield* failing
+      assert.deepStrictEqual((yield* orchestrator.get(id)).sessions, {})
+    }).pipe(Effect.provide(layer({ answer: (text) => (text === "silent" ? answers("42") : costing(0)) })))
+  )
+})

@@ -1,0 +1,310 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type AgentEvent, Id, Query, SandboxError } from "@remote-agent/domain"
+import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { Memory } from "@remote-agent/sandbox"
+import { DateTime, Effect, Fiber, Stream } from "effect"
+import * as OtherProcess from "./otherProcess.ts"
+import {
+  finish,
+  hangs,
+  layer,
+  line,
+  makeLog,
+  nothingLeft,
+  pass,
+  resultLine,
+  start,
+  taking
+} from "./support.ts"
+
+const here = Orchestrator.Orchestrator
+const launch = Effect.flatMap(here, (orchestrator) => orchestrator.launch())
+
+/** Says something every second, five times, and then answers. */
+const talks: Memory.Program = Stream.concat(
+  Stream.mapEffect(Stream.range(1, 5), (count) =>
+    Effect.delay(
+      Effect.succeed(line({ type: "event", event: { type: "thinking", message: String(count) } })),
+      "1 second"
+    )
+  ),
+  Stream.make(resultLine("42"))
+)
+
+const counting = () => {
+  const runs: Array<string> = []
+  return {
+    runs,
+    answer: (text: string) => {
+      runs.push(text)
+      return text === "talk" ? talks : text === "hang" ? hangs : undefined
+    }
+  }
+}
+
+const whole = ["0 1", "1 2", "2 3", "3 4", "4 5", "5 42"]
+
+const said = (records: ReadonlyArray<AgentEvent.EventRecord>) =>
+  records.map(({ event, seq }) =>
+    event.type === "result" ? `${seq} ${event.answer}` : `${seq} ${"text" in event ? event.text : event.type}`
+  )
+
+/** Started by a process that will die: not even interrupted with the test, because what is dead does nothing then. */
+const abandoned = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.andThen(Effect.forkDetach(effect), pass("0 millis"))
+
+/** The only query of an agent. */
+const queryOf = Effect.fnUntraced(function* (agentId: Id.AgentId) {
+  const all = yield* Stream.runCollect((yield* StateStore.StateStore).listQueries({ agentId }))
+  assert.lengthOf(all, 1)
+  assert(all[0] !== undefined)
+  return all[0]
+})
+
+const outcomesOf = (agentId: Id.AgentId) =>
+  Effect.flatMap(StateStore.StateStore, (store) =>
+    Stream.runCollect(Stream.map(store.listQueries({ agentId }), ({ outcome, status }) => outcome ?? status))
+  )
+
+describe("a query whose process dies", () => {
+  it.effect("is taken over when its lease has run out and not before, every event once", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const other = yield* OtherProcess.make
+      yield* abandoned(other.orchestrator.query(id, "talk"))
+      yield* pass("2500 millis")
+      yield* other.die
+      const query = yield* queryOf(id)
+      const seen = yield* makeLog<AgentEvent.EventRecord>()
+      const following = yield* start(Stream.runForEach(orchestrator.events(query.id), seen.tell))
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(said(yield* seen.all), whole.slice(0, 2))
+      yield* pass("6 seconds")
+      yield* Fiber.join(following)
+      assert.deepStrictEqual(said(yield* seen.all), whole)
+      assert.deepStrictEqual(runs, ["talk"])
+      assert.strictEqual((yield* queryOf(id)).outcome, "ok")
+    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
+  })
+
+  it.effect("is brought to its end by the next query, which waits for it", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const other = yield* OtherProcess.make
+      yield* abandoned(other.orchestrator.query(id, "talk"))
+      yield* pass("1 second")
+      yield* other.die
+      assert.isTrue((yield* finish(orchestrator.query(id, "next"))).ok)
+      assert.deepStrictEqual(yield* outcomesOf(id), ["ok", "ok"])
+      assert.deepStrictEqual(runs, ["talk", "next"])
+    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
+  })
+
+  it.effect("goes on from the same place in a process that only listens from there", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const other = yield* OtherProcess.make
+      yield* abandoned(other.orchestrator.query(id, "talk"))
+      yield* pass("3500 millis")
+      yield* other.die
+      const { id: queryId } = yield* queryOf(id)
+      const log = yield* finish(Stream.runCollect(orchestrator.events(queryId, 2)))
+      assert.deepStrictEqual(said(log), whole.slice(2))
+      assert.deepStrictEqual(said(yield* Stream.runCollect(orchestrator.events(queryId))), whole)
+    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+  )
+
+  it.effect("ends as a crash when its program was never started, and is not run", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id: agentId } = yield* launch
+      const store = yield* StateStore.StateStore
+      const id = yield* Id.nextQueryId
+      const createdAt = yield* DateTime.now
+      yield* store.createQuery(new Query.Query({ id, agentId, text: "talk", status: "queued", createdAt }))
+      yield* store.startQuery(
+        id,
+        new Query.QueryJob({ id, directory: `/home/user/.remote-agent/jobs/${id}` })
+      )
+      assert.isTrue((yield* finish(orchestrator.query(agentId, "next"))).ok)
+      assert.strictEqual((yield* store.getQuery(id)).outcome, "crash")
+      assert.deepStrictEqual(runs, ["next"])
+    }).pipe(Effect.provide(layer({ answer })))
+  })
+
+  it.effect("is run by whoever listens when it was still waiting", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id: agentId } = yield* launch
+      const store = yield* StateStore.StateStore
+      const id = yield* Id.nextQueryId
+      const createdAt = yield* DateTime.now
+      yield* store.createQuery(new Query.Query({ id, agentId, text: "talk", status: "queued", createdAt }))
+      assert.deepStrictEqual(said(yield* finish(Stream.runCollect(orchestrator.events(id)))), whole)
+      assert.deepStrictEqual(runs, ["talk"])
+    }).pipe(Effect.provide(layer({ answer })))
+  })
+})
+
+describe("a process that wakes late", () => {
+  it.effect("is refused by its token, and the one that took over goes on", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const late = yield* OtherProcess.make
+      const asking = yield* start(Effect.flip(late.orchestrator.query(id, taking(60_000))))
+      yield* late.faint
+      yield* pass("1 second")
+      const query = yield* queryOf(id)
+      const following = yield* start(Stream.runCollect(orchestrator.events(query.id)))
+      yield* pass("2 minutes")
+      assert.deepStrictEqual(
+        (yield* Fiber.join(following)).map(({ event, seq }) => `${seq} ${event.type}`),
+        ["0 thinking", "1 result"]
+      )
+      const { reason } = yield* Fiber.join(asking)
+      assert.strictEqual(reason._tag, "TakenOver")
+      assert.strictEqual((yield* queryOf(id)).outcome, "ok")
+      assert.lengthOf(runs, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
+  })
+})
+
+describe("two processes", () => {
+  it.effect("ask one agent one after the other, each query once", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const other = yield* OtherProcess.make
+      const texts = Array.from({ length: 6 }, (_, index) => taking(1000, String(index)))
+      const asking = yield* Effect.forkChild(
+        Effect.forEach(
+          texts,
+          (text, index) => (index % 2 === 0 ? orchestrator : other.orchestrator).query(id, text),
+          { concurrency: 6 }
+        )
+      )
+      for (let rounds = 0; rounds < 100 && asking.pollUnsafe() === undefined; rounds++) {
+        yield* pass("200 millis")
+        assert.isAtMost((yield* nothingLeft).commands, 1)
+      }
+      const results = yield* Fiber.join(asking)
+      assert.isTrue(results.every(({ ok }) => ok))
+      assert.deepStrictEqual(runs.toSorted(), texts.toSorted())
+      assert.strictEqual((yield* orchestrator.get(id)).queryCount, 6)
+    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
+  })
+
+  it.effect("see the same log, live, whoever runs the query, and leaving it changes nothing", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const other = yield* OtherProcess.make
+      const asking = yield* start(other.orchestrator.query(id, "talk"))
+      yield* pass("2500 millis")
+      const { id: queryId } = yield* queryOf(id)
+      yield* Stream.runDrain(Stream.take(orchestrator.events(queryId), 1))
+      const seen = yield* makeLog<AgentEvent.EventRecord>()
+      yield* start(Stream.runForEach(orchestrator.events(queryId), seen.tell))
+      yield* pass("1 second")
+      assert.isAtLeast((yield* seen.all).length, 2)
+      yield* pass("1 minute")
+      assert.isTrue((yield* Fiber.join(asking)).ok)
+      assert.deepStrictEqual(said(yield* seen.all), whole)
+    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+  )
+
+  it.effect("cancel each other's queries: the one that runs, and the one that waits", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const other = yield* OtherProcess.make
+      const running = yield* start(Effect.flip(other.orchestrator.query(id, "hang")))
+      yield* pass("1 second")
+      const waiting = yield* start(Effect.flip(other.orchestrator.query(id, "wait")))
+      yield* pass("1 second")
+      const store = yield* StateStore.StateStore
+      const ids = yield* Stream.runCollect(
+        Stream.map(store.listQueries({ agentId: id }), (query) => query.id)
+      )
+      const [first, second] = ids
+      assert(first !== undefined && second !== undefined)
+      assert.strictEqual((yield* finish(orchestrator.cancel(second, "ada"))).outcome, "aborted")
+      assert.strictEqual((yield* nothingLeft).commands, 1)
+      const cancelled = yield* start(orchestrator.cancel(first))
+      yield* pass("4 seconds")
+      assert.strictEqual((yield* Fiber.join(cancelled)).outcome, "aborted")
+      assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
+      yield* pass("1 second")
+      for (const fiber of [running, waiting]) {
+        const { reason } = yield* Fiber.join(fiber)
+        assert(reason._tag === "QueryFailed", reason._tag)
+        assert.strictEqual(reason.result.outcome, "aborted")
+      }
+      assert.strictEqual((yield* store.getQuery(second)).cancelRequestedBy, "ada")
+      assert.strictEqual((yield* orchestrator.cancel(first)).outcome, "aborted")
+    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+  )
+})
+
+describe("Orchestrator.start", () => {
+  it.effect("leaves the query to whoever listens, and the next one waits for it", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const query = yield* orchestrator.start(id, "talk")
+      assert.strictEqual(query.status, "running")
+      assert.strictEqual(query.job?.id, query.id)
+      const other = yield* OtherProcess.make
+      const next = yield* start(other.orchestrator.query(id, "next"))
+      const log = yield* finish(Stream.runCollect(orchestrator.events(query.id)))
+      assert.deepStrictEqual(said(log), whole)
+      assert.isTrue((yield* Fiber.join(next)).ok)
+      assert.deepStrictEqual(runs, ["talk", "next"])
+    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
+  })
+
+  it.effect("ends the query as a crash when its sandbox is gone before anybody listens", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const query = yield* orchestrator.start(id, "hang")
+      yield* orchestrator.terminate(id)
+      const log = yield* finish(Stream.runCollect(orchestrator.events(query.id)))
+      assert.strictEqual(log.at(-1)?.event.type, "result")
+      assert.strictEqual((yield* queryOf(id)).outcome, "aborted")
+    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+  )
+
+  it.effect("does not start what cannot be started, and the log says so", () => {
+    const faults = { on: false }
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      faults.on = true
+      const { reason } = yield* Effect.flip(orchestrator.start(id, "why?"))
+      assert.strictEqual(reason._tag, "SandboxFailed")
+      faults.on = false
+      const query = yield* queryOf(id)
+      yield* finish(Stream.runDrain(orchestrator.events(query.id)))
+      assert.strictEqual((yield* queryOf(id)).outcome, "crash")
+    }).pipe(
+      Effect.provide(
+        layer({
+          fault: ({ operation }) =>
+            faults.on && operation === "spawn" ? new SandboxError.Unauthorized({}) : undefined
+        })
+      )
+    )
+  })
+})
