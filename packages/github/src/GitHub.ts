@@ -119,7 +119,7 @@ export const make = Effect.fnUntraced(function* (connection: GitHubRequests.Conn
   return GitHub.of({
     ...pulls,
     ...GitHubHooks.make(requests),
-    token: requests.token,
+    token: Effect.withSpan(requests.token, "GitHub.token"),
     repository: Effect.fn("GitHub.repository")((repo) => repositoryFor("repository", repo)),
     latestCommit,
     comment: Effect.fn("GitHub.comment")((repo, number, body) =>

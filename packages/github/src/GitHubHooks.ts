@@ -64,9 +64,16 @@ export const make = (requests: GitHubRequests.GitHubRequests) => {
     }
     const hookId = { hook_id: hook.id }
     // A config that is given with the hook takes the place of the whole one, its secret too.
-    yield* requests.run(
-      GitHubRequests.about(repo, "createWebhook", "PATCH {repo}/hooks/{hook_id}/config", hookId, config(spec))
-    )
+    yield* requests.run({
+      ...GitHubRequests.about(
+        repo,
+        "createWebhook",
+        "PATCH {repo}/hooks/{hook_id}/config",
+        hookId,
+        config(spec)
+      ),
+      secrets: spec.secret === undefined ? [] : [spec.secret]
+    })
     const wire = yield* requests.send(
       GitHubRequests.about(repo, "createWebhook", "PATCH {repo}/hooks/{hook_id}", hookId, {
         active: true,
@@ -77,22 +84,16 @@ export const make = (requests: GitHubRequests.GitHubRequests) => {
     return { hook: Wire.hook(wire), outcome: "updated" as const, secret: Option.fromUndefinedOr(spec.secret) }
   })
 
-  const create = (repo: Model.Repo, spec: HookSpec, secret: Redacted.Redacted) =>
-    requests.send(
-      GitHubRequests.about(
-        repo,
-        "createWebhook",
-        "POST {repo}/hooks",
-        {},
-        {
-          name: "web",
-          active: true,
-          events: spec.events ?? defaultEvents,
-          config: config({ ...spec, secret })
-        }
-      ),
-      Wire.Hook
-    )
+  const create = (repo: Model.Repo, spec: HookSpec, secret: Redacted.Redacted) => {
+    const body = {
+      name: "web",
+      active: true,
+      events: spec.events ?? defaultEvents,
+      config: config({ ...spec, secret })
+    }
+    const asked = GitHubRequests.about(repo, "createWebhook", "POST {repo}/hooks", {}, body)
+    return requests.send({ ...asked, secrets: [secret] }, Wire.Hook)
+  }
 
   const createWebhook = Effect.fn("GitHub.createWebhook")(function* (
     repo: Model.Repo,

@@ -23,16 +23,26 @@ const FieldError = Schema.Struct({
 const readBody = Schema.decodeUnknownOption(Body)
 const readFieldError = Schema.decodeUnknownOption(FieldError)
 
-// GitHub's words are shown to people; a page of HTML from a proxy is not.
-const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim().slice(0, 300)
+type Words = (text: string) => string
 
-const fieldProblem = (error: unknown): string => {
-  if (typeof error === "string") return oneLine(error)
+/** GitHub's words as they may be shown: on one line, not a whole page of a proxy, and without what we keep secret. */
+const shown =
+  (secrets: ReadonlyArray<string>): Words =>
+  (text) =>
+    secrets
+      .filter((secret) => secret !== "")
+      .reduce((masked, secret) => masked.replaceAll(secret, "***"), text)
+      .replaceAll(/\s+/g, " ")
+      .trim()
+      .slice(0, 300)
+
+const fieldProblem = (error: unknown, words: Words): string => {
+  if (typeof error === "string") return words(error)
   return Option.match(readFieldError(error), {
     onNone: () => "it gave no reason",
     onSome: ({ code, field, message }) => {
       const why = message ?? (code ?? "invalid").replaceAll("_", " ")
-      return oneLine(typeof field === "string" ? `${field}: ${why}` : why)
+      return words(typeof field === "string" ? `${field}: ${why}` : why)
     }
   })
 }
@@ -113,14 +123,19 @@ const forbidden = (refusal: Refusal, detail: string): GitHubError.Forbidden => {
   return make("policy", [])
 }
 
-/** Why GitHub refused, from the status, the headers and the body of its answer. `now` is in milliseconds since 1970. */
+/**
+ * Why GitHub refused, from the status, the headers and the body of its answer. `now` is in milliseconds since 1970;
+ * `secrets` are texts that are not shown, should GitHub repeat them.
+ */
 export const reasonOf = (
   refusal: Refusal,
   credential: GitHubError.Credential,
-  now: number
+  now: number,
+  secrets: ReadonlyArray<string> = []
 ): GitHubError.Reason => {
+  const words = shown(secrets)
   const body = Option.getOrElse(readBody(refusal.body), (): typeof Body.Type => ({}))
-  const detail = oneLine(body.message ?? "no reason was given")
+  const detail = words(body.message ?? "no reason was given")
   const limited = rateLimit(refusal, body, now)
   if (limited !== undefined) return limited
   const { status } = refusal
@@ -137,7 +152,7 @@ export const reasonOf = (
       return new GitHubError.Conflict({ detail })
     case 400:
     case 422: {
-      const problems = (body.errors ?? []).map(fieldProblem)
+      const problems = (body.errors ?? []).map((error) => fieldProblem(error, words))
       return new GitHubError.Invalid({ problems: problems.length === 0 ? [detail] : problems })
     }
     default:

@@ -51,6 +51,8 @@ export interface Asked {
   /** What goes into the address. */
   readonly parameters?: Readonly<Record<string, unknown>> | undefined
   readonly body?: unknown
+  /** What is sent and must not be shown, should GitHub repeat it. */
+  readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
 }
 
 /** A request about a repository; `{repo}` in the route stands for where it is. */
@@ -210,7 +212,7 @@ export const make = Effect.fnUntraced(function* (connection: Connection) {
     })
   )
 
-  const explain = (asked: Asked, cause: unknown) =>
+  const explain = (asked: Asked, cause: unknown, authorization: Option.Option<string>) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const refused = readRefused(cause)
@@ -221,7 +223,11 @@ export const make = Effect.fnUntraced(function* (connection: Connection) {
       const reason = GitHubReply.reasonOf(
         { status, headers: response.headers, body: response.data },
         credential._tag,
-        now
+        now,
+        [
+          ...Option.toArray(authorization).map((header) => header.replace(/^\w+ /, "")),
+          ...(asked.secrets ?? []).map((secret) => Redacted.value(secret))
+        ]
       )
       if (reason._tag === "RateLimited") {
         const until = now + Duration.toMillis(reason.retryAfter)
@@ -274,7 +280,7 @@ export const make = Effect.fnUntraced(function* (connection: Connection) {
           const status = Option.map(readRefused(cause), (refused) => refused.status)
           return before !== undefined && Option.contains(status, 304)
             ? Effect.succeed(before)
-            : Effect.flatMap(explain(asked, cause), Effect.fail)
+            : Effect.flatMap(explain(asked, cause, authorization), Effect.fail)
         })
       )
       // What is known under an address was decoded with the schema that this address always has.
@@ -366,7 +372,12 @@ export const make = Effect.fnUntraced(function* (connection: Connection) {
     const renewed =
       credential._tag === "app" ? Effect.catchReason(once, "GitHubError", "Unauthorized", () => once) : once
     const turn = all.withPermits(1)(renewed)
-    return patiently(asked, isRead(asked) ? turn : changes.withPermits(1)(turn))
+    return patiently(asked, isRead(asked) ? turn : changes.withPermits(1)(turn)).pipe(
+      Effect.withSpan("GitHub.request", {
+        kind: "client",
+        attributes: { route: asked.route, target: asked.target }
+      })
+    )
   }
 
   const nextOf = Effect.fnUntraced(function* (asked: Asked, address: string) {
