@@ -5,6 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as ColdStart from "./ColdStart.ts"
+import * as Git from "./Git.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
 import * as Scheduler from "./Scheduler.ts"
@@ -13,7 +14,7 @@ import * as Streaming from "./Streaming.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-const names = ["pool", "scheduler", "state", "cold-start", "streaming"] as const
+const names = ["pool", "scheduler", "state", "cold-start", "streaming", "git"] as const
 
 const Manifest = Schema.Struct({ version: Schema.String })
 
@@ -27,8 +28,12 @@ const versionOf = (manifest: string): string => {
 
 type Benchmark = Effect.Effect<
   Report.Outcome,
-  Effect.Error<ReturnType<typeof Pool.run | typeof ColdStart.run | typeof State.run | typeof Streaming.run>>,
-  Effect.Services<ReturnType<typeof ColdStart.run>>
+  Effect.Error<
+    ReturnType<
+      typeof Pool.run | typeof ColdStart.run | typeof State.run | typeof Streaming.run | typeof Git.run
+    >
+  >,
+  Effect.Services<ReturnType<typeof ColdStart.run | typeof Git.run>>
 >
 
 const benchmarks = (
@@ -39,7 +44,8 @@ const benchmarks = (
   scheduler: Scheduler.run({ agents: 100, queries: 1000, rounds }),
   state: State.run({ sizes: [1000, 10_000, 100_000], operations: 1000, rounds }),
   "cold-start": ColdStart.run({ root, runs: 5 * rounds }),
-  streaming: Streaming.run({ megabytes, rounds })
+  streaming: Streaming.run({ megabytes, rounds }),
+  git: Git.run({ files: 20_000, megabytes: 50, rounds })
 })
 
 const bench = Command.make(

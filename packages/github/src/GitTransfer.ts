@@ -4,7 +4,7 @@ import type { Sandbox } from "@remote-agent/sandbox"
 import { type Duration, Effect, type Redacted } from "effect"
 import type * as GitCache from "./GitCache.ts"
 import * as GitCredential from "./GitCredential.ts"
-import { isCommitId } from "./GitName.ts"
+import * as GitName from "./GitName.ts"
 import * as GitSandbox from "./GitSandbox.ts"
 import * as GitScripts from "./GitScripts.ts"
 import type {
@@ -54,6 +54,12 @@ const refOf = ({ commit, kind, name }: GitCache.Resolved): Relay.Sent => ({
         ? `refs/tags/${name}`
         : `refs/remote-agent/${commit}`
 })
+
+// What a sandbox says may be anything: a name or an id that is none does not get to git on this machine.
+const named = (operation: GitError.Operation, name: string) =>
+  Effect.mapError(Effect.fromResult(GitName.ref(name)), (reason) => GitError.fail(operation, reason))
+const identified = (operation: GitError.Operation, id: string) =>
+  Effect.mapError(Effect.fromResult(GitName.commitId(id)), (reason) => GitError.fail(operation, reason))
 
 /** The transfers over a cache and a relay. */
 export const make = ({
@@ -146,7 +152,7 @@ export const make = ({
           ? "branch"
           : listed.includes(`\trefs/tags/${name}\n`)
             ? "tag"
-            : isCommitId(name)
+            : GitName.isCommitId(name)
               ? "commit"
               : undefined
     if (name === undefined || kind === undefined) {
@@ -185,11 +191,13 @@ export const make = ({
   /** What the sandbox has, as far as a transfer must know. */
   const stateOf = Effect.fnUntraced(function* (operation: GitError.Operation, workspace: Workspace) {
     const printed = yield* step(operation, workspace, { script: GitScripts.state, command: "rev-parse" })
-    const ids = (name: string) => GitSandbox.values(printed, name).filter(isCommitId)
+    const ids = (name: string) => GitSandbox.values(printed, name).filter(GitName.isCommitId)
+    const upstream = GitSandbox.value(printed, "upstream")
+    if (upstream !== undefined) yield* named(operation, upstream)
     return {
       branch: GitSandbox.value(printed, "branch"),
       head: GitSandbox.value(printed, "head"),
-      upstream: GitSandbox.value(printed, "upstream"),
+      upstream,
       tracking: GitSandbox.value(printed, "tracking"),
       shallow: ids("shallow"),
       have: ids("have")
@@ -322,8 +330,8 @@ export const make = ({
           command: "bundle",
           ref: wanted ?? "HEAD"
         })
-        const branch = GitSandbox.value(printed, "branch") ?? ""
-        const commit = GitSandbox.value(printed, "head") ?? ""
+        const branch = yield* named("push", GitSandbox.value(printed, "branch") ?? "")
+        const commit = yield* identified("push", GitSandbox.value(printed, "head") ?? "")
         const target = to ?? branch
         const size = GitSandbox.value(printed, "size")
         if (Number(size ?? 0) > largestTransfer) {
@@ -341,7 +349,11 @@ export const make = ({
             relay.push(
               "push",
               copy,
-              { commit, branch: target, replaces: force === true ? (seen?.split(" ")[0] ?? "") : undefined },
+              {
+                commit,
+                branch: target,
+                replaces: force === true ? (seen?.slice(0, seen.indexOf(" ")) ?? "") : undefined
+              },
               bundle === undefined ? undefined : { bundle, branch }
             )
           )

@@ -71,7 +71,8 @@ const always: ReadonlyArray<readonly [string, string]> = [
   ["credential.helper", ""],
   ["fetch.recurseSubmodules", "false"],
   ["fetch.writeCommitGraph", "false"],
-  ["fetch.output", "compact"],
+  // Packs, whose size is quickly told, and never thousands of loose files.
+  ["fetch.unpackLimit", "1"],
   ["gc.auto", "0"],
   ["maintenance.auto", "false"],
   ["push.recurseSubmodules", "no"],

@@ -43,7 +43,7 @@ export const setUp = Effect.fnUntraced(function* (
   options: Partial<GitWorkspace.Options> & { readonly anonymous?: boolean } = {}
 ) {
   const fs = yield* FileSystem.FileSystem
-  const server = yield* GitServer.make({ token: canary })
+  const server: GitServer.GitServer = yield* GitServer.make({ token: canary })
   const cache = yield* fs.makeTempDirectoryScoped({ prefix: "git-cache-" })
   const { anonymous = false, ...rest } = options
   const git = yield* GitWorkspace.make({
