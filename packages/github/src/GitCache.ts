@@ -67,6 +67,9 @@ const tryLock = (file: string): DatabaseSync | undefined => {
   }
 }
 
+/** Every fetch adds a pack of two or three files; beyond this they are made into one. */
+const mostPackFiles = 100
+
 const protocolOf = (url: string): "http" | "https" => (url.startsWith("https:") ? "https" : "http")
 
 /** Keeps copies of repositories in a folder. */
@@ -279,15 +282,8 @@ export const make = Effect.fnUntraced(function* (git: HostGit, options: Options)
     }
     yield* fetch(operation, gitDir, remote)
     yield* broken(operation)(fs.writeFileString(path.join(folder, "used"), ""))
-    yield* must(operation, gitDir, [
-      "-c",
-      "gc.auto=6700",
-      "-c",
-      "gc.autoDetach=false",
-      "gc",
-      "--auto",
-      "--quiet"
-    ])
+    const packs = yield* broken(operation)(fs.readDirectory(path.join(gitDir, "objects", "pack")))
+    if (packs.length > mostPackFiles) yield* must(operation, gitDir, ["gc", "--quiet"])
     yield* broken(operation)(evict(folder))
     return {
       gitDir,

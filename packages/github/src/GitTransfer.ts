@@ -354,7 +354,7 @@ export const make = ({
                 branch: target,
                 replaces: force === true ? (seen?.slice(0, seen.indexOf(" ")) ?? "") : undefined
               },
-              bundle === undefined ? undefined : { bundle, branch }
+              bundle
             )
           )
         )

@@ -37,7 +37,7 @@ export interface Run {
   readonly args: readonly [string, ...ReadonlyArray<string>]
   /** The bare repository to work in. */
   readonly gitDir?: string | undefined
-  readonly stdin?: string | undefined
+  readonly stdin?: string | Uint8Array | undefined
   /** Handed out once, to the server it is for. */
   readonly credential?: Credential | undefined
   /** Which protocols may be used, `file` for a folder or bundle of this machine. None when absent. */
@@ -163,7 +163,10 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       ChildProcess.make("git", argumentsOf(command), {
         cwd: "/",
         env,
-        stdin: stdin === undefined ? "ignore" : Stream.succeed(encoder.encode(stdin)),
+        stdin:
+          stdin === undefined
+            ? "ignore"
+            : Stream.succeed(typeof stdin === "string" ? encoder.encode(stdin) : stdin),
         forceKillAfter: "5 seconds",
         ...(credential === undefined
           ? {}

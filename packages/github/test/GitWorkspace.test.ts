@@ -1,5 +1,7 @@
 import { assert, it, vi } from "@effect/vitest"
 import { Effect, Fiber, FileSystem } from "effect"
+import { createHash } from "node:crypto"
+import { DatabaseSync } from "node:sqlite"
 import { author, counted, layer, reasonOf, setUp } from "./gitSupport.ts"
 
 // Real processes and requests: how long they take is up to the machine.
@@ -56,17 +58,23 @@ it.live("clones a private repository, commits and pushes, and pulls what others 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
+/** Bytes that do not compress. */
+const noise = (length: number): Uint8Array =>
+  createHash("shake256", { outputLength: length }).update("noise").digest()
+
 it.live("a pull takes at most three trips to the sandbox, and one when there is nothing new", () =>
   Effect.gen(function* () {
-    const { clone, first, git, sandbox, server } = yield* setUp()
+    const { clone, git, sandbox, server } = yield* setUp()
+    const first = yield* server.commit("octo/hello", "main", { "large.bin": noise(100_000) })
     const workspace = yield* clone()
-    const { calls, sandbox: watched } = counted(sandbox)
+    const { calls, sandbox: watched, sizes } = counted(sandbox)
     const place = { ...workspace, sandbox: watched }
     assert.strictEqual((yield* git.pull(place)).commit, first)
     assert.deepStrictEqual(calls.splice(0), ["exec"])
     const second = yield* server.commit("octo/hello", "main", { "b.txt": "b\n" })
     assert.strictEqual((yield* git.pull(place)).commit, second)
     assert.deepStrictEqual(calls.splice(0), ["exec", "write", "exec"])
+    assert.isBelow(sizes[0] ?? Number.NaN, 2000)
     yield* sandbox.files.write("work/c.txt", "c")
     yield* git.commit(place, { message: "c", author })
     calls.splice(0)
@@ -168,6 +176,37 @@ it.live("two sandboxes that pull at once share one cache, and fetch the commits 
     const packs = server.requests.slice(before).filter(({ method }) => method === "POST")
     // Each asks what there is (ls-refs); one of them asks for a pack.
     assert.strictEqual(packs.length, 3)
+  }).pipe(Effect.scoped, Effect.provide(layer))
+)
+
+it.live("a copy is locked against other processes while it is used, and free afterwards", () =>
+  Effect.gen(function* () {
+    const { cache, clone, git, server } = yield* setUp()
+    const fs = yield* FileSystem.FileSystem
+    const workspace = yield* clone()
+    const [copy = ""] = yield* fs.readDirectory(cache)
+    const isFree = () => {
+      const database = new DatabaseSync(`${cache}/${copy}/lock`, { timeout: 0 })
+      try {
+        database.exec("BEGIN EXCLUSIVE")
+        return true
+      } catch {
+        return false
+      } finally {
+        database.close()
+      }
+    }
+    const seen: Array<boolean> = []
+    server.before = () => Promise.resolve(void seen.push(isFree()))
+    yield* server.commit("octo/hello", "main", { "b.txt": "b" })
+    yield* git.pull(workspace)
+    assert.deepStrictEqual(new Set(seen), new Set([false]))
+    assert.isTrue(isFree())
+    // What a git that was killed has left is in nobody's way.
+    yield* fs.writeFileString(`${cache}/${copy}/git/packed-refs.lock`, "")
+    yield* fs.writeFileString(`${cache}/${copy}/git/refs/heads/main.lock`, "")
+    const next = yield* server.commit("octo/hello", "main", { "c.txt": "c" })
+    assert.strictEqual((yield* git.pull(workspace)).commit, next)
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 

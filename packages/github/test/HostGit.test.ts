@@ -109,7 +109,12 @@ mkdir -p .git/hooks; for hook in pre-commit commit-msg post-commit pre-push post
     // With the hooks asked for, they do run, and only there.
     yield* git.commit({ ...workspace, hooks: true }, { message: "hooked", author, allowEmpty: true })
     assert.strictEqual(yield* out("find . -name 'pwned*'", "."), "./pwned")
-    // A branch that is none, and a bundle that is none.
+    // A tree that would be written into the settings of whoever checks it out.
+    yield* out(
+      "tree=$(printf '040000 tree %s\\t.git\\n' \"$(git rev-parse HEAD^{tree})\" | git mktree) && git update-ref refs/heads/tree $(git commit-tree -m x -p HEAD $tree)"
+    )
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "tree" })), "CommandFailed")
+    // A branch that is none.
     yield* out("git symbolic-ref HEAD 'refs/heads/-evil' && git update-ref refs/heads/-evil mine")
     assert.strictEqual(yield* reasonOf(git.push(workspace)), "InvalidName")
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "InvalidName")

@@ -14,6 +14,7 @@ export const author = { name: "Ada Lovelace", email: "ada@example.invalid" }
 /** A sandbox whose calls are counted. */
 export const counted = (sandbox: Sandbox.Sandbox) => {
   const calls: Array<string> = []
+  const sizes: Array<number> = []
   const one = <A, E>(name: string, call: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.suspend(() => {
       calls.push(name)
@@ -27,7 +28,10 @@ export const counted = (sandbox: Sandbox.Sandbox) => {
     files: {
       read: (path) => one("read", files.read(path)),
       readString: (path) => one("readString", files.readString(path)),
-      write: (path, content) => one("write", files.write(path, content)),
+      write: (path, content) => {
+        sizes.push(content.length)
+        return one("write", files.write(path, content))
+      },
       list: (path) => one("list", files.list(path)),
       stat: (path) => one("stat", files.stat(path)),
       remove: (path) => one("remove", files.remove(path)),
@@ -35,7 +39,7 @@ export const counted = (sandbox: Sandbox.Sandbox) => {
       makeDir: (path) => one("makeDir", files.makeDir(path))
     }
   }
-  return { sandbox: watched, calls }
+  return { sandbox: watched, calls, sizes }
 }
 
 /** A server with a private repository, a cache folder, and `GitWorkspace` over them. */
