@@ -1,5 +1,11 @@
 /**
- * An E2B-compatible server in front of isolated process trees of this machine.
+ * An E2B-compatible server in front of isolated process trees of this machine. What is different here:
+ *
+ * - Snapshots and forks keep files, not memory: nothing runs in what is made from them. They end with the server.
+ * - The one template is `base`; whatever else is named must be a snapshot.
+ * - A sandbox shares the network of the host unless `allowInternetAccess` is false. Ports are reached as
+ *   `http://{port}-{id}.localhost:{port of the server}` or by E2B's two headers, in both cases over plain HTTP.
+ * - What cannot be honoured is refused by name: rules of egress, volumes, workload identity, MCP, pauses without memory.
  *
  * @since 0.1.0
  */

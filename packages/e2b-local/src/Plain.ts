@@ -1,7 +1,8 @@
 /**
  * No isolation: plain processes in a folder and process group of their own. Only for programs that are trusted as
  * much as the server itself. Processes see the whole host; those that leave their group and session on purpose
- * survive their sandbox.
+ * survive their sandbox where the server can make no control groups. Absolute links into a sandbox's folders still lead
+ * to the old ones in what is made from its snapshot.
  *
  * @since 0.1.0
  */

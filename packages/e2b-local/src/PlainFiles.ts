@@ -1,5 +1,6 @@
 /**
- * File operations of sandboxes without isolation, confined to their folders by resolving every link first.
+ * File operations of sandboxes without isolation, confined to their folders by resolving every link first. That keeps
+ * clients in; a program that swaps links meanwhile can lead out, but it sees the whole host anyway.
  *
  * @since 0.1.0
  */

@@ -20,6 +20,7 @@ interface Named {
 
 const NAMESPACE = "local/"
 const TAG = "default"
+const BASE = "base"
 const ID = /^snap[0-9a-z]{16}$/
 
 /** None when the text is no name for a snapshot: an id, the base template, or with characters that names have not. */
@@ -28,7 +29,7 @@ export const parse = (text: string): Option.Option<Name> => {
     text.startsWith(NAMESPACE) ? text.slice(NAMESPACE.length) : text
   )
   const [, name = "", tag = TAG] = match ?? []
-  return name === "" || name === "base" || ID.test(name) ? Option.none() : Option.some({ name, tag })
+  return name === "" || name === BASE || ID.test(name) ? Option.none() : Option.some({ name, tag })
 }
 
 /** A name as the API tells it. */
@@ -37,10 +38,6 @@ export const format = ({ name, tag }: Name): string => `${NAMESPACE}${name}:${ta
 /** By what the API refers to a snapshot. */
 export const referenceOf = (snapshot: Named): string =>
   Option.match(snapshot.name, { onNone: () => `${snapshot.id}:${TAG}`, onSome: format })
-
-/** Whether it can only mean a snapshot, not a template. */
-export const isReference = (text: string): boolean =>
-  text.startsWith(NAMESPACE) || ID.test(text.replace(`:${TAG}`, ""))
 
 /** The snapshot that is meant; without a tag that of the tag `default`. */
 export const find = <A extends Named>(snapshots: Iterable<A>, reference: string): Option.Option<A> => {
@@ -55,6 +52,12 @@ export const find = <A extends Named>(snapshots: Iterable<A>, reference: string)
   return Option.none()
 }
 
+/** Whether it means the template that is no snapshot, and the only one there is. */
+export const isBase = (reference: string): boolean => reference === BASE
+
 /** The refusal of what is not there. */
 export const notFound = (reference: string) =>
-  new ApiError({ status: 404, message: `snapshot "${reference}" was not found` })
+  new ApiError({
+    status: 404,
+    message: `template ${JSON.stringify(reference)} was not found: local sandboxes are made from "${BASE}" or from a snapshot`
+  })

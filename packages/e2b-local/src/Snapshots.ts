@@ -54,8 +54,8 @@ export class Snapshots extends Context.Service<
     /** Sandboxes that were made from it stay. Fails with 404 when there is none. */
     readonly remove: (reference: string) => Effect.Effect<void, ApiError>
     /**
-     * Gives the folder with the files that a template stands for, and keeps it there; none when the template is not a
-     * snapshot. Fails with 404 when it is one that does not exist.
+     * Gives the folder with the files that a template stands for, and keeps it there; none for the base template. Fails
+     * with 404 for another that is no snapshot.
      */
     readonly reading: <A, E, R>(
       reference: string,
@@ -151,9 +151,9 @@ const make = Effect.gen(function* () {
         if (Option.isSome(snapshot)) {
           return snapshot.value.readers.withPermit(use(Option.some(snapshot.value.path)))
         }
-        return SnapshotName.isReference(reference)
-          ? Effect.fail(SnapshotName.notFound(reference))
-          : use(Option.none())
+        return SnapshotName.isBase(reference)
+          ? use(Option.none())
+          : Effect.fail(SnapshotName.notFound(reference))
       }),
     once: (sandboxId, use) =>
       Effect.acquireUseRelease(
