@@ -1,5 +1,5 @@
 import { assert, describe, it as top, layer } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import { NotFoundError, Sandbox, SandboxError, SandboxNotFoundError } from "e2b"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
@@ -89,23 +89,45 @@ perMode(modes, "snapshots", (mode) => {
     it.effect("are taken while nothing moves, and what ran goes on there alone", () =>
       Effect.gen(function* () {
         const box = yield* sandbox({ envs: { SECRET: "s" }, metadata: { a: "1" } })
-        // Two files that always hold the same number between two rounds.
+        const temporary = yield* output(box, 'echo "${TMPDIR:-/tmp}"')
+        // One of each pair is copied long before the other, for what is between them is large.
+        const late = mode === "none" ? temporary : "/var/tmp"
+        yield* output(box, `head -c 80000000 /dev/zero > ${temporary}/large`)
         const counting = yield* sdk(() =>
           box.commands.run(
-            "i=0; while :; do i=$((i+1)); echo $i > a.new && mv a.new a; echo $i > b.new && mv b.new b; [ -e stop ] && exit 7; done",
+            `i=0; while :; do i=$((i+1)); echo $i > a.new && mv a.new a; echo $i > ${late}/b.new && mv ${late}/b.new ${late}/b; [ -e stop ] && exit 7; done`,
             { background: true, timeoutMs: 0, onStdout: () => {} }
           )
         )
-        yield* eventually(sdk(() => box.files.exists("b")))
-        const before = Number(yield* output(box, "cat b"))
+        const write = (path: string, round: number) =>
+          sdk(() => box.files.write(path, `${round}\n`, { useOctetStream: true }))
+        const client = yield* Effect.forkChild(
+          Effect.forEach(
+            Array.from({ length: 10_000 }, (_, round) => round),
+            (round) => Effect.andThen(write("c", round), write(`${late}/d`, round))
+          )
+        )
+        yield* eventually(sdk(() => box.files.exists(`${late}/b`)))
+        yield* eventually(sdk(() => box.files.exists(`${late}/d`)))
+        const before = Number(yield* output(box, `cat ${late}/b`))
         const { snapshotId } = yield* snapshot(box)
+        yield* Fiber.interrupt(client)
         const copy = yield* from(snapshotId)
-        const [a = 0, b = 0] = (yield* output(copy, "cat a b")).split("\n").map(Number)
-        assert.isTrue(a >= before && (a === b || a === b + 1), `${a} and ${b}`)
-        assert.strictEqual(yield* output(copy, 'cat b; echo "${SECRET-unset}"'), `${b}\nunset`)
+        const place = mode === "none" ? yield* output(copy, 'echo "$TMPDIR"') : late
+        const [a = 0, b = 0, c = 0, d = 0] = (yield* output(copy, `cat ~/a ${place}/b ~/c ${place}/d`))
+          .split("\n")
+          .map(Number)
+        assert.isAtLeast(a, before)
+        for (const [first, second] of [
+          [a, b],
+          [c, d]
+        ] as const) {
+          assert.isTrue(first === second || first === second + 1, `${first} and ${second}`)
+        }
+        assert.strictEqual(yield* output(copy, 'cat ~/a; echo "${SECRET-unset}"'), `${a}\nunset`)
         assert.deepStrictEqual(yield* sdk(() => copy.commands.list()), [])
         // The stream of the command was not cut.
-        yield* eventually(Effect.map(output(box, "cat b"), (now) => Number(now) > b + 3))
+        yield* eventually(Effect.map(output(box, "cat a"), (now) => Number(now) > a + 3))
         yield* sdk(() => box.files.write("stop", ""))
         const ended = yield* failure(() => counting.wait())
         assert.strictEqual(ended instanceof Error && "exitCode" in ended && ended.exitCode, 7)
