@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Exit } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { ApiError, response } from "./ApiError.ts"
 import * as DaemonControl from "./DaemonControl.ts"
@@ -46,12 +46,12 @@ export const make: Effect.Effect<Gate> = Effect.gen(function* () {
       const creating = method === "POST" && path === "/v2/sandboxes" ? 1 : 0
       requests += 1
       creates += creating
-      return Effect.ensuring(
-        app,
+      return Effect.onExit(app, (exit) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           requests -= 1
           creates -= creating
-          usedAt = now
+          // Whoever has no key does not use the server, however often he knocks.
+          if (Exit.isFailure(exit) || exit.value.status !== 401) usedAt = now
         })
       )
     })

@@ -81,8 +81,14 @@ const request = (method: string, url: string) =>
   HttpServerRequest.fromWeb(new Request(`http://127.0.0.1${url}`, { method }))
 
 /** Sends a request through a gate; it is answered when `done` is. */
-const send = (gate: DaemonGate.Gate, method: string, url: string, done: Effect.Effect<void> = Effect.void) =>
-  gate.middleware(Effect.as(done, HttpServerResponse.empty({ status: 200 }))).pipe(
+const send = (
+  gate: DaemonGate.Gate,
+  method: string,
+  url: string,
+  done: Effect.Effect<void> = Effect.void,
+  answer = 200
+) =>
+  gate.middleware(Effect.as(done, HttpServerResponse.empty({ status: answer }))).pipe(
     Effect.provideService(HttpServerRequest.HttpServerRequest, request(method, url)),
     Effect.map(({ status }) => status)
   )
@@ -110,7 +116,7 @@ describe("the gate of a daemon", () => {
     })
   )
 
-  it.effect("does not while a request lasts, but to ask how it is is none", () =>
+  it.effect("does not while a request lasts, but to ask how it is is none, and to have no key is none", () =>
     Effect.gen(function* () {
       const gate = yield* DaemonGate.make
       const left = yield* Deferred.make<void>()
@@ -121,6 +127,7 @@ describe("the gate of a daemon", () => {
       yield* Fiber.join(user)
       yield* TestClock.adjust(500)
       assert.strictEqual(yield* send(gate, "GET", "/daemon"), 200)
+      assert.strictEqual(yield* send(gate, "GET", "/v2/sandboxes", Effect.void, 401), 401)
       yield* TestClock.adjust(500)
       assert.isTrue(yield* gate.shutIfIdle(idle, 0))
     })
