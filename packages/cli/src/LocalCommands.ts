@@ -41,8 +41,9 @@ const tellVariables = Effect.fnUntraced(function* (
 })
 
 /**
- * Serves the data folder until Ctrl-C, and prints what E2B programs need to use it. In the background: starts the
- * daemon unless it is there, and is done.
+ * Serves the data folder until Ctrl-C, and prints what E2B programs need to use it. It is the server of the folder as
+ * the daemon would be: commands use it, and a second one is refused. In the background: starts the daemon unless the
+ * folder is served, and is done.
  */
 export const serve = Effect.fn("local serve")(function* ({ background, json, ...wanted }: ServeFlags): Run {
   const screen = yield* Screen
