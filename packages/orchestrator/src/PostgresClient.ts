@@ -31,7 +31,7 @@ export const layer = ({
   patience = "10 seconds",
   url
 }: Options): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> => {
-  const millis = String(Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(patience))))
+  const millis = Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(patience)))
   return PgClient.layer({
     url,
     maxConnections: connections,
@@ -40,8 +40,9 @@ export const layer = ({
     keepAlive: "30 seconds",
     maxMessageSize,
     startupParameters: {
-      statement_timeout: millis,
-      lock_timeout: millis,
+      statement_timeout: String(millis),
+      // A little less, so that waiting for others is told from working for long.
+      lock_timeout: String(Math.ceil(millis * 0.9)),
       idle_in_transaction_session_timeout: "60000"
     }
   })

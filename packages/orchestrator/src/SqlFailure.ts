@@ -86,12 +86,17 @@ const reasonOf = (
 export const fromSql =
   (store: string, operation: string) =>
   <A, R>(effect: Effect.Effect<A, Failure, R>): Effect.Effect<A, StateStoreError.StateStoreError, R> =>
-    Effect.catch(effect, (error) => {
-      if (error._tag === "StateStoreError") return Effect.fail(error)
-      const cause = error._tag === "MigrationError" ? error.cause : error
-      const reason = SqlError.isSqlError(cause) ? reasonOf(store, cause) : Option.none()
-      return Option.match(reason, {
-        onNone: () => Effect.die(error),
-        onSome: (known) => Effect.fail(new StateStoreError.StateStoreError({ operation, reason: known }))
+    // A transaction that cannot be rolled back any more dies of it: its connection is lost, and it was not committed.
+    Effect.catchDefect(effect, (defect) =>
+      SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)
+    ).pipe(
+      Effect.catch((error) => {
+        if (error._tag === "StateStoreError") return Effect.fail(error)
+        const cause = error._tag === "MigrationError" ? error.cause : error
+        const reason = SqlError.isSqlError(cause) ? reasonOf(store, cause) : Option.none()
+        return Option.match(reason, {
+          onNone: () => Effect.die(error),
+          onSome: (known) => Effect.fail(new StateStoreError.StateStoreError({ operation, reason: known }))
+        })
       })
-    })
+    )

@@ -94,7 +94,10 @@ const makeConnection = (database: DatabaseSync, patience: Duration.Duration) => 
       Effect.retry({ while: (error) => isLocked(error) && !database.isTransaction, schedule })
     )
   const run = (sql: string, params: ReadonlyArray<unknown>) =>
-    waitingForLocks(() => prepared(sql).all(...params.map(toInput)))
+    waitingForLocks(() =>
+      // SQLite has rolled back by itself after some failures of the disk.
+      sql === "ROLLBACK" && !database.isTransaction ? [] : prepared(sql).all(...params.map(toInput))
+    )
   const execute: SqlConnection.Connection["execute"] = (sql, params, transform) =>
     transform === undefined ? run(sql, params) : Effect.map(run(sql, params), transform)
   const values = (sql: string, params: ReadonlyArray<unknown>) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent } from "@remote-agent/domain"
+import { Agent, Id } from "@remote-agent/domain"
 import { Effect, Random, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
@@ -9,8 +9,13 @@ import { newPath, openBoth, openStore } from "./storeSupport.ts"
 
 const fixture = fileURLToPath(import.meta.resolve("./fixtures/store.ts"))
 
+/** How many agents have how many queries: 50 and 1,000 with `REMOTE_AGENT_QUEUE=full`. */
+const queue = process.env["REMOTE_AGENT_QUEUE"] === "full" ? ([50, 1000] as const) : ([10, 80] as const)
+
 interface Ended {
   readonly lines: ReadonlyArray<string>
+  /** When each line came, in milliseconds. */
+  readonly times: ReadonlyArray<number>
   readonly code: number | null
   readonly stderr: string
 }
@@ -25,13 +30,15 @@ const run = (
       stdio: ["ignore", "pipe", "pipe"]
     })
     const lines: Array<string> = []
+    const times: Array<number> = []
     let stderr = ""
     child.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
     createInterface({ input: child.stdout }).on("line", (line) => {
       lines.push(line)
+      times.push(performance.now())
       if (lines.length === options.killAfter) child.kill("SIGKILL")
     })
-    child.on("close", (code) => resume(Effect.succeed({ lines, code, stderr })))
+    child.on("close", (code) => resume(Effect.succeed({ lines, times, code, stderr })))
     return Effect.sync(() => void child.kill("SIGKILL"))
   })
 
@@ -114,6 +121,56 @@ describe("a state file and its processes", () => {
         assert.deepStrictEqual([agent.revision, agent.queryCount], [400, 400])
       }).pipe(Effect.scoped),
     120_000
+  )
+
+  it.live(
+    "loses and doubles no query of eight processes that answer those of many agents by their leases",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* newPath
+        const [agents, queries] = queue
+        const { store } = yield* openBoth({ path })
+        for (let index = 0; index < agents; index++) {
+          const agent = yield* newAgent("active")
+          yield* store.createAgent(agent)
+          for (let count = 0; count < queries / agents; count++) {
+            yield* store.createQuery(yield* newQuery(agent.id))
+          }
+        }
+        const all = yield* Effect.forEach(
+          Array.from({ length: 8 }).keys(),
+          (index) => run(["answer", path, `process-${index}`]),
+          { concurrency: 8 }
+        )
+        for (const { code, stderr } of all) assert.strictEqual(code, 0, stderr)
+        const times = all.flatMap((one) => one.times)
+        const took = (Math.max(...times) - Math.min(...times)) / 1000
+        yield* Effect.logInfo(
+          `${queries} queries of ${agents} agents in ${took.toFixed(1)} seconds, ${(queries / took).toFixed(0)} per second`
+        )
+        const told = all.flatMap(({ lines }) => lines)
+        assert.lengthOf(told, queries)
+        assert.strictEqual(new Set(told).size, queries)
+        for (const [index, { lines }] of all.entries()) {
+          for (const line of lines) {
+            const log = yield* Stream.runCollect(store.events(Id.QueryId.make(line), 0))
+            assert.deepStrictEqual(
+              log.map(({ event, seq }) => [seq, event.type === "text" ? event.text : event.type]),
+              [
+                [0, `process-${index}`],
+                [1, "result"]
+              ]
+            )
+          }
+        }
+        const counted = yield* Stream.runCollect(store.listAgents())
+        assert.deepStrictEqual(
+          counted.map(({ usage }) => usage.inputTokens),
+          counted.map(() => queries / agents)
+        )
+        assert.deepStrictEqual((yield* store.usage()).outcomes, { ok: queries })
+      }).pipe(Effect.scoped),
+    600_000
   )
 
   it.live(
