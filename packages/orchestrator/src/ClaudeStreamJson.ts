@@ -23,6 +23,14 @@ const Block = Schema.Union([
   })
 ])
 
+const ModelUsage = Schema.Struct({
+  inputTokens: Number,
+  outputTokens: Number,
+  cacheReadInputTokens: Number,
+  cacheCreationInputTokens: Number,
+  costUSD: Number
+})
+
 const Line = Schema.Union([
   Schema.Struct({
     type: Schema.Literal("system"),
@@ -64,9 +72,7 @@ const Line = Schema.Union([
         })
       )
     ),
-    model_usage_since_last_result: Schema.optionalKey(
-      Schema.NullOr(Schema.Record(Schema.String, Schema.Struct({ costUSD: Number })))
-    )
+    model_usage_since_last_result: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, ModelUsage)))
   })
 ])
 
@@ -82,17 +88,40 @@ const outcomeOf = (line: Result): AgentEvent.Outcome => {
   return (line.result ?? "") === "" && (line.permission_denials ?? []).length > 0 ? "denied" : "ok"
 }
 
-// The total of a session that was resumed includes what earlier queries cost.
-const costOf = (line: Result): number | undefined => {
+interface Spent {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costUsd?: number | undefined
+}
+
+// The totals of a session that was resumed include what earlier queries used, and `usage` leaves out a call after
+// which the budget was at its end.
+const spentOn = (line: Result): Spent => {
   const models = Object.values(line.model_usage_since_last_result ?? {})
-  if (models.length === 0) return line.total_cost_usd ?? undefined
-  return models.reduce((sum, { costUSD }) => sum + (costUSD ?? 0), 0)
+  const { total_cost_usd: cost, usage } = line
+  if (models.length === 0) {
+    const cached = (usage?.cache_creation_input_tokens ?? 0) + (usage?.cache_read_input_tokens ?? 0)
+    return {
+      inputTokens: (usage?.input_tokens ?? 0) + cached,
+      outputTokens: usage?.output_tokens ?? 0,
+      costUsd: cost ?? undefined
+    }
+  }
+  const sum = (of: (model: (typeof models)[number]) => number | null | undefined) =>
+    models.reduce((all, model) => all + (of(model) ?? 0), 0)
+  return {
+    inputTokens:
+      sum((model) => model.inputTokens) +
+      sum((model) => model.cacheReadInputTokens) +
+      sum((model) => model.cacheCreationInputTokens),
+    outputTokens: sum((model) => model.outputTokens),
+    costUsd: sum((model) => model.costUSD)
+  }
 }
 
 const resultOf = (line: Result): AgentEvent.ResultEvent => {
   const outcome = outcomeOf(line)
   const said = line.result || line.errors?.filter((error) => typeof error === "string").join(" ")
-  const { usage } = line
   return result({
     outcome,
     answer: line.result ?? "",
@@ -100,12 +129,7 @@ const resultOf = (line: Result): AgentEvent.ResultEvent => {
       said || (outcome === "error" ? `Claude Code ended with ${line.subtype ?? "an error"}.` : undefined),
     sessionId: line.session_id ?? undefined,
     iterations: line.num_turns ?? undefined,
-    inputTokens:
-      (usage?.input_tokens ?? 0) +
-      (usage?.cache_creation_input_tokens ?? 0) +
-      (usage?.cache_read_input_tokens ?? 0),
-    outputTokens: usage?.output_tokens ?? 0,
-    costUsd: costOf(line),
+    ...spentOn(line),
     wallMillis: line.duration_ms ?? 0
   })
 }

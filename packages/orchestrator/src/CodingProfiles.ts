@@ -82,6 +82,7 @@ export const claudeCode = new Profile.Profile({
     ],
     input: "stdin-text",
     modelArgv: ["--model", "{model}"],
+    iterationsArgv: ["--max-turns", "{maxIterations}"],
     budgetArgv: ["--max-budget-usd", "{budgetUsd}"],
     resumeArgv: ["--resume", "{session}"],
     protocol: "claude-stream-json",
