@@ -3,7 +3,15 @@
 // companies, figures and years in the question, and says so when it finds anything it does not understand.
 // One file without dependencies, for Node 18 and later. `--help` describes the protocol.
 import { createHash } from "node:crypto"
-import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync
+} from "node:fs"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { addAbortSignal } from "node:stream"
@@ -21,6 +29,8 @@ Request: {"id": string, "query": string, "session"?: string, "maxIterations"?: n
 Output: one JSON object per line: ready, start, event (thinking, tool_start, ...), and one result at the end.
 The exit code is 0 for the outcome "ok", else 1. There is no language model, so "usage" counts words: those of
 the question as inputTokens, those of the answer as outputTokens. Sessions: .sample/sessions in the working directory.
+Tools of your own: a module in the folder "tools" beside this file, whose default export is
+{ name: string, accepts: (query) => arguments or undefined, run: (arguments) => the answer }.
 SAMPLE_AGENT_STEP_MS=<milliseconds> pauses before every step, so that people can watch.`
 
 /** @typedef {{ ticker: string, name: string, aliases: string[], fiscalYearEnds: string, years: Map<number, { revenue: number, netIncome: number }> }} Company */
@@ -958,12 +968,63 @@ async function readRequest(file, signal) {
   }
 }
 
+// ---- Tools of the user's own ----
+
+/** @typedef {{ name: string, accepts: (query: string) => object | undefined, run: (args: object) => unknown }} OwnTool */
+
+/** The modules in the folder `tools` beside this file. A broken one is a Problem. @returns {Promise<OwnTool[]>} */
+async function ownTools() {
+  const folder = new URL("./tools/", import.meta.url)
+  if (!existsSync(folder)) return []
+  const names = readdirSync(folder).filter((name) => name.endsWith(".mjs"))
+  return Promise.all(
+    names.toSorted().map(async (name) => {
+      try {
+        const { default: tool } = await import(new URL(name, folder).href)
+        const whole =
+          isText(tool?.name) && [tool.accepts, tool.run].every((part) => typeof part === "function")
+        if (!whole) throw new Error("its default export has no name, accepts and run")
+        return tool
+      } catch (error) {
+        throw new Problem(`The tool ${name} cannot be used: ${error.message}. Correct or remove it.`)
+      }
+    })
+  )
+}
+
+/** The answer of the first tool of the user's own that accepts the question, if one does.
+ * @param {string} query @param {(event: object) => void} emit @param {{ iterations: number, toolCalls: object[] }} progress */
+async function answerOfOwn(query, emit, progress) {
+  for (const { accepts, name: tool, run: use } of await ownTools()) {
+    const args = accepts(query)
+    if (args === undefined) continue
+    const call = { tool, toolCallId: "call_1" }
+    const start = performance.now()
+    progress.iterations += 1
+    progress.toolCalls.push({ tool, args })
+    emit({ type: "thinking", message: `This is a question for ${tool}.` })
+    emit({ type: "tool_start", tool, args, toolCallId: call.toolCallId })
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- only the first that accepts is used
+      const answerText = await use(args)
+      emit({ type: "tool_end", ...call, result: String(answerText), duration: sinceMs(start) })
+      return String(answerText)
+    } catch (error) {
+      emit({ type: "tool_error", ...call, error: error.message })
+      throw new Problem(`The tool ${tool} failed: ${error.message}`)
+    }
+  }
+  return undefined
+}
+
 /** Drives the work on a request, printing its events, up to the fields of its result.
  * @param {ReturnType<typeof checkRequest>} request @param {AbortSignal} signal @param {{ iterations: number, toolCalls: object[] }} progress */
 async function run({ id, query, session, maxIterations }, signal, progress) {
   const emit = (event) => print({ type: "event", id, event })
   const notice = (message) => message !== undefined && emit({ type: "notice", message })
   const stepMs = Number(process.env.SAMPLE_AGENT_STEP_MS)
+  const own = await answerOfOwn(query, emit, progress)
+  if (own !== undefined) return { outcome: own.trim() === "" ? "empty" : "ok", answer: own }
   const data = loadData()
   const history = session === undefined ? { turns: [] } : loadSession(session, data)
   notice(history.notice)

@@ -17,6 +17,25 @@ export const merge = (base: JsonObject, over: JsonObject): JsonObject => {
   return Object.fromEntries(merged)
 }
 
+/** The lists of a profile whose items have a key, under which a configuration can add or replace one. */
+const keys: Readonly<Record<string, string>> = { assets: "path", env: "name", needs: "name" }
+
+const keyOf = (item: Schema.Json, key: string): Schema.Json | undefined =>
+  isObject(item) ? item[key] : undefined
+
+/** Puts the settings of a profile over another profile: like {@link merge}, but such lists are put together by key. */
+const over = (base: JsonObject, settings: JsonObject): JsonObject => {
+  const merged = new Map(Object.entries(merge(base, settings)))
+  for (const [list, key] of Object.entries(keys)) {
+    const [old, added] = [base[list], settings[list]]
+    if (added === null && old !== undefined) merged.set(list, [])
+    if (!Array.isArray(old) || !Array.isArray(added)) continue
+    const replaced = new Set(added.map((item) => keyOf(item, key)))
+    merged.set(list, [...old.filter((item) => !replaced.has(keyOf(item, key))), ...added])
+  }
+  return Object.fromEntries(merged)
+}
+
 /** A profile as JSON: everything in it, as it is written in a configuration. */
 export const toJson = Schema.encodeSync(Schema.toCodecJson(Profile.Profile))
 
@@ -59,7 +78,7 @@ const read = Effect.fnUntraced(function* (
   }
   // Whatever a configuration changes is not our own harmless program any more.
   const under = base === undefined ? {} : (toJson(base) as JsonObject)
-  return yield* decode({ ...merge(under, own), name, trusted: false }).pipe(
+  return yield* decode({ ...over(under, own), name, trusted: false }).pipe(
     Effect.map((profile) => ({ profile })),
     Effect.catchTag("SchemaError", ({ issue }) => Effect.succeed({ problems: problemsOf(name, issue) }))
   )
@@ -67,8 +86,9 @@ const read = Effect.fnUntraced(function* (
 
 /**
  * The known profiles with those of the configuration: new ones, and changed ones in the place of the known. A
- * profile of the configuration builds on the one that it `extends`, or on the known one of its name. None of them is
- * trusted. Fails with every problem at once, each with its path.
+ * profile of the configuration builds on the one that it `extends`, or on the known one of its name: objects are
+ * merged, `null` removes, lists are replaced, but for `assets` (by path), `env` and `needs` (by name), to which it
+ * adds. None of them is trusted. Fails with every problem at once, each with its path.
  */
 export const apply = Effect.fnUntraced(function* (
   profiles: ReadonlyArray<Profile.Profile>,

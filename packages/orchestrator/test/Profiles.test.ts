@@ -85,6 +85,35 @@ describe("Profiles from the configuration", () => {
     }).pipe(Effect.provide(layer({ mine: { extends: "tiny", session: null } })))
   )
 
+  it.effect("adds to assets, variables and tools, and replaces those of the same name", () =>
+    Effect.gen(function* () {
+      const { assets, env } = yield* get("dexter")
+      const runner = assets.filter(({ path }) => path.endsWith("dexter-runner.mjs"))
+      assert.deepStrictEqual(
+        runner.map(({ content }) => content),
+        ["mine"]
+      )
+      assert.deepStrictEqual(assets.at(-1)?.file, "skill.md")
+      assert.isAbove(env?.length ?? 0, 10)
+      assert.strictEqual(env?.filter(({ name }) => name === "DEXTER_MODEL").length, 1)
+      assert.strictEqual(env?.at(-1)?.value, "gpt-4.1")
+      assert.deepStrictEqual((yield* get("sample")).assets, [])
+    }).pipe(
+      Effect.provide(
+        layer({
+          dexter: {
+            assets: [
+              { path: "{run}/dexter-runner.mjs", content: "mine" },
+              { path: "{run}/skill", file: "skill.md" }
+            ],
+            env: [{ name: "DEXTER_MODEL", value: "gpt-4.1" }]
+          },
+          sample: { assets: null }
+        })
+      )
+    )
+  )
+
   it.effect("trusts nothing that a configuration has touched", () =>
     Effect.gen(function* () {
       assert.isFalse((yield* get("sample")).trusted)
@@ -170,7 +199,7 @@ describe("Profiles.prepare", () => {
       assert(reason._tag === "NotConfigured")
       assert.deepStrictEqual(
         reason.problems.map(({ name }) => name),
-        ["A_KEY", "profiles.tiny.assets[0].file", "profiles.tiny.source.repository"]
+        ["A_KEY", "profiles.tiny.assets[1].file", "profiles.tiny.source.repository"]
       )
     }).pipe(
       Effect.provide(
