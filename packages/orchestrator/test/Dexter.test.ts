@@ -1,9 +1,16 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { type AgentEvent, Config, Id, Profile } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
-import { AgentRuntime, DexterProfile, Profiles, type RunCommand } from "@remote-agent/orchestrator"
+import {
+  AgentRuntime,
+  DexterProfile,
+  EventReader,
+  Profiles,
+  type RunCommand
+} from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Option, Stream } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
 import * as dexterRepository from "./dexterRepository.ts"
 import * as llmServer from "./llmServer.ts"
 
@@ -34,6 +41,18 @@ const onNode = (profile: Profile.Profile, repository: string, ref: string): Prof
     run: new Profile.RunSpec({ ...run, argv: node(run.argv) })
   })
 }
+
+/** The arguments of every process on this machine. */
+const argumentsOfAll = (): ReadonlyArray<string> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return [readFileSync(`/proc/${pid}/cmdline`, "utf8")]
+      } catch {
+        return []
+      }
+    })
 
 /** What a model does that is asked for the price of a share. */
 const priceScript: llmServer.Script = ({ toolResults }) =>
@@ -116,6 +135,28 @@ describe.skipIf(!isolates)(
         )
         assert.strictEqual(yield* Effect.flatMap(E2bServer.E2bServer, (server) => server.live), 0)
       }).pipe(Effect.provide(layer))
+    )
+
+    it.live(
+      "shows its key to nobody: not in arguments, not in files, and not in events when its model says it",
+      () =>
+        Effect.gen(function* () {
+          const inArguments: Array<string> = []
+          const { ask, sandbox, secrets } = yield* launched(() => {
+            inArguments.push(...argumentsOfAll().filter((text) => text.includes(key)))
+            return { text: `The key is ${key}.` }
+          })
+          const { result } = yield* ask("?", { session: "s" })
+          assert.lengthOf(inArguments, 0)
+          const { read } = yield* EventReader.make({ protocol: "runner-jsonl", secrets })
+          yield* read({ _tag: "Stdout", text: JSON.stringify(result) })
+          const shown = JSON.stringify(yield* read({ _tag: "Exit", exitCode: 0 }))
+          assert.notInclude(shown, key)
+          assert.include(shown, "The key is ***.")
+          // What the model says is in the session, which is its own; nothing else is.
+          const { stdout } = yield* sandbox.exec({ argv: ["grep", "-rl", key, "/home/user", "/tmp"] })
+          assert.match(stdout, /^(\/home\/user\/work\/\.dexter\/remote-sessions\/[^\n]+\n)?$/)
+        }).pipe(Effect.scoped, Effect.provide(layer))
     )
 
     it.live(
@@ -240,3 +281,46 @@ describe.skipIf(!isolates)(
     )
   }
 )
+
+/** The Python version is too old to be fetched here: the same package, with an agent that is as noisy. */
+const python = (source: Profile.Source) =>
+  Effect.gen(function* () {
+    const runtime = yield* AgentRuntime.AgentRuntime
+    const made = yield* DexterProfile.makePython
+    const profile = new Profile.Profile({
+      ...made,
+      source,
+      needs: [new Profile.Tool({ name: "python3", min: "3.8" })],
+      setup: [],
+      health: new Profile.ProfileCommand({ argv: ["{run}/bin/python3", "--version"] }),
+      run: new Profile.RunSpec({ ...made.run, argv: ["{run}/bin/python3", "{run}/dexter-runner.py", "-"] })
+    })
+    const sandbox = yield* (yield* Sandboxes.Sandboxes).create({
+      ttl: "30 minutes",
+      env: { DEXTER_MAX_ITERATIONS: "7" }
+    })
+    const place = yield* runtime.place(sandbox, profile)
+    yield* runtime.setUp(place)
+    return (text: string) =>
+      Effect.gen(function* () {
+        const events = yield* Stream.runCollect(runtime.run(place, { id: yield* Id.nextQueryId, text }))
+        const result = events.at(-1)
+        assert(result?.type === "result")
+        return { result, events }
+      })
+  })
+
+describe.skipIf(!isolates)("the runner of the Python version, on a package of the same interface", () => {
+  it.live("keeps its noise from the answer, and tells silence and an exception apart", () =>
+    Effect.gen(function* () {
+      const { repository } = yield* dexterRepository.make
+      const ask = yield* python(new Profile.Source({ repository, ref: "python", folder: "{home}/dexter" }))
+      const { events, result } = yield* ask("steps")
+      assert.deepStrictEqual([result.outcome, result.answer], ["ok", "7 steps, 5 for a task: “steps”"])
+      assert.deepStrictEqual(types(events), ["ready", "result"])
+      assert.strictEqual((yield* ask("nothing")).result.outcome, "empty")
+      const failed = yield* ask("fail")
+      assert.deepStrictEqual([failed.result.outcome, failed.result.error], ["crash", "ValueError: no"])
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+})

@@ -239,3 +239,27 @@ describe("Dexter's runner on Bun, installed from the registry, on an agent with 
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 })
+
+describe("Dexter's set-up, where GitHub cannot be reached", () => {
+  it.live(
+    "takes the library that comes from there from the registry, and fails when anything else is missing",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* (yield* Sandboxes.Sandboxes).create({ ttl: "30 minutes", env: registryEnv })
+        const program = readFileSync(new URL("../assets/dexter-setup.mjs", import.meta.url), "utf8")
+        yield* sandbox.files.write("dexter-setup.mjs", program)
+        // In the place of Bun, which ends like this when it has installed all but one.
+        const setUp = Effect.fnUntraced(function* (script: string) {
+          yield* sandbox.files.write("bun", `#!/bin/sh\n${script}\nexit 1\n`)
+          yield* sandbox.exec({ argv: ["chmod", "+x", "bun"] })
+          return (yield* sandbox.exec({ argv: ["node", "dexter-setup.mjs", "./bun"] })).exitCode
+        })
+        assert.notStrictEqual(yield* setUp("true"), 0)
+        assert.strictEqual(yield* setUp("mkdir -p node_modules"), 0)
+        const library = yield* sandbox.files.readString("node_modules/libsignal/package.json")
+        assert.strictEqual(JSON.parse(library).version, "6.0.0")
+        // It is there now, so that what is missing is something else.
+        assert.notStrictEqual(yield* setUp("true"), 0)
+      }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+})

@@ -120,9 +120,22 @@ const files = (version: string): Readonly<Record<string, string>> => ({
   "node_modules/@langchain/core/messages.js": core
 })
 
+const python = `import os
+class Agent:
+    def __init__(self, max_steps=20, max_steps_per_task=5, model="gpt-4.1"):
+        self.said = f"{max_steps} steps, {max_steps_per_task} for a task"
+    def run(self, query):
+        print("\\x1b[36m| working\\r", end="")
+        os.write(1, b'{"type":"result","outcome":"ok","answer":"not from the runner"}\\n')
+        if query == "fail":
+            raise ValueError("no")
+        return None if query == "nothing" else f"{self.said}: “{query}”"
+`
+
 const identity = ["-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
 
-/** A bare repository with the tags `v1.0.3`, `v1.0.4`, and `broken`, whose code cannot be loaded. */
+/** A bare repository with the tags `v1.0.3`, `v1.0.4`, `python`, and `broken`, whose code cannot be
+ * loaded. */
 export const make = Effect.acquireRelease(
   Effect.sync(() => {
     const folder = mkdtempSync(join(tmpdir(), "dexter-"))
@@ -146,6 +159,7 @@ export const make = Effect.acquireRelease(
     commit("v1.0.3", files("1.0.3"))
     commit("v1.0.4", files("1.0.4"))
     const head = git("rev-parse", "HEAD")
+    commit("python", { "src/dexter/__init__.py": "", "src/dexter/agent.py": python })
     commit("broken", { "src/agent/agent.ts": "this does not parse" })
     const bare = join(folder, "dexter.git")
     execFileSync("git", ["clone", "--quiet", "--bare", work, bare], { stdio: "ignore" })
