@@ -64,7 +64,7 @@ const counted = (sandbox: Sandbox.Sandbox) => {
   const one = <A, E>(call: Effect.Effect<A, E>) => Effect.suspend(() => (trips++, call))
   const { files } = sandbox
   const watched: Sandbox.Sandbox = {
-    id: sandbox.id,
+    ...sandbox,
     exec: (command) => one(sandbox.exec(command)),
     spawn: (command) => Stream.suspend(() => (trips++, sandbox.spawn(command))),
     files: {
