@@ -29,7 +29,10 @@ export interface Facts {
   /** Read after the sandboxes were listed, so that every sandbox seen has its record here. */
   readonly agents: ReadonlyArray<Agent>
   readonly intents: ReadonlyArray<Intent>
-  /** How young a thing must be to be left alone because somebody may still be at work on it. */
+  /**
+   * How young a thing must be to be left alone because somebody may still be at work on it. Whoever launches renews
+   * its intent; this is for how long a launch whose intent nobody renews is not yet taken for dead.
+   */
   readonly grace: Duration.Duration
   /** How long a provider may still be working on a create after it began. */
   readonly createDeadline: Duration.Duration
@@ -92,12 +95,15 @@ interface Index extends Facts {
   /** The agents and attempts that the sandboxes of this owner are stamped with. */
   readonly stampedAgents: ReadonlySet<AgentId>
   readonly stampedAttempts: ReadonlySet<AttemptId>
-  /** Those of the attempts whose sandbox an agent lives in. */
+  /** Those of the attempts whose sandbox an agent lives in that has been launched. */
   readonly heldAttempts: ReadonlySet<AttemptId>
 }
 
+/** Of several agents that say that they live in a sandbox, the last is believed: one that has been launched. */
+const rank = ({ id, status }: Agent): string => `${status === "launching" ? 0 : 1} ${id}`
+
 const index = (facts: Facts): Index => {
-  const agents = facts.agents.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  const agents = facts.agents.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))
   const holderOf = new Map(
     agents.flatMap((agent) =>
       agent.binding?.provider === facts.provider && mayHoldSandbox(agent.status)
@@ -107,7 +113,7 @@ const index = (facts: Facts): Index => {
   )
   const stamped = facts.sandboxes.flatMap(({ id, metadata }) =>
     Option.toArray(Stamp.read(metadata)).flatMap((stamp) =>
-      stamp.owner === facts.owner ? [{ ...stamp, held: holderOf.has(id) }] : []
+      stamp.owner === facts.owner ? [{ ...stamp, holder: holderOf.get(id) }] : []
     )
   )
   return {
@@ -117,7 +123,11 @@ const index = (facts: Facts): Index => {
     seen: new Set(facts.sandboxes.map(({ id }) => id)),
     stampedAgents: new Set(stamped.map(({ agentId }) => agentId)),
     stampedAttempts: new Set(stamped.map(({ attemptId }) => attemptId)),
-    heldAttempts: new Set(stamped.flatMap(({ attemptId, held }) => (held ? [attemptId] : [])))
+    heldAttempts: new Set(
+      stamped.flatMap(({ attemptId, holder }) =>
+        holder === undefined || holder.status === "launching" ? [] : [attemptId]
+      )
+    )
   }
 }
 
@@ -142,7 +152,7 @@ const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
   if (stamp.value.owner !== facts.owner) {
     return decide("leave-alone", "other-owner", "It belongs to another installation.")
   }
-  if (holder !== undefined) {
+  if (holder !== undefined && holder.status !== "launching") {
     const held = { ...stamp.value, agentId: holder.id }
     // A sandbox sleeps at the latest from the end of its life on; since when exactly, no provider tells.
     if (sandbox.state === "running" || !isOver(facts, sandbox.endsAt, facts.retention)) {
@@ -154,19 +164,21 @@ const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
       : decide("leave-alone", "expired-paused", `${slept} Ask for its removal to end it.`, held)
   }
   const { agentId, attemptId } = stamp.value
-  const agent = facts.agentOf.get(agentId)
+  const agent = holder ?? facts.agentOf.get(agentId)
   const signs = facts.intents.flatMap((intent) =>
-    intent.attemptId === attemptId || intent.agentId === agentId ? [intent.at] : []
+    intent.attemptId === attemptId || intent.agentId === (agent?.id ?? agentId) ? [intent.at] : []
   )
   if (agent?.status === "launching") signs.push(agent.updatedAt)
   const since = Option.getOrElse(latest([sandbox.startedAt, ...signs]), () => facts.now)
   if (!isOver(facts, since, facts.grace)) {
     return decide("leave-alone", "young", "A launch may still be at work on it.", stamp.value)
   }
-  const end = (rule: Rule, reason: string) => decide("terminate", rule, reason, stamp.value)
+  const end = (rule: Rule, reason: string) =>
+    decide("terminate", rule, reason, { agentId: agent?.id ?? agentId, attemptId })
   if (agent === undefined) return end("unknown-agent", `There is no record of agent ${agentId}.`)
   if (!mayHoldSandbox(agent.status)) return end("ended-agent", `Agent ${agentId} is ${agent.status}.`)
-  return agent.status === "launching" && agent.binding === undefined
+  return agent.status === "launching" &&
+    (agent.binding === undefined || agent.binding.sandboxId === sandbox.id)
     ? end("abandoned-launch", `The launch of agent ${agentId} was cut short.`)
     : end("stray", `Agent ${agentId} does not live in it.`)
 }
@@ -239,7 +251,7 @@ const order = (decision: Decision) =>
 /**
  * What is to be done with everything there is. The same facts give the same plan, in whatever order they come.
  *
- * What carries no stamp or another owner's is left alone, and so is what an agent is bound to that may hold it, and
+ * What carries no stamp or another owner's is left alone, and so is what an active or paused agent is bound to, and
  * what is so young that a launch may be at work on it. Every other sandbox of the owner's is ended.
  */
 export const make = (facts: Facts): ReadonlyArray<Decision> => {

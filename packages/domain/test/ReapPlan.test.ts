@@ -101,26 +101,33 @@ const factsOf = (world: typeof World.Type): ReapPlan.Facts => ({
 const isOlder = (time: DateTime.Utc, than: Duration.Input) =>
   DateTime.toEpochMillis(now) - DateTime.toEpochMillis(time) >= Duration.toMillis(than)
 
-const holderOf = (facts: ReapPlan.Facts, id: Id.SandboxId) =>
-  facts.agents.find(
+const boundTo = (facts: ReapPlan.Facts, id: Id.SandboxId, ...statuses: ReadonlyArray<string>) =>
+  facts.agents.filter(
     ({ binding, status }) =>
-      binding?.provider === "memory" &&
-      binding.sandboxId === id &&
-      ["launching", "active", "paused"].includes(status)
+      binding?.provider === "memory" && binding.sandboxId === id && statuses.includes(status)
   )
 
+/** Who lives in a sandbox. */
+const holderOf = (facts: ReapPlan.Facts, id: Id.SandboxId) => boundTo(facts, id, "active", "paused")[0]
+
 /** Whether something says that a launch may be at work on a sandbox. */
-const isYoung = (facts: ReapPlan.Facts, sandbox: ReapPlan.Seen, stamp: Stamp.Stamp) =>
-  !isOlder(sandbox.startedAt, "10 minutes") ||
-  facts.intents.some(
-    (intent) =>
-      (intent.agentId === stamp.agentId || intent.attemptId === stamp.attemptId) &&
-      !isOlder(intent.at, "10 minutes")
-  ) ||
-  facts.agents.some(
-    ({ id, status, updatedAt }) =>
-      id === stamp.agentId && status === "launching" && !isOlder(updatedAt, "10 minutes")
+const isYoung = (facts: ReapPlan.Facts, sandbox: ReapPlan.Seen, stamp: Stamp.Stamp) => {
+  // The one that is bound to it, and else the one that it was made for.
+  const launching = boundTo(facts, sandbox.id, "launching").toSorted((a, b) => (a.id < b.id ? 1 : -1))[0]
+  const whose = launching?.id ?? stamp.agentId
+  return (
+    !isOlder(sandbox.startedAt, "10 minutes") ||
+    facts.intents.some(
+      (intent) =>
+        (intent.agentId === whose || intent.attemptId === stamp.attemptId) &&
+        !isOlder(intent.at, "10 minutes")
+    ) ||
+    facts.agents.some(
+      ({ id, status, updatedAt }) =>
+        id === whose && status === "launching" && !isOlder(updatedAt, "10 minutes")
+    )
   )
+}
 
 const runs = { arbitrary: { runs: 1000 } }
 
@@ -218,17 +225,17 @@ describe("ReapPlan.make", () => {
   )
 
   it.effect.prop(
-    "gives up no launch that is young, bound, or still waits for its sandbox",
+    "gives up no launch that is young, attended, or still waits for its sandbox",
     [World],
     ([world]) =>
       Effect.sync(() => {
         const facts = factsOf(world)
         const plan = ReapPlan.make(facts)
-        for (const { action, agentId: id, rule } of plan) {
+        for (const { action, agentId: id, rule, sandboxId: sandbox } of plan) {
           const agent = facts.agents.find((one) => one.id === id)
           if (agent === undefined || rule !== "abandoned-launch") continue
           assert.strictEqual(agent.status, "launching")
-          assert.isUndefined(agent.binding)
+          assert.isTrue(agent.binding === undefined || agent.binding.sandboxId === sandbox)
           assert.isTrue(isOlder(agent.updatedAt, "10 minutes"))
           assert.isFalse(
             facts.intents.some((intent) => intent.agentId === id && !isOlder(intent.at, "10 minutes"))

@@ -15,7 +15,7 @@ import {
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Cause, DateTime, Duration, Effect, Option, type Redacted, Result, type Scope, Stream } from "effect"
 import { AgentRuntime } from "./AgentRuntime.ts"
-import { Intents } from "./Intents.ts"
+import * as Intents from "./Intents.ts"
 import * as LaunchBreaker from "./LaunchBreaker.ts"
 import * as Lease from "./Lease.ts"
 import type { Places } from "./Places.ts"
@@ -87,7 +87,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   Agents,
   never,
-  Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore | Intents | Scope.Scope
+  Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore | Intents.Intents | Scope.Scope
 > {
   const [config, profiles, runtime, sandboxes, store, intents] = yield* Effect.all([
     Config.Config,
@@ -95,7 +95,7 @@ export const make = Effect.fnUntraced(function* (
     AgentRuntime,
     Sandboxes.Sandboxes,
     StateStore,
-    Intents
+    Intents.Intents
   ])
   const breaker = yield* LaunchBreaker.make(sandboxes.provider)
 
@@ -173,11 +173,11 @@ export const make = Effect.fnUntraced(function* (
       home: place.home
     })
     yield* at("bind")(bind(id, binding))
-    yield* settled(attemptId)
     yield* at("setup")(runtime.setUp(place))
     yield* at("health")(runtime.checkHealth(place))
     // The store refuses this when the agent was terminated in the meantime.
     const agent = yield* at("activate")(change(id, (was) => new Agent.Agent({ ...was, status: "active" })))
+    yield* settled(attemptId)
     yield* places.remember(id, place, life)
     return agent
   })
@@ -222,14 +222,18 @@ export const make = Effect.fnUntraced(function* (
       at("record")(enter(profile)).pipe(
         Effect.andThen(
           at("intent")(intend(id, attemptId)).pipe(
-            Effect.andThen(create),
-            Effect.flatMap((sandbox) =>
-              restore(
-                Effect.flatMap(hold(sandbox.id), (held) =>
-                  // Whoever holds it keeps it alive too.
-                  furnish(id, attemptId, sandbox, profile, held ? undefined : ttl)
-                )
-              ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
+            Effect.andThen(
+              create.pipe(
+                Effect.flatMap((sandbox) =>
+                  restore(
+                    Effect.flatMap(hold(sandbox.id), (held) =>
+                      // Whoever holds it keeps it alive too.
+                      furnish(id, attemptId, sandbox, profile, held ? undefined : ttl)
+                    )
+                  ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
+                ),
+                Intents.attended(intents, attemptId)
+              )
             ),
             Effect.onError((cause) => giveUp(id, cause))
           )

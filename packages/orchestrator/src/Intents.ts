@@ -1,21 +1,43 @@
 import { type Id, Intent, StateStoreError } from "@remote-agent/domain"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, DateTime, Duration, Effect, Fiber, Layer, Schedule, Stream } from "effect"
 
 /**
- * The sandboxes that are about to exist. An intent is opened before every create and closed when it is certain what
- * became of the sandbox; one that stays open is what a crash leaves to be found. Failures are `StateStoreError`s.
+ * The launches that are under way. An intent is opened before every create, renewed for as long as its launch goes
+ * on, and closed when the agent is active or its sandbox has certainly ended. One that is renewed tells the reaper
+ * that somebody is at work, however long that takes; one that no longer is, is what a crash leaves to be found.
+ * Failures are `StateStoreError`s.
  */
 export class Intents extends Context.Service<
   Intents,
   {
     /** Fails with `AlreadyExists` when there is an intent for this attempt. */
     readonly open: (intent: Intent.Intent) => Effect.Effect<void, StateStoreError.StateStoreError>
+    /** Sets its time to now. Succeeds when it is closed, and then does nothing. */
+    readonly renew: (attemptId: Id.AttemptId) => Effect.Effect<void, StateStoreError.StateStoreError>
     /** Succeeds when it is closed already. */
     readonly close: (attemptId: Id.AttemptId) => Effect.Effect<void, StateStoreError.StateStoreError>
     /** Every open intent, oldest first. */
     readonly list: Stream.Stream<Intent.Intent, StateStoreError.StateStoreError>
   }
 >()("@remote-agent/orchestrator/Intents") {}
+
+/** How often an intent is renewed. The grace of a reaper must be several times as long. */
+export const beat = Duration.minutes(1)
+
+/** Renews an intent for as long as a launch goes on. A renewal that fails is logged; the next may succeed. */
+export const attended =
+  (intents: Intents["Service"], attemptId: Id.AttemptId) =>
+  <A, E, R>(launching: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+    const renewing = intents.renew(attemptId).pipe(
+      Effect.catch((error) => Effect.logWarning("An intent could not be renewed", error)),
+      Effect.schedule(Schedule.spaced(beat))
+    )
+    return Effect.acquireUseRelease(
+      Effect.forkChild(renewing),
+      () => launching,
+      (fiber) => Fiber.interrupt(fiber)
+    )
+  }
 
 /** Intents that live and die with the process. */
 export const makeMemory: Effect.Effect<Intents["Service"]> = Effect.sync(() => {
@@ -34,6 +56,11 @@ export const makeMemory: Effect.Effect<Intents["Service"]> = Effect.sync(() => {
         return Effect.void
       })
     ),
+    renew: Effect.fn("Intents.renew")(function* (attemptId) {
+      const at = yield* DateTime.now
+      const intent = intents.get(attemptId)
+      if (intent !== undefined) intents.set(attemptId, new Intent.Intent({ ...intent, at }))
+    }),
     close: Effect.fn("Intents.close")((attemptId) =>
       Effect.sync(() => {
         intents.delete(attemptId)

@@ -27,7 +27,10 @@ export interface Budget {
 
 /** How things are judged. */
 export interface PlanOptions {
-  /** How young a thing must be to be left alone; must be longer than a create and its bind take. 10 minutes when absent. */
+  /**
+   * How young a thing must be to be left alone. Must be several times as long as what lies between two renewals of an
+   * intent (`Intents.beat`), and not less than the clocks of machines differ. 10 minutes when absent.
+   */
   readonly grace?: Duration.Input | undefined
   /** How long a provider may still be working on a create after it began; 2 minutes when absent. */
   readonly createDeadline?: Duration.Input | undefined

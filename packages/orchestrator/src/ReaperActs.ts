@@ -48,16 +48,16 @@ export const make = (
     )
 
   /**
-   * Writes an agent that was read a moment ago, and says whether it was still as it was read. Whoever wrote it in
-   * between, a launch that was slow for one, has the last word.
+   * Writes an agent that was read a moment ago; gives nothing when it was no longer as it was read. Whoever wrote it
+   * in between, a launch that was slow for one, has the last word.
    */
   const write = (agent: Agent.Agent) =>
     store.updateAgent(agent).pipe(
-      Effect.as(true),
+      Effect.asSome,
       Effect.catchReasons("StateStoreError", {
-        NotFound: () => Effect.succeed(false),
-        RevisionConflict: () => Effect.succeed(false),
-        IllegalMove: () => Effect.succeed(false)
+        NotFound: () => Effect.succeedNone,
+        RevisionConflict: () => Effect.succeedNone,
+        IllegalMove: () => Effect.succeedNone
       })
     )
 
@@ -88,12 +88,13 @@ export const make = (
     // Before the sandbox is ended: a bind that has happened by now wins, and one that is still to come is refused.
     const becomes =
       rule === "abandoned-launch" ? "failed" : rule === "expired-paused" ? "terminated" : undefined
-    if (Option.isSome(agent) && becomes !== undefined && !(yield* mark(agent.value, becomes, reason))) {
-      return false
-    }
+    const marked =
+      Option.isSome(agent) && becomes !== undefined ? yield* mark(agent.value, becomes, reason) : agent
+    if (Option.isSome(agent) && Option.isNone(marked)) return false
     yield* sandboxes.terminate(sandbox.id)
-    if (Option.isSome(agent) && rule === "ended-agent" && agent.value.binding?.sandboxId === sandbox.id) {
-      yield* write(new Agent.Agent(unbound(agent.value)))
+    // Whoever is bound to what has ended by now is no longer.
+    if (Option.isSome(marked) && marked.value.binding?.sandboxId === sandbox.id) {
+      yield* write(new Agent.Agent(unbound(marked.value)))
     }
     if (attemptId !== undefined) yield* intents.close(attemptId)
     return true
@@ -107,9 +108,9 @@ export const make = (
     const agent = yield* known(agentId)
     const planned = facts.agents.find(({ id }) => id === agentId)
     if (Option.isNone(agent) || agent.value.revision !== planned?.revision) return false
-    if (action === "mark-failed") return yield* mark(agent.value, "failed", reason)
+    if (action === "mark-failed") return Option.isSome(yield* mark(agent.value, "failed", reason))
     if (sandboxId === undefined || !(yield* isGone(sandboxId))) return false
-    return yield* mark(agent.value, "lost", reason)
+    return Option.isSome(yield* mark(agent.value, "lost", reason))
   })
 
   const carryOut: ReaperActs["carryOut"] = (facts, decision) => {

@@ -1,5 +1,5 @@
 import { type Id, Intent } from "@remote-agent/domain"
-import { Effect, Option, Schema, Stream } from "effect"
+import { DateTime, Effect, Option, Schema, Stream } from "effect"
 import { added, type Database, fullPage, pageSize } from "./SqlDatabase.ts"
 import { Intents } from "./Intents.ts"
 
@@ -18,6 +18,17 @@ export const make = ({ decoded, run, sql }: Database): Intents["Service"] =>
         Effect.flatMap(added("openIntent", id)),
         run("openIntent")
       )
+    }),
+    renew: Effect.fn("Intents.renew")(function* (attemptId: Id.AttemptId) {
+      const at = yield* DateTime.now
+      const rows = yield* sql`SELECT body FROM remote_intents WHERE id = ${attemptId}`.pipe(
+        Effect.flatMap(decoded("renewIntent", decodeIntents)),
+        run("renewIntent")
+      )
+      if (rows[0] === undefined) return
+      // Nobody else changes one; whoever closes it in between has the last word.
+      const body = yield* encodeIntent(new Intent.Intent({ ...rows[0].body, at }))
+      yield* run("renewIntent")(sql`UPDATE remote_intents SET body = ${body} WHERE id = ${attemptId}`)
     }),
     close: Effect.fn("Intents.close")((attemptId: Id.AttemptId) =>
       sql`DELETE FROM remote_intents WHERE id = ${attemptId}`.pipe(Effect.asVoid, run("closeIntent"))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, type SandboxError } from "@remote-agent/domain"
+import { Agent, Id, Profile, type SandboxError } from "@remote-agent/domain"
 import { Orchestrator, Reaper, StateStore } from "@remote-agent/orchestrator"
 import { Memory, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Stream } from "effect"
@@ -14,7 +14,7 @@ import {
   stamped,
   terminated
 } from "./reaperSupport.ts"
-import { exit, faultAt, type Options, pass, standing, start, unreachable } from "./support.ts"
+import { exit, faultAt, type Options, pass, standing, start, tiny, unreachable } from "./support.ts"
 
 const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
 
@@ -37,6 +37,9 @@ const launchingOnly =
     }
   })
 
+/** A process that died no longer says that it is at work. */
+const dead: NonNullable<Options["intents"]> = () => ({ renew: () => Effect.never })
+
 /** Pages of two. */
 const paged = Reaper.layer.pipe(
   Layer.provideMerge(
@@ -56,7 +59,7 @@ const cutShort = "failed: Its launch was cut short before it had a sandbox."
 interface Crash {
   readonly options: Options
   readonly done: ReadonlyArray<string>
-  /** How the agent stands afterwards; an `active` or `launching` one has its sandbox. */
+  /** How the agent stands afterwards; an `active` one has its sandbox. */
   readonly standing: string
 }
 
@@ -93,11 +96,22 @@ const crashes: ReadonlyArray<readonly [step: string, Crash]> = [
     "after the bind",
     {
       options: { store: launchingOnly("after") },
-      done: ["forget settled done", "leave-alone bound left"],
-      standing: "launching"
+      done: ["terminate abandoned-launch done"],
+      standing: "failed: "
     }
   ],
-  ["in the set-up", { options: hangsAt("spawn"), done: ["leave-alone bound left"], standing: "launching" }],
+  [
+    "in the set-up",
+    { options: hangsAt("spawn"), done: ["terminate abandoned-launch done"], standing: "failed: " }
+  ],
+  [
+    "after it was active",
+    {
+      options: { intents: () => ({ close: () => Effect.never }) },
+      done: ["forget settled done", "leave-alone bound left"],
+      standing: "active"
+    }
+  ],
   ["never", { options: {}, done: ["leave-alone bound left"], standing: "active" }]
 ]
 
@@ -120,7 +134,24 @@ describe("Reaper.reap", () => {
         assert.deepStrictEqual(yield* open, [])
         yield* reap()
         assert.deepStrictEqual(yield* standing, [now])
-      }).pipe(Effect.provide(layerReaper(options)))
+      }).pipe(
+        Effect.provide(
+          layerReaper({
+            ...options,
+            // The reaper that comes later is not the one that died.
+            intents: (intents) => {
+              const died = options.intents?.(intents)
+              let closed = false
+              const close = (attemptId: Id.AttemptId) => {
+                const first = !closed && died?.close !== undefined
+                closed = true
+                return first ? Effect.never : intents.close(attemptId)
+              }
+              return { ...died, ...dead(intents), close }
+            }
+          })
+        )
+      )
   )
 
   it.effect("touches nothing of a launch that is under way, at whatever step", () =>
@@ -139,7 +170,9 @@ describe("Reaper.reap", () => {
       Effect.provide(
         layerReaper({
           latency: ({ operation }) => (operation === "create" || operation === "write" ? "3 minutes" : 0),
-          prepare: () => Stream.fromEffect(Effect.delay(Effect.succeed(exit(0)), "4 minutes"))
+          profiles: [new Profile.Profile({ ...tiny, setup: [...tiny.setup, ...tiny.setup, ...tiny.setup] })],
+          // Longer in all than any grace: it is the intent that tells that somebody is at work.
+          prepare: () => Stream.fromEffect(Effect.delay(Effect.succeed(exit(0)), "290 seconds"))
         })
       )
     )
@@ -285,7 +318,11 @@ describe("Reaper.reap", () => {
       assert.deepStrictEqual(said(yield* reap()), ["terminate ended-agent done"])
       assert.deepStrictEqual(yield* alive, [])
       assert.deepStrictEqual(yield* open, [])
-    }).pipe(Effect.provide(layerReaper({ ...hangsAt("write"), fault: faultAt("terminate", unreachable, 0) })))
+    }).pipe(
+      Effect.provide(
+        layerReaper({ ...hangsAt("write"), intents: dead, fault: faultAt("terminate", unreachable, 0) })
+      )
+    )
   )
 
   it.effect("lets a bind win that happens between its plan and its last look", () =>
@@ -349,6 +386,7 @@ describe("Reaper.reap", () => {
     }).pipe(
       Effect.provide(
         layerReaper({
+          intents: dead,
           latency: ({ operation }) =>
             operation === "write" ? "10000 days" : operation === "create" ? 0 : "7 seconds"
         })

@@ -52,6 +52,21 @@ export const cases: ReadonlyArray<Case> = [
     })
   },
   {
+    name: "renews one, and nothing that was closed",
+    run: Effect.gen(function* () {
+      const first = yield* opened
+      yield* TestClock.adjust("1 second")
+      const [second, third] = [yield* opened, yield* opened]
+      const { close, renew } = yield* Intents.Intents
+      yield* close(second.attemptId)
+      yield* TestClock.adjust("1 minute")
+      yield* renew(first.attemptId)
+      yield* renew(second.attemptId)
+      const at = yield* DateTime.now
+      assert.deepStrictEqual(yield* list, [new Intent.Intent({ ...first, at }), third])
+    })
+  },
+  {
     name: "refuses a second intent for the same attempt and keeps the first",
     run: Effect.gen(function* () {
       const intent = yield* opened

@@ -8,17 +8,9 @@ import {
   Stamp,
   type StateStoreError
 } from "@remote-agent/domain"
-import {
-  AgentRuntime,
-  Intents,
-  Leases,
-  Orchestrator,
-  type Profiles,
-  Reaper,
-  StateStore
-} from "@remote-agent/orchestrator"
+import { Intents, Reaper, StateStore } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { DateTime, type Duration, Effect, Layer, Random, type Scope, Stream } from "effect"
+import { DateTime, type Duration, Effect, Layer, Stream } from "effect"
 import { layer, type Options } from "./support.ts"
 
 /** The orchestrator of the owner `me` over sandboxes in memory, and its reaper. */
@@ -93,67 +85,3 @@ export const terminated = Effect.flatMap(Memory.Ledger, ({ calls }) =>
     all.flatMap(({ operation, sandboxId }) => (operation === "terminate" ? [sandboxId] : []))
   )
 )
-
-/** A process of its own: its orchestrator, and its death. */
-export interface Process {
-  readonly orchestrator: Orchestrator.Orchestrator["Service"]
-  readonly die: Effect.Effect<void>
-}
-
-/** A process that shares provider and stores with others, and dies when told: from then on it does nothing more. */
-export const makeProcess: Effect.Effect<
-  Process,
-  never,
-  | Config.Config
-  | Profiles.Profiles
-  | Sandboxes.Sandboxes
-  | StateStore.StateStore
-  | Leases.Leases
-  | Intents.Intents
-  | Scope.Scope
-> = Effect.gen(function* () {
-  const [sandboxes, store, intents] = yield* Effect.all([
-    Sandboxes.Sandboxes,
-    StateStore.StateStore,
-    Intents.Intents
-  ])
-  const life = { dead: false }
-  // Not interrupted but left hanging: what dies runs no finalizers.
-  const living = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.suspend(() => (life.dead ? Effect.never : Effect.exit(effect))).pipe(
-      Effect.flatMap((exit) => (life.dead ? Effect.never : exit))
-    )
-  /** A little later, so that there is a moment to die in between any two steps. */
-  const slow = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Random.nextIntBetween(0, 45).pipe(
-      Effect.flatMap((seconds) => Effect.sleep(seconds * 1000)),
-      Effect.andThen(living(effect)),
-      living
-    )
-  const orchestrator = yield* Orchestrator.make.pipe(
-    Effect.provideService(Sandboxes.Sandboxes, {
-      ...sandboxes,
-      launch: (spec) => slow(sandboxes.launch(spec)),
-      connect: (id, ttl) => living(sandboxes.connect(id, ttl)),
-      terminate: (id) => slow(sandboxes.terminate(id))
-    }),
-    Effect.provideService(StateStore.StateStore, {
-      ...store,
-      createAgent: (agent) => slow(store.createAgent(agent)),
-      getAgent: (id) => living(store.getAgent(id)),
-      updateAgent: (agent) => slow(store.updateAgent(agent))
-    }),
-    Effect.provideService(Intents.Intents, {
-      ...intents,
-      open: (intent) => slow(intents.open(intent)),
-      close: (attemptId) => slow(intents.close(attemptId))
-    }),
-    Effect.provide(AgentRuntime.layer)
-  )
-  return {
-    orchestrator,
-    die: Effect.sync(() => {
-      life.dead = true
-    })
-  }
-})

@@ -1,0 +1,56 @@
+import { assert, it, vi } from "@effect/vitest"
+import { Config } from "@remote-agent/domain"
+import { Profiles } from "@remote-agent/orchestrator"
+import { Memory } from "@remote-agent/sandbox"
+import { Effect, Layer, Random } from "effect"
+import { layerLogged } from "../support.ts"
+import * as Driver from "./Driver.ts"
+import * as MemoryWorld from "./MemoryWorld.ts"
+import { owner } from "./World.ts"
+
+// To replay one schedule, set FAULTS_SEED to the seed that a failure names and FAULTS_SCHEDULES to 1.
+const first = Number(process.env["FAULTS_SEED"] ?? 1)
+const count = Number(process.env["FAULTS_SCHEDULES"] ?? 300)
+
+vi.setConfig({ testTimeout: 60_000 + count * 5_000 })
+
+const layerOf = (seed: number) =>
+  Layer.mergeAll(
+    Memory.layer({ run: MemoryWorld.run }),
+    Profiles.layerFrom(MemoryWorld.profiles),
+    Config.layerFrom({
+      REMOTE_AGENT_OWNER: owner,
+      REMOTE_AGENT_PROFILE: "quick",
+      E2B_AUTO_PAUSE: String(seed % 2 === 0)
+    })
+  )
+
+const schedule = (seed: number, options: Partial<Driver.Options> = {}) =>
+  Effect.gen(function* () {
+    const world = yield* MemoryWorld.make
+    const { told, wrongs } = yield* Driver.run(world, { steps: 25, ...options })
+    return { wrongs, told: `seed ${seed}: ${told}\n${world.told()}` }
+  }).pipe(Effect.provide(layerOf(seed)), Random.withSeed(seed))
+
+it.effect(
+  `leaves nothing and destroys nothing, whatever becomes of creates and calls, in ${count} schedules`,
+  () =>
+    Effect.gen(function* () {
+      for (let seed = first; seed < first + count; seed++) {
+        const { told, wrongs } = yield* schedule(seed)
+        assert.deepStrictEqual(wrongs, Driver.nothing, told)
+      }
+    }).pipe(Effect.provide(layerLogged))
+)
+
+it.effect("sees what is left where nobody reaps", () =>
+  Effect.gen(function* () {
+    const seen = yield* Effect.forEach([1, 2, 3, 4, 5], (seed) => schedule(seed, { withoutReaper: true }))
+    for (const part of ["unknown", "bereft", "intents"] as const) {
+      assert.isTrue(
+        seen.some(({ wrongs }) => wrongs[part].length > 0),
+        part
+      )
+    }
+  }).pipe(Effect.provide(layerLogged))
+)

@@ -1,0 +1,50 @@
+import { assert, it, vi } from "@effect/vitest"
+import { Config } from "@remote-agent/domain"
+import { E2bServer } from "@remote-agent/e2b-local"
+import { Profiles } from "@remote-agent/orchestrator"
+import { Clock, Effect, Random } from "effect"
+import { layerLogged } from "../support.ts"
+import * as Driver from "./Driver.ts"
+import * as RealWorld from "./RealWorld.ts"
+import * as WarpClock from "./WarpClock.ts"
+import { owner } from "./World.ts"
+
+// To replay one schedule, set FAULTS_SEED to the seed that a failure names and FAULTS_SCHEDULES to 1.
+const first = Number(process.env["FAULTS_SEED"] ?? 1)
+const count = Number(process.env["FAULTS_SCHEDULES"] ?? 40)
+
+vi.setConfig({ testTimeout: 60_000 + count * 20_000 })
+
+const one = Effect.fnUntraced(function* (seed: number) {
+  const clock = WarpClock.make()
+  const schedule = Effect.gen(function* () {
+    const world = yield* RealWorld.make({ seed, often: 0.12, clock })
+    const { told, wrongs } = yield* Driver.run(world, { steps: 10 })
+    assert.deepStrictEqual(wrongs, Driver.nothing, `seed ${seed}: ${told}\n${world.told()}`)
+  })
+  yield* schedule.pipe(
+    Effect.scoped,
+    Effect.provide(E2bServer.layer({ isolation: "none" })),
+    Effect.provide([
+      Profiles.layerFrom(RealWorld.profiles),
+      Config.layerFrom({
+        REMOTE_AGENT_OWNER: owner,
+        REMOTE_AGENT_PROFILE: "quick",
+        E2B_AUTO_PAUSE: String(seed % 2 === 0)
+      })
+    ]),
+    Random.withSeed(seed),
+    Effect.provideService(Clock.Clock, clock),
+    Effect.ensuring(Effect.sync(clock.stop))
+  )
+})
+
+it.live(
+  `leaves nothing and destroys nothing, with faults on every way to a real server, in ${count} schedules`,
+  () =>
+    Effect.gen(function* () {
+      // Most of the time of one is spent on waiting for its processes.
+      const seeds = Array.from({ length: count }, (_, index) => first + index)
+      yield* Effect.forEach(seeds, one, { concurrency: 4, discard: true })
+    }).pipe(Effect.provide(layerLogged))
+)
