@@ -2,6 +2,7 @@ import { type Id, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Clock, Duration, Effect, Redacted, Schedule } from "effect"
 import { type Asked, isControlPlane, Rejected, verdict } from "./E2bErrors.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 
 /** Where E2B is and who we are to it. */
 export interface Connection {
@@ -17,6 +18,8 @@ export interface Connection {
    * further apart each time, and not in step with others.
    */
   readonly retry?: Schedule.Schedule<unknown> | undefined
+  /** How long a call may wait in all because the provider says when to come back; 30 seconds when absent. */
+  readonly patience?: Duration.Input | undefined
 }
 
 const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
@@ -30,6 +33,7 @@ export class E2bCalls {
   readonly client: Sdk.E2B
   readonly requestTimeout: Duration.Duration
   readonly retry: Schedule.Schedule<unknown>
+  readonly patience: Duration.Duration
   /** When the life of each sandbox ends, as far as we set it: what is gone after that has expired. */
   readonly lifetimes = new Map<Id.SandboxId, number>()
 
@@ -37,6 +41,7 @@ export class E2bCalls {
     this.sdk = sdk
     this.requestTimeout = Duration.fromInputUnsafe(connection.requestTimeout ?? "60 seconds")
     this.retry = connection.retry ?? backoff
+    this.patience = Duration.fromInputUnsafe(connection.patience ?? "30 seconds")
     this.client = new sdk.E2B({
       apiKey: Redacted.value(connection.apiKey),
       // With its own retries on, the SDK loses timeouts and signals when memory is collected during a request.
@@ -52,16 +57,40 @@ export class E2bCalls {
     asked: Asked,
     evaluate: (signal: AbortSignal) => Promise<A>
   ): Effect.Effect<A, SandboxError.SandboxError> {
-    return Effect.tryPromise({ try: evaluate, catch: (cause) => new Rejected({ cause }) }).pipe(
-      Effect.catch(({ cause }) => this.explain(cause, asked))
-    )
+    return Effect.suspend(() => {
+      const heard: RetryAfter.Heard = {}
+      return Effect.tryPromise({
+        try: (signal) => RetryAfter.hearing(heard, () => evaluate(signal)),
+        catch: (cause) => new Rejected({ cause })
+      }).pipe(Effect.catch(({ cause }) => this.explain(cause, { ...asked, heard })))
+    })
   }
 
-  /** Repeats what failed where that is safe. */
+  /**
+   * Repeats what failed where that is safe, and not before the time that the provider said. When that is further away
+   * than we have patience for, the failure is the caller's at once.
+   */
   patiently<A>(
     effect: Effect.Effect<A, SandboxError.SandboxError>
   ): Effect.Effect<A, SandboxError.SandboxError> {
-    return Effect.retry(effect, { schedule: this.retry, while: (error) => error.isRetryable })
+    return Effect.flatMap(Clock.currentTimeMillis, (startedAt) => {
+      let notBefore = startedAt
+      const inTime = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.andThen(now < notBefore ? Effect.sleep(notBefore - now) : Effect.void, effect)
+      ).pipe(
+        Effect.tapError(({ reason }) =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            const after = reason._tag === "RateLimited" ? reason.retryAfter : undefined
+            notBefore = after === undefined ? 0 : now + Duration.toMillis(after)
+          })
+        )
+      )
+      const until = startedAt + Duration.toMillis(this.patience)
+      return Effect.retry(inTime, {
+        schedule: this.retry,
+        while: (error) => error.isRetryable && notBefore <= until
+      })
+    })
   }
 
   /** Like {@link attempt}, repeated where that is safe. */

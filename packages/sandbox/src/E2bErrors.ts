@@ -1,6 +1,7 @@
 import { type Id, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Data } from "effect"
+import type { Heard } from "./RetryAfter.ts"
 
 type Classes = Pick<
   typeof Sdk,
@@ -24,6 +25,8 @@ export interface Asked {
   readonly operation: SandboxError.Operation
   readonly sandboxId?: Id.SandboxId | undefined
   readonly path?: string | undefined
+  /** What was heard of the answer beside what the SDK tells. */
+  readonly heard?: Heard | undefined
 }
 
 /**
@@ -66,10 +69,7 @@ const systemCode = (cause: unknown): unknown => {
 export const verdict = (sdk: Classes, cause: unknown, asked: Asked): Verdict => {
   if (cause instanceof sdk.AuthenticationError) return known(new SandboxError.Unauthorized({}))
   if (cause instanceof sdk.ServiceBusyError) return known(new SandboxError.Busy({}))
-  if (cause instanceof sdk.RateLimitError) {
-    // The SDK drops Retry-After, by which a limit of requests could be told from one of sandboxes.
-    return known(new SandboxError.RateLimited({}))
-  }
+  if (cause instanceof sdk.RateLimitError) return known(tooMany(asked))
   if (cause instanceof sdk.FileNotFoundError) {
     return known(new SandboxError.FileNotFound({ path: asked.path ?? "" }))
   }
@@ -90,6 +90,19 @@ export const verdict = (sdk: Classes, cause: unknown, asked: Asked): Verdict => 
   if (neverSent.has(systemCode(cause))) return unreachable(false)
   return isControlPlane(asked.operation) ? unreachable(true) : { _tag: "vanished" }
 }
+
+/**
+ * E2B answers 429 to too many requests and to too many sandboxes. Only its limit of requests says when to come back,
+ * and only what would have one more sandbox run can exceed the other.
+ */
+const tooMany = ({ heard, operation }: Asked): SandboxError.Reason => {
+  if (heard?.retryAfter !== undefined) return new SandboxError.RateLimited({ retryAfter: heard.retryAfter })
+  return heard?.status === 429 && running.has(operation)
+    ? new SandboxError.QuotaExceeded({})
+    : new SandboxError.RateLimited({})
+}
+
+const running: ReadonlySet<SandboxError.Operation> = new Set(["create", "connect", "resume"])
 
 const byStatus = (status: number | undefined, message: string, asked: Asked): Verdict => {
   if (status === undefined) return { _tag: "vanished" }

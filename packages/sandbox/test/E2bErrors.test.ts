@@ -1,8 +1,9 @@
 import { assert, it, vi } from "@effect/vitest"
-import { type SandboxError, Stamp } from "@remote-agent/domain"
+import { SandboxError, Stamp } from "@remote-agent/domain"
 import { E2b } from "@remote-agent/sandbox"
 import type { Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Stream } from "effect"
+import { Clock, Duration, Effect, Fiber, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import {
   type Answer,
   type Arrived,
@@ -76,7 +77,7 @@ interface Row {
   readonly info: readonly [Tag, retryable: boolean, requests: number]
 }
 
-const seconds = { "retry-after": "1" }
+const seconds = { "retry-after": "0" }
 
 const rows: ReadonlyArray<Row> = [
   {
@@ -122,7 +123,7 @@ const rows: ReadonlyArray<Row> = [
     info: ["ProviderFailed", true, 3]
   },
   { name: "409", answer: refusal(409), create: ["Busy", true, 3], info: ["Busy", true, 3] },
-  { name: "429", answer: refusal(429), create: ["RateLimited", true, 3], info: ["RateLimited", true, 3] },
+  { name: "429", answer: refusal(429), create: ["QuotaExceeded", true, 3], info: ["RateLimited", true, 3] },
   {
     name: "429 with a time",
     answer: refusal(429, seconds),
@@ -279,6 +280,36 @@ it.live("404 in the API's own words: a life that cannot be extended because it i
     const { url } = yield* serve(() => refusal(404))
     const { extend } = yield* E2b.make(pointedAt(url))
     assert.strictEqual((yield* Effect.flip(extend(id, "1 minute"))).reason._tag, "Gone")
+  })
+)
+
+it.live("429: says when to come back, and does not wait for longer than it has patience", () =>
+  Effect.gen(function* () {
+    const { arrived, url } = yield* serve(() => refusal(429, { "retry-after": "7" }))
+    const { info } = yield* E2b.make(pointedAt(url, { patience: "6 seconds" }))
+    const { reason } = yield* Effect.flip(info(id))
+    assert.deepStrictEqual(reason, new SandboxError.RateLimited({ retryAfter: Duration.seconds(7) }))
+    assert.strictEqual(arrived.length, 1)
+  })
+)
+
+it.effect("429: comes back when it was told to, and no sooner", () =>
+  Effect.gen(function* () {
+    const { arrived, url } = yield* serve((_, index) =>
+      index === 0 ? refusal(429, { "retry-after": "7" }) : json(200, detail("paused"))
+    )
+    const { info } = yield* E2b.make(pointedAt(url))
+    const asking = yield* Effect.forkChild(info(id))
+    // The server is real and the clock is not: a second goes by only after a turn of the machine.
+    while (asking.pollUnsafe() === undefined) {
+      yield* Effect.promise(() => new Promise(setImmediate))
+      yield* TestClock.adjust("1 second")
+      const elapsed = yield* Clock.currentTimeMillis
+      if (elapsed < 7000) assert.isAtMost(arrived.length, 1)
+    }
+    assert.isAtLeast(yield* Clock.currentTimeMillis, 7000)
+    assert.strictEqual((yield* Fiber.join(asking)).state, "paused")
+    assert.strictEqual(arrived.length, 2)
   })
 )
 
