@@ -5,6 +5,7 @@ import { Profiles } from "@remote-agent/orchestrator"
 import { Clock, Effect, Random } from "effect"
 import { layerLogged } from "../support.ts"
 import * as Driver from "./Driver.ts"
+import { profiles } from "./programs.ts"
 import * as RealWorld from "./RealWorld.ts"
 import * as WarpClock from "./WarpClock.ts"
 import { owner } from "./World.ts"
@@ -26,7 +27,7 @@ const one = Effect.fnUntraced(function* (seed: number) {
     Effect.scoped,
     Effect.provide(E2bServer.layer({ isolation: "none" })),
     Effect.provide([
-      Profiles.layerFrom(RealWorld.profiles),
+      Profiles.layerFrom(profiles),
       Config.layerFrom({
         REMOTE_AGENT_OWNER: owner,
         REMOTE_AGENT_PROFILE: "quick",

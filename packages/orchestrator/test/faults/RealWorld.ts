@@ -1,4 +1,4 @@
-import { type Config, Profile } from "@remote-agent/domain"
+import type { Config } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { Intents, MemoryStateStore, type Profiles } from "@remote-agent/orchestrator"
 import { E2b } from "@remote-agent/sandbox"
@@ -6,40 +6,9 @@ import { Duration, Effect, Redacted, Schedule, type Scope } from "effect"
 import { setTimeout } from "node:timers/promises"
 import { none, schedule } from "../../../sandbox/test/faults/Fault.ts"
 import * as FaultProxy from "../../../sandbox/test/faults/FaultProxy.ts"
+import { mark } from "./programs.ts"
 import type { WarpClock } from "./WarpClock.ts"
 import { makeProcess, type World } from "./World.ts"
-
-const mark = "# takes its time"
-
-const hours = Duration.hours(5)
-
-const bash = (script: string) => ["bash", "-c", script] as const
-
-/** Answers whatever it is asked; the one that is `slow` takes long to set up and to answer. */
-const program = (name: "quick" | "slow") => {
-  const wait = name === "slow" ? `sleep 0.3 ${mark}\n` : ""
-  return new Profile.Profile({
-    name,
-    description: "Answers yes",
-    trusted: true,
-    work: "{home}",
-    assets: [],
-    setup: name === "slow" ? [new Profile.ProfileCommand({ argv: bash(wait), timeout: hours })] : [],
-    health: new Profile.ProfileCommand({ argv: ["true"], timeout: hours }),
-    run: new Profile.RunSpec({
-      argv: bash(
-        `${wait}read -r line\nprintf '%s\\n' '{"type":"ready","agent":"tiny"}' '{"type":"result","outcome":"ok","answer":"yes"}'`
-      ),
-      input: "stdin-json",
-      protocol: "runner-jsonl",
-      wallTimeout: hours,
-      idleTimeout: hours
-    })
-  })
-}
-
-/** The profiles of a world over a real server. */
-export const profiles = [program("quick"), program("slow")]
 
 /** Virtual time goes by in steps of this length, so that whoever must act within a few of them can. */
 const step = Duration.seconds(30)
