@@ -46,8 +46,11 @@ it.live("does not use the configuration, hooks, helpers or netrc of the machine"
         }
       }
     })
+    const shown = new Set<string | undefined>()
+    server.before = ({ token }) => Promise.resolve(void shown.add(token))
     const workspace = yield* clone()
     assert.strictEqual(workspace.commit, first)
+    assert.deepStrictEqual(shown, new Set([undefined, canary]))
     // Hooks and settings in the copy itself: somebody got at the folder.
     const [copy = ""] = yield* fs.readDirectory(cache)
     const gitDir = `${cache}/${copy}/git`
