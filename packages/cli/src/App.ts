@@ -1,18 +1,22 @@
-import { Config, type SandboxError } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
+import { Config } from "@remote-agent/domain"
+import { AgentRuntime, Orchestrator, Owner, Profiles, type SqlStateStore } from "@remote-agent/orchestrator"
 import { E2b, Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Redacted } from "effect"
-import { type Environment, Usage } from "./Failure.ts"
+import { Effect, Layer, Option, Redacted } from "effect"
+import { type Environment, type Failure, Usage } from "./Failure.ts"
 import { Host } from "./Host.ts"
+import * as LocalDaemon from "./LocalDaemon.ts"
 import { line, Screen } from "./Screen.ts"
 import { Secrets } from "./Secrets.ts"
 import * as Settings from "./Settings.ts"
+import * as State from "./State.ts"
 
 /** The flags that every command that runs agents takes. */
 export interface AppFlags {
   readonly provider?: string | undefined
   readonly profile?: string | undefined
   readonly isolation?: string | undefined
+  /** Where the state is kept. */
+  readonly state?: string | undefined
 }
 
 /** The environment of sandboxes: `NAME=value`, or `NAME` for the value that it has here, which no list of processes shows. */
@@ -43,18 +47,26 @@ const leftovers = {
     "Nothing is left running. Folders of sandboxes may be left in the temporary folder until the next start."
 }
 
-type Provider = Layer.Layer<
-  Sandboxes.Sandboxes,
-  Config.ConfigError | SandboxError.SandboxError,
-  Config.Config | Host
->
-
-const provider: Provider = Layer.unwrap(
+/** Sandboxes that end with this process, or at E2B. */
+const passing = Layer.unwrap(
   Effect.gen(function* () {
     const [{ REMOTE_AGENT_PROVIDER: name }, host] = [yield* Config.Config, yield* Host]
     host.leftovers(leftovers[name])
-    const chosen: Provider = name === "e2b" ? E2b.layerConfig : Local.layerConfig
+    const chosen: Layer.Layer<Sandboxes.Sandboxes, Failure, Config.Config> =
+      name === "e2b" ? E2b.layerConfig : Local.layerConfig
     return chosen
+  })
+)
+
+/** Sandboxes that outlive this process: at E2B, or of the server of this user. */
+const lasting = Layer.unwrap(
+  Effect.gen(function* () {
+    const { REMOTE_AGENT_ISOLATION: isolation, REMOTE_AGENT_PROVIDER: name } = yield* Config.Config
+    if (name === "e2b") return E2b.layerConfig
+    const daemon: Layer.Layer<Sandboxes.Sandboxes, Failure> = Local.layerDaemon(
+      yield* LocalDaemon.options({ isolation: isolation === "auto" ? undefined : isolation })
+    )
+    return daemon
   })
 )
 
@@ -72,23 +84,69 @@ const notice = Layer.effectDiscard(
   })
 )
 
-/** The orchestrator with everything below it, as the flags and the configuration say. */
-export const layer = ({
-  isolation,
-  profile,
-  provider: providerName
-}: AppFlags): Layer.Layer<
-  Orchestrator.Orchestrator | Sandboxes.Sandboxes,
-  Config.ConfigError | SandboxError.SandboxError,
+const settingsOf = ({ isolation, profile, provider, state }: AppFlags): Settings.Flags => ({
+  REMOTE_AGENT_ISOLATION: isolation,
+  REMOTE_AGENT_PROFILE: profile,
+  REMOTE_AGENT_PROVIDER: provider,
+  REMOTE_AGENT_STATE: state
+})
+
+/** The settings, and the state that they name, whose owner is theirs unless they name one. */
+export const state = (
+  flags: AppFlags
+): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> => {
+  const settings = settingsOf(flags)
+  return Layer.unwrap(
+    Effect.gen(function* () {
+      const owner = yield* Config.read(
+        Settings.merged(yield* Settings.sources(settings)),
+        "REMOTE_AGENT_OWNER"
+      ).pipe(Effect.orElseSucceed(() => Option.none<string>()))
+      const config = Option.isSome(owner)
+        ? Settings.layer(settings)
+        : Layer.unwrap(
+            Effect.map(Owner.Owner, (own) => Settings.layer({ ...settings, REMOTE_AGENT_OWNER: own }))
+          )
+      return Layer.provideMerge(config, Layer.provide(State.layer, Settings.layer(settings)))
+    })
+  )
+}
+
+/** Everything that a command works with whose agents outlive it: their records, and where they live. */
+export type Durable =
+  | Config.Config
+  | Orchestrator.Orchestrator
+  | Profiles.Profiles
+  | Sandboxes.Sandboxes
+  | SqlStateStore.State
+
+const orchestrator = Orchestrator.layerNoDeps.pipe(
+  Layer.provide(AgentRuntime.layer),
+  Layer.provideMerge(Profiles.layer())
+)
+
+/** The orchestrator of agents that outlive the command, as the flags and the configuration say. */
+export const durable = (flags: AppFlags): Layer.Layer<Durable, Failure, Environment> =>
+  orchestrator.pipe(Layer.provideMerge(Layer.provideMerge(notice, lasting)), Layer.provideMerge(state(flags)))
+
+/**
+ * The orchestrator of agents that end with the command. On this machine they need no state that outlives it; at E2B
+ * they have it, so that what a crash leaves there can be found and ended.
+ */
+export const layer = (
+  flags: AppFlags
+): Layer.Layer<
+  Orchestrator.Orchestrator | Sandboxes.Sandboxes | Profiles.Profiles | Config.Config,
+  Failure,
   Environment
 > =>
-  Orchestrator.layer.pipe(
-    Layer.provideMerge(Layer.provideMerge(notice, provider)),
-    Layer.provideMerge(
-      Settings.layer({
-        REMOTE_AGENT_ISOLATION: isolation,
-        REMOTE_AGENT_PROFILE: profile,
-        REMOTE_AGENT_PROVIDER: providerName
-      })
-    )
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const settings = Settings.layer(settingsOf(flags))
+      const { REMOTE_AGENT_PROVIDER: provider } = yield* Effect.provide(Config.Config, settings)
+      const passed = Layer.provideMerge(notice, passing)
+      return provider === "e2b"
+        ? orchestrator.pipe(Layer.provideMerge(passed), Layer.provideMerge(state(flags)))
+        : Orchestrator.layer.pipe(Layer.provideMerge(passed), Layer.provideMerge(settings))
+    })
   )

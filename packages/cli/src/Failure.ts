@@ -1,4 +1,11 @@
-import type { Config, OrchestratorError, SandboxError } from "@remote-agent/domain"
+import type {
+  Config,
+  GitError,
+  GitHubError,
+  OrchestratorError,
+  SandboxError,
+  StateStoreError
+} from "@remote-agent/domain"
 import type { DaemonError } from "@remote-agent/e2b-local"
 import { Data, type Effect, type FileSystem, type Path, Runtime, Schema } from "effect"
 import type { Host } from "./Host.ts"
@@ -18,8 +25,12 @@ export class Ended extends Data.TaggedError("Ended")<{ readonly code: number }> 
 export type Failure =
   | Config.ConfigError
   | DaemonError.DaemonError
+  | GitError.GitError
+  | GitHubError.GitHubError
+  | NotFound
   | OrchestratorError.OrchestratorError
   | SandboxError.SandboxError
+  | StateStoreError.StateStoreError
   | Usage
 
 /** What commands need of the world. */
@@ -30,6 +41,9 @@ export type Run<R = never> = Effect.fn.Return<void, Failure | Ended, Environment
 
 /** The command was called in a way that it cannot be carried out. */
 export class Usage extends Schema.TaggedError<Usage>()("Usage", { message: Schema.String }) {}
+
+/** What was named does not exist. */
+export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { message: Schema.String }) {}
 
 const reasonOf = (failure: Failure): string => ("reason" in failure ? failure.reason._tag : failure._tag)
 
@@ -45,6 +59,30 @@ export const codeOf = (failure: Failure): number => {
       return ofOrchestrator(failure)
     case "DaemonError":
       return ofDaemon(failure)
+    case "NotFound":
+      return exitCode.notFound
+    case "StateStoreError":
+      return failure.reason._tag === "NotFound" ? exitCode.notFound : exitCode.failed
+    case "GitError":
+      return notFoundByGit.has(failure.reason._tag) ? exitCode.notFound : exitCode.failed
+    case "GitHubError":
+      return ofGitHub(failure)
+  }
+}
+
+const notFoundByGit: ReadonlySet<GitError.GitError["reason"]["_tag"]> = new Set([
+  "RefNotFound",
+  "RepositoryNotFound"
+])
+
+const ofGitHub = ({ reason }: GitHubError.GitHubError): number => {
+  switch (reason._tag) {
+    case "NotFound":
+      return exitCode.notFound
+    case "Unauthorized":
+      return exitCode.usage
+    default:
+      return exitCode.failed
   }
 }
 
@@ -132,6 +170,6 @@ export const toJson = (failure: Failure) => ({
   error: {
     reason: reasonOf(failure),
     message: failure.message,
-    retryable: failure._tag === "Usage" ? false : failure.isRetryable
+    retryable: "isRetryable" in failure && failure.isRetryable
   }
 })

@@ -7,7 +7,15 @@ import * as Logging from "./Logging.ts"
 import { Secrets } from "./Secrets.ts"
 import * as Settings from "./Settings.ts"
 
-const secretNames = Config.names.filter((name) => Config.variables[name].secret)
+// The place of the state may hold a password, and otherwise has to be told.
+const secretNames = Config.names.filter(
+  (name) => Config.variables[name].secret && name !== "REMOTE_AGENT_STATE"
+)
+
+const passwordOf = (address: string): ReadonlyArray<string> => {
+  const { password = "" } = URL.parse(address) ?? {}
+  return password === "" ? [] : [password, decodeURIComponent(password)]
+}
 
 /** Everything that is set, of a list of settings. A setting that cannot be read is reported by whoever needs it. */
 const valuesOf = (provider: ConfigProvider.ConfigProvider, names: ReadonlyArray<Config.Name>) =>
@@ -40,6 +48,7 @@ export const observed =
       const [{ env, log }, secrets] = [yield* Host, yield* Secrets]
       const provider = Settings.merged(yield* Settings.sources({}))
       secrets.add(yield* valuesOf(provider, secretNames))
+      secrets.add((yield* valuesOf(provider, ["REMOTE_AGENT_STATE"])).flatMap(passwordOf))
       const [format] = yield* valuesOf(provider, ["REMOTE_AGENT_LOG_FORMAT"])
       const parent = Option.getOrUndefined(parentOf(env))
       const traced = Effect.withSpan(effect, `remote-agent ${command}`, {
