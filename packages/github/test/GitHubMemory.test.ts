@@ -1,9 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { GitHubError } from "@remote-agent/domain"
 import { GitHub, GitHubMemory, type GitHubModel } from "@remote-agent/github"
 import { Effect, Option, Redacted, Result, Stream } from "effect"
 import * as FakeGitHub from "./FakeGitHub.ts"
+
+// A busy machine may take its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 const repo = { owner: "acme", name: "app" }
 

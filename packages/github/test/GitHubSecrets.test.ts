@@ -1,11 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import type { GitHubError } from "@remote-agent/domain"
 import { GitHub, type GitHubRequests } from "@remote-agent/github"
 import { Effect, Layer, Logger, Redacted, References, Stream, Tracer } from "effect"
 import { generateKeyPairSync } from "node:crypto"
 import { inspect } from "node:util"
 import * as FakeGitHub from "./FakeGitHub.ts"
+
+// A busy machine may take its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 const repo = { owner: "acme", name: "app" }
 const hookSecret = "fake-hook-secret-canary"

@@ -1,5 +1,5 @@
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Config, StateStoreError } from "@remote-agent/domain"
 import { Deliveries, GitHub, Webhook, type WebhookEvent } from "@remote-agent/github"
 import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"
@@ -11,6 +11,9 @@ import { devNull, tmpdir } from "node:os"
 import { env } from "node:process"
 import { promisify } from "node:util"
 import * as FakeGitHub from "./FakeGitHub.ts"
+
+// A busy machine may take its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 const secret = Redacted.make("fake-webhook-secret-canary")
 
@@ -317,6 +320,70 @@ describe("Webhook", () => {
           assert.strictEqual(mine.length, 5)
         }
       }).pipe(Effect.scoped)
+  )
+
+  it.live("lets nothing of one key overtake, however long the first takes", () =>
+    Effect.gen(function* () {
+      const order: Array<string> = []
+      const [other, done] = [gate(), gate()]
+      const url = yield* serve(({ id }: Webhook.Delivery) =>
+        Effect.gen(function* () {
+          if (id === "first") yield* other.wait
+          order.push(id)
+          if (id === "other") yield* other.open
+          if (order.length === 3) yield* done.open
+        })
+      )
+      for (const [id, number] of [
+        ["first", 1],
+        ["second", 1],
+        ["other", 2]
+      ] as const) {
+        assert.strictEqual(yield* statusOf(url, { id, payload: issue(number) }), 202)
+      }
+      yield* done.wait
+      assert.deepStrictEqual(order, ["other", "first", "second"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps no room for what it did not accept", () =>
+    Effect.gen(function* () {
+      const slow = gate()
+      const store = Context.get(yield* Layer.build(Deliveries.layerMemory()), Deliveries.Deliveries)
+      let failures = 3
+      const flaky = Layer.succeed(Deliveries.Deliveries, {
+        ...store,
+        claim: (id, claimant) =>
+          Effect.suspend(() =>
+            failures-- > 0 ? Effect.fail(dead("claimDelivery")) : store.claim(id, claimant)
+          )
+      })
+      const url = yield* serve(() => slow.wait, { capacity: 2 }, flaky)
+      for (let count = 0; count < 3; count++) assert.strictEqual(yield* statusOf(url), 503)
+      assert.strictEqual(yield* statusOf(url), 202)
+      for (let count = 0; count < 3; count++) assert.strictEqual(yield* statusOf(url), 409)
+      assert.strictEqual(yield* statusOf(url, { id: "delivery-2", payload: issue(2) }), 202)
+      yield* slow.open
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("notes what was handled although the store was away for a moment", () =>
+    Effect.gen(function* () {
+      const store = Context.get(yield* Layer.build(Deliveries.layerMemory()), Deliveries.Deliveries)
+      let failures = 1
+      const flaky = Layer.succeed(Deliveries.Deliveries, {
+        ...store,
+        complete: (id, token) =>
+          Effect.suspend(() =>
+            failures-- > 0 ? Effect.fail(dead("completeDelivery")) : store.complete(id, token)
+          )
+      })
+      const { handle, handled } = counted(1)
+      const url = yield* serve(handle, {}, flaky)
+      assert.strictEqual(yield* statusOf(url), 202)
+      assert.strictEqual(yield* eventually(statusOf(url), (status) => status !== 409), 200)
+      assert.strictEqual(handled.length, 1)
+    }).pipe(Effect.scoped)
   )
 
   it.live("lets a delivery whose handling failed come again, and counts the attempts", () =>
