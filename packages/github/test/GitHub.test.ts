@@ -542,6 +542,17 @@ describe("GitHub, when things go wrong", () => {
       )
   )
 
+  it.effect("waits no longer than it may in all, however often it is told to wait", () =>
+    withFake((fake, gitHub) =>
+      Effect.gen(function* () {
+        fake.mishaps.push(limited({ "retry-after": "40" }), limited({ "retry-after": "40" }))
+        const { reason } = yield* failing(throughTime(gitHub.repository(repo)))
+        same(reason, new GitHubError.RateLimited({ limit: "secondary", retryAfter: Duration.seconds(40) }))
+        assert.strictEqual(fake.requests.length, 2)
+      })
+    )
+  )
+
   it.effect("repeats what only reads, and gives up in time", () =>
     withFake(
       (fake, gitHub) =>
