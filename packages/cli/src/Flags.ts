@@ -55,8 +55,20 @@ const env = Flag.String("env").pipe(
   Flag.atLeast(0)
 )
 
+/** Where the state is kept. */
+export const state = optional(
+  Flag.String("state").pipe(
+    Flag.withDescription(
+      "Where the state is kept: a file or a Postgres address (default: in the data folder)"
+    )
+  )
+)
+
+/** What every command takes that works with agents which outlive it. */
+export const durable = { provider, isolation, state }
+
 /** What every command takes that sets up agents. */
-export const app = { profile, provider, env, isolation }
+export const app = { profile, provider, env, isolation, state }
 
 /** A number of seconds, at most a day. */
 export const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))

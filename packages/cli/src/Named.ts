@@ -1,0 +1,26 @@
+import type { Agent } from "@remote-agent/domain"
+import { Orchestrator } from "@remote-agent/orchestrator"
+import { Effect } from "effect"
+import { type Failure, NotFound, Usage } from "./Failure.ts"
+
+/**
+ * The agent that somebody means: by its id, by the beginning of its id if that is one agent's only, or by its name.
+ * Fails with `NotFound`, and with `Usage` when it may be several.
+ */
+export const agent = Effect.fnUntraced(function* (
+  text: string
+): Effect.fn.Return<Agent.Agent, Failure, Orchestrator.Orchestrator> {
+  const found = yield* Effect.flatMap(Orchestrator.Orchestrator, ({ find }) => find(text))
+  const living = found.filter(({ status }) => status !== "terminated")
+  const [first, ...others] = living.length > 0 ? living : found
+  if (first === undefined) {
+    return yield* new NotFound({
+      message: `There is no agent ${text}. See which there are with \`remote-agent list --all\`.`
+    })
+  }
+  if (others.length > 0) {
+    const ids = [first, ...others].map(({ id, name }) => `${id} (${name})`).join(", ")
+    return yield* new Usage({ message: `${text} may be any of ${ids}. Say more of the id.` })
+  }
+  return first
+})
