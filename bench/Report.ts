@@ -14,7 +14,7 @@ export class BenchBroken extends Schema.TaggedError<BenchBroken>()("BenchBroken"
 /** Both sides of one measure. The table shows the medians of the samples. */
 export interface Measure {
   readonly name: string
-  readonly unit: "ms" | "MB" | "1/s" | "us" | "requests"
+  readonly unit: "ms" | "MB" | "1/s" | "us" | "requests" | "count"
   readonly ours: ReadonlyArray<number>
   /** What ours is held against; absent when the figure stands alone. */
   readonly reference?: { readonly name: string; readonly samples: ReadonlyArray<number> } | undefined

@@ -6,15 +6,20 @@ import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as ColdStart from "./ColdStart.ts"
 import * as Git from "./Git.ts"
+import * as Create from "./Create.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
 import * as Scheduler from "./Scheduler.ts"
+import * as Soak from "./Soak.ts"
 import * as State from "./State.ts"
 import * as Streaming from "./Streaming.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-const names = ["pool", "scheduler", "state", "cold-start", "streaming", "git"] as const
+const names = ["pool", "scheduler", "state", "cold-start", "streaming", "git", "create", "soak"] as const
+
+/** Runs only when it is named: it takes as long as it is told. */
+const onlyNamed = "soak"
 
 const Manifest = Schema.Struct({ version: Schema.String })
 
@@ -30,7 +35,13 @@ type Benchmark = Effect.Effect<
   Report.Outcome,
   Effect.Error<
     ReturnType<
-      typeof Pool.run | typeof ColdStart.run | typeof State.run | typeof Streaming.run | typeof Git.run
+      | typeof Pool.run
+      | typeof ColdStart.run
+      | typeof State.run
+      | typeof Streaming.run
+      | typeof Git.run
+      | typeof Create.run
+      | typeof Soak.run
     >
   >,
   Effect.Services<ReturnType<typeof ColdStart.run | typeof Git.run>>
@@ -38,14 +49,17 @@ type Benchmark = Effect.Effect<
 
 const benchmarks = (
   rounds: number,
-  megabytes: number
+  megabytes: number,
+  soak: Soak.Options
 ): Readonly<Record<(typeof names)[number], Benchmark>> => ({
   pool: Pool.run({ size: 20, queries: 200, rounds }),
   scheduler: Scheduler.run({ agents: 100, queries: 1000, rounds }),
   state: State.run({ sizes: [1000, 10_000, 100_000], operations: 1000, rounds }),
   "cold-start": ColdStart.run({ root, runs: 5 * rounds }),
   streaming: Streaming.run({ megabytes, rounds }),
-  git: Git.run({ files: 20_000, megabytes: 50, rounds })
+  git: Git.run({ files: 20_000, megabytes: 50, rounds }),
+  create: Create.run({ atOnce: [1, 20, 100], rounds }),
+  soak: Soak.run(soak)
 })
 
 const bench = Command.make(
@@ -64,12 +78,21 @@ const bench = Command.make(
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4000 }))),
       Flag.withDescription("How much output is streamed"),
       Flag.withDefault(256)
+    ),
+    minutes: Flag.Finite("minutes").pipe(
+      Flag.withDescription("How long the soak takes"),
+      Flag.withDefault(10)
+    ),
+    sandboxes: Flag.Int("sandboxes").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 200 }))),
+      Flag.withDescription("How many sandboxes the soak has at a time"),
+      Flag.withDefault(50)
     )
   },
-  Effect.fnUntraced(function* ({ megabytes, only, rounds }) {
+  Effect.fnUntraced(function* ({ megabytes, minutes, only, rounds, sandboxes }) {
     const busy = yield* Report.busy
-    const all = benchmarks(rounds, megabytes)
-    const chosen = names.filter((name) => only.length === 0 || only.includes(name))
+    const all = benchmarks(rounds, megabytes, { minutes, sandboxes })
+    const chosen = names.filter((name) => (only.length === 0 ? name !== onlyNamed : only.includes(name)))
     const outcomes = yield* Effect.forEach(chosen, (name) => all[name])
     const outcome: Report.Outcome = {
       measures: outcomes.flatMap(({ measures }) => measures),

@@ -1,0 +1,107 @@
+import type { SandboxError } from "@remote-agent/domain"
+import { E2bServer } from "@remote-agent/e2b-local"
+import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { Clock, Console, Effect } from "effect"
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
+import { BenchBroken, type Measure, type Outcome, percentile } from "./Report.ts"
+
+/** What is measured. */
+export interface Options {
+  /** How many sandboxes are made at once, one figure for each. */
+  readonly atOnce: ReadonlyArray<number>
+  readonly rounds: number
+}
+
+const broken = (detail: string) => new BenchBroken({ benchmark: "create", detail })
+
+const script = "echo ready"
+
+/** The same process by hand, as far apart from this machine as the server would have it. */
+const byHand: Record<"bubblewrap" | "namespaces" | "none", readonly [string, ...ReadonlyArray<string>]> = {
+  bubblewrap: [
+    "bwrap",
+    ..."--unshare-user --unshare-pid --unshare-ipc --unshare-uts --die-with-parent".split(" "),
+    ..."--ro-bind / / --tmpfs /home --dir /home/user --dev /dev --proc /proc bash -l -c".split(" "),
+    script
+  ],
+  namespaces: [
+    "unshare",
+    "-U",
+    "-r",
+    "-m",
+    "-p",
+    "-i",
+    "-u",
+    "-f",
+    "--mount-proc",
+    "bash",
+    "-l",
+    "-c",
+    script
+  ],
+  none: ["bash", "-l", "-c", script]
+}
+
+const timed = Effect.fnUntraced(function* <E, R>(echo: Effect.Effect<string, E, R>) {
+  const before = yield* Clock.currentTimeNanos
+  const said = yield* echo
+  const after = yield* Clock.currentTimeNanos
+  return said.trim() === "ready" ? Number(after - before) / 1e6 : yield* broken(`echo said "${said}"`)
+})
+
+const times = <E, R>(count: number, one: Effect.Effect<number, E, R>) =>
+  Effect.replicateEffect(one, count, { concurrency: count })
+
+/** Many at once, each from its first request to the first line of its first command. */
+export const run = Effect.fn("bench.create")(function* ({
+  atOnce,
+  rounds
+}: Options): Effect.fn.Return<
+  Outcome,
+  BenchBroken | SandboxError.SandboxError,
+  Sandboxes.Sandboxes | E2bServer.E2bServer
+> {
+  const { isolation } = yield* E2bServer.E2bServer
+  const sandboxes = yield* Sandboxes.Sandboxes
+  const [program, ...args] = byHand[isolation]
+  const ours = Effect.scoped(
+    timed(
+      Effect.flatMap(sandboxes.create({ ttl: "10 minutes" }), (sandbox) =>
+        Effect.map(sandbox.exec({ script }), ({ stdout }) => stdout)
+      )
+    )
+  )
+  const hand = timed(
+    Effect.tryPromise({
+      try: () => promisify(execFile)(program, [...args]),
+      catch: (cause) => broken(`${program} failed: ${String(cause)}`)
+    }).pipe(Effect.map(({ stdout }) => stdout))
+  )
+  // The first of each is not counted: it reads what it needs into the memory of the system.
+  yield* times(1, ours)
+  yield* times(1, hand)
+  const measures: Array<Measure> = []
+  for (const count of atOnce) {
+    const [mine, theirs] = [new Array<number>(), new Array<number>()]
+    const turns = Math.max(rounds, Math.ceil(20 / count))
+    for (let round = 0; round < turns; round++) {
+      mine.push(...(yield* times(count, ours)))
+      theirs.push(...(yield* times(count, hand)))
+    }
+    yield* Console.error(`create: ${count} at once, ${turns} rounds`)
+    const row = (name: string, part: (samples: ReadonlyArray<number>) => ReadonlyArray<number>): Measure => ({
+      name: `create to first echo, ${count} at once${name}`,
+      unit: "ms",
+      ours: part(mine),
+      reference: { name: program, samples: part(theirs) }
+    })
+    measures.push(
+      row(", p50", (all) => all),
+      row(", p99", (all) => [percentile(all, 0.99)])
+    )
+  }
+  const left = yield* Effect.flatMap(E2bServer.E2bServer, ({ live }) => live)
+  if (left > 0) return yield* broken(`${left} sandboxes are left`)
+  return { measures, notes: [`create: isolation ${isolation}.`] } satisfies Outcome
+}, Effect.provide(Local.layer()))
