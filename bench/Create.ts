@@ -74,7 +74,8 @@ export const run = Effect.fn("bench.create")(function* ({
   )
   const hand = timed(
     Effect.tryPromise({
-      try: () => promisify(execFile)(program, [...args]),
+      try: () =>
+        promisify(execFile)(program, [...args], { env: { PATH: "/usr/bin:/bin", HOME: "/home/user" } }),
       catch: (cause) => broken(`${program} failed: ${String(cause)}`)
     }).pipe(Effect.map(({ stdout }) => stdout))
   )
