@@ -116,7 +116,10 @@ describe("a state file", () => {
   it.live("of an older schema is brought up to date, with a copy of what it was beside it", () =>
     Effect.gen(function* () {
       const path = yield* olderFile
-      const agents = yield* Stream.runCollect((yield* openStore(path)).listAgents())
+      const store = yield* openStore(path)
+      const agents = yield* Stream.runCollect(store.listAgents())
+      const found = yield* Stream.runCollect(store.listAgents({ name: "old", profile: "tiny" }))
+      assert.deepStrictEqual(found, agents)
       assert.deepStrictEqual(
         agents.map((one): unknown => [one.id, one.name, one.revision]),
         [[id, "old", 7]]

@@ -1,4 +1,4 @@
-import { assert } from "@effect/vitest"
+import { assert, vi } from "@effect/vitest"
 import {
   Agent,
   type AgentEvent,
@@ -12,6 +12,9 @@ import type { Deliveries } from "@remote-agent/github"
 import { type Intents, type Leases, StateStore } from "@remote-agent/orchestrator"
 import { Context, DateTime, type Duration, Effect, Layer, References, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
+
+// A busy machine is slow; nothing here depends on how long it takes.
+vi.setConfig({ testTimeout: 120_000 })
 
 /** How time goes by, on the clock that the leases of a store go by. */
 export class Passage extends Context.Service<
