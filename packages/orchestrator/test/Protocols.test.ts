@@ -40,6 +40,8 @@ const textOutcome = (pieces: ReadonlyArray<string>, exitCode: number) =>
 const claudeEnded = (name: string) =>
   Effect.map(read({ protocol: "claude-stream-json" }, [fixture(name)]), resultOf)
 
+const opencodeLine = (type: string, part: object) => `${JSON.stringify({ type, sessionID: "s", part })}\n`
+
 const types = (events: ReadonlyArray<AgentEvent.AgentEvent>) => events.map(({ type }) => type)
 
 /** The bytes in pieces, cut anywhere, also inside a character, and decoded as a stream of them is. */
@@ -213,6 +215,19 @@ describe("opencode-json", () => {
       const { answer, iterations, outcome, usage } = resultOf(events)
       assert.deepStrictEqual([outcome, iterations, usage.inputTokens, usage.outputTokens], ["ok", 2, 200, 40])
       assert.strictEqual(answer, "FINAL(4 msgs): stub answer. turns=1 q=do it")
+    })
+  )
+
+  it.effect("leaves out of the answer what was said on the way to it", () =>
+    Effect.gen(function* () {
+      const events = yield* read({ protocol: "opencode-json" }, [
+        opencodeLine("text", { text: "Let me look.", messageID: "m1" }),
+        opencodeLine("step_finish", { reason: "tool-calls" }),
+        opencodeLine("text", { text: "It is ", messageID: "m2" }),
+        opencodeLine("text", { text: "four.", messageID: "m2" }),
+        opencodeLine("step_finish", { reason: "stop" })
+      ])
+      assert.strictEqual(resultOf(events).answer, "It is four.")
     })
   )
 
