@@ -39,6 +39,8 @@ export const words = (event: AgentPool.PoolEvent): string | undefined => {
       return `question ${event.result.index + 1} ${outcome(event.result)}`
     case "Lost":
       return "lost its sandbox"
+    case "Retired":
+      return "is not needed any more"
     case "Event": {
       if (event.record.event.type === "result" || event.record.event.type === "ready") return undefined
       const said = AgentEvent.describe(event.record.event)

@@ -1,4 +1,4 @@
-import { DateTime, Schema } from "effect"
+import { DateTime, Duration, Schema } from "effect"
 import { Exceeded } from "./Budget.ts"
 import { Problem } from "./Config.ts"
 import { AgentId, QueryId } from "./Id.ts"
@@ -43,6 +43,18 @@ export class QueryRunning extends Schema.TaggedError<QueryRunning>()("QueryRunni
 
 /** Another process has taken the agent over, because this one had not shown itself for too long. */
 export class TakenOver extends Schema.TaggedError<TakenOver>()("TakenOver", { id: AgentId }) {}
+
+/** Every agent of the pool has a query, and no more may wait. */
+export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
+  size: Schema.Int,
+  busy: Schema.Int,
+  waiting: Schema.Int,
+  /** How long a query has taken lately, where that is known. */
+  retryAfter: Schema.optionalKey(Schema.Duration)
+}) {}
+
+/** The pool takes no more queries: it is being closed, or has been. */
+export class PoolClosed extends Schema.TaggedError<PoolClosed>()("PoolClosed", { name: Schema.String }) {}
 
 /** A budget is used up: the agent's, the pool's or the query's own. */
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
@@ -149,6 +161,8 @@ export const Reason = Schema.Union([
   QueryRunning,
   TakenOver,
   BudgetExceeded,
+  PoolFull,
+  PoolClosed,
   AgentLost,
   UnknownProfile,
   NotConfigured,
@@ -179,6 +193,7 @@ export class OrchestratorError extends Schema.TaggedError<OrchestratorError>()("
         return "isRetryable" in reason.cause && reason.cause.isRetryable
       case "LaunchesSuspended":
       case "QueryRunning":
+      case "PoolFull":
         return true
       case "SandboxFailed":
       case "StoreFailed":
@@ -203,6 +218,10 @@ const explain = (reason: Reason): string => {
       return `Agent ${reason.id} is answering query ${reason.queryId}. Wait for it, or cancel it.`
     case "TakenOver":
       return `Another process works with agent ${reason.id} now, because this one had not shown itself for too long. Follow the query where it is.`
+    case "PoolFull":
+      return `All ${reason.size} agents of the pool are busy and ${reason.waiting} queries wait. Try again${reason.retryAfter === undefined ? " later" : ` in about ${Duration.format(reason.retryAfter)}`}, or make it larger.`
+    case "PoolClosed":
+      return `The pool ${reason.name} takes no more queries. Open another.`
     case "BudgetExceeded":
       return `The budget of the ${reason.of} is used up: ${explainBudget(reason.exceeded)}. Allow more, or use another agent than ${reason.id}.`
     case "AgentLost":

@@ -75,7 +75,8 @@ const skipped = (name: Check["name"], detail: string): Check => ({ name, status:
 
 /** What the free space and the clock of a sandbox, as `df` and `date` print them, say of it. */
 const readMachine = (stdout: string, now: number): readonly [disk: Check, clock: Check] => {
-  const [free = Number.NaN, seconds = Number.NaN] = stdout.trim().split("\n").slice(-2).map(Number)
+  const [, kibibytes, since] = /(?:^|\n)(\d+)\n(\d+)\s*$/.exec(stdout) ?? []
+  const [free, seconds] = [Number(kibibytes), Number(since)]
   const skew = Math.abs(seconds * 1000 - now)
   const mebibytes = `${Math.floor(free / 1024)} MiB are free.`
   return [

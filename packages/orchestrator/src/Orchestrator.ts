@@ -1,4 +1,4 @@
-import type { Agent, AgentEvent, Config, Id, OrchestratorError, Query } from "@remote-agent/domain"
+import { type Agent, type AgentEvent, Config, type Id, OrchestratorError, Query } from "@remote-agent/domain"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import * as AgentPool from "./AgentPool.ts"
@@ -7,6 +7,7 @@ import * as Agents from "./Agents.ts"
 import * as Intents from "./Intents.ts"
 import type { Leases } from "./Leases.ts"
 import * as MemoryStateStore from "./MemoryStateStore.ts"
+import * as NamedPools from "./NamedPools.ts"
 import * as Operations from "./Operations.ts"
 import * as Places from "./Places.ts"
 import * as Profiles from "./Profiles.ts"
@@ -118,7 +119,12 @@ export class Orchestrator extends Context.Service<
       text: string,
       options?: AskOptions
     ) => Effect.Effect<Query.QueryResult, OrchestratorError.OrchestratorError>
-    /** Launches agents that share the queries put to them and are terminated when the scope closes. */
+    /** Terminates the agents of a pool with a name and forgets it. Succeeds when there is none. */
+    readonly closePool: (name: Id.PoolName) => Effect.Effect<void, OrchestratorError.OrchestratorError>
+    /**
+     * Launches agents that share the queries put to them and are terminated when the scope closes, unless the pool has
+     * a name.
+     */
     readonly pool: (
       spec: AgentPool.PoolSpec
     ) => Effect.Effect<AgentPool.AgentPool, OrchestratorError.OrchestratorError, Scope.Scope>
@@ -134,6 +140,8 @@ export const make = Effect.gen(function* () {
   const operations = yield* Operations.make(places, turns, queries)
   const store = yield* StateStore
   const { reap } = yield* Reaper.make
+  const pools = yield* NamedPools.make(agents, operations)
+  const config = yield* Config.Config
 
   const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
     const agent = yield* agents.launchScoped(options)
@@ -158,7 +166,14 @@ export const make = Effect.gen(function* () {
     get: agents.get,
     list: agents.list,
     ask,
-    pool: (spec) => AgentPool.make(agents, queries, spec)
+    pool: Effect.fnUntraced(function* (spec) {
+      const reuse =
+        spec.name === undefined
+          ? undefined
+          : yield* pools.open(spec, spec.name, spec.profile ?? config.REMOTE_AGENT_PROFILE)
+      return yield* AgentPool.make(agents, queries, spec, reuse)
+    }),
+    closePool: pools.close
   })
 })
 

@@ -35,6 +35,21 @@ const lose = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
   yield* (yield* Sandboxes.Sandboxes).terminate(binding.sandboxId)
 })
 
+const texts = (queries: ReadonlyArray<Query.Query>) => queries.map(({ text }) => text)
+const ids = (agents: ReadonlyArray<Agent.Agent>) => agents.map((agent) => agent.id)
+
+/** An answer for which the agent says that it used so much. */
+const costing = (costUsd: number): Memory.Program =>
+  Stream.make(
+    line({
+      type: "result",
+      outcome: "ok",
+      answer: "42",
+      sessionId: "their-session",
+      usage: { inputTokens: 10, outputTokens: 5, costUsd }
+    })
+  )
+
 describe("Orchestrator.pause", () => {
   it.effect("puts an agent to sleep and a query wakes it, unless it must not", () =>
     Effect.gen(function* () {
@@ -163,7 +178,6 @@ describe("Orchestrator.info and health", () => {
     Effect.gen(function* () {
       const orchestrator = yield* here
       const { id } = yield* launch()
-      const texts = (queries: ReadonlyArray<Query.Query>) => queries.map(({ text }) => text)
       yield* start(orchestrator.query(id, taking(60_000, "first")))
       yield* pass("1 second")
       yield* start(orchestrator.query(id, "second"))
@@ -212,7 +226,6 @@ describe("names and labels", () => {
       assert.strictEqual((yield* orchestrator.rename(id, Agent.AgentName.make("ada"))).name, "ada")
       const { labels } = yield* orchestrator.label(id, { stage: undefined, tier: "1" })
       assert.deepStrictEqual(labels, { team: "a", tier: "1" })
-      const ids = (agents: ReadonlyArray<Agent.Agent>) => agents.map((agent) => agent.id)
       assert.deepStrictEqual(ids(yield* orchestrator.find("ada")), [id])
       assert.deepStrictEqual(ids(yield* Stream.runCollect(orchestrator.list({ labels: { team: "a" } }))), [
         id
@@ -223,18 +236,6 @@ describe("names and labels", () => {
 })
 
 describe("budgets", () => {
-  /** An answer for which the agent says that it used so much. */
-  const costing = (costUsd: number): Memory.Program =>
-    Stream.make(
-      line({
-        type: "result",
-        outcome: "ok",
-        answer: "42",
-        sessionId: "their-session",
-        usage: { inputTokens: 10, outputTokens: 5, costUsd }
-      })
-    )
-
   it.effect("refuse a query when an agent has used its own up, in whichever process", () =>
     Effect.gen(function* () {
       const orchestrator = yield* here
