@@ -4,7 +4,7 @@ import * as Records from "./Records.ts"
 import type { StateStore } from "./StateStore.ts"
 
 /** What a query may use before a budget is reached: its own, that of its agent, and that of the agent's pool. */
-export interface Allowance {
+interface Allowance {
   /** United States dollars; no limit when absent. */
   readonly budgetUsd: number | undefined
   /** Fails with `BudgetExceeded` when the time is up that is left, and does not succeed. */

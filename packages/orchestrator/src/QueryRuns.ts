@@ -186,7 +186,7 @@ export const make = Effect.fnUntraced(function* (
             ? []
             : yield* Records.stored(operation, Stream.runCollect(store.events(id, 0)))
         let skip = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
-        let finished = false
+        let [finished, takenOver] = [false, false]
 
         const append = (events: ReadonlyArray<AgentEvent.AgentEvent>) =>
           Effect.gen(function* () {
@@ -197,7 +197,14 @@ export const make = Effect.fnUntraced(function* (
             const named = result ?? events.find((event) => event.type === "session")
             if (named?.sessionId !== undefined) yield* keepSession(query, named.sessionId, turn)
             return records
-          }).pipe(Effect.mapError(Records.fromStore(operation)))
+          }).pipe(
+            Effect.mapError(Records.fromStore(operation)),
+            Effect.tapError(({ reason }) =>
+              Effect.sync(() => {
+                if (reason._tag === "TakenOver") takenOver = true
+              })
+            )
+          )
 
         const fail = (outcome: AgentEvent.Outcome, error: string, startedAt: number) =>
           Stream.fromIterableEffect(
@@ -242,7 +249,7 @@ export const make = Effect.fnUntraced(function* (
             Effect.gen(function* () {
               running.delete(id)
               // Whoever took over goes on with the job, and so does whoever comes when it could only not be seen.
-              if (finished || options.detach || (yield* turn.isLost)) return
+              if (finished || takenOver || options.detach || (yield* turn.isLost)) return
               yield* Effect.timeout(Effect.interruptible(runtime.stop(place, id)), stopLimit)
               yield* close(id, "aborted", stoppedEarly, turn)
             }).pipe(Effect.catch((error) => Effect.logError("A query could not be stopped", error)))

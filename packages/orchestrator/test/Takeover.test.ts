@@ -20,16 +20,17 @@ import {
 const here = Orchestrator.Orchestrator
 const launch = Effect.flatMap(here, (orchestrator) => orchestrator.launch())
 
-/** Says something every second, five times, and then answers. */
-const talks: Memory.Program = Stream.concat(
-  Stream.mapEffect(Stream.range(1, 5), (count) =>
-    Effect.delay(
-      Effect.succeed(line({ type: "event", event: { type: "thinking", message: String(count) } })),
-      "1 second"
-    )
-  ),
-  Stream.make(resultLine("42"))
-)
+/** Says something every second, so many times, and then answers. */
+const talking = (times: number): Memory.Program =>
+  Stream.concat(
+    Stream.mapEffect(Stream.range(1, times), (count) =>
+      Effect.delay(
+        Effect.succeed(line({ type: "event", event: { type: "thinking", message: String(count) } })),
+        "1 second"
+      )
+    ),
+    Stream.make(resultLine("42"))
+  )
 
 const counting = () => {
   const runs: Array<string> = []
@@ -37,7 +38,13 @@ const counting = () => {
     runs,
     answer: (text: string) => {
       runs.push(text)
-      return text === "talk" ? talks : text === "hang" ? hangs : undefined
+      return text === "talk"
+        ? talking(5)
+        : text === "talk long"
+          ? talking(40)
+          : text === "hang"
+            ? hangs
+            : undefined
     }
   }
 }
@@ -173,6 +180,31 @@ describe("a process that wakes late", () => {
       const { reason } = yield* Fiber.join(asking)
       assert.strictEqual(reason._tag, "TakenOver")
       assert.strictEqual((yield* queryOf(id)).outcome, "ok")
+      assert.lengthOf(runs, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
+  })
+})
+
+describe("a process that wakes while the query goes on", () => {
+  it.effect("leaves the program to the one that took over", () => {
+    const { answer, runs } = counting()
+    return Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch
+      const late = yield* OtherProcess.make
+      const asking = yield* start(Effect.flip(late.orchestrator.query(id, "talk long")))
+      yield* late.faint
+      yield* pass("1 second")
+      const query = yield* queryOf(id)
+      const following = yield* start(Stream.runCollect(orchestrator.events(query.id)))
+      yield* pass("20 seconds")
+      assert.strictEqual((yield* Fiber.join(asking)).reason._tag, "TakenOver")
+      assert.strictEqual((yield* nothingLeft).commands, 1)
+      yield* pass("20 seconds")
+      assert.deepStrictEqual(said(yield* Fiber.join(following)), [
+        ...Array.from({ length: 40 }, (_, index) => `${index} ${index + 1}`),
+        "40 42"
+      ])
       assert.lengthOf(runs, 1)
     }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
   })
