@@ -21,7 +21,7 @@ export const make = (store: StateStore["Service"]) => {
     operation: string,
     agent: Agent.Agent,
     budget: Budget.Budget | undefined
-  ) {
+  ): Effect.fn.Return<Allowance, OrchestratorError.OrchestratorError> {
     const sandboxSeconds = ((yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(agent.createdAt)) / 1000
     const limits: Array<readonly ["query" | "agent" | "pool", Budget.Budget, Budget.Spent]> = []
     if (budget !== undefined) limits.push(["query", budget, { usage: Usage.zero }])

@@ -269,8 +269,8 @@ while :; do
   # To look for the end costs nothing; to look for output, a program.
   slept=0
   while [ "$slept" -lt "$delay" ] && [ ! -e "$dir/exit" ]; do
-    read -r -t 0.010 -u 8
-    slept=$((slept + 10))
+    read -r -t 0.030 -u 8
+    slept=$((slept + 30))
   done
   [ "$delay" -ge 150 ] || delay=$((delay + delay / 2))
 done
