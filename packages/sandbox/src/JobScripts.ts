@@ -231,7 +231,7 @@ find "\${1%/*}" -mindepth 1 -maxdepth 1 -name '.[no]*-*' -mmin +60 -exec rm -rf 
  * Arguments: the folder, the offsets in stdout and stderr, how many bytes and seconds to go on for.
  */
 export const reader = `
-dir=$1 left=$4 end=$((SECONDS + $5)) beat=$SECONDS delay=10 sent=
+dir=$1 left=$4 end=$((SECONDS + $5)) beat=$SECONDS delay=20 sent=
 at=([1]=$2 [2]=$3) size=()
 ${alive}${look}
 exec 8<> <(:)
@@ -247,7 +247,7 @@ send() {
   printf '\\n'
   at[$1]=$((at[$1] + length))
   left=$((left - length))
-  sent=1
+  [ "$length" -eq "$block" ] && sent=block || sent=\${sent:-part}
 }
 while :; do
   state
@@ -260,11 +260,14 @@ while :; do
   send 1 o stdout
   send 2 e stderr
   if [ "$left" -le 0 ] || [ "$SECONDS" -ge "$end" ]; then printf 'turn\\n'; exit; fi
-  if [ -n "$sent" ]; then delay=10; continue; fi
-  case $state in
+  if [ -n "$sent" ]; then
+    # What is written bit by bit is told in fewer pieces: each takes programs of its own.
+    delay=40
+    [ "$sent" = part ] && [ "$state" = running ] || continue
+  else case $state in
     exit*) printf 'exit %s %s\\n' "$2" "$3"; exit ;;
     lost) printf 'lost\\n'; exit ;;
-  esac
+  esac; fi
   if [ "$((SECONDS - beat))" -ge 5 ]; then beat=$SECONDS; printf 'beat\\n'; fi
   # To look for the end costs nothing; to look for output, a program.
   slept=0
