@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Mask } from "@remote-agent/domain"
 import { Effect, Schema } from "effect"
 
-const Secret = Schema.String.check(Schema.isMinLength(Mask.shortest), Schema.isPattern(/[^*]/))
+// Keys have no blanks around them.
+const Secret = Schema.String.check(Schema.isPattern(/^[^\s*]{6}/))
 
 describe("Mask", () => {
   it("replaces every secret, the longer before the shorter", () => {
@@ -14,6 +15,12 @@ describe("Mask", () => {
     const mask = Mask.make(['fake"key\nwith+all'])
     assert.strictEqual(mask(JSON.stringify({ key: 'fake"key\nwith+all' })), '{"key":"***"}')
     assert.strictEqual(mask("https://x/?k=fake%22key%0Awith%2Ball"), "https://x/?k=***")
+  })
+
+  it("finds a secret as Base64 writes it, and the lines of one that has several", () => {
+    const mask = Mask.make(["sk-fake-1234", "-----BEGIN-----\nfake-line-1\n-----END-----"])
+    assert.strictEqual(mask(`Basic ${btoa("sk-fake-1234")}`), "Basic ***")
+    assert.strictEqual(mask("the line fake-line-1 alone"), "the line *** alone")
   })
 
   it("leaves short values and everything else alone", () => {

@@ -1,10 +1,10 @@
-import { type AgentEvent, type Profile, Usage } from "@remote-agent/domain"
+import { type AgentEvent, Mask, type Profile, Usage } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Clock, Effect, Redacted } from "effect"
 import * as ClaudeStreamJson from "./ClaudeStreamJson.ts"
 import * as CodexJsonl from "./CodexJsonl.ts"
 import { type Line, LineBuffer } from "./LineBuffer.ts"
-import * as Mask from "./Mask.ts"
+import * as EventMask from "./EventMask.ts"
 import * as OpencodeJson from "./OpencodeJson.ts"
 import { type Parser, raw } from "./Parser.ts"
 import * as PlainOutput from "./PlainOutput.ts"
@@ -80,9 +80,9 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const started = yield* Clock.currentTimeMillis
   const buffer = new LineBuffer(longestLine)
   const parser = parserFor(options)
-  const mask = Mask.text((options.secrets ?? []).map((secret) => Redacted.value(secret)))
-  const masked = Mask.event(mask)
-  const tidied = Mask.event((text) => shortened(mask(text)))
+  const mask = Mask.make((options.secrets ?? []).map((secret) => Redacted.value(secret)))
+  const masked = EventMask.make(mask)
+  const tidied = EventMask.make((text) => shortened(mask(text)))
   let result: AgentEvent.ResultEvent | undefined
   let stderr = ""
 
