@@ -1,5 +1,7 @@
 import { Effect } from "effect"
 import { CliOutput, Command, TerminalCapabilities } from "effect/cli"
+import * as Acts from "./AgentActCommands.ts"
+import * as Agents from "./AgentCommands.ts"
 import { Ended, exitCode, toJson, Usage } from "./Failure.ts"
 import { quiet, verbose } from "./Flags.ts"
 import { local } from "./LocalServerCommands.ts"
@@ -13,7 +15,28 @@ export const root = Command.make("remote-agent").pipe(
   Command.withDescription(
     "Runs research and coding agents in isolated sandboxes, and never leaves one behind"
   ),
-  Command.withSubcommands([ask, pool, demo, local, init, config]),
+  Command.withSubcommands([
+    ask,
+    pool,
+    demo,
+    Agents.launch,
+    Agents.query,
+    Agents.logs,
+    Agents.cancel,
+    Agents.list,
+    Agents.info,
+    Acts.pause,
+    Acts.resume,
+    Acts.terminate,
+    Acts.update,
+    Acts.health,
+    Agents.rename,
+    Agents.labels,
+    Agents.profiles,
+    local,
+    init,
+    config
+  ]),
   Command.withGlobalFlags([quiet, verbose])
 )
 

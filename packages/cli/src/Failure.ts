@@ -1,4 +1,5 @@
 import type {
+  AgentEvent,
   Config,
   GitError,
   GitHubError,
@@ -117,6 +118,10 @@ const ofSandbox = ({ reason }: SandboxError.SandboxError): number => {
   }
 }
 
+/** The exit code that tells programs how a query ended. */
+export const codeOfOutcome = (outcome: AgentEvent.Outcome): number =>
+  outcome === "ok" ? 0 : outcome === "timeout" ? exitCode.timeout : exitCode.failed
+
 const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number => {
   switch (reason._tag) {
     case "AgentNotFound":
@@ -128,7 +133,7 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
     case "IsolationRequired":
       return exitCode.usage
     case "QueryFailed":
-      return reason.result.outcome === "timeout" ? exitCode.timeout : exitCode.failed
+      return codeOfOutcome(reason.result.outcome)
     case "SandboxFailed":
       return ofSandbox(reason.cause)
     case "LaunchFailed":

@@ -1,16 +1,12 @@
 import type { Agent } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
+import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import { type Failure, NotFound, Usage } from "./Failure.ts"
 
-/**
- * The agent that somebody means: by its id, by the beginning of its id if that is one agent's only, or by its name.
- * Fails with `NotFound`, and with `Usage` when it may be several.
- */
-export const agent = Effect.fnUntraced(function* (
-  text: string
-): Effect.fn.Return<Agent.Agent, Failure, Orchestrator.Orchestrator> {
-  const found = yield* Effect.flatMap(Orchestrator.Orchestrator, ({ find }) => find(text))
+const only = Effect.fnUntraced(function* (
+  text: string,
+  found: ReadonlyArray<Agent.Agent>
+): Effect.fn.Return<Agent.Agent, Failure> {
   const living = found.filter(({ status }) => status !== "terminated")
   const [first, ...others] = living.length > 0 ? living : found
   if (first === undefined) {
@@ -23,4 +19,23 @@ export const agent = Effect.fnUntraced(function* (
     return yield* new Usage({ message: `${text} may be any of ${ids}. Say more of the id.` })
   }
   return first
+})
+
+/**
+ * The agent that somebody means: by its id, by the beginning of its id if that is one agent's only, or by its name.
+ * Fails with `NotFound`, and with `Usage` when it may be several.
+ */
+export const agent = Effect.fnUntraced(function* (
+  text: string
+): Effect.fn.Return<Agent.Agent, Failure, Orchestrator.Orchestrator> {
+  const { find } = yield* Orchestrator.Orchestrator
+  return yield* only(text, yield* find(text))
+})
+
+/** The same from the records alone, where no sandbox is needed. */
+export const recorded = Effect.fnUntraced(function* (
+  text: string
+): Effect.fn.Return<Agent.Agent, Failure, StateStore.StateStore> {
+  const { findAgents } = yield* StateStore.StateStore
+  return yield* only(text, yield* findAgents(text))
 })

@@ -1,15 +1,23 @@
+/** How wide the columns of rows are, and at least as wide as those of the rows before. */
+export const widthsOf = (
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  before: ReadonlyArray<number> = []
+): ReadonlyArray<number> => {
+  const columns = Math.max(before.length, ...rows.map((row) => row.length))
+  return Array.from({ length: columns }, (_, column) =>
+    Math.max(before[column] ?? 0, ...rows.map((row) => lengthOf(row[column] ?? "")))
+  )
+}
+
 /**
  * Rows of cells as aligned lines. The last column takes what is left of the width and is cut to it with `…`; without
  * a width nothing is cut. Cells are cut and padded by characters, not by bytes.
  */
 export const render = (
   rows: ReadonlyArray<ReadonlyArray<string>>,
-  width: number = Number.POSITIVE_INFINITY
+  width: number = Number.POSITIVE_INFINITY,
+  widths: ReadonlyArray<number> = widthsOf(rows)
 ): ReadonlyArray<string> => {
-  const columns = Math.max(0, ...rows.map((row) => row.length))
-  const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(0, ...rows.map((row) => lengthOf(row[column] ?? "")))
-  )
   return rows.map((row) =>
     cut(row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  "), width).trimEnd()
   )

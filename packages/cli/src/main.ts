@@ -27,7 +27,7 @@ const outputOf = (stream: WriteStream, mask: (text: string) => string): Output =
 
 /** Runs the command that the process was started with, and ends the process with its exit code. */
 export const main = (): void => {
-  const cleanup = { stopping: false, leftovers: "Nothing is left." }
+  const cleanup = { stopping: false, unread: false, leftovers: "Nothing is left." }
 
   /** The first signal stops the work and cleans up; the second ends the process at once. */
   const onSignal = () => {
@@ -36,6 +36,7 @@ export const main = (): void => {
       process.exit(130)
     }
     cleanup.stopping = true
+    if (cleanup.unread) return
     stderr.write("\nStopping, and cleaning up; once more to stop at once.\n")
   }
 
@@ -45,6 +46,7 @@ export const main = (): void => {
   // A reader that leaves (`| head`) is a wish to stop, not a crash that would skip the cleaning up.
   for (const stream of [stdout, stderr]) {
     stream.on("error", () => {
+      cleanup.unread = true
       if (!cleanup.stopping) process.kill(process.pid, "SIGTERM")
     })
   }

@@ -48,15 +48,20 @@ export interface LaunchSpec {
   readonly budget?: Budget.Budget | undefined
   /** The pool that it works for. */
   readonly pool?: Id.PoolName | undefined
+  /** Told of every stage as it begins. A launch does not go on before it has been told. */
+  readonly onStage?: OnStage | undefined
 }
+
+/** Hears of the stages of a launch. */
+export type OnStage = (stage: OrchestratorError.LaunchStage) => Effect.Effect<void>
 
 /** What a new sandbox of an agent is to have that its record does not say. */
 export type ReplaceOptions = Pick<LaunchSpec, "env">
 
 const at =
-  (stage: OrchestratorError.LaunchStage) =>
+  (stage: OrchestratorError.LaunchStage, onStage?: OnStage) =>
   <A, R>(effect: Effect.Effect<A, OrchestratorError.LaunchFailed["cause"], R>) =>
-    Effect.mapError(effect, (cause) =>
+    Effect.mapError(onStage === undefined ? effect : Effect.andThen(onStage(stage), effect), (cause) =>
       Records.failure("launch", new OrchestratorError.LaunchFailed({ stage, cause }))
     ).pipe(Effect.withSpan(`Orchestrator.launch.${stage}`))
 
@@ -164,19 +169,23 @@ export const make = Effect.fnUntraced(function* (
     attemptId: Id.AttemptId,
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile,
-    life: Duration.Duration | undefined
+    life: Duration.Duration | undefined,
+    onStage: OnStage | undefined
   ) {
-    const place = yield* at("assets")(runtime.place(sandbox, profile))
+    const place = yield* at("assets", onStage)(runtime.place(sandbox, profile))
     const binding = new Agent.Binding({
       sandboxId: sandbox.id,
       provider: sandboxes.provider,
       home: place.home
     })
-    yield* at("bind")(bind(id, binding))
-    yield* at("setup")(runtime.setUp(place))
-    yield* at("health")(runtime.checkHealth(place))
+    yield* at("bind", onStage)(bind(id, binding))
+    yield* at("setup", onStage)(runtime.setUp(place))
+    yield* at("health", onStage)(runtime.checkHealth(place))
     // The store refuses this when the agent was terminated in the meantime.
-    const agent = yield* at("activate")(change(id, (was) => new Agent.Agent({ ...was, status: "active" })))
+    const agent = yield* at(
+      "activate",
+      onStage
+    )(change(id, (was) => new Agent.Agent({ ...was, status: "active" })))
     yield* settled(attemptId)
     yield* places.remember(id, place, life)
     return agent
@@ -216,19 +225,25 @@ export const make = Effect.fnUntraced(function* (
         Effect.tapError((error) =>
           Retry.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
         ),
-        at("create")
+        at("create", spec.onStage)
       )
     const attempt = Effect.uninterruptibleMask((restore) =>
-      at("record")(enter(profile)).pipe(
+      at(
+        "record",
+        spec.onStage
+      )(enter(profile)).pipe(
         Effect.andThen(
-          at("intent")(intend(id, attemptId)).pipe(
+          at(
+            "intent",
+            spec.onStage
+          )(intend(id, attemptId)).pipe(
             Effect.andThen(
               create.pipe(
                 Effect.flatMap((sandbox) =>
                   restore(
                     Effect.flatMap(hold(sandbox.id), (held) =>
                       // Whoever holds it keeps it alive too.
-                      furnish(id, attemptId, sandbox, profile, held ? undefined : ttl)
+                      furnish(id, attemptId, sandbox, profile, held ? undefined : ttl, spec.onStage)
                     )
                   ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
                 ),

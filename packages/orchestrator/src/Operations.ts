@@ -98,6 +98,19 @@ const allow = (operation: string, event: Lifecycle.LifecycleEvent, { id, status 
     ? Effect.void
     : Effect.fail(Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
 
+/** An agent with labels set, and those without a value taken away; the others stay. */
+export const relabelled = (
+  agent: Agent.Agent,
+  labels: Readonly<Record<string, string | undefined>>
+): Agent.Agent => {
+  const all: Record<string, string> = { ...agent.labels }
+  for (const [key, value] of Object.entries(labels)) {
+    if (value === undefined) delete all[key]
+    else all[key] = value
+  }
+  return new Agent.Agent({ ...agent, labels: all })
+}
+
 /** The operations on the agents of a store. */
 export const make = Effect.fnUntraced(function* (
   places: Places,
@@ -252,14 +265,7 @@ export const make = Effect.fnUntraced(function* (
 
   const label: Operations["label"] = Effect.fn("Orchestrator.label")((id, labels) =>
     Effect.mapError(
-      change(id, (agent) => {
-        const all: Record<string, string> = { ...agent.labels }
-        for (const [key, value] of Object.entries(labels)) {
-          if (value === undefined) delete all[key]
-          else all[key] = value
-        }
-        return new Agent.Agent({ ...agent, labels: all })
-      }),
+      change(id, (agent) => relabelled(agent, labels)),
       Records.fromStore("label")
     )
   )
