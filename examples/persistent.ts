@@ -1,0 +1,78 @@
+/**
+ * An agent that outlives the program. Run it twice with the same folder: the first run launches the agent, asks it and
+ * puts it to sleep; the second finds it, wakes it, asks on in the same conversation, and ends it.
+ *
+ *     node examples/persistent.ts ./research
+ *     node examples/persistent.ts ./research
+ *
+ * Sandboxes on this machine need a server that outlives the program, too: `Local.layerDaemon` starts this same file
+ * again as that server. With `E2b.layerConfig` there is no such thing.
+ */
+import { runMain } from "@effect/platform-node/NodeRuntime"
+import { type Agent, Config } from "@remote-agent/domain"
+import { Daemon, DaemonStart } from "@remote-agent/e2b-local"
+import { AgentRuntime, Orchestrator, Owner, Profiles, SqlStateStore } from "@remote-agent/orchestrator"
+import { Local } from "@remote-agent/sandbox"
+import { Console, Effect, Layer, Option, Stream } from "effect"
+import { join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const [, , folderName = "remote-agent-example", role = "client"] = process.argv
+const folder = resolve(folderName)
+const version = "1"
+const session = "tesla"
+
+const begin = Effect.gen(function* () {
+  const orchestrator = yield* Orchestrator.Orchestrator
+  const agent = yield* orchestrator.launch({ persistent: true, labels: { topic: session } })
+  const { answer } = yield* orchestrator.query(agent.id, "What was Tesla's revenue in 2023?", { session })
+  yield* Console.log(answer)
+  const { status } = yield* orchestrator.pause(agent.id)
+  yield* Console.log(`The agent is ${status}. Run me again.`)
+})
+
+const goOn = Effect.fnUntraced(function* (agent: Agent.Agent) {
+  const orchestrator = yield* Orchestrator.Orchestrator
+  yield* Console.log(`Found an agent that is ${agent.status} and has answered ${agent.queryCount}.`)
+  yield* orchestrator.resume(agent.id)
+  const { answer } = yield* orchestrator.query(agent.id, "And in 2024?", { session })
+  yield* Console.log(answer)
+  const { status } = yield* orchestrator.terminate(agent.id)
+  yield* Console.log(`The agent is ${status}.`)
+  yield* DaemonStart.stop(folder, false)
+})
+
+const program = Effect.gen(function* () {
+  const { list } = yield* Orchestrator.Orchestrator
+  const asleep = yield* list().pipe(
+    Stream.filter(({ status }) => status === "paused" || status === "active"),
+    Stream.runHead
+  )
+  yield* Option.match(asleep, { onNone: () => begin, onSome: goOn })
+})
+
+const state = SqlStateStore.layerSqlite({ path: join(folder, "state.sqlite") })
+
+/** The state has an owner, which is stamped on every sandbox, so that the reaper touches no other. */
+const config = Layer.unwrap(
+  Effect.map(Owner.Owner, (owner) => Config.layerFrom({ REMOTE_AGENT_OWNER: owner }))
+)
+
+const layer = Orchestrator.layerNoDeps.pipe(
+  Layer.provide(AgentRuntime.layer),
+  Layer.provideMerge(Profiles.layer()),
+  Layer.provide(
+    Local.layerDaemon({
+      folder,
+      version,
+      command: [process.execPath, fileURLToPath(import.meta.url), folder, "server"],
+      env: { PATH: process.env["PATH"] ?? "" }
+    })
+  ),
+  Layer.provide(config),
+  Layer.provideMerge(state)
+)
+
+const server = Effect.asVoid(Daemon.serve({ folder, version, background: true, idle: "10 minutes" }))
+
+runMain(role === "server" ? server : Effect.provide(program, layer))
