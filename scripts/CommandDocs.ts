@@ -73,3 +73,12 @@ export const commands = Effect.gen(function* () {
     ...sections
   ].join("\n\n")
 })
+
+/** The commands that stand at the top, for the README. */
+export const overview = (): string => {
+  const rows = Completions.fromCommand(Cli.root).subcommands.map(
+    ({ description = "", name, subcommands }) =>
+      `| \`remote-agent ${name}\`${subcommands.length === 0 ? "" : ` ${subcommands.map((one) => `\`${one.name}\``).join(" ")}`} | ${description} |`
+  )
+  return ["| command | does |", "| --- | --- |", ...rows].join("\n")
+}

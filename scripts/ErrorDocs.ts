@@ -83,6 +83,7 @@ const values: Readonly<Record<string, unknown>> = {
   at: DateTime.makeUnsafe(0),
   attemptId: Domain.Id.AttemptId.make("att_01arz3ndektsv4rrffq69g5fav"),
   cause: sandboxFailure,
+  exceeded: new Domain.Budget.Exceeded({ limit: "tokens", allowed: 1000, spent: 1200 }),
   id: agentId,
   problems: problem,
   resetAt: DateTime.makeUnsafe(0),

@@ -1,14 +1,15 @@
 /**
- * Writes the parts of `docs/` that are made from the code. With `--check` it writes nothing, and fails when one of
+ * Writes what is made from the code: pages of `docs/`, and the commands in the README. With `--check` it writes nothing, and fails when one of
  * them is not what the code says.
  */
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { commands } from "./CommandDocs.ts"
+import { catalogue } from "./CatalogueDocs.ts"
+import { commands, overview } from "./CommandDocs.ts"
 import { configuration } from "./ConfigDocs.ts"
 import { errors } from "./ErrorDocs.ts"
 
@@ -21,6 +22,7 @@ const formatted = async (
   const folder = await mkdtemp(join(tmpdir(), "remote-agent-docs-"))
   try {
     const names = Object.keys(pages)
+    await copyFile(join(root, ".oxfmtrc.json"), join(folder, ".oxfmtrc.json"))
     await Promise.all(names.map((name) => writeFile(join(folder, name), pages[name] ?? "")))
     const { status, stderr } = spawnSync("oxfmt", names, { cwd: folder, encoding: "utf8" })
     if (status !== 0) throw new Error(`oxfmt failed on the documentation: ${stderr}`)
@@ -32,19 +34,35 @@ const formatted = async (
   }
 }
 
+/** A text with what stands between two marks replaced. */
+const replaced = (text: string, mark: string, by: string): string => {
+  const [start, end] = [`<!-- ${mark} -->`, `<!-- end of ${mark} -->`]
+  const [before, after] = [text.split(start)[0], text.split(end)[1]]
+  if (before === undefined || after === undefined) throw new Error(`${start} … ${end} is missing`)
+  return `${before}${start}\n\n${by}\n\n${end}${after}`
+}
+
+const readme = await readFile(join(root, "README.md"), "utf8")
+
+const places: Readonly<Record<string, string>> = { "README.md": "README.md" }
+const placeOf = (name: string) => places[name] ?? `docs/${name}`
+
 const pages = await formatted({
+  "catalogue.md": await catalogue(),
   "commands.md": await Effect.runPromise(commands),
   "configuration.md": configuration,
-  "errors.md": await errors()
+  "errors.md": await errors(),
+  "README.md": replaced(readme, "commands", overview())
 })
 
 const check = process.argv.includes("--check")
 const drifts = await Promise.all(
   pages.map(async ([name, text]) => {
-    const path = join(root, "docs", name)
+    const place = placeOf(name)
+    const path = join(root, place)
     if ((await readFile(path, "utf8").catch(() => "")) === text) return []
     if (!check) await writeFile(path, text)
-    return [`docs/${name}`]
+    return [place]
   })
 )
 const drifted = drifts.flat()
