@@ -261,10 +261,14 @@ describe("the file of a daemon that was removed or damaged", () => {
 describe.runIf(process.platform === "linux")("a process that only waits to be buried", () => {
   it.live("is dead", () =>
     Effect.gen(function* () {
-      // It becomes a program that does not look after its children.
+      // It becomes a program that does not look after its children, and its child ends only then.
       const parent = yield* Effect.acquireRelease(
         Effect.sync(() =>
-          spawn("sh", ["-c", "true & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "inherit"] })
+          spawn(
+            "sh",
+            ["-c", '(until [ "$(cat /proc/$$/comm)" = sleep ]; do :; done) & echo $!; exec sleep 600'],
+            { stdio: ["ignore", "pipe", "inherit"] }
+          )
         ),
         (started) => Effect.sync(() => void started.kill("SIGKILL"))
       )
