@@ -6,6 +6,7 @@ import { Ended, exitCode, toJson, Usage } from "./Failure.ts"
 import { quiet, verbose } from "./Flags.ts"
 import { local } from "./LocalServerCommands.ts"
 import { ask, demo, pool } from "./QuestionCommands.ts"
+import { cp, exec, shell } from "./SandboxCommands.ts"
 import { line, type Output, red, Screen } from "./Screen.ts"
 import { config, init } from "./SettingsCommands.ts"
 import { version } from "./version.ts"
@@ -33,6 +34,9 @@ export const root = Command.make("remote-agent").pipe(
     Agents.rename,
     Agents.labels,
     Agents.profiles,
+    exec,
+    cp,
+    shell,
     local,
     init,
     config

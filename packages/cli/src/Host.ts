@@ -1,6 +1,16 @@
-import { Context, Effect, FileSystem } from "effect"
+import { Context, Effect, FileSystem, type Scope, type Stream } from "effect"
 import { isAbsolute, join, resolve } from "node:path"
 import { Usage } from "./Failure.ts"
+
+/** The terminal that somebody sits at, for a program that wants all of it. */
+export interface RawTerminal {
+  readonly size: () => { readonly columns: number; readonly rows: number }
+  /** Every time its size changes. */
+  readonly resized: Stream.Stream<void>
+  /** Until the scope closes, however it closes, every key goes to who reads, Ctrl-C among them. */
+  readonly raw: Effect.Effect<void, never, Scope.Scope>
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void>
+}
 
 /** What the process knows and the library must not ask for itself. Read once, by the bin. */
 export class Host extends Context.Service<
@@ -13,6 +23,8 @@ export class Host extends Context.Service<
     readonly dataFolder: string
     /** Whether somebody sits at a terminal and can be asked. */
     readonly interactive: boolean
+    /** Absent where nobody sits at a terminal. */
+    readonly terminal?: RawTerminal | undefined
     /** Writes one line of the log, at once. */
     readonly log: (line: string) => void
     /** What starts this binary again: the program, and the file that it runs. */

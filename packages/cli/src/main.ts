@@ -1,10 +1,10 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Layer } from "effect"
+import { Cause, Effect, Layer, Stream } from "effect"
 import { homedir } from "node:os"
 import type { WriteStream } from "node:tty"
 import * as Cli from "./Cli.ts"
-import { dataFolderOf, Host } from "./Host.ts"
+import { dataFolderOf, Host, type RawTerminal } from "./Host.ts"
 import * as Logging from "./Logging.ts"
 import { type Output, Screen } from "./Screen.ts"
 import * as Secrets from "./Secrets.ts"
@@ -24,6 +24,27 @@ const outputOf = (stream: WriteStream, mask: (text: string) => string): Output =
       stream.write(mask(text), () => resume(Effect.void))
     })
 })
+
+const terminal: RawTerminal = {
+  size: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
+  resized: Stream.fromEventListener<void>(
+    {
+      addEventListener: (event, listener) => void stdout.on(event, listener),
+      removeEventListener: (event, listener) => void stdout.off(event, listener)
+    },
+    "resize"
+  ),
+  raw: Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => stdin.setRawMode(true)),
+      () => Effect.sync(() => stdin.setRawMode(false).pause())
+    )
+  ),
+  write: (bytes) =>
+    Effect.callback<void>((resume) => {
+      stdout.write(bytes, () => resume(Effect.void))
+    })
+}
 
 /** Runs the command that the process was started with, and ends the process with its exit code. */
 export const main = (): void => {
@@ -64,6 +85,7 @@ export const main = (): void => {
       cwd,
       dataFolder: dataFolderOf({ env, cwd, home: homedir() }),
       interactive: stdin.isTTY && stdout.isTTY && env["TERM"] !== "dumb",
+      terminal: stdin.isTTY && stdout.isTTY ? terminal : undefined,
       log,
       command: [process.execPath, ...process.argv.slice(1, 2)],
       leftovers: (text) => {
@@ -77,7 +99,9 @@ export const main = (): void => {
     Effect.tapCause((cause) =>
       Cause.hasDies(cause) ? Effect.logFatal("This is a bug", cause) : Effect.void
     ),
-    Effect.provide(layer)
+    Effect.provide(layer),
+    // What nobody reads any more must not keep the process: whoever writes to it may never stop.
+    Effect.ensuring(Effect.sync(() => stdin.destroy()))
   )
 
   // Whatever is thrown outside of the program, by a library's timer or stream, must not skip the cleaning up either.

@@ -19,12 +19,13 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
 export const start = (
   cwd: string,
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {}
+  env: Readonly<Record<string, string>> = {},
+  stdin: "ignore" | "pipe" = "ignore"
 ): ChildProcess =>
   spawn(process.execPath, [bin, ...args], {
     cwd,
     env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...env },
-    stdio: ["ignore", "pipe", "pipe"]
+    stdio: [stdin, "pipe", "pipe"]
   })
 
 export interface Ran {

@@ -32,15 +32,17 @@ const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 export const key = { enter: "\r", down: "\u001B[B", ctrlC: "\u0003", ctrlD: "\u0004" } as const
 
 /**
- * Starts the binary on a terminal of its own, which `script` of util-linux makes. It is killed when the scope closes.
+ * Starts the binary on a terminal of its own, which `script` of util-linux makes, and then what is to be run in the
+ * same shell `after` it. It is killed when the scope closes.
  */
 export const open = (
   cwd: string,
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {}
+  env: Readonly<Record<string, string>> = {},
+  after = ""
 ): Effect.Effect<Terminal, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => start(cwd, [process.execPath, bin, ...args].map(quote).join(" "), env)),
+    Effect.sync(() => start(cwd, [process.execPath, bin, ...args].map(quote).join(" ") + after, env)),
     (child) => Effect.promise(() => closed(child))
   ).pipe(Effect.map(terminalOf))
 

@@ -24,6 +24,7 @@ const idempotent: Readonly<Record<SandboxError["operation"], boolean>> = {
   removeSnapshot: true,
   exec: false,
   spawn: false,
+  terminal: false,
   kill: true,
   read: true,
   write: true,

@@ -117,6 +117,7 @@ export const Operation = Schema.Literals([
   "removeSnapshot",
   "exec",
   "spawn",
+  "terminal",
   "kill",
   "read",
   "write",

@@ -6,6 +6,7 @@ import * as E2bFiles from "./E2bFiles.ts"
 import * as E2bHost from "./E2bHost.ts"
 import * as E2bProcess from "./E2bProcess.ts"
 import * as E2bSnapshots from "./E2bSnapshots.ts"
+import * as E2bTerminal from "./E2bTerminal.ts"
 import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
 import { type Filter, type Isolation, Sandboxes } from "./Sandboxes.ts"
 
@@ -59,6 +60,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return {
       id,
       ...E2bProcess.make(calls, sandbox, id),
+      ...E2bTerminal.make(calls, sandbox, id),
       files: E2bFiles.make(calls, sandbox, id),
       host: E2bHost.make(sandbox, options.sandboxUrl)
     }

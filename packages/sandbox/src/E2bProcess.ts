@@ -6,8 +6,9 @@ import { Rejected } from "./E2bErrors.ts"
 import { upload } from "./E2bFiles.ts"
 import { collect, timed } from "./Output.ts"
 import { OutputChannel } from "./OutputChannel.ts"
+import { killer } from "./E2bKill.ts"
 import type { Command, ProcessEvent } from "./Sandbox.ts"
-import { commandLine, killScript, marker, quote } from "./Shell.ts"
+import { commandLine, marker, quote } from "./Shell.ts"
 
 /** Output that may wait for a slow reader before the command is slowed down, in characters. */
 const highWater = 1024 * 1024
@@ -21,10 +22,13 @@ const inputPiece = 64 * 1024
 const encoder = new TextEncoder()
 
 /** The exit code and nothing else, from whatever the SDK made of the end of a command. */
-const exitCodeOf = (cause: unknown): number | undefined =>
+export const exitCodeOf = (cause: unknown): number | undefined =>
   typeof cause === "object" && cause !== null && "exitCode" in cause && typeof cause.exitCode === "number"
     ? cause.exitCode
     : undefined
+
+const stdinOf = ({ stdin }: Command): Stream.Stream<Uint8Array> | undefined =>
+  stdin === undefined ? undefined : Stream.succeed(typeof stdin === "string" ? encoder.encode(stdin) : stdin)
 
 interface Running {
   readonly handle: CommandHandle
@@ -52,24 +56,9 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
     return "script" in command ? commandLine({ script: source }) : source
   })
 
-  const kill = Effect.fnUntraced(
-    function* (mark: string, pid?: number) {
-      yield* calls.call({ operation: "kill", sandboxId }, () =>
-        sdkSandbox.commands.run(`bash -c ${quote(killScript)} kill ${quote(mark)} ${pid ?? ""}`, {
-          timeoutMs: 30_000
-        })
-      )
-    },
-    // Nothing runs in a sandbox that is gone, and nothing in a paused one can be killed before it wakes.
-    Effect.catchReasons("SandboxError", {
-      Gone: () => Effect.void,
-      Expired: () => Effect.void,
-      Paused: () => Effect.void
-    }),
-    Effect.catch((error) => Effect.logError("A command may still be running", error))
-  )
+  const kill = killer(calls, sdkSandbox, sandboxId)
 
-  const start = Effect.fnUntraced(function* (command: Command) {
+  const start = Effect.fnUntraced(function* (command: Command, reads: boolean) {
     const mark = yield* Id.nextToken
     const line = yield* lineOf(command, mark)
     const output = new OutputChannel<ProcessEvent>(highWater, (event) =>
@@ -78,7 +67,7 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
     const starting = spawning((signal) =>
       sdkSandbox.commands.run(line, {
         background: true,
-        stdin: command.stdin !== undefined,
+        stdin: reads,
         // The deadline of the SDK kills only the leader, and a minute is its default; our timeouts kill the tree.
         timeoutMs: 0,
         envs: { ...command.env, [marker]: mark },
@@ -125,12 +114,16 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
   })
 
   const feed = Effect.fnUntraced(
-    function* (running: Running, input: string | Uint8Array) {
-      const bytes = typeof input === "string" ? encoder.encode(input) : input
-      for (let at = 0; at < bytes.length; at += inputPiece) {
-        const piece = bytes.subarray(at, at + inputPiece)
-        yield* spawning((signal) => running.handle.sendStdin(piece, { signal }))
-      }
+    function* (running: Running, input: Stream.Stream<Uint8Array>) {
+      yield* Stream.runForEach(
+        input,
+        Effect.fnUntraced(function* (bytes) {
+          for (let at = 0; at < bytes.length; at += inputPiece) {
+            const piece = bytes.subarray(at, at + inputPiece)
+            yield* spawning((signal) => running.handle.sendStdin(piece, { signal }))
+          }
+        })
+      )
       yield* spawning((signal) => running.handle.closeStdin({ signal }))
     },
     // A command that ends without reading everything is no failure of ours; its end is reported by its output. Input
@@ -149,8 +142,11 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
       })
   )
 
-  const events = Effect.fnUntraced(function* (command: Command) {
-    const running = yield* Effect.acquireRelease(start(command), release)
+  const events = Effect.fnUntraced(function* (
+    command: Command,
+    input: Stream.Stream<Uint8Array> | undefined = stdinOf(command)
+  ) {
+    const running = yield* Effect.acquireRelease(start(command, input !== undefined), release)
     let output: Stream.Stream<ProcessEvent, SandboxError.SandboxError> = timed(
       Stream.fromAsyncIterable(running.output, (cause) => new Rejected({ cause })).pipe(
         Stream.catch(({ cause }) =>
@@ -160,15 +156,18 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
       command,
       sandboxId
     )
-    if (command.stdin !== undefined) {
-      const feeding = Effect.andThen(feed(running, command.stdin), Effect.never)
+    if (input !== undefined) {
+      const feeding = Effect.andThen(feed(running, input), Effect.never)
       output = Stream.interruptWhen(output, feeding)
     }
     return Stream.concat(Stream.succeed<ProcessEvent>({ _tag: "Started", pid: running.handle.pid }), output)
   })
 
-  const spawn = (command: Command): Stream.Stream<ProcessEvent, SandboxError.SandboxError> =>
-    Stream.withSpan(Stream.unwrap(events(command)), "Sandbox.spawn")
+  const spawn = (
+    command: Command,
+    input?: Stream.Stream<Uint8Array>
+  ): Stream.Stream<ProcessEvent, SandboxError.SandboxError> =>
+    Stream.withSpan(Stream.unwrap(events(command, input)), "Sandbox.spawn")
 
   const exec = Effect.fn("Sandbox.exec")((command: Command) => collect(spawn(command), sandboxId))
 

@@ -313,9 +313,15 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const handle = (id: Id.SandboxId): Sandbox => ({
     id,
     exec: (command) => exec(id, command),
-    spawn: (command) => spawn(id, command),
+    // A program in memory is told all that it is to read when it is started.
+    spawn: (command, input) =>
+      input === undefined
+        ? spawn(id, command)
+        : Stream.unwrap(Effect.map(Stream.mkUint8Array(input), (stdin) => spawn(id, { ...command, stdin }))),
     files: MemoryFiles.guarded((operation) => Effect.map(awakeBox(operation, id), ({ files }) => files)),
     jobs: jobs(id),
+    terminal: () =>
+      SandboxError.fail("terminal", new SandboxError.Unsupported({ feature: "a terminal" }), id),
     host: () =>
       SandboxError.fail("host", new SandboxError.Unsupported({ feature: "a port of a sandbox" }), id)
   })

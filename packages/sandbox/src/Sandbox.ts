@@ -1,6 +1,6 @@
 import type { SandboxError } from "@remote-agent/domain"
 import type { Id } from "@remote-agent/domain"
-import type { DateTime, Duration, Effect, Redacted, Stream } from "effect"
+import type { DateTime, Duration, Effect, Redacted, Scope, Stream } from "effect"
 import type { Cursor } from "./JobFrames.ts"
 import type { JobEvent } from "./JobReader.ts"
 import type { Status } from "./JobStatus.ts"
@@ -138,6 +138,34 @@ export interface Host {
   readonly headers: Readonly<Record<string, Redacted.Redacted>>
 }
 
+/** How large a terminal is, in characters. */
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** A shell on a terminal. */
+export interface TerminalOptions extends TerminalSize {
+  /** The home folder when absent. */
+  readonly cwd?: string | undefined
+  /** Added to the sandbox's environment, `TERM` for one. Providers may log these values: no secrets here. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** Who runs it; the provider's ordinary user when absent. */
+  readonly user?: string | undefined
+}
+
+/** A shell that runs on a pseudo-terminal in a sandbox. */
+export interface Terminal {
+  /** What it shows, as bytes, until it ends. To be read once; a reader that is slow slows the shell down. */
+  readonly output: Stream.Stream<Uint8Array, SandboxError.SandboxError>
+  /** How it ended, once all its output has been read. A shell that a signal killed has the exit code -1. */
+  readonly exitCode: Effect.Effect<number, SandboxError.SandboxError>
+  /** Types. Succeeds when nobody reads any more. */
+  readonly write: (keys: Uint8Array) => Effect.Effect<void, SandboxError.SandboxError>
+  /** Tells how large the terminal is now. Succeeds when nobody is there any more. */
+  readonly resize: (size: TerminalSize) => Effect.Effect<void, SandboxError.SandboxError>
+}
+
 /** A handle on one sandbox. Having it does not keep the sandbox alive. */
 export interface Sandbox {
   readonly id: Id.SandboxId
@@ -150,8 +178,19 @@ export interface Sandbox {
   /**
    * Runs a command and streams what it does: `Started`, then output, then `Exit`. A reader that is slow slows the
    * command down. Fails like `exec`; a stream that is left before `Exit` has killed the command and all it started.
+   * With an `input`, the command reads that as it comes, and `stdin` is not used.
    */
-  readonly spawn: (command: Command) => Stream.Stream<ProcessEvent, SandboxError.SandboxError>
+  readonly spawn: (
+    command: Command,
+    input?: Stream.Stream<Uint8Array>
+  ) => Stream.Stream<ProcessEvent, SandboxError.SandboxError>
+  /**
+   * A shell of the sandbox on a terminal. When the scope closes, it and all it started have been killed. Fails with
+   * `Unsupported` where there are no terminals.
+   */
+  readonly terminal: (
+    options: TerminalOptions
+  ) => Effect.Effect<Terminal, SandboxError.SandboxError, Scope.Scope>
   readonly files: SandboxFiles
   /** For a provider without a shell. Absent where `Job` does it with the shell of the sandbox. */
   readonly jobs?: SandboxJobs | undefined

@@ -1,0 +1,54 @@
+import { NodeServices } from "@effect/platform-node"
+import type { Agent } from "@remote-agent/domain"
+import { Agent as AgentSchema } from "@remote-agent/domain"
+import { Orchestrator } from "@remote-agent/orchestrator"
+import { assert } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import * as App from "../src/App.ts"
+import { Host } from "../src/Host.ts"
+import { Screen, silent } from "../src/Screen.ts"
+import * as Secrets from "../src/Secrets.ts"
+import { bin, folder, run } from "./support.ts"
+
+/** Where the binary keeps its data when its home is this folder. */
+const dataOf = (cwd: string) => join(cwd, ".local", "share", "remote-agent")
+
+const world = (cwd: string) =>
+  Layer.mergeAll(
+    NodeServices.layer,
+    Layer.succeed(Secrets.Secrets, Secrets.make()),
+    Layer.succeed(Screen, { out: silent, err: silent, note: silent }),
+    Layer.succeed(Host, {
+      env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd },
+      cwd,
+      dataFolder: dataOf(cwd),
+      interactive: false,
+      log: () => undefined,
+      command: [process.execPath, bin],
+      leftovers: () => undefined
+    })
+  )
+
+/** Works with what the binary works with when its home is this folder. */
+const durably = <A, E>(cwd: string, effect: Effect.Effect<A, E, App.Durable>) =>
+  Effect.orDie(Effect.provide(effect, Layer.provide(App.durable({}), world(cwd))))
+
+/** Launches an agent of that name that outlives the launch. */
+export const launch = (cwd: string, name: string): Effect.Effect<Agent.Agent> =>
+  durably(
+    cwd,
+    Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
+      orchestrator.launch({ name: AgentSchema.AgentName.make(name) })
+    )
+  )
+
+/** A home of its own; at its end the server of it has ended, and no folder of a sandbox may be left. */
+export const home = Effect.acquireRelease(folder, (cwd) =>
+  Effect.gen(function* () {
+    yield* run(cwd, ["local", "stop", "--yes"])
+    const left = yield* Effect.promise(() => readdir(join(dataOf(cwd), "sandboxes")).catch(() => []))
+    assert.deepStrictEqual(left, [], "no folder of a sandbox should be left")
+  })
+)

@@ -1,0 +1,103 @@
+import { Id, Retry, SandboxError } from "@remote-agent/domain"
+import type { Sandbox as SdkSandbox } from "e2b"
+import { Deferred, Effect, Stream } from "effect"
+import type { E2bCalls } from "./E2bCalls.ts"
+import { Rejected } from "./E2bErrors.ts"
+import { killer } from "./E2bKill.ts"
+import { exitCodeOf } from "./E2bProcess.ts"
+import { OutputChannel } from "./OutputChannel.ts"
+import type { Sandbox, Terminal, TerminalOptions, TerminalSize } from "./Sandbox.ts"
+import { marker } from "./Shell.ts"
+
+/** Output that may wait for a slow reader before the shell is slowed down, in bytes. */
+const highWater = 1024 * 1024
+
+/** Opens terminals in one E2B sandbox. */
+export const make = (
+  calls: E2bCalls,
+  sandbox: SdkSandbox,
+  sandboxId: Id.SandboxId
+): Pick<Sandbox, "terminal"> => {
+  const kill = killer(calls, sandbox, sandboxId)
+  const asked = { operation: "terminal", sandboxId } as const
+
+  const start = Effect.fnUntraced(function* ({ columns, cwd, env, rows, user }: TerminalOptions) {
+    const mark = yield* Id.nextToken
+    const output = new OutputChannel<Uint8Array>(highWater, ({ length }) => length)
+    const exitCode = yield* Deferred.make<number, SandboxError.SandboxError>()
+    const starting = calls.attempt(asked, (signal) =>
+      sandbox.pty.create({
+        cols: columns,
+        rows,
+        signal,
+        // A minute is the default of the SDK.
+        timeoutMs: 0,
+        envs: { ...env, [marker]: mark },
+        ...(cwd === undefined ? {} : { cwd }),
+        ...(user === undefined ? {} : { user }),
+        onData: (bytes) => output.push(bytes)
+      })
+    )
+    const handle = yield* Effect.tapError(starting, (error) =>
+      Retry.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
+    )
+    const running = { handle, output, mark, exitCode, ended: false, settled: Promise.resolve() }
+    const end = (code: number) => {
+      running.ended = true
+      Deferred.doneUnsafe(exitCode, Effect.succeed(code))
+      output.end()
+    }
+    running.settled = handle.wait().then(
+      (result) => end(result.exitCode),
+      (cause: unknown) => {
+        const code = exitCodeOf(cause)
+        if (code === undefined) output.fail(cause)
+        else end(code)
+      }
+    )
+    return running
+  })
+
+  type Running = Effect.Success<ReturnType<typeof start>>
+
+  // As for commands, the stream is cut only when the killed shell does not end it.
+  const release = Effect.fnUntraced(function* (running: Running) {
+    if (running.ended) return
+    yield* kill(running.mark, running.handle.pid)
+    const cut = Effect.andThen(
+      Effect.sleep("5 seconds"),
+      Effect.promise(() => running.handle.disconnect())
+    )
+    yield* Effect.raceFirst(
+      Effect.promise(() => running.settled),
+      cut
+    )
+  })
+
+  /** What is told to a shell that has ended is no failure: its end is told by its output. */
+  const told = (running: Running, evaluate: (signal: AbortSignal) => Promise<void>) =>
+    Effect.catchIf(
+      calls.attempt(asked, evaluate),
+      ({ reason }) => running.ended || reason._tag === "InvalidRequest",
+      () => Effect.void
+    )
+
+  const terminal = Effect.fn("Sandbox.terminal")(function* (options: TerminalOptions) {
+    const running = yield* Effect.acquireRelease(start(options), release)
+    const { exitCode, handle, output } = running
+    const failed = (cause: unknown) =>
+      Effect.tapError(calls.explain(cause, asked), (error) => Deferred.fail(exitCode, error))
+    return {
+      output: Stream.fromAsyncIterable(output, (cause) => new Rejected({ cause })).pipe(
+        Stream.catch(({ cause }) => Stream.fromEffect(failed(cause)))
+      ),
+      exitCode: Deferred.await(exitCode),
+      write: (keys: Uint8Array) =>
+        told(running, (signal) => sandbox.pty.sendInput(handle.pid, keys, { signal })),
+      resize: ({ columns, rows }: TerminalSize) =>
+        told(running, (signal) => sandbox.pty.resize(handle.pid, { cols: columns, rows }, { signal }))
+    } satisfies Terminal
+  })
+
+  return { terminal }
+}

@@ -1,0 +1,95 @@
+import { assert, it, vi } from "@effect/vitest"
+import { Local, Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Deferred, Effect, Fiber, Stream } from "effect"
+
+// Real processes and requests: how long they take is up to the machine.
+vi.setConfig({ testTimeout: 60_000 })
+
+const local = Local.layer({ isolation: "none" })
+
+const size = { columns: 81, rows: 23 }
+const keys = (text: string) => new TextEncoder().encode(text)
+
+const sandbox = Effect.flatMap(Sandboxes.Sandboxes, ({ create }) => create({ ttl: "2 minutes" }))
+
+/** Reads what a terminal shows, and settles each time that it has shown something. */
+const reading = Effect.fnUntraced(function* ({ output }: Sandbox.Terminal) {
+  let shown = ""
+  const waiting = new Map<string, Deferred.Deferred<void>>()
+  const decoder = new TextDecoder()
+  const reader = yield* Effect.forkScoped(
+    Stream.runForEach(output, (bytes) => {
+      shown += decoder.decode(bytes, { stream: true })
+      return Effect.forEach(waiting, ([text, seen]) =>
+        shown.includes(text) ? Deferred.succeed(seen, undefined) : Effect.void
+      )
+    })
+  )
+  const sees = Effect.fnUntraced(function* (text: string) {
+    const seen = yield* Deferred.make<void>()
+    waiting.set(text, seen)
+    if (!shown.includes(text)) yield* Effect.raceFirst(Deferred.await(seen), Fiber.join(reader))
+    assert.include(shown, text)
+  })
+  return { sees, ended: Fiber.join(reader) }
+})
+
+it.live("a terminal has its size, its keys and its exit code", () =>
+  Effect.gen(function* () {
+    const terminal = yield* (yield* sandbox).terminal({ ...size, env: { TERM: "dumb", LANG: "C.UTF-8" } })
+    const { ended, sees } = yield* reading(terminal)
+    yield* terminal.write(keys("stty size; echo $TERM-$((40 + 2))\n"))
+    yield* sees("23 81")
+    yield* sees("dumb-42")
+    yield* terminal.resize({ columns: 99, rows: 33 })
+    yield* terminal.write(keys("stty size; printf '\\303\\251\\n'\n"))
+    yield* sees("33 99")
+    yield* sees("é")
+    yield* terminal.write(keys("exit 9\n"))
+    yield* ended
+    assert.strictEqual(yield* terminal.exitCode, 9)
+    // Who types or resizes too late is told by the end alone.
+    yield* terminal.write(keys("late\n"))
+    yield* terminal.resize(size)
+  }).pipe(Effect.scoped, Effect.provide(local))
+)
+
+it.live("a terminal that is left is killed with all that was started on it", () =>
+  Effect.gen(function* () {
+    const box = yield* sandbox
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const terminal = yield* box.terminal(size)
+        const { sees } = yield* reading(terminal)
+        yield* terminal.write(keys("setsid -f sleep 98765; sleep 98765 & echo $((20 + 22))\n"))
+        yield* sees("42")
+        const { stdout } = yield* box.exec({ argv: ["pgrep", "-fc", "^sleep 98765"] })
+        assert.strictEqual(stdout, "2\n")
+      })
+    )
+    const { stdout } = yield* box.exec({ argv: ["pgrep", "-fc", "^sleep 98765"] })
+    assert.strictEqual(stdout, "0\n")
+  }).pipe(Effect.scoped, Effect.provide(local))
+)
+
+it.live("a command reads its input as it comes", () =>
+  Effect.gen(function* () {
+    const box = yield* sandbox
+    const open = Stream.concat(Stream.succeed(keys("one\n")), Stream.never)
+    const events = yield* Stream.runCollect(box.spawn({ argv: ["head", "-n", "1"] }, open))
+    assert.deepStrictEqual(
+      events.filter(({ _tag }) => _tag !== "Started"),
+      [
+        { _tag: "Stdout", text: "one\n" },
+        { _tag: "Exit", exitCode: 0 }
+      ]
+    )
+  }).pipe(Effect.scoped, Effect.provide(local))
+)
+
+it.effect("a sandbox in memory says that it has no terminal", () =>
+  Effect.gen(function* () {
+    const { reason } = yield* Effect.flip((yield* sandbox).terminal(size))
+    assert.strictEqual(reason._tag, "Unsupported")
+  }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
+)
