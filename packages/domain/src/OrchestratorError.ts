@@ -63,6 +63,15 @@ export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("Budget
   exceeded: Exceeded
 }) {}
 
+/**
+ * A query may take longer than a sandbox may be asked to live, so that its sandbox could end under it. Nothing was
+ * started.
+ */
+export class TimeoutTooLong extends Schema.TaggedError<TimeoutTooLong>()("TimeoutTooLong", {
+  asked: Schema.Duration,
+  longest: Schema.Duration
+}) {}
+
 /** The provider confirmed that the agent's sandbox is gone. */
 export class AgentLost extends Schema.TaggedError<AgentLost>()("AgentLost", { id: AgentId }) {}
 
@@ -163,6 +172,7 @@ export const Reason = Schema.Union([
   BudgetExceeded,
   PoolFull,
   PoolClosed,
+  TimeoutTooLong,
   AgentLost,
   UnknownProfile,
   NotConfigured,
@@ -224,6 +234,8 @@ const explain = (reason: Reason): string => {
       return `The pool ${reason.name} takes no more queries. Open another.`
     case "BudgetExceeded":
       return `The budget of the ${reason.of} is used up: ${explainBudget(reason.exceeded)}. Allow more, or use another agent than ${reason.id}.`
+    case "TimeoutTooLong":
+      return `A query that may take ${Duration.format(reason.asked)} could outlive its sandbox, which may be asked to live for ${Duration.format(reason.longest)} (E2B_MAX_TIMEOUT). Allow the query less time, or raise that limit if your account has a higher one.`
     case "AgentLost":
       return `The sandbox of agent ${reason.id} no longer exists. Launch a new agent, or ask for a new sandbox.`
     case "UnknownProfile":

@@ -32,10 +32,15 @@ export interface Places {
   readonly forget: (id: Id.AgentId) => void
   /** Extends the life of an agent's sandbox for as long as it is run. */
   readonly keepAlive: (id: Id.AgentId) => Effect.Effect<void>
-  /** Has an agent's sandbox live for so long at the least, as far as `E2B_MAX_TIMEOUT` allows. */
+  /** Fails with `TimeoutTooLong` when no sandbox may be asked to live as long as a command may take. */
+  readonly permit: (
+    operation: string,
+    wall: Duration.Duration
+  ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
+  /** Has an agent's sandbox live longer than a command that is permitted and about to start. */
   readonly outlive: (
     id: Id.AgentId,
-    duration: Duration.Duration
+    wall: Duration.Duration
   ) => Effect.Effect<void, SandboxError.SandboxError>
   /** What a sandbox's failure means for the agent in it: what is confirmed gone is lost, and nothing else is. */
   readonly blame: (
@@ -51,6 +56,9 @@ interface Known {
   /** When it will end, in milliseconds since 1970. */
   until: number
 }
+
+/** How much longer than a command its sandbox is to live, where that is allowed. */
+const margin = Duration.minutes(1)
 
 /** The places of the agents that this process works with. */
 export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandboxes.Sandboxes | StateStore> =
@@ -149,9 +157,16 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
       }
     })
 
-    const outlive = Effect.fnUntraced(function* (id: Id.AgentId, duration: Duration.Duration) {
+    const permit: Places["permit"] = (operation, asked) => {
+      const longest = config.E2B_MAX_TIMEOUT
+      return Duration.isGreaterThan(asked, longest)
+        ? Effect.fail(Records.failure(operation, new OrchestratorError.TimeoutTooLong({ asked, longest })))
+        : Effect.void
+    }
+
+    const outlive = Effect.fnUntraced(function* (id: Id.AgentId, wall: Duration.Duration) {
       const known = places.get(id)
-      const life = Duration.min(duration, config.E2B_MAX_TIMEOUT)
+      const life = Duration.min(Duration.sum(wall, margin), config.E2B_MAX_TIMEOUT)
       const now = yield* Clock.currentTimeMillis
       if (known?.life === undefined || known.until - now >= Duration.toMillis(life)) return
       yield* extend(known, life)
@@ -162,6 +177,7 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
       remember,
       forget: (id) => void places.delete(id),
       keepAlive,
+      permit,
       outlive,
       blame
     }

@@ -1,10 +1,10 @@
-import { type AgentEvent, type Budget, Id, OrchestratorError, Query } from "@remote-agent/domain"
+import { type Agent, type AgentEvent, type Budget, Id, OrchestratorError, Query } from "@remote-agent/domain"
 import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "./Agents.ts"
 import type { AgentRuntime } from "./AgentRuntime.ts"
 import { failedResult } from "./EventReader.ts"
 import type { Places } from "./Places.ts"
-import type { Profiles } from "./Profiles.ts"
+import { Profiles } from "./Profiles.ts"
 import * as QueryRuns from "./QueryRuns.ts"
 import * as Records from "./Records.ts"
 import { StateStore } from "./StateStore.ts"
@@ -68,7 +68,7 @@ export const make = Effect.fnUntraced(function* (
   places: Places,
   turns: Turns.Turns
 ): Effect.fn.Return<Queries, never, AgentRuntime | StateStore | Profiles> {
-  const store = yield* StateStore
+  const [store, profiles] = yield* Effect.all([StateStore, Profiles])
   const runs = yield* QueryRuns.make(places, turns)
 
   const record = Effect.fnUntraced(function* (
@@ -92,14 +92,9 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Gives an agent that has no sandbox any more a new one, where that was asked for. */
-  const replaced = Effect.fnUntraced(function* (
-    operation: string,
-    agentId: Id.AgentId,
-    { replace }: QueryOptions
-  ) {
-    const { status } = yield* Records.stored(operation, store.getAgent(agentId))
+  const replaced = Effect.fnUntraced(function* ({ id, status }: Agent.Agent, { replace }: QueryOptions) {
     if (replace === undefined || replace === false || (status !== "lost" && status !== "failed")) return false
-    yield* agents.replace(agentId, replace === true ? {} : replace)
+    yield* agents.replace(id, replace === true ? {} : replace)
     return true
   })
 
@@ -116,8 +111,12 @@ export const make = Effect.fnUntraced(function* (
     text: string,
     options: QueryOptions
   ) {
-    const isNew = yield* replaced(operation, agentId, options)
-    // Refused before there is a query to speak of.
+    // Refused before a sandbox is woken or made for it, and before there is a query to speak of.
+    const agent = yield* Records.stored(operation, store.getAgent(agentId))
+    const { run } = yield* profiles.get(agent.profile)
+    const wall = options.timeout === undefined ? run.wallTimeout : Duration.fromInputUnsafe(options.timeout)
+    yield* places.permit(operation, wall)
+    const isNew = yield* replaced(agent, options)
     yield* places.of(operation, agentId, options)
     const query = yield* Effect.acquireRelease(
       Records.stored(operation, record(agentId, text, options)),

@@ -387,10 +387,9 @@ export const make = Effect.fnUntraced(function* (
       yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
     }
     const wall = request.wallTimeout ?? place.profile.run.wallTimeout
-    yield* Effect.andThen(
-      places.outlive(agentId, Duration.sum(wall, Duration.minutes(1))),
-      runtime.start(place, request)
-    ).pipe(Effect.catch(places.blame(operation, agentId)))
+    yield* Effect.andThen(places.outlive(agentId, wall), runtime.start(place, request)).pipe(
+      Effect.catch(places.blame(operation, agentId))
+    )
   })
 
   const stop = (id: Id.QueryId) =>

@@ -58,6 +58,51 @@ const stillAnswers = Effect.fnUntraced(function* (id: Id.AgentId) {
 const hanging = { answer: (text: string) => (text === "hang" ? hangs : undefined) }
 
 describe("Orchestrator.query", () => {
+  const shortLives = { settings: { E2B_MAX_TIMEOUT: "1200", E2B_DEFAULT_TIMEOUT: "300" } }
+
+  it.effect("refuses a query that may outlive its sandbox, before anything is started or woken", () => {
+    const queries: Array<Query.Query> = []
+    return Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const { calls } = yield* Memory.Ledger
+      const { id } = yield* launch
+      yield* orchestrator.pause(id)
+      const before = yield* calls
+      const options = { timeout: "21 minutes" } as const
+      const { query, start: begin } = orchestrator
+      for (const asked of [
+        Effect.asVoid(query(id, "why", options)),
+        Effect.asVoid(begin(id, "why", options))
+      ]) {
+        const { message, reason } = yield* Effect.flip(asked)
+        assert(reason._tag === "TimeoutTooLong")
+        assert.strictEqual(Duration.toMinutes(reason.longest), 20)
+        assert.include(message, "E2B_MAX_TIMEOUT")
+      }
+      assert.deepStrictEqual(yield* calls, before)
+      assert.deepStrictEqual(queries, [])
+      assert.strictEqual((yield* orchestrator.get(id)).status, "paused")
+    }).pipe(Effect.provide(layer({ ...shortLives, ...keeping(queries) })))
+  })
+
+  it.effect("has a sandbox outlive the query that nobody waits for, up to the longest life", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const { alive } = yield* Memory.Ledger
+      const { id } = yield* launch
+      for (const [timeout, life] of [
+        ["15 minutes", 16],
+        ["20 minutes", 20]
+      ] as const) {
+        yield* orchestrator.start(id, "why", { timeout })
+        const [info] = yield* alive
+        assert(info !== undefined)
+        const left = DateTime.distance(yield* DateTime.now, info.endsAt)
+        assert.strictEqual(Duration.toMinutes(left), life)
+      }
+    }).pipe(Effect.provide(layer(shortLives)))
+  )
+
   it.effect("gives the answer, and records the query and that it was put", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {

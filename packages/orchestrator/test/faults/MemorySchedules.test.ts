@@ -28,7 +28,7 @@ const layerOf = (seed: number) =>
 const schedule = (seed: number, options: Partial<Driver.Options> = {}) =>
   Effect.gen(function* () {
     const world = yield* MemoryWorld.make
-    const { told, wrongs } = yield* Driver.run(world, { steps: 25, ...options })
+    const { told, wrongs } = yield* Driver.run(world, { steps: 25, covers: true, ...options })
     return { wrongs, told: `seed ${seed}: ${told}\n${world.told()}` }
   }).pipe(Effect.provide(layerOf(seed)), Random.withSeed(seed))
 

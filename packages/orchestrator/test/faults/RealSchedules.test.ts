@@ -20,7 +20,7 @@ const one = Effect.fnUntraced(function* (seed: number) {
   const clock = WarpClock.make()
   const schedule = Effect.gen(function* () {
     const world = yield* RealWorld.make({ seed, often: 0.12, clock })
-    const { told, wrongs } = yield* Driver.run(world, { steps: 10 })
+    const { told, wrongs } = yield* Driver.run(world, { steps: 10, covers: true })
     assert.deepStrictEqual(wrongs, Driver.nothing, `seed ${seed}: ${told}\n${world.told()}`)
   })
   yield* schedule.pipe(
