@@ -61,10 +61,12 @@ const read = Effect.fn("bench.streaming.read")(function* (
 export const run = Effect.fn("bench.streaming")(function* ({ megabytes, rounds }: Options) {
   const common = Math.min(megabytes, mostByCommand)
   const samples = { job: new Array<Report>(), spawn: new Array<Report>(), raw: new Array<Report>() }
-  const all = new Array<Report>()
+  const all = { job: new Array<Report>(), spawn: new Array<Report>() }
   for (let round = 0; round < rounds; round++) {
     for (const how of ["raw", "spawn", "job"] as const) samples[how].push(yield* read(how, common))
-    if (megabytes > common) all.push(yield* read("job", megabytes))
+    if (megabytes > common) {
+      for (const how of ["spawn", "job"] as const) all[how].push(yield* read(how, megabytes))
+    }
     yield* Console.error(`streaming: round ${round + 1} of ${rounds}`)
   }
   const rows = (
@@ -92,12 +94,15 @@ export const run = Effect.fn("bench.streaming")(function* ({ megabytes, rounds }
     measures: [
       ...rows(`streaming ${common} MB: Job.read`, samples.job, samples.raw, "raw SDK", 2),
       ...rows(`streaming ${common} MB: spawn`, samples.spawn, samples.raw, "raw SDK", 1.2),
-      ...(all.length === 0
+      ...(megabytes === common
         ? []
-        : rows(`streaming ${megabytes} MB: Job.read`, all, samples.job, `Job.read of ${common} MB`))
+        : [
+            ...rows(`streaming ${megabytes} MB: Job.read`, all.job, samples.job, `Job.read of ${common} MB`),
+            ...rows(`streaming ${megabytes} MB: spawn`, all.spawn, samples.spawn, `spawn of ${common} MB`)
+          ])
     ],
     notes:
-      all.length === 0
+      megabytes === common
         ? []
         : [
             `streaming: the SDK cannot give more than 512 MiB of one command, so it is compared at ${common} MB.`

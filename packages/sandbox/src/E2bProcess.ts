@@ -30,6 +30,17 @@ export const exitCodeOf = (cause: unknown): number | undefined =>
 const stdinOf = ({ stdin }: Command): Stream.Stream<Uint8Array> | undefined =>
   stdin === undefined ? undefined : Stream.succeed(typeof stdin === "string" ? encoder.encode(stdin) : stdin)
 
+/** Where the SDK's handle of a command gathers what the command wrote. */
+const gathered = { Stdout: "_stdout", Stderr: "_stderr" } as const
+
+/**
+ * Forgets what the handle of a command has gathered. The SDK keeps the whole output in strings, which end at 512 MiB
+ * and with them the command; who is told of each piece needs none of it. It offers no other way.
+ */
+export const forget = (handle: CommandHandle, stream: keyof typeof gathered): void => {
+  Reflect.set(handle, gathered[stream], "")
+}
+
 interface Running {
   readonly handle: CommandHandle
   readonly output: OutputChannel<ProcessEvent>
@@ -64,6 +75,11 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
     const output = new OutputChannel<ProcessEvent>(highWater, (event) =>
       "text" in event ? event.text.length : 0
     )
+    let told: CommandHandle | undefined
+    const tell = (_tag: "Stdout" | "Stderr") => (text: string) => {
+      if (told !== undefined) forget(told, _tag)
+      return output.push({ _tag, text })
+    }
     const starting = spawning((signal) =>
       sdkSandbox.commands.run(line, {
         background: true,
@@ -74,13 +90,14 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
         signal,
         ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
         ...(command.user === undefined ? {} : { user: command.user }),
-        onStdout: (text) => output.push({ _tag: "Stdout", text }),
-        onStderr: (text) => output.push({ _tag: "Stderr", text })
+        onStdout: tell("Stdout"),
+        onStderr: tell("Stderr")
       })
     )
     const handle = yield* Effect.tapError(starting, (error) =>
       Retry.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
     )
+    told = handle
     const end = (exitCode: number) => {
       running.ended = true
       void output.push({ _tag: "Exit", exitCode })
@@ -149,6 +166,7 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
     const running = yield* Effect.acquireRelease(start(command, input !== undefined), release)
     let output: Stream.Stream<ProcessEvent, SandboxError.SandboxError> = timed(
       Stream.fromAsyncIterable(running.output, (cause) => new Rejected({ cause })).pipe(
+        Stream.flattenIterable,
         Stream.catch(({ cause }) =>
           Stream.fromEffect(calls.explain(cause, { operation: "spawn", sandboxId }))
         )

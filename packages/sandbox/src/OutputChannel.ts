@@ -1,8 +1,9 @@
 /**
  * Carries values from callbacks to an async iterator, in order, with a bound: `push` gives back a promise that
- * settles once the reader has caught up, and a producer that awaits it is slowed down to the reader's pace.
+ * settles once the reader has caught up, and a producer that awaits it is slowed down to the reader's pace. The reader
+ * gets what waits all at once.
  */
-export class OutputChannel<A> implements AsyncIterable<A> {
+export class OutputChannel<A> implements AsyncIterable<ReadonlyArray<A>> {
   readonly #limit: number
   readonly #weigh: (value: A) => number
   #values: Array<A> = []
@@ -39,7 +40,7 @@ export class OutputChannel<A> implements AsyncIterable<A> {
     this.end()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<A, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<ReadonlyArray<A>, void, undefined> {
     try {
       while (true) {
         while (this.#values.length > 0) {
@@ -47,7 +48,7 @@ export class OutputChannel<A> implements AsyncIterable<A> {
           this.#values = []
           this.#weight = 0
           for (const wake of this.#wakeWriters.splice(0)) wake()
-          yield* values
+          yield values
         }
         if (this.#done) break
         // oxlint-disable-next-line no-await-in-loop -- waiting for the next value is what the loop is for

@@ -1,7 +1,9 @@
 import { assert, it, vi } from "@effect/vitest"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { Conformance, E2b, type Sandbox } from "@remote-agent/sandbox"
-import { Effect, flow, Schedule, Stream } from "effect"
+import { type CommandHandle, E2B } from "e2b"
+import { Effect, flow, Redacted, Schedule, Stream } from "effect"
+import { forget } from "../src/E2bProcess.ts"
 import { type Answer, type Arrived, forward, json, pointedAt, refusal, reset, serve } from "./wire.ts"
 
 // Real processes and requests: how long they take is up to the machine.
@@ -151,6 +153,40 @@ it.live("reports an argument that is too long for the kernel by the exit code", 
     const { exitCode } = yield* sandbox.exec({ argv: ["true", long] })
     assert.strictEqual(exitCode, 126)
     assert.deepStrictEqual(yield* sandbox.files.list(".remote-agent"), [])
+  }).pipe(provided)
+)
+
+it.live("holds no more of a command's output than its last pieces, which the SDK would", () =>
+  Effect.gen(function* () {
+    const { apiKey, url } = yield* E2bServer.E2bServer
+    const { sandbox } = yield* world(() => undefined)
+    const client = new E2B({ apiKey: Redacted.value(apiKey), apiUrl: url, sandboxUrl: url })
+    const handle = yield* Effect.promise(async () => {
+      const { commands } = await client.Sandbox.connect(sandbox.id)
+      const running = await commands.run("printf out; printf err >&2", { background: true })
+      await running.wait()
+      return running
+    })
+    assert.deepStrictEqual([handle.stdout, handle.stderr], ["out", "err"])
+    forget(handle, "Stdout")
+    assert.deepStrictEqual([handle.stdout, handle.stderr], ["", "err"])
+    forget(handle, "Stderr")
+    assert.deepStrictEqual([handle.stdout, handle.stderr], ["", ""])
+
+    const handles = new Set<CommandHandle>()
+    const prototype: CommandHandle = Object.getPrototypeOf(handle)
+    // oxlint-disable-next-line typescript/unbound-method -- it is called on the handle that it is taken from
+    const { wait } = prototype
+    prototype.wait = function () {
+      handles.add(this)
+      return wait.call(this)
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => (prototype.wait = wait)))
+    const length = 8 * 1024 * 1024
+    const result = yield* sandbox.exec({ script: `yes | head -c ${length} | tee /dev/stderr` })
+    assert.deepStrictEqual([result.stdout.length, result.stderr.length], [length, length])
+    assert.strictEqual(handles.size, 1)
+    for (const { stderr, stdout } of handles) assert.isBelow(stdout.length + stderr.length, length / 4)
   }).pipe(provided)
 )
 

@@ -4,9 +4,9 @@ import { OutputChannel } from "../src/OutputChannel.ts"
 
 const channel = (limit = 3) => new OutputChannel<string>(limit, (value) => value.length)
 
-const collect = async (self: AsyncIterable<string>) => {
+const collect = async (self: AsyncIterable<ReadonlyArray<string>>) => {
   const values: Array<string> = []
-  for await (const value of self) values.push(value)
+  for await (const pieces of self) values.push(...pieces)
   return values
 }
 
@@ -35,7 +35,7 @@ it("holds a writer back beyond its limit until the reader has caught up", async 
   const held = [one.push("d"), one.push("e")]
   assert.deepStrictEqual(await Promise.all(held.map(isSettled)), [false, false])
   const reader = one[Symbol.asyncIterator]()
-  assert.deepStrictEqual(await reader.next(), { done: false, value: "abc" })
+  assert.deepStrictEqual(await reader.next(), { done: false, value: ["abc", "d", "e"] })
   assert.deepStrictEqual(await Promise.all(held.map(isSettled)), [true, true])
   assert.isUndefined(one.push("f"))
 })
@@ -62,7 +62,7 @@ it("gives what waits before the failure, which is the first one", async () => {
   const seen: Array<string> = []
   let cause: unknown
   try {
-    for await (const value of one) seen.push(value)
+    for await (const pieces of one) seen.push(...pieces)
   } catch (failure) {
     cause = failure
   }
