@@ -14,6 +14,7 @@ import * as Profiles from "./Profiles.ts"
 import * as Queries from "./Queries.ts"
 import * as Reaper from "./Reaper.ts"
 import * as Records from "./Records.ts"
+import * as StateTransfer from "./StateTransfer.ts"
 import { type AgentFilter, StateStore, type UsageFilter, type UsageSummary } from "./StateStore.ts"
 import * as Turns from "./Turns.ts"
 
@@ -110,6 +111,18 @@ export class Orchestrator extends Context.Service<
     readonly usage: (filter?: UsageFilter) => Effect.Effect<UsageSummary, OrchestratorError.OrchestratorError>
     /** Ends what crashes have left, or with `dryRun` only says what it would. See `Reaper`. */
     readonly reap: Reaper.Reaper["Service"]["reap"]
+    /**
+     * Writes the state into a file, which has it whole or is what it was before. No secret of the configuration or of a
+     * profile is in it. Fails with `StoreFailed`, and with `NotConfigured` when the secrets cannot be read.
+     */
+    readonly exportState: StateTransfer.StateTransfer["exportState"]
+    /**
+     * Takes what a file says into this state, all of it or nothing; what is there already stays as it is. Agents whose
+     * sandbox still exists can be asked, paused and terminated from here on. Their sandboxes keep the stamp of the
+     * owner that made them: no reaper of this state ends them. Have one state work with an agent, not both. Fails with
+     * `StoreFailed`, whose cause lists every problem of the file.
+     */
+    readonly importState: StateTransfer.StateTransfer["importState"]
     /** The record of an agent. */
     readonly get: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
     /** The agents there is a record of, oldest first. */
@@ -141,6 +154,7 @@ export const make = Effect.gen(function* () {
   const store = yield* StateStore
   const { reap } = yield* Reaper.make
   const pools = yield* NamedPools.make(agents, operations)
+  const transfer = yield* StateTransfer.make
   const config = yield* Config.Config
 
   const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
@@ -158,6 +172,7 @@ export const make = Effect.gen(function* () {
     cancel: queries.cancel,
     terminate: agents.terminate,
     ...operations,
+    ...transfer,
     reap,
     replace: agents.replace,
     usage: Effect.fn("Orchestrator.usage")((filter) =>

@@ -21,6 +21,8 @@ export interface FaultProxy {
   readonly asked: ReadonlyArray<Asked>
   /** Requests that have no whole answer yet, but for those in the background. */
   readonly pending: () => number
+  /** How many connections of clients there are. Of one that has died there are none when all it said has arrived. */
+  readonly connections: () => number
   /** Where requests go from now on; nowhere while the server is dead: then every connection breaks. */
   readonly point: (target: Target | undefined) => void
   /** Breaks every connection of the clients, as the death of their process does, and takes no more. */
@@ -59,6 +61,8 @@ const pour = async (answer: Http.IncomingMessage, response: Http.ServerResponse,
     Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !ofTheHop.has(name)))
   )
   response.flushHeaders()
+  // The server is told at once when the client has gone, not with its next word.
+  response.once("close", () => answer.destroy())
   let left = fault._tag === "Cut" ? fault.bytes : Infinity
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     if (response.destroyed) return answer.destroy()
@@ -99,7 +103,7 @@ export const make = Effect.fnUntraced(function* (
   const counts = new Map<string, number>()
   let target: Target | undefined = first
   let severed = false
-  let pending = 0
+  let [connections, pending] = [0, 0]
 
   const pass = (request: Http.IncomingMessage, body: Buffer): Promise<Http.IncomingMessage> => {
     if (target === undefined) return Promise.reject(new Error("the server is dead"))
@@ -195,6 +199,10 @@ export const make = Effect.fnUntraced(function* (
       .finally(uncount)
   })
   server.keepAliveTimeout = 60_000
+  server.on("connection", (socket) => {
+    connections++
+    socket.once("close", () => connections--)
+  })
   yield* Effect.acquireRelease(
     Effect.callback<void>((resume) => {
       server.listen(0, "127.0.0.1", () => resume(Effect.void))
@@ -211,6 +219,7 @@ export const make = Effect.fnUntraced(function* (
     told,
     asked: seen,
     pending: () => pending,
+    connections: () => connections,
     point: (next) => {
       target = next
       if (next === undefined) server.closeAllConnections()
