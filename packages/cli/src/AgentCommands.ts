@@ -38,7 +38,10 @@ export const launch = Command.make(
       )
     ),
     label: label("A label: key=value"),
-    repository: text("repository", "The address of the repository that it works on"),
+    repository: text(
+      "repository",
+      "The repository that it works on, owner/name or its address; it is cloned into its work folder"
+    ),
     ref: text("ref", "The branch, tag or commit of the repository"),
     budgetUsd: optional(
       Flag.Finite("budget-usd").pipe(

@@ -1,7 +1,15 @@
 import { Config } from "@remote-agent/domain"
-import { AgentRuntime, Orchestrator, Owner, Profiles, type SqlStateStore } from "@remote-agent/orchestrator"
+import { GitHub, GitWorkspace } from "@remote-agent/github"
+import {
+  AgentRuntime,
+  Orchestrator,
+  Owner,
+  Profiles,
+  Repositories,
+  type SqlStateStore
+} from "@remote-agent/orchestrator"
 import { E2b, Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Redacted } from "effect"
+import { Effect, Layer, Option, Path, Redacted } from "effect"
 import { type Environment, type Failure, Usage } from "./Failure.ts"
 import { Host } from "./Host.ts"
 import * as LocalDaemon from "./LocalDaemon.ts"
@@ -115,6 +123,8 @@ export const state = (
 /** Everything that a command works with whose agents outlive it: their records, and where they live. */
 export type Durable =
   | Config.Config
+  | GitHub.GitHub
+  | GitWorkspace.GitWorkspace
   | Orchestrator.Orchestrator
   | Profiles.Profiles
   | Sandboxes.Sandboxes
@@ -125,9 +135,36 @@ const orchestrator = Orchestrator.layerNoDeps.pipe(
   Layer.provideMerge(Profiles.layer())
 )
 
+/** GitHub, and git in sandboxes, whose copies of repositories are kept in the data folder. */
+const github: Layer.Layer<GitHub.GitHub | GitWorkspace.GitWorkspace, Failure, Config.Config | Environment> =
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const [path, { dataFolder, env }] = [yield* Path.Path, yield* Host]
+      return GitWorkspace.layerConfig({
+        cache: { directory: path.join(dataFolder, "repositories") },
+        host: { path: env["PATH"] },
+        lazy: true
+      })
+    })
+  ).pipe(Layer.provideMerge(GitHub.layer))
+
 /** The orchestrator of agents that outlive the command, as the flags and the configuration say. */
 export const durable = (flags: AppFlags): Layer.Layer<Durable, Failure, Environment> =>
-  orchestrator.pipe(Layer.provideMerge(Layer.provideMerge(notice, lasting)), Layer.provideMerge(state(flags)))
+  orchestrator.pipe(
+    Layer.provideMerge(github),
+    Layer.provideMerge(Layer.provideMerge(notice, lasting)),
+    Layer.provideMerge(state(flags))
+  )
+
+/** GitHub alone, without sandboxes and agents. */
+export const onlyGitHub: Layer.Layer<GitHub.GitHub | Config.Config, Failure, Environment> =
+  Layer.provideMerge(GitHub.layer, Settings.layer({}))
+
+/** {@link durable}, and the repositories of its agents. */
+export const repositories = (
+  flags: AppFlags
+): Layer.Layer<Durable | Repositories.Repositories, Failure, Environment> =>
+  Layer.provideMerge(Repositories.layer, durable(flags))
 
 /**
  * The orchestrator of agents that end with the command. On this machine they need no state that outlives it; at E2B

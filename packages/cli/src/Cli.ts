@@ -7,6 +7,7 @@ import { quiet, verbose } from "./Flags.ts"
 import { local } from "./LocalServerCommands.ts"
 import { ask, demo, pool } from "./QuestionCommands.ts"
 import { cp, exec, shell } from "./SandboxCommands.ts"
+import { branch, commit, issue, pr, publish, pull, push, webhook } from "./RepositoryCommands.ts"
 import { line, type Output, red, Screen } from "./Screen.ts"
 import { config, init } from "./SettingsCommands.ts"
 import { version } from "./version.ts"
@@ -37,6 +38,14 @@ export const root = Command.make("remote-agent").pipe(
     exec,
     cp,
     shell,
+    pr,
+    publish,
+    branch,
+    commit,
+    push,
+    pull,
+    issue,
+    webhook,
     local,
     init,
     config

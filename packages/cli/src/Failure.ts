@@ -9,6 +9,7 @@ import type {
 } from "@remote-agent/domain"
 import type { DaemonError } from "@remote-agent/e2b-local"
 import { Data, type Effect, type FileSystem, type Path, Runtime, Schema } from "effect"
+import type { ChildProcessSpawner } from "effect/process"
 import type { Host } from "./Host.ts"
 import type { Screen } from "./Screen.ts"
 import type { Secrets } from "./Secrets.ts"
@@ -35,7 +36,13 @@ export type Failure =
   | Usage
 
 /** What commands need of the world. */
-export type Environment = FileSystem.FileSystem | Path.Path | Host | Screen | Secrets
+export type Environment =
+  | ChildProcessSpawner.ChildProcessSpawner
+  | FileSystem.FileSystem
+  | Path.Path
+  | Host
+  | Screen
+  | Secrets
 
 /** How a command ends: done, told why not, or with a failure that is still to be told. */
 export type Run<R = never> = Effect.fn.Return<void, Failure | Ended, Environment | R>
@@ -65,7 +72,7 @@ export const codeOf = (failure: Failure): number => {
     case "StateStoreError":
       return failure.reason._tag === "NotFound" ? exitCode.notFound : exitCode.failed
     case "GitError":
-      return notFoundByGit.has(failure.reason._tag) ? exitCode.notFound : exitCode.failed
+      return ofGit(failure)
     case "GitHubError":
       return ofGitHub(failure)
   }
@@ -75,6 +82,11 @@ const notFoundByGit: ReadonlySet<GitError.GitError["reason"]["_tag"]> = new Set(
   "RefNotFound",
   "RepositoryNotFound"
 ])
+
+const ofGit = ({ reason }: GitError.GitError): number => {
+  if (reason._tag === "InvalidName" || reason._tag === "AuthenticationFailed") return exitCode.usage
+  return notFoundByGit.has(reason._tag) ? exitCode.notFound : exitCode.failed
+}
 
 const ofGitHub = ({ reason }: GitHubError.GitHubError): number => {
   switch (reason._tag) {
@@ -131,17 +143,25 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
     case "UnknownProfile":
     case "NotConfigured":
     case "IsolationRequired":
+    case "NoRepository":
       return exitCode.usage
     case "QueryFailed":
       return codeOfOutcome(reason.result.outcome)
     case "SandboxFailed":
       return ofSandbox(reason.cause)
     case "LaunchFailed":
-      return reason.cause._tag === "SandboxError" ? ofSandbox(reason.cause) : exitCode.failed
+      return ofLaunch(reason.cause)
     default:
       return exitCode.failed
   }
 }
+
+const ofLaunch = (cause: OrchestratorError.LaunchFailed["cause"]): number =>
+  cause._tag === "SandboxError"
+    ? ofSandbox(cause)
+    : cause._tag === "GitError"
+      ? ofGit(cause)
+      : exitCode.failed
 
 /** The command that does what a failure of the local server asks for. */
 const commandFor = ({ reason }: DaemonError.DaemonError): ReadonlyArray<string> => {

@@ -12,6 +12,7 @@ const words: Record<OrchestratorError.LaunchStage, string> = {
   assets: "placing its files",
   bind: "binding it to its sandbox",
   setup: "setting it up",
+  repository: "cloning its repository",
   health: "checking that it can work",
   activate: "making it active"
 }

@@ -1,6 +1,7 @@
 import { DateTime, Duration, Schema } from "effect"
 import { Exceeded } from "./Budget.ts"
 import { Problem } from "./Config.ts"
+import { GitError } from "./GitError.ts"
 import { AgentId, QueryId } from "./Id.ts"
 import { AgentStatus } from "./Lifecycle.ts"
 import { QueryResult } from "./Query.ts"
@@ -15,6 +16,7 @@ export const LaunchStage = Schema.Literals([
   "assets",
   "bind",
   "setup",
+  "repository",
   "health",
   "activate"
 ])
@@ -135,7 +137,7 @@ export class UpdateFailed extends Schema.TaggedError<UpdateFailed>()("UpdateFail
 /** A launch failed; the sandbox, if there was one, has been terminated. */
 export class LaunchFailed extends Schema.TaggedError<LaunchFailed>()("LaunchFailed", {
   stage: LaunchStage,
-  cause: Schema.Union([SetUpProblem, StateStoreError])
+  cause: Schema.Union([SetUpProblem, StateStoreError, GitError])
 }) {}
 
 /**
@@ -147,6 +149,14 @@ export class LaunchesSuspended extends Schema.TaggedError<LaunchesSuspended>()("
   failures: Schema.Int,
   until: Schema.optionalKey(Schema.DateTimeUtcFromString)
 }) {}
+
+/** The agent was to get a repository, and this orchestrator was made without `GitWorkspace`. Nothing has been created. */
+export class GitRequired extends Schema.TaggedError<GitRequired>()("GitRequired", {
+  repository: Schema.String
+}) {}
+
+/** The agent works on no repository. */
+export class NoRepository extends Schema.TaggedError<NoRepository>()("NoRepository", { id: AgentId }) {}
 
 /** The query ended without an answer; `result` says how. */
 export class QueryFailed extends Schema.TaggedError<QueryFailed>()("QueryFailed", { result: QueryResult }) {}
@@ -180,6 +190,8 @@ export const Reason = Schema.Union([
   LaunchFailed,
   UpdateFailed,
   LaunchesSuspended,
+  GitRequired,
+  NoRepository,
   QueryFailed,
   SandboxFailed,
   StoreFailed
@@ -253,6 +265,10 @@ const explain = (reason: Reason): string => {
       return `The launch failed at the stage ${reason.stage}: ${causeOf(reason.cause)}`
     case "LaunchesSuspended":
       return `The last ${reason.failures} launches at ${reason.provider} failed, so none is tried ${reason.until === undefined ? "while another one is" : `until ${DateTime.formatIso(reason.until)}`}. See why they failed, then try again.`
+    case "GitRequired":
+      return `${reason.repository} cannot be cloned: this orchestrator has no git. Provide GitWorkspace.layer to it.`
+    case "NoRepository":
+      return `Agent ${reason.id} works on no repository. Launch one with a repository, or name the repository.`
     case "QueryFailed":
       return `The query ended with ${reason.result.outcome}: ${reason.result.error ?? "no reason was given."}`
     case "SandboxFailed":

@@ -1,7 +1,19 @@
 import { Config, GitError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
-import { Context, Duration, Effect, FileSystem, Layer, Path, Redacted, Result, type Scope } from "effect"
+import {
+  Context,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Path,
+  Redacted,
+  Result,
+  type Scope,
+  Option
+} from "effect"
 import type { ChildProcessSpawner } from "effect/process"
+import { GitHub } from "./GitHub.ts"
 import * as GitCache from "./GitCache.ts"
 import * as GitCredential from "./GitCredential.ts"
 import * as GitName from "./GitName.ts"
@@ -23,6 +35,8 @@ export interface Options {
     | ((repository: string) => Effect.Effect<Redacted.Redacted | undefined, GitError.GitError>)
     | undefined
   readonly host?: HostGit.Options | undefined
+  /** Whether git on this machine is looked for when it is first needed, rather than at the start. */
+  readonly lazy?: boolean | undefined
   /** What a server takes as the largest file; GitHub's 100 MiB when absent. */
   readonly largestFile?: number | undefined
   /** The most bytes that may go to or from a sandbox at once, as they are held in memory. 1 GiB when absent. */
@@ -126,6 +140,8 @@ export interface Diff {
 export class GitWorkspace extends Context.Service<
   GitWorkspace,
   {
+    /** The address of the server, such as `https://github.com`. */
+    readonly server: string
     /** Fails with `FolderNotEmpty`, `RefNotFound`, `SubmodulesFound` or `LfsFound`. */
     readonly clone: (
       sandbox: Sandbox.Sandbox,
@@ -179,16 +195,24 @@ const valid = <A>(operation: GitError.Operation, result: Result.Result<A, GitErr
 const place = (operation: GitError.Operation, { dir, repository }: GitSandbox.Place) =>
   Effect.andThen(valid(operation, GitName.folder(dir)), valid(operation, GitName.repository(repository)))
 
-/** Makes the service. Fails with `GitMissing` or `GitTooOld` when this machine's git cannot be used. */
-export const make = Effect.fnUntraced(function* (options: Options) {
-  const git = yield* HostGit.make(options.host)
+const checkVersion = Effect.fnUntraced(function* (git: HostGit.HostGit) {
   const { stdout: version } = yield* git("start", { args: ["version"] })
-  if (!HostGit.isNewEnough(version)) {
-    return yield* GitError.fail(
-      "start",
-      new GitError.GitTooOld({ where: "host", version: version.trim(), needed: HostGit.needed })
-    )
-  }
+  if (HostGit.isNewEnough(version)) return
+  return yield* GitError.fail(
+    "start",
+    new GitError.GitTooOld({ where: "host", version: version.trim(), needed: HostGit.needed })
+  )
+})
+
+/**
+ * Makes the service. Fails with `GitMissing` or `GitTooOld` when this machine's git cannot be used; with `lazy`,
+ * whatever first needs it fails so.
+ */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const unchecked = yield* HostGit.make(options.host)
+  const checked = yield* Effect.cached(checkVersion(unchecked))
+  if (options.lazy !== true) yield* checked
+  const git: HostGit.HostGit = (operation, command) => Effect.andThen(checked, unchecked(operation, command))
   const wall = options.timeout ?? "10 minutes"
   const cache = yield* GitCache.make(git, options.cache)
   const relay = yield* Relay.make(git, cache, options.largestTransfer ?? 1024 ** 3)
@@ -226,6 +250,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         )
 
   return GitWorkspace.of({
+    server: (options.baseUrl ?? "https://github.com").replace(/\/+$/, ""),
     clone: Effect.fn("GitWorkspace.clone")(function* (sandbox, clone) {
       yield* place("clone", { ...clone, sandbox })
       if (clone.ref !== undefined) yield* valid("clone", GitName.ref(clone.ref))
@@ -344,16 +369,34 @@ export const layer = (
   ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem | Path.Path
 > => Layer.effect(GitWorkspace, make(options))
 
-/** {@link layer} with the token of the configuration (`GITHUB_TOKEN`), for every repository. */
+/** Where git is served, given the address of the API (`GITHUB_API_URL`): the same server by its other name. */
+export const serverOf = (apiUrl: string | undefined): string => {
+  const url = URL.parse(apiUrl ?? "https://api.github.com")
+  if (url === null || url.host === "api.github.com") return "https://github.com"
+  const host = /^api\.[^.]+\.ghe\.com$/.test(url.host) ? url.host.slice("api.".length) : url.host
+  const path = url.pathname.replace(/\/+$/, "").replace(/\/api\/v3$/, "")
+  return `${url.protocol}//${host}${path}`
+}
+
+/**
+ * {@link layer} with the credentials of `GitHub` and the server of the configuration (`GITHUB_API_URL`), for every
+ * repository.
+ */
 export const layerConfig = (
   options: Omit<Options, "token">
 ): Layer.Layer<
   GitWorkspace,
   GitError.GitError,
-  Config.Config | ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem | Path.Path
+  Config.Config | GitHub | ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem | Path.Path
 > =>
   Layer.unwrap(
-    Effect.map(Config.Config, ({ GITHUB_TOKEN }) =>
-      layer({ ...options, token: () => Effect.succeed(GITHUB_TOKEN) })
-    )
+    Effect.gen(function* () {
+      const [{ GITHUB_API_URL: apiUrl }, github] = [yield* Config.Config, yield* GitHub]
+      const token = (repository: string) =>
+        Effect.mapBoth(github.token, {
+          onSuccess: Option.getOrUndefined,
+          onFailure: () => GitError.fail("start", new GitError.AuthenticationFailed({ repository }))
+        })
+      return layer({ baseUrl: serverOf(apiUrl), ...options, token })
+    })
   )

@@ -12,8 +12,10 @@ import {
   Stamp,
   StateStoreError
 } from "@remote-agent/domain"
+import { GitWorkspace } from "@remote-agent/github"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Cause, DateTime, Duration, Effect, Option, type Redacted, Result, type Scope, Stream } from "effect"
+import * as AgentRepository from "./AgentRepository.ts"
 import { AgentRuntime } from "./AgentRuntime.ts"
 import * as Intents from "./Intents.ts"
 import * as LaunchBreaker from "./LaunchBreaker.ts"
@@ -42,7 +44,10 @@ export interface LaunchSpec {
   /** Whether its sandbox pauses, and does not end, at the end of its life; `E2B_AUTO_PAUSE` when absent. */
   readonly persistent?: boolean | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** The repository that it works on. */
+  /**
+   * The repository that it works on, as `owner/name` or the address, and the branch, tag or commit; cloned into its
+   * work folder after set-up. Needs `GitWorkspace`.
+   */
   readonly repository?: Pick<Agent.Repository, "url" | "ref"> | undefined
   /** What all its queries together may use. */
   readonly budget?: Budget.Budget | undefined
@@ -72,7 +77,8 @@ export interface Agents {
     spec: LaunchSpec
   ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError, Scope.Scope>
   /**
-   * Gives an agent that was lost or has failed a new sandbox, empty but for what its profile puts there. Fails like
+   * Gives an agent that was lost or has failed a new sandbox, empty but for what its profile puts there and its
+   * repository, cloned anew. Fails like
    * `launch`, and with `AgentNotReady` for an agent in another status.
    */
   readonly replace: (
@@ -102,6 +108,8 @@ export const make = Effect.fnUntraced(function* (
     StateStore,
     Intents.Intents
   ])
+  // Only agents with a repository need it.
+  const git = yield* Effect.serviceOption(GitWorkspace.GitWorkspace)
   const breaker = yield* LaunchBreaker.make(sandboxes.provider)
 
   const { change, move, unbind } = Records.make(store)
@@ -170,6 +178,7 @@ export const make = Effect.fnUntraced(function* (
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile,
     life: Duration.Duration | undefined,
+    repository: LaunchSpec["repository"],
     onStage: OnStage | undefined
   ) {
     const place = yield* at("assets", onStage)(runtime.place(sandbox, profile))
@@ -180,12 +189,30 @@ export const make = Effect.fnUntraced(function* (
     })
     yield* at("bind", onStage)(bind(id, binding))
     yield* at("setup", onStage)(runtime.setUp(place))
+    const cloned =
+      repository === undefined
+        ? undefined
+        : yield* AgentRepository.required("launch", git, repository).pipe(
+            Effect.flatMap((there) =>
+              at("repository", onStage)(AgentRepository.clone(there, place, repository))
+            )
+          )
     yield* at("health", onStage)(runtime.checkHealth(place))
     // The store refuses this when the agent was terminated in the meantime.
     const agent = yield* at(
       "activate",
       onStage
-    )(change(id, (was) => new Agent.Agent({ ...was, status: "active" })))
+    )(
+      change(
+        id,
+        (was) =>
+          new Agent.Agent({
+            ...was,
+            status: "active",
+            ...(cloned === undefined ? {} : { repository: cloned })
+          })
+      )
+    )
     yield* settled(attemptId)
     yield* places.remember(id, place, life)
     return agent
@@ -243,7 +270,15 @@ export const make = Effect.fnUntraced(function* (
                   restore(
                     Effect.flatMap(hold(sandbox.id), (held) =>
                       // Whoever holds it keeps it alive too.
-                      furnish(id, attemptId, sandbox, profile, held ? undefined : ttl, spec.onStage)
+                      furnish(
+                        id,
+                        attemptId,
+                        sandbox,
+                        profile,
+                        held ? undefined : ttl,
+                        spec.repository,
+                        spec.onStage
+                      )
                     )
                   ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
                 ),
@@ -290,7 +325,18 @@ export const make = Effect.fnUntraced(function* (
     return yield* Effect.mapError(move(id, "terminated"), Records.fromStore("terminate"))
   })
 
-  const launch = Effect.fnUntraced(function* (asked: LaunchSpec) {
+  /** What was asked for, with its repository as it is recorded. Nothing has been created when it fails. */
+  const checked = Effect.fnUntraced(function* (asked: LaunchSpec) {
+    if (asked.repository === undefined) return asked
+    const { server } = yield* AgentRepository.required("launch", git, asked.repository)
+    return {
+      ...asked,
+      repository: yield* at("repository")(AgentRepository.canonical(server, asked.repository))
+    }
+  })
+
+  const launch = Effect.fnUntraced(function* (wanted: LaunchSpec) {
+    const asked = yield* checked(wanted)
     const id = yield* Id.nextAgentId
     const persistent = asked.persistent ?? config.E2B_AUTO_PAUSE
     const spec = { ...asked, persistent, onExpiry: onExpiry(persistent) }
@@ -308,14 +354,17 @@ export const make = Effect.fnUntraced(function* (
     if (Result.isFailure(Lifecycle.transition(status, "replaced"))) {
       return yield* Records.failure("replace", new OrchestratorError.AgentNotReady({ id, status }))
     }
+    if (agent.repository !== undefined) {
+      yield* AgentRepository.required("replace", git, agent.repository)
+    }
     // A launch that failed may have left a sandbox that could not be ended.
     if (agent.binding !== undefined) {
       yield* Effect.mapError(sandboxes.terminate(agent.binding.sandboxId), Records.fromSandbox("replace"))
       yield* Effect.mapError(unbind(id), Records.fromStore("replace"))
     }
     places.forget(id)
-    const { allowInternetAccess, ttl } = agent
-    const spec = { profile, ttl, env, allowInternetAccess, onExpiry: onExpiry(persistent) }
+    const { allowInternetAccess, repository, ttl } = agent
+    const spec = { profile, ttl, env, allowInternetAccess, repository, onExpiry: onExpiry(persistent) }
     return yield* launchAs(
       id,
       spec,
@@ -336,7 +385,8 @@ export const make = Effect.fnUntraced(function* (
 
   // Registered before there is anything to end, so that there is no moment in which an interruption finds an agent
   // without somebody to end it; and the set-up, which may take minutes, can be interrupted all the same.
-  const launchScoped = Effect.fnUntraced(function* (spec: LaunchSpec) {
+  const launchScoped = Effect.fnUntraced(function* (asked: LaunchSpec) {
+    const spec = yield* checked(asked)
     const id = yield* Effect.acquireRelease(Id.nextAgentId, release)
     const ttl = Duration.fromInputUnsafe(spec.ttl ?? Duration.min(Lease.shortLife, config.E2B_MAX_TIMEOUT))
     return yield* launchAs(

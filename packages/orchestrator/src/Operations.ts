@@ -1,8 +1,8 @@
 import { Agent, type Id, Lifecycle, OrchestratorError, type Query } from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, DateTime, Duration, Effect, Option, Result, Stream } from "effect"
-import { AgentRuntime, type Updated } from "./AgentRuntime.ts"
-import type { Places } from "./Places.ts"
+import { AgentRuntime, type Place, type Updated } from "./AgentRuntime.ts"
+import type { PlaceOptions, Places } from "./Places.ts"
 import type { Queries, WhenRunning } from "./Queries.ts"
 import * as Records from "./Records.ts"
 import { StateStore } from "./StateStore.ts"
@@ -57,6 +57,16 @@ export interface Operations {
     id: Id.AgentId,
     labels: Readonly<Record<string, string | undefined>>
   ) => Effect.Effect<Agent.Agent, Failure>
+  /**
+   * Works in the place of an agent while it answers nothing, and nobody else works with it. A query is waited for or
+   * refused like in `pause`. Fails with `TakenOver` when the right to it is lost, which stops the work.
+   */
+  readonly alone: <A, E, R>(
+    operation: string,
+    id: Id.AgentId,
+    work: (place: Place) => Effect.Effect<A, E, R>,
+    options?: OperationOptions & PlaceOptions
+  ) => Effect.Effect<A, E | Failure, R>
   readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
 }
 
@@ -162,6 +172,13 @@ export const make = Effect.fnUntraced(function* (
       Effect.raceFirst(lost)
     )
   }, Effect.scoped)
+
+  const alone: Operations["alone"] = (operation, id, work, options = {}) =>
+    Effect.gen(function* () {
+      const { lost } = yield* queries.quiet(operation, id, options.whenRunning ?? "refuse")
+      const place = yield* places.of(operation, id, { resume: options.resume })
+      return yield* Effect.raceFirst(work(place), lost)
+    }).pipe(Effect.scoped, Effect.withSpan("Orchestrator.alone", { attributes: { operation, agentId: id } }))
 
   const sandboxOf = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
     if (binding === undefined) return { state: "none" as const, info: undefined }
@@ -274,5 +291,5 @@ export const make = Effect.fnUntraced(function* (
     Effect.mapError(store.findAgents(text), Records.fromStore("find"))
   )
 
-  return { pause, resume, update, health, info, rename, label, find }
+  return { pause, resume, update, alone, health, info, rename, label, find }
 })

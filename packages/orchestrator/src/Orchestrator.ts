@@ -96,6 +96,11 @@ export class Orchestrator extends Context.Service<
      * was before, or, where even that failed, `failed`. Like `pause` while it answers.
      */
     readonly update: Operations.Operations["update"]
+    /**
+     * Works in the place of an agent while it answers nothing and nobody else works with it. Fails with `QueryRunning`
+     * while it answers, unless that is waited for or cancelled, and with `AgentPaused` when it must not be woken.
+     */
+    readonly alone: Operations.Operations["alone"]
     /** Gives an agent that was lost or has failed a new and empty sandbox, under the same id. */
     readonly replace: Agents.Agents["replace"]
     /** Looks at an agent from all sides, and wakes nothing. What cannot be looked at is skipped, not failed. */

@@ -7,7 +7,7 @@ import * as Records from "./Records.ts"
 import { StateStore } from "./StateStore.ts"
 
 /** How an agent's place is asked for. */
-interface PlaceOptions {
+export interface PlaceOptions {
   /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
   readonly resume?: boolean | undefined
 }

@@ -89,6 +89,7 @@ export const make = (
       Effect.tapError(calls.explain(cause, asked), (error) => Deferred.fail(exitCode, error))
     return {
       output: Stream.fromAsyncIterable(output, (cause) => new Rejected({ cause })).pipe(
+        Stream.flattenIterable,
         Stream.catch(({ cause }) => Stream.fromEffect(failed(cause)))
       ),
       exitCode: Deferred.await(exitCode),
