@@ -80,6 +80,8 @@ const values: Readonly<Record<string, unknown>> = {
   ],
   "StoreFailed.cause": storeFailure,
   after: Duration.minutes(1),
+  asked: Duration.hours(2),
+  longest: Duration.hours(1),
   at: DateTime.makeUnsafe(0),
   attemptId: Domain.Id.AttemptId.make("att_01arz3ndektsv4rrffq69g5fav"),
   cause: sandboxFailure,
