@@ -1,60 +1,12 @@
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cli, Host, Screen, Secrets } from "@remote-agent/cli"
-import { Cause, Effect, Exit, Layer } from "effect"
+import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { join } from "node:path"
+import { run } from "./paper.ts"
 import { folder } from "./support.ts"
 
 const limit = { timeout: 120_000 }
-
-interface Wanted {
-  readonly cwd: string
-  readonly live?: boolean
-  readonly env?: Readonly<Record<string, string>>
-}
-
-/** Runs a command in this process, on a screen of paper. */
-const run = Effect.fnUntraced(function* (
-  args: ReadonlyArray<string>,
-  { cwd, env = {}, live = false }: Wanted
-) {
-  const written = { out: "", err: "" }
-  const output = (name: "out" | "err"): Screen.Output => ({
-    live,
-    colors: live,
-    columns: () => 60,
-    write: (text) =>
-      Effect.sync(() => {
-        written[name] += text
-      })
-  })
-  const leftovers: Array<string> = []
-  const exit = yield* Effect.exit(
-    Effect.provide(
-      Cli.run(args),
-      Layer.mergeAll(
-        NodeServices.layer,
-        Layer.succeed(Secrets.Secrets, Secrets.make()),
-        Layer.succeed(Screen.Screen, { out: output("out"), err: output("err"), note: output("err") }),
-        Layer.succeed(Host.Host, {
-          env,
-          cwd,
-          dataFolder: join(cwd, "data"),
-          interactive: false,
-          log: () => undefined,
-          command: ["false"],
-          leftovers: (text) => leftovers.push(text)
-        })
-      )
-    )
-  )
-  const failure = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-  const code =
-    failure instanceof Object && "code" in failure ? failure.code : Exit.isSuccess(exit) ? 0 : failure
-  return { ...written, code, leftovers }
-})
 
 const test = (name: string, body: (cwd: string) => Effect.Effect<void>) =>
   it.live(name, () => Effect.flatMap(folder, body), limit)

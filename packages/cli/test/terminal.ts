@@ -12,7 +12,10 @@ const start = (cwd: string, command: string, env: Readonly<Record<string, string
   })
 
 /** What was waited for was not shown before the binary ended. */
-class NotSeen extends Data.TaggedError("NotSeen")<{ readonly wanted: string; readonly shown: string }> {}
+export class NotSeen extends Data.TaggedError("NotSeen")<{
+  readonly wanted: string
+  readonly shown: string
+}> {}
 
 /** The binary on a real pseudo-terminal. */
 export interface Terminal {

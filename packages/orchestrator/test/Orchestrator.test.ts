@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type AgentEvent, Config } from "@remote-agent/domain"
+import { type AgentEvent, Config, type OrchestratorError } from "@remote-agent/domain"
 import { Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
 import { Memory } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Stream } from "effect"
@@ -54,9 +54,11 @@ describe("Orchestrator.ask", () => {
 
   it.effect("leaves nothing when the launch fails", () =>
     Effect.gen(function* () {
-      const { reason } = yield* Effect.flip(ask("why?"))
+      const stages = yield* makeLog<OrchestratorError.LaunchStage>()
+      const { reason } = yield* Effect.flip(ask("why?", { onStage: stages.tell }))
       assert(reason._tag === "LaunchFailed")
       assert.strictEqual(reason.stage, "setup")
+      assert.deepStrictEqual(yield* stages.all, ["record", "intent", "create", "assets", "bind", "setup"])
       assert.deepStrictEqual(yield* nothingLeft, nothing)
     }).pipe(Effect.provide(layer({ prepare: () => Stream.make(exit(1)) })))
   )

@@ -1,0 +1,223 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent, AgentEvent, Query } from "@remote-agent/domain"
+import { Effect, Schema, type Scope } from "effect"
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import { family, finish, folder, lines, type Ran, run, start, survivors } from "./support.ts"
+import { key, type NotSeen, open } from "./terminal.ts"
+
+const limit = { timeout: 300_000 }
+
+const dataOf = (cwd: string) => join(cwd, "data")
+
+const Status = Schema.fromJsonString(
+  Schema.Struct({ running: Schema.Boolean, pid: Schema.optionalKey(Schema.Int) })
+)
+const decodeStatus = Schema.decodeSync(Status)
+
+/** The binary with a data folder of its own. */
+const binary = (cwd: string) => {
+  const env = { REMOTE_AGENT_DATA: dataOf(cwd) }
+  return {
+    env,
+    run: (...args: ReadonlyArray<string>) => run(cwd, args, env),
+    /** Runs a command that has to be done, and gives back what it printed. */
+    done: Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+      const { code, stderr, stdout } = yield* run(cwd, args, env)
+      assert.strictEqual(code, 0, `${args.join(" ")}: ${stderr}`)
+      return stdout
+    }),
+    start: (...args: ReadonlyArray<string>) => start(cwd, args, env),
+    open: (...args: ReadonlyArray<string>) => open(cwd, args, env)
+  }
+}
+
+type Binary = ReturnType<typeof binary>
+
+/** A test with a data folder of its own; at its end the server, its processes and every folder of a sandbox are gone. */
+const test = (name: string, body: (bin: Binary) => Effect.Effect<void, NotSeen, Scope.Scope>) =>
+  it.live(
+    name,
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* folder
+        const bin = binary(cwd)
+        const stop = Effect.gen(function* () {
+          const { pid } = decodeStatus((yield* bin.run("local", "status", "--json")).stdout)
+          const members = pid === undefined ? [] : yield* Effect.promise(() => family(pid))
+          if (pid !== undefined) yield* bin.done("local", "stop", "--yes")
+          assert.deepStrictEqual(yield* Effect.promise(() => survivors(members)), [], "a process is left")
+          const sandboxes = join(dataOf(cwd), "sandboxes")
+          const folders = yield* Effect.promise(() => readdir(sandboxes).catch(() => []))
+          assert.deepStrictEqual(folders, [], "no folder should be left")
+        })
+        yield* Effect.addFinalizer(() => Effect.orDie(stop))
+        yield* body(bin)
+      }),
+    limit
+  )
+
+const decodeAgents = Schema.decodeSync(Schema.Array(Schema.fromJsonString(Schema.toCodecJson(Agent.Agent))))
+const decodeEvents = Schema.decodeSync(
+  Schema.Array(Schema.fromJsonString(Schema.toCodecJson(AgentEvent.EventRecord)))
+)
+const decodeQuery = Schema.decodeSync(Schema.fromJsonString(Schema.toCodecJson(Query.Query)))
+const decodeFailure = Schema.decodeSync(
+  Schema.fromJsonString(Schema.Struct({ error: Schema.Struct({ reason: Schema.String }) }))
+)
+
+const linesOf = (text: string) => text.split("\n").filter((one) => one !== "")
+const reasonOf = ({ stdout }: Ran) => decodeFailure(stdout).error.reason
+
+/** A pause before every step that is longer than any test. */
+const forever = ["--env", "SAMPLE_AGENT_STEP_MS=3600000"]
+
+describe("an agent that outlives its commands", () => {
+  test("is launched, asked, put to sleep, woken by a query, named, looked at and ended", (bin) =>
+    Effect.gen(function* () {
+      const launched = yield* bin.run(
+        "launch",
+        "--name",
+        "ann",
+        "--label",
+        "team=a",
+        "--budget-tokens",
+        "1000"
+      )
+      assert.strictEqual(launched.code, 0, launched.stderr)
+      const id = launched.stdout.trim()
+      assert.match(launched.stdout, /^agt_\w{26}\n$/)
+      const stages = linesOf(launched.stderr).filter((one) => /^ +\d+\.\d s {2}/.test(one))
+      assert.deepStrictEqual(
+        stages.map((one) => one.replace(/^.* s {2}/, "")),
+        [
+          "recording the agent",
+          "recording what will be created",
+          "creating its sandbox",
+          "placing its files",
+          "binding it to its sandbox",
+          "setting it up",
+          "checking that it can work",
+          "making it active"
+        ]
+      )
+
+      const [listed] = decodeAgents(linesOf(yield* bin.done("list", "--json")))
+      assert.deepStrictEqual(
+        [listed?.id, listed?.name, listed?.status, listed?.labels, listed?.persistent],
+        [id, "ann", "active", { team: "a" }, true]
+      )
+      assert.deepInclude(listed?.budget, { tokens: 1000 })
+
+      const asked = yield* bin.run("query", "ann", "AAPL revenue 2024")
+      assert.strictEqual(asked.code, 0, asked.stderr)
+      assert.include(asked.stdout, "391,035")
+      assert.lengthOf(linesOf(asked.stdout), 1)
+      assert.include(asked.stderr, "get_fundamentals")
+
+      const events = decodeEvents(linesOf(yield* bin.done("logs", "ann", "--json", "--from", "1")))
+      assert.deepStrictEqual(
+        events.map(({ seq }) => seq),
+        events.map((_, index) => index + 1)
+      )
+      assert.strictEqual(events.at(-1)?.event.type, "result")
+
+      assert.include(yield* bin.done("pause", "ann"), "is paused")
+      const asleep = yield* bin.run("query", "ann", "TSLA revenue 2024", "--no-resume", "--json")
+      assert.deepStrictEqual([asleep.code, reasonOf(asleep)], [1, "AgentPaused"])
+      const woken = yield* bin.done("query", id.slice(0, 12), "TSLA revenue 2024", "--json")
+      assert.deepInclude(JSON.parse(woken), { outcome: "ok", agentId: id })
+
+      yield* bin.done("rename", "ann", "bob")
+      assert.include(yield* bin.done("label", "bob", "tier=1", "team-"), "is labelled tier=1")
+      const info = yield* bin.done("info", "bob", "--json")
+      assert.deepInclude(JSON.parse(info), { sandbox: "running", current: null, queue: [] })
+      assert.deepInclude(JSON.parse(info).agent, { name: "bob", queryCount: 2, labels: { tier: "1" } })
+
+      const health = yield* bin.done("health", "bob")
+      assert.match(health, /bob \(agt_\w+\) is well\./)
+      assert.match(health, /^ {2}program +ok /m)
+
+      assert.include(yield* bin.done("terminate", "bob"), "is terminated")
+      assert.deepStrictEqual(
+        { ...(yield* bin.run("list")), stderr: "" },
+        { code: 0, signal: null, stdout: "", stderr: "" }
+      )
+      const gone = yield* bin.run("query", "bob", "TSLA revenue 2024", "--json")
+      assert.deepStrictEqual([gone.code, reasonOf(gone)], [1, "AgentNotReady"])
+      const unwell = yield* bin.run("health", "bob", "--json")
+      assert.strictEqual(unwell.code, 0, "an agent that was ended has no sandbox, and needs none")
+    }))
+
+  test("answers when nobody waits, is followed from another process, and is cancelled", (bin) =>
+    Effect.gen(function* () {
+      yield* bin.done("launch", "--name", "quick", "--quiet")
+      const first = (yield* bin.done("query", "quick", "AAPL revenue 2024", "--detach")).trim()
+      assert.match(first, /^qry_\w{26}$/)
+      const followed = yield* bin.run("logs", "--follow", first)
+      assert.strictEqual(followed.code, 0, followed.stderr)
+      assert.include(followed.stdout, "391,035")
+
+      yield* bin.done("launch", "--name", "slow", ...forever)
+      const { id, status } = decodeQuery(
+        yield* bin.done("query", "slow", "TSLA revenue 2024", "--detach", "--json")
+      )
+      assert.strictEqual(status, "running")
+      const follower = bin.start("logs", "--follow", "--json", id)
+      const ended = finish(follower)
+      yield* Effect.promise(() => lines(follower, 1))
+
+      const busy = yield* bin.run("pause", "slow", "--json")
+      assert.strictEqual(busy.code, 1)
+      assert.include(busy.stdout, `"reason":"QueryRunning"`)
+      const both = yield* bin.run("pause", "slow", "--wait", "--cancel")
+      assert.strictEqual(both.code, 2)
+
+      assert.include(yield* bin.done("cancel", "slow"), `${id} has ended: aborted`)
+      const { code, stdout } = yield* Effect.promise(() => ended)
+      assert.strictEqual(code, 1, "a query without an answer")
+      assert.deepInclude(decodeEvents(linesOf(stdout)).at(-1)?.event, { type: "result", outcome: "aborted" })
+      assert.include(yield* bin.done("cancel", id), "has ended already: aborted")
+      assert.strictEqual((yield* bin.run("logs", "--follow", "slow")).code, 1)
+
+      const refused = yield* bin.run("terminate", "slow", "quick")
+      assert.strictEqual(refused.code, 2)
+      assert.include(refused.stderr, "--yes")
+      const some = yield* bin.run("terminate", "slow", "nobody", "quick", "slow", "--yes", "--json")
+      assert.strictEqual(some.code, 5)
+      const told = linesOf(some.stdout).map((one) => JSON.parse(one))
+      assert.deepStrictEqual(told.map((one) => String(one.status ?? one.error.reason)).toSorted(), [
+        "NotFound",
+        "terminated",
+        "terminated"
+      ])
+      assert.include(some.stderr, "nobody: There is no agent nobody.")
+    }))
+
+  test("is launched, stopped in a query and ended on a terminal", (bin) =>
+    Effect.gen(function* () {
+      const launch = yield* bin.open("launch", "--name", "ann", ...forever)
+      yield* launch.sees("\u001B[2K")
+      yield* launch.sees("ann is active.")
+      assert.strictEqual(yield* launch.ended, 0)
+      assert.notMatch(launch.shown(), /creating its sandbox\r?\n/, "the stages are drawn anew, on one line")
+
+      const query = yield* bin.open("query", "ann", "AAPL revenue 2024")
+      yield* query.sees("is ready")
+      query.type(key.ctrlC)
+      yield* query.sees("--detach")
+      assert.strictEqual(yield* query.ended, 130)
+      const events = decodeEvents(linesOf(yield* bin.done("logs", "ann", "--json")))
+      assert.deepInclude(events.at(-1)?.event, { type: "result", outcome: "aborted" })
+
+      const no = yield* bin.open("terminate", "--all")
+      yield* no.sees("Terminate 1 agent")
+      no.type("n")
+      assert.strictEqual(yield* no.ended, 130)
+      const yes = yield* bin.open("terminate", "--all")
+      yield* yes.sees("Terminate 1 agent")
+      yes.type("y")
+      yield* yes.sees("is terminated")
+      assert.strictEqual(yield* yes.ended, 0)
+    }))
+})

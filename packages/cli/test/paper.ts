@@ -1,0 +1,51 @@
+import { NodeServices } from "@effect/platform-node"
+import { Cli, Host, Screen, Secrets } from "@remote-agent/cli"
+import { Cause, Effect, Exit, Layer } from "effect"
+import { join } from "node:path"
+
+interface Wanted {
+  readonly cwd: string
+  readonly live?: boolean
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Runs a command in this process, on a screen of paper. No local server can be started from it. */
+export const run = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string>,
+  { cwd, env = {}, live = false }: Wanted
+) {
+  const written = { out: "", err: "" }
+  const output = (name: "out" | "err"): Screen.Output => ({
+    live,
+    colors: live,
+    columns: () => 60,
+    write: (text) =>
+      Effect.sync(() => {
+        written[name] += text
+      })
+  })
+  const leftovers: Array<string> = []
+  const exit = yield* Effect.exit(
+    Effect.provide(
+      Cli.run(args),
+      Layer.mergeAll(
+        NodeServices.layer,
+        Layer.succeed(Secrets.Secrets, Secrets.make()),
+        Layer.succeed(Screen.Screen, { out: output("out"), err: output("err"), note: output("err") }),
+        Layer.succeed(Host.Host, {
+          env,
+          cwd,
+          dataFolder: join(cwd, "data"),
+          interactive: false,
+          log: () => undefined,
+          command: ["false"],
+          leftovers: (text) => leftovers.push(text)
+        })
+      )
+    )
+  )
+  const failure = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+  const code =
+    failure instanceof Object && "code" in failure ? failure.code : Exit.isSuccess(exit) ? 0 : failure
+  return { ...written, code, leftovers }
+})
