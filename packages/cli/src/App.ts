@@ -70,6 +70,8 @@ const passing = Layer.unwrap(
 const lasting = Layer.unwrap(
   Effect.gen(function* () {
     const { REMOTE_AGENT_ISOLATION: isolation, REMOTE_AGENT_PROVIDER: name } = yield* Config.Config
+    const { leftovers: tell } = yield* Host
+    tell("Agents may still run, and a query may go on. See with `remote-agent list`.")
     if (name === "e2b") return E2b.layerConfig
     const daemon: Layer.Layer<Sandboxes.Sandboxes, Failure> = Local.layerDaemon(
       yield* LocalDaemon.options({ isolation: isolation === "auto" ? undefined : isolation })

@@ -18,7 +18,7 @@ export const where = Effect.fnUntraced(function* <F extends AppFlags>(
   if (provider === undefined) return flags
   if (others.length > 0) {
     return yield* new Usage({
-      message: `These agents live at ${[...providers].join(" and ")}. Name those of one provider at a time.`
+      message: `These agents live at ${[...providers].join(" and ")}. Name those of one provider at a time, or say --provider with --all.`
     })
   }
   if (flags.provider !== undefined && flags.provider !== provider) {

@@ -32,7 +32,8 @@ export interface Done {
 const atOnce = 8
 
 /**
- * The agents that were named, each once, or with `--all` those of the filter. Fails with `Usage` when there are both
+ * The agents that were named, each once, or with `--all` those of the filter, at the provider that is
+ * named if one is. Fails with `Usage` when there are both
  * or neither.
  */
 export const find = Effect.fnUntraced(function* (
@@ -54,8 +55,13 @@ export const find = Effect.fnUntraced(function* (
       )
     }
     const { listAgents } = yield* StateStore.StateStore
+    const living = Stream.filter(
+      listAgents(filter),
+      ({ binding }) =>
+        flags.provider === undefined || (binding?.provider ?? flags.provider) === flags.provider
+    )
     return yield* Stream.runCollect(
-      Stream.map(listAgents(filter), (agent): Target => ({ named: agent.name, agent: Result.succeed(agent) }))
+      Stream.map(living, (agent): Target => ({ named: agent.name, agent: Result.succeed(agent) }))
     )
   })
   const targets = yield* Effect.provide(found, App.state(flags))

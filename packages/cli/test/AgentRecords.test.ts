@@ -185,6 +185,16 @@ describe("naming an agent or a query", () => {
       assert.include(err, "E2B_API_KEY", "the provider of the agent is asked for, and not the default one")
       const { out } = yield* run(["list"], { cwd })
       assert.include(out, "active")
+
+      yield* seeded(cwd, ({ createAgent }) =>
+        createAgent(agent(2, { binding: new Agent.Binding({ ...binding, provider: "local" }) }))
+      )
+      const both = yield* run(["health", "--all"], { cwd })
+      assert.strictEqual(both.code, 2)
+      assert.include(both.err, "live at e2b and local")
+      const one = yield* run(["health", "--all", "--provider", "e2b"], { cwd })
+      assert.include(one.err, "E2B_API_KEY")
+      noServer(cwd)
     }))
 })
 
@@ -205,6 +215,7 @@ describe("what needs no sandbox", () => {
       assert.deepInclude(JSON.parse(labelled.out), { name: "ann", labels: { b: "2", c: "x=y" } })
 
       const newest = yield* run(["logs", "ann", "--follow"], { cwd })
+      assert.deepStrictEqual([newest.code, newest.err], [0, ""])
       assert.match(newest.out, /^ +0 {2}\d\d:\d\d:\d\d {2}sample 1 is ready\n.*tool_end\n.*Answer 2\n$/)
       const older = yield* run(["logs", queryIdOf(1), "--from", "2", "--json"], { cwd })
       assert.deepInclude(JSON.parse(older.out), { seq: 2, queryId: queryIdOf(1) })
