@@ -82,8 +82,9 @@ const ask = (
 const commandText = (command: Command): string => {
   const variables = Object.entries(command.env ?? {}).map(([name, value]) => quote(`${name}=${value}`))
   const program = "argv" in command ? command.argv.map(quote).join(" ") : 'bash -c "$script"'
-  // setsid first: it is to be found whatever PATH the command is given.
-  return `exec setsid env ${[...variables, `${marker}="$mark"`].join(" ")} ${program}`
+  // setsid before env: it is to be found whatever PATH the command is given.
+  const env = variables.length === 0 ? "" : `env ${variables.join(" ")} `
+  return `export ${marker}="$mark"; exec setsid ${env}${program}`
 }
 
 /** How a job is started. */
@@ -92,6 +93,17 @@ export interface StartOptions {
   readonly id?: string | undefined
   /** Jobs that have ended and whose ids begin like this are removed, unless it is the same job. None when absent. */
   readonly clear?: string | undefined
+}
+
+/** The longest input that travels with the command that starts a job, in characters; more takes requests of its own. */
+const longestInput = 16 * 1024
+
+/** How a job gets its input, and the input itself where it can be a word. */
+const inputOf = ({ stdin }: Command): readonly [how: "none" | "here" | "stdin", text: string] => {
+  if (stdin === undefined || stdin.length === 0) return ["none", ""]
+  return typeof stdin === "string" && stdin.length <= longestInput && !stdin.includes("\0")
+    ? ["here", stdin]
+    : ["stdin", ""]
 }
 
 /** The words of `JobScripts.launcher`. */
@@ -105,7 +117,8 @@ const launchWords = Effect.fnUntraced(function* (
     return yield* refuse("exec", sandbox, "the name of a variable is empty or contains '='")
   }
   if (clear !== "") yield* checkedId("exec", sandbox, clear)
-  const { cwd = ".", stdin, timeouts } = command
+  const { cwd = ".", timeouts } = command
+  const [input, text] = inputOf(command)
   return [
     JobScripts.supervisor,
     id,
@@ -113,7 +126,8 @@ const launchWords = Effect.fnUntraced(function* (
     cwd,
     commandText(command),
     "script" in command ? command.script : "",
-    stdin === undefined ? 0 : 1,
+    input,
+    text,
     millis(timeouts?.idle),
     millis(timeouts?.wall),
     clear
@@ -123,7 +137,7 @@ const launchWords = Effect.fnUntraced(function* (
 const asCommand = (command: Command, script: string): Command => ({
   script,
   ...asUser(command.user),
-  ...(command.stdin === undefined ? {} : { stdin: command.stdin })
+  ...(command.stdin !== undefined && inputOf(command)[0] === "stdin" ? { stdin: command.stdin } : {})
 })
 
 /** What the exit code of a launch means; nothing when it says nothing. */

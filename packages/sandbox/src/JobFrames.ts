@@ -15,9 +15,13 @@ export type Said =
 
 interface Block {
   readonly tag: "Stdout" | "Stderr"
+  /** Whether it is ASCII as it stands; else base64. */
+  readonly plain: boolean
   /** Bytes of it that have not come yet. */
   left: number
 }
+
+const encoder = new TextEncoder()
 
 const heading = /^([oe]) (\d+) (\d+)$/
 
@@ -53,10 +57,12 @@ export class JobFrames {
   #readHead(text: string, from: number, said: Array<Said>): number | undefined {
     for (let at = from; at < text.length; at++) {
       const letter = text[at]
-      if (letter !== "\n" && letter !== ":") continue
+      if (letter !== "\n" && letter !== ":" && letter !== "=") continue
       const head = this.#head + text.slice(from, at)
+      // Other words may hold these letters too.
+      if (letter !== "\n" && !heading.test(head)) continue
       this.#head = ""
-      if (letter === ":") return this.#open(head) ? at + 1 : undefined
+      if (letter !== "\n") return this.#open(head, letter === "=") ? at + 1 : undefined
       if (head !== "") said.push({ _tag: "Word", words: head.split(" ") })
       return at + 1
     }
@@ -64,17 +70,32 @@ export class JobFrames {
     return this.#head.length > 200 ? undefined : text.length
   }
 
-  #open(head: string): boolean {
+  #open(head: string, plain: boolean): boolean {
     const [, letter, offset, length] = heading.exec(head) ?? []
     if (letter === undefined) return false
     const tag = letter === "o" ? "Stdout" : "Stderr"
-    this.#block = { tag, left: Number(length) }
+    this.#block = { tag, plain, left: Number(length) }
     return Number(offset) === this.#cursor[letter === "o" ? "stdout" : "stderr"]
   }
 
   #readBlock(text: string, from: number, said: Array<Said>): number | undefined {
     const block = this.#block
     if (block === undefined) return undefined
+    return block.plain ? this.#readPlain(block, text, from, said) : this.#readEncoded(block, text, from, said)
+  }
+
+  #readPlain(block: Block, text: string, from: number, said: Array<Said>): number | undefined {
+    const end = Math.min(text.length, from + block.left)
+    const bytes = encoder.encode(text.slice(from, end))
+    // Not ASCII, so not what was sent.
+    if (bytes.length !== end - from) return undefined
+    this.#give(block, bytes, said)
+    if (end === text.length) return end
+    this.#block = undefined
+    return text[end] === "\n" ? end + 1 : undefined
+  }
+
+  #readEncoded(block: Block, text: string, from: number, said: Array<Said>): number | undefined {
     const newline = text.indexOf("\n", from)
     const end = newline === -1 ? text.length : newline
     const piece = this.#rest + text.slice(from, end)
@@ -82,18 +103,21 @@ export class JobFrames {
     this.#rest = piece.slice(whole)
     const decoded = Buffer.from(piece.slice(0, whole), "base64")
     const bytes = new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.byteLength)
-    block.left -= bytes.length
-    if (block.left < 0) return undefined
-    if (bytes.length > 0) {
-      const { stderr, stdout } = this.#cursor
-      this.#cursor =
-        block.tag === "Stdout"
-          ? { stdout: stdout + bytes.length, stderr }
-          : { stdout, stderr: stderr + bytes.length }
-      said.push({ _tag: block.tag, bytes, cursor: this.#cursor })
-    }
+    if (bytes.length > block.left) return undefined
+    this.#give(block, bytes, said)
     if (newline === -1) return end
     this.#block = undefined
     return block.left === 0 && this.#rest === "" ? newline + 1 : undefined
+  }
+
+  #give(block: Block, bytes: Uint8Array, said: Array<Said>): void {
+    if (bytes.length === 0) return
+    block.left -= bytes.length
+    const { stderr, stdout } = this.#cursor
+    this.#cursor =
+      block.tag === "Stdout"
+        ? { stdout: stdout + bytes.length, stderr }
+        : { stdout, stderr: stderr + bytes.length }
+    said.push({ _tag: block.tag, bytes, cursor: this.#cursor })
   }
 }

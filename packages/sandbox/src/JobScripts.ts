@@ -76,7 +76,7 @@ done
 printf -v pause '%d.%03d' $((step / 1000)) $((step % 1000))
 
 watch() {
-  local ran=0 quiet=0 size= seen= now delta last=\${EPOCHREALTIME/[.,]/} grace=5000 cause= leader=
+  local ran=0 quiet=0 unseen=0 size= seen= now delta last=\${EPOCHREALTIME/[.,]/} grace=5000 cause= leader=
   exec 9<>"$dir/wake"
   while [ -z "$cause" ]; do
     read -r -t "$pause" -u 9
@@ -87,9 +87,14 @@ watch() {
     [ "$delta" -ge 0 ] && [ "$delta" -le "$((step * 4 + 1000))" ] || delta=$step
     ran=$((ran + delta))
     if [ "$idle" -gt 0 ]; then
-      size=$(stat -c %s "$dir/stdout" "$dir/stderr" 2>/dev/null)
-      if [ "$size" = "$seen" ]; then quiet=$((quiet + delta)); else quiet=0 seen=$size; fi
-      [ "$quiet" -lt "$idle" ] || cause=idle
+      # Each look takes a program.
+      unseen=$((unseen + delta))
+      if [ "$((unseen * 8))" -ge "$idle" ]; then
+        size=$(stat -c %s "$dir/stdout" "$dir/stderr" 2>/dev/null)
+        if [ "$size" = "$seen" ]; then quiet=$((quiet + unseen)); else quiet=0 seen=$size; fi
+        unseen=0
+        [ "$quiet" -lt "$idle" ] || cause=idle
+      fi
     fi
     [ "$wall" -eq 0 ] || [ "$ran" -lt "$wall" ] || cause=wall
     [ ! -e "$dir/stop" ] || cause=killed
@@ -135,24 +140,27 @@ printf '%-63s\\n' "$code $cause $1 $2" 1<>"$dir/exit.part" && mv -T "$dir/exit.p
  * folder of the job, or ends with one of {@link refusals}. Nothing it leaves when it is cut short is a job.
  *
  * Arguments: the supervisor, the id, a name that nobody else has, the folder to run in, the text of `command`, the
- * text of `script`, whether there is input, the limits, and with which letters the ids of those jobs begin that are
- * removed when they have ended.
+ * text of `script`, where the input is (`none`, `here` in the next argument, or `stdin`), that input, the limits, and
+ * with which letters the ids of those jobs begin that are removed when they have ended.
  */
 export const launcher = `
 unset ${marker}
-supervisor=$1 id=$2 token=$3 cwd=$4 command=$5 script=$6 input=$7 idle=$8 wall=$9 clear=\${10}
+supervisor=$1 id=$2 token=$3 cwd=$4 command=$5 script=$6 input=$7 idle=$9 wall=\${10} clear=\${11}
 mask=$(umask)
 umask 077
 for tool in setsid mkfifo stat base64; do command -v "$tool" >/dev/null || exit 69; done
-[ -r /proc/self/stat ] && [ -n "$EPOCHREALTIME" ] || exit 69
+[ -r /proc/self/stat ] && [ -r /proc/self/fdinfo/0 ] && [ -n "$EPOCHREALTIME" ] || exit 69
 jobs=$PWD/.remote-agent/jobs
-mkdir -p "$jobs" || exit 73
+[ -d "$jobs" ] || mkdir -p "$jobs" || exit 73
 answer=attached
 if [ ! -e "$jobs/$id/pid" ]; then
   cd -- "$cwd" 2>/dev/null || exit 66
   new=$jobs/.new-$token
   mkdir "$new" && printf '%s\\n' "$command" >"$new/command" && printf '%s\\n' "$script" >"$new/script" || exit 73
-  [ "$input" = 0 ] || cat >"$new/stdin" || exit 73
+  case $input in
+    here) printf '%s' "$8" >"$new/stdin" || exit 73 ;;
+    stdin) cat >"$new/stdin" || exit 73 ;;
+  esac
   answer=$(setsid -f bash -c "$supervisor" remote-agent-job \\
     "$new" "$jobs/$id" "$mask" "$PWD" "$token" "$idle" "$wall" </dev/null 2>/dev/null)
   [ -n "$answer" ] || exit 73
@@ -224,58 +232,95 @@ find "\${1%/*}" -mindepth 1 -maxdepth 1 -name '.[no]*-*' -mmin +60 -exec rm -rf 
 `
 
 /**
- * Tells the output of a job from two offsets on, and follows it. Each block is a line `o <offset> <length>:<base64>`
- * (`e` for stderr); `beat` comes now and then while there is nothing; and the last line is `exit <code> <cause>`,
- * `lost`, `none`, or `turn` when it has told enough and wants to be asked again.
+ * Tells the output of a job from two offsets on, and follows it. Each block is a line `o <offset> <length>=<text>`, or
+ * `o <offset> <length>:<base64>` for what is not only ASCII (`e` for stderr); `beat` comes now and then while there is
+ * nothing; and the last line is `exit <code> <cause>`, `lost`, `none`, or `turn` when it has told enough and wants to
+ * be asked again.
+ *
+ * A little text is read and told by the shell alone. Programs are started only for much at once, for what the shell
+ * cannot hold, and to begin elsewhere than at the start.
  *
  * Arguments: the folder, the offsets in stdout and stderr, how many bytes and seconds to go on for.
  */
 export const reader = `
-dir=$1 left=$4 end=$((SECONDS + $5)) beat=$SECONDS delay=20 sent=
-at=([1]=$2 [2]=$3) size=()
+dir=$1 left=$4 end=$((SECONDS + $5)) beat=$SECONDS delay=30 sent= opened=
+at=([6]=$2 [7]=$3) size=() much=()
+LC_ALL=C
 ${alive}${look}
 exec 8<> <(:)
-block=4194304
+little=65536 block=4194304
+open() {
+  { exec 6<"$dir/stdout" 7<"$dir/stderr"; } 2>/dev/null || return
+  local fd
+  for fd in 6 7; do
+    [ "\${at[$fd]}" -eq 0 ] || dd skip="\${at[$fd]}" iflag=skip_bytes count=0 status=none <&"$fd"
+  done
+  opened=yes
+}
+# Copies a block from the file itself; where the shell has got to in it is left alone.
+copy() { dd if="$dir/$1" bs=65536 iflag=skip_bytes,count_bytes skip="$2" count="$3" status=none; }
 send() {
-  local length=$((size[$1] - at[$1]))
-  [ "$length" -gt 0 ] && [ "$left" -gt 0 ] || return
-  [ "$length" -le "$block" ] || length=$block
+  local fd=$1 from=\${at[$1]} text= length
+  if [ -n "\${much[$fd]}" ] && [ "$state" = running ]; then size[$fd]=$(stat -c %s "$dir/$3"); fi
+  length=$((\${size[$fd]:-from + little} - from))
   [ "$length" -le "$left" ] || length=$left
-  printf '%s %s %s:' "$2" "\${at[$1]}" "$length"
-  dd if="$dir/$3" bs=65536 iflag=skip_bytes,count_bytes skip="\${at[$1]}" count="$length" status=none |
-    base64 -w 0
-  printf '\\n'
-  at[$1]=$((at[$1] + length))
+  [ "$length" -gt 0 ] || return
+  if [ -n "\${much[$fd]}" ] && [ "$length" -gt "$little" ]; then
+    [ "$length" -le "$block" ] || length=$block
+    dd skip="$length" iflag=skip_bytes count=0 status=none <&"$fd"
+    if copy "$3" "$from" "$length" | tr -d '\\000-\\177' | read -r -N 1 text; then text=; else text=yes; fi
+  else
+    much[$fd]=
+    [ "$length" -le "$little" ] || length=$little
+    IFS= read -r -N "$length" -u "$fd" text
+    { read -r _ length; } <"/proc/self/fdinfo/$fd"
+    length=$((length - from))
+    [ "$length" -gt 0 ] || return
+    [ "$length" -lt "$little" ] || much[$fd]=yes
+    [ "\${#text}" -eq "$length" ] && [[ $text != *[!$'\\001'-$'\\177']* ]] || text=
+  fi
+  if [ -n "\${much[$fd]}" ] && [ -n "$text" ]; then
+    printf '%s %s %s=' "$2" "$from" "$length"
+    copy "$3" "$from" "$length"
+    printf '\n'
+  elif [ -n "$text" ]; then
+    printf '%s %s %s=%s\n' "$2" "$from" "$length" "$text"
+  else
+    printf '%s %s %s:' "$2" "$from" "$length"
+    copy "$3" "$from" "$length" | base64 -w 0
+    printf '\n'
+  fi
+  at[$fd]=$((from + length))
   left=$((left - length))
-  [ "$length" -eq "$block" ] && sent=block || sent=\${sent:-part}
+  [ -n "\${much[$fd]}" ] && sent=much || sent=\${sent:-little}
 }
 while :; do
   state
+  [ "$state" = none ] || [ -n "$opened" ] || open || state=none
   case $state in
-    none) printf 'none\\n'; exit ;;
-    exit*) set -- $state; size=([1]=$4 [2]=$5) ;;
-    *) set -- $(stat -c %s "$dir/stdout" "$dir/stderr"); size=([1]=$1 [2]=$2) ;;
+    none) printf 'none\n'; exit ;;
+    exit*) set -- $state; size=([6]=$4 [7]=$5) ;;
+    *) size=() ;;
   esac
   sent=
-  send 1 o stdout
-  send 2 e stderr
-  if [ "$left" -le 0 ] || [ "$SECONDS" -ge "$end" ]; then printf 'turn\\n'; exit; fi
+  send 6 o stdout
+  send 7 e stderr
+  if [ "$left" -le 0 ] || [ "$SECONDS" -ge "$end" ]; then printf 'turn\n'; exit; fi
   if [ -n "$sent" ]; then
-    # What is written bit by bit is told in fewer pieces: each takes programs of its own.
-    delay=40
-    [ "$sent" = part ] && [ "$state" = running ] || continue
+    # What is written bit by bit is told in fewer pieces.
+    delay=30
+    [ "$sent" = little ] && [ "$state" = running ] || continue
   else case $state in
-    exit*) printf 'exit %s %s\\n' "$2" "$3"; exit ;;
-    lost) printf 'lost\\n'; exit ;;
+    exit*) printf 'exit %s %s\n' "$2" "$3"; exit ;;
+    lost) printf 'lost\n'; exit ;;
   esac; fi
-  if [ "$((SECONDS - beat))" -ge 5 ]; then beat=$SECONDS; printf 'beat\\n'; fi
-  # To look for the end costs nothing; to look for output, a program.
+  if [ "$((SECONDS - beat))" -ge 5 ]; then beat=$SECONDS; printf 'beat\n'; fi
   slept=0
   while [ "$slept" -lt "$delay" ] && [ ! -e "$dir/exit" ]; do
     read -r -t 0.030 -u 8
     slept=$((slept + 30))
   done
-  [ "$delay" -ge 150 ] || delay=$((delay + delay / 2))
+  [ "$delay" -ge 120 ] || delay=$((delay + 10))
 done
 `
 
@@ -284,7 +329,7 @@ done
  * launcher, then how many bytes and seconds to go on for.
  */
 export const runner = `${launcher}
-set -- "$jobs/$id" 0 0 "\${11}" "\${12}"
+set -- "$jobs/$id" 0 0 "\${12}" "\${13}"
 ${reader}`
 
 /** A script with its arguments. Together they may be of any length. */
