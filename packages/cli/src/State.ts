@@ -1,6 +1,6 @@
 import { Config, Id } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
-import { Intents, MemoryStateStore, Owner, SqlStateStore } from "@remote-agent/orchestrator"
+import { Intents, MemoryStateStore, Owner, SetUpCache, SqlStateStore } from "@remote-agent/orchestrator"
 import { Effect, Layer, Path } from "effect"
 import type { Environment, Failure } from "./Failure.ts"
 import { ensureDataFolder, Host } from "./Host.ts"
@@ -11,6 +11,7 @@ export const fileName = "state.sqlite"
 const inMemory = Layer.mergeAll(
   MemoryStateStore.layer,
   Intents.layerMemory,
+  SetUpCache.layerMemory,
   Deliveries.layerMemory(),
   Layer.effect(Owner.Owner, Id.nextToken)
 )

@@ -208,6 +208,10 @@ export const variables = {
     "auto",
     "How the local provider isolates sandboxes; `none` runs plain processes"
   ),
+  REMOTE_AGENT_SETUP_CACHE: onOff(
+    true,
+    "Whether a sandbox that was set up is kept as a template for later launches of the same profile"
+  ),
   E2B_API_KEY: secret("The key of your E2B account"),
   E2B_API_URL: url("Where the E2B API is, if not at E2B"),
   E2B_SANDBOX_URL: url("Where E2B sandboxes are reached, if not at E2B"),

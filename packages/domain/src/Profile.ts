@@ -224,8 +224,6 @@ export class Profile extends Schema.Class<Profile>("@remote-agent/domain/Profile
   run: RunSpec,
   /** `none` when absent. */
   session: Schema.optionalKey(SessionSpec),
-  /** How many queries may run at once in one work folder; 1 when absent. */
-  concurrencyPerWorkspace: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0))),
   /** The hosts that set-up and queries talk to. */
   egress: Schema.optionalKey(
     Schema.Struct({ setup: Schema.Array(Schema.String), run: Schema.Array(Schema.String) })

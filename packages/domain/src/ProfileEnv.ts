@@ -28,8 +28,16 @@ const oneOf = (all: ReadonlyArray<string>): string =>
 
 const hint = "Set it in the environment or in .env."
 
-/** Everything that the configuration lacks for a profile. Empty when it can be run. */
-export const missing = (profile: Profile, lookup: Lookup): ReadonlyArray<Problem> => {
+/**
+ * Everything that the configuration lacks for a profile and that is not given otherwise, under its name in the
+ * sandbox. Empty when it can be run.
+ */
+export const missing = (
+  profile: Profile,
+  lookup: Lookup,
+  isGiven: (name: string) => boolean = () => false
+): ReadonlyArray<Problem> => {
+  const lacks = (rule: EnvRule) => valueOf(rule, lookup) === undefined && !isGiven(rule.name)
   const problems: Array<Problem> = []
   const { enabledBy, name: profileName } = profile
   if (enabledBy !== undefined && !isOn(lookup(enabledBy))) {
@@ -44,13 +52,13 @@ export const missing = (profile: Profile, lookup: Lookup): ReadonlyArray<Problem
   const groups = new Map<string, Array<EnvRule>>()
   for (const rule of rulesOf(profile)) {
     if (rule.group !== undefined) groups.set(rule.group, [...(groups.get(rule.group) ?? []), rule])
-    if (rule.required === true && valueOf(rule, lookup) === undefined) {
+    if (rule.required === true && lacks(rule)) {
       const name = oneOf(sourcesOf(rule))
       problems.push(new Problem({ name, problem: `is needed by the profile ${profileName}`, hint }))
     }
   }
   for (const rules of groups.values()) {
-    if (rules.some((rule) => valueOf(rule, lookup) !== undefined)) continue
+    if (!rules.every(lacks)) continue
     const name = oneOf(rules.flatMap(sourcesOf))
     problems.push(new Problem({ name, problem: `is needed by the profile ${profileName}`, hint }))
   }

@@ -19,10 +19,12 @@ import * as AgentRepository from "./AgentRepository.ts"
 import { AgentRuntime } from "./AgentRuntime.ts"
 import * as Intents from "./Intents.ts"
 import * as LaunchBreaker from "./LaunchBreaker.ts"
+import * as KeptSetUps from "./KeptSetUps.ts"
 import * as Lease from "./Lease.ts"
 import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
 import * as Records from "./Records.ts"
+import type { Entry } from "./SetUpCache.ts"
 import { type AgentFilter, StateStore } from "./StateStore.ts"
 
 export { fromSandbox, fromStore } from "./Records.ts"
@@ -92,9 +94,19 @@ export interface Agents {
 
 const onExpiry = (persistent: boolean) => (persistent ? ("pause" as const) : ("kill" as const))
 
+interface Furnishing {
+  /** The set-up that the sandbox was made from. */
+  readonly kept: Entry | undefined
+  /** What must be in no template. */
+  readonly hidden: ReadonlyArray<string | Redacted.Redacted>
+  readonly repository: LaunchSpec["repository"]
+  readonly onStage: OnStage | undefined
+}
+
 /** The records of agents, and the sandboxes that they are bound to. */
 export const make = Effect.fnUntraced(function* (
-  places: Places
+  places: Places,
+  setUps: KeptSetUps.KeptSetUps
 ): Effect.fn.Return<
   Agents,
   never,
@@ -178,8 +190,7 @@ export const make = Effect.fnUntraced(function* (
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile,
     life: Duration.Duration | undefined,
-    repository: LaunchSpec["repository"],
-    onStage: OnStage | undefined
+    { hidden, kept, onStage, repository }: Furnishing
   ) {
     const place = yield* at("assets", onStage)(runtime.place(sandbox, profile))
     const binding = new Agent.Binding({
@@ -188,7 +199,10 @@ export const make = Effect.fnUntraced(function* (
       home: place.home
     })
     yield* at("bind", onStage)(bind(id, binding))
-    yield* at("setup", onStage)(runtime.setUp(place))
+    if (kept === undefined) yield* at("setup", onStage)(runtime.setUp(place))
+    yield* at("health", onStage)(runtime.checkHealth(place))
+    // Before the repository is there: what is kept is the same for every agent of the profile.
+    yield* kept === undefined ? setUps.keep(place, hidden) : setUps.used(kept)
     const cloned =
       repository === undefined
         ? undefined
@@ -197,7 +211,6 @@ export const make = Effect.fnUntraced(function* (
               at("repository", onStage)(AgentRepository.clone(there, place, repository))
             )
           )
-    yield* at("health", onStage)(runtime.checkHealth(place))
     // The store refuses this when the agent was terminated in the meantime.
     const agent = yield* at(
       "activate",
@@ -233,60 +246,63 @@ export const make = Effect.fnUntraced(function* (
       )
     }
     const ttl = yield* at("create")(lifeOf(spec.ttl ?? config.E2B_DEFAULT_TIMEOUT))
-    const { env } = yield* profiles.prepare(profile)
-    const attemptId = yield* Id.nextAttemptId
-    const create = sandboxes
-      .launch({
-        ttl,
-        onExpiry: spec.onExpiry,
-        attemptId,
-        metadata: {
-          [Stamp.ownerKey]: config.REMOTE_AGENT_OWNER,
-          [Stamp.agentKey]: id,
-          [Stamp.profileKey]: profile.name
-        },
-        env: { ...env, ...spec.env },
-        allowInternetAccess: spec.allowInternetAccess
+    const { env, secrets } = yield* profiles.prepare(profile, spec.env)
+    const found = yield* setUps.find(profile)
+    const { onStage, repository } = spec
+    const hidden = [...secrets, ...Object.values(spec.env ?? {})]
+    const tried = (
+      restore: <A, E, R1>(effect: Effect.Effect<A, E, R1>) => Effect.Effect<A, E, R1>,
+      kept: Entry | undefined
+    ) =>
+      Effect.gen(function* () {
+        const attemptId = yield* Id.nextAttemptId
+        yield* at("intent", onStage)(intend(id, attemptId))
+        const create = sandboxes
+          .launch({
+            ttl,
+            template: kept?.template,
+            onExpiry: spec.onExpiry,
+            attemptId,
+            metadata: {
+              [Stamp.ownerKey]: config.REMOTE_AGENT_OWNER,
+              [Stamp.agentKey]: id,
+              [Stamp.profileKey]: profile.name
+            },
+            env: { ...env, ...spec.env },
+            allowInternetAccess: spec.allowInternetAccess
+          })
+          .pipe(
+            Effect.tapError((error) =>
+              Retry.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
+            ),
+            at("create", onStage)
+          )
+        return yield* create.pipe(
+          Effect.flatMap((sandbox) =>
+            restore(
+              Effect.flatMap(hold(sandbox.id), (held) =>
+                // Whoever holds it keeps it alive too.
+                furnish(id, attemptId, sandbox, profile, held ? undefined : ttl, {
+                  kept,
+                  hidden,
+                  onStage,
+                  repository
+                })
+              )
+            ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
+          ),
+          Intents.attended(intents, attemptId)
+        )
       })
-      .pipe(
-        Effect.tapError((error) =>
-          Retry.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
-        ),
-        at("create", spec.onStage)
-      )
     const attempt = Effect.uninterruptibleMask((restore) =>
       at(
         "record",
         spec.onStage
       )(enter(profile)).pipe(
         Effect.andThen(
-          at(
-            "intent",
-            spec.onStage
-          )(intend(id, attemptId)).pipe(
-            Effect.andThen(
-              create.pipe(
-                Effect.flatMap((sandbox) =>
-                  restore(
-                    Effect.flatMap(hold(sandbox.id), (held) =>
-                      // Whoever holds it keeps it alive too.
-                      furnish(
-                        id,
-                        attemptId,
-                        sandbox,
-                        profile,
-                        held ? undefined : ttl,
-                        spec.repository,
-                        spec.onStage
-                      )
-                    )
-                  ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
-                ),
-                Intents.attended(intents, attemptId)
-              )
-            ),
-            Effect.onError((cause) => giveUp(id, cause))
-          )
+          setUps
+            .orAnew(found, (kept) => tried(restore, kept))
+            .pipe(Effect.onError((cause) => giveUp(id, cause)))
         )
       )
     )

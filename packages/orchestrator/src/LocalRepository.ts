@@ -1,5 +1,5 @@
 import { OrchestratorError, type Profile } from "@remote-agent/domain"
-import { Effect, type Scope } from "effect"
+import { Effect, type Option, type Scope } from "effect"
 import { execFile } from "node:child_process"
 import { access, mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -37,6 +37,20 @@ const git = (folder: string, ...args: ReadonlyArray<string>) =>
     return Effect.sync(() => child.kill())
   })
 
+const commitIn = (folder: string, ref: string) =>
+  git(folder, "rev-parse", "--verify", "--end-of-options", `${ref}^{commit}`)
+
+/**
+ * The commit that a source on this machine names now; empty for one elsewhere or none at all, and nothing when it
+ * cannot be told.
+ */
+export const commitOf = (source: Profile.Source | undefined): Effect.Effect<Option.Option<string>> => {
+  const folder = source === undefined ? undefined : folderOf(source)
+  return source === undefined || folder === undefined
+    ? Effect.succeedSome("")
+    : Effect.option(commitIn(folder, source.ref))
+}
+
 const temporary = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "remote-agent-source-"))),
   (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
@@ -57,7 +71,7 @@ export const exists = (folder: string): Effect.Effect<boolean> =>
  */
 export const bundle = Effect.fn("LocalRepository.bundle")(
   function* (source: Profile.Source, folder: string): Effect.fn.Return<Bundle, string, Scope.Scope> {
-    const commit = yield* git(folder, "rev-parse", "--verify", "--end-of-options", `${source.ref}^{commit}`)
+    const commit = yield* commitIn(folder, source.ref)
     const file = join(yield* temporary, "source.bundle")
     // All refs and the head: a bundle cannot be made of a bare commit.
     yield* git(folder, "bundle", "create", "--quiet", file, "--all", "HEAD")

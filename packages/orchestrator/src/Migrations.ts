@@ -125,12 +125,25 @@ const settings = Effect.gen(function* () {
   yield* sql`CREATE TABLE remote_settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)`
 })
 
+const setUps = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  yield* sql`CREATE TABLE remote_setups (
+    id ${text} PRIMARY KEY NOT NULL,
+    provider TEXT NOT NULL,
+    template TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    used_ms BIGINT NOT NULL
+  )`
+})
+
 /** Every step from an empty database to the schema of this version. A step that was released never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
   "2_indexes": indexes,
   "3_search_and_leases": searchAndLeases,
-  "4_settings": settings
+  "4_settings": settings,
+  "5_set_ups": setUps
 }
 
 /** The schema that this version reads and writes. */

@@ -5,6 +5,7 @@ import * as AgentPool from "./AgentPool.ts"
 import * as AgentRuntime from "./AgentRuntime.ts"
 import * as Agents from "./Agents.ts"
 import * as Intents from "./Intents.ts"
+import * as KeptSetUps from "./KeptSetUps.ts"
 import type { Leases } from "./Leases.ts"
 import * as MemoryStateStore from "./MemoryStateStore.ts"
 import * as NamedPools from "./NamedPools.ts"
@@ -14,6 +15,7 @@ import * as Profiles from "./Profiles.ts"
 import * as Queries from "./Queries.ts"
 import * as Reaper from "./Reaper.ts"
 import * as Records from "./Records.ts"
+import * as SetUpCache from "./SetUpCache.ts"
 import * as StateTransfer from "./StateTransfer.ts"
 import { type AgentFilter, StateStore, type UsageFilter, type UsageSummary } from "./StateStore.ts"
 import * as Turns from "./Turns.ts"
@@ -153,7 +155,8 @@ export class Orchestrator extends Context.Service<
 export const make = Effect.gen(function* () {
   const places = yield* Places.make
   const turns = yield* Turns.make
-  const agents = yield* Agents.make(places)
+  const setUps = yield* KeptSetUps.make
+  const agents = yield* Agents.make(places, setUps)
   const queries = yield* Queries.make(agents, places, turns)
   const operations = yield* Operations.make(places, turns, queries)
   const store = yield* StateStore
@@ -161,11 +164,20 @@ export const make = Effect.gen(function* () {
   const pools = yield* NamedPools.make(agents, operations)
   const transfer = yield* StateTransfer.make
   const config = yield* Config.Config
+  const profiles = yield* Profiles.Profiles
 
   const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
     const agent = yield* agents.launchScoped(options)
     return yield* queries.query(agent.id, text, options, options.onEvent)
   }, Effect.scoped)
+
+  /** What was kept may be of the code before: whoever updates one agent wants the next to be as new. */
+  const update: Operations.Operations["update"] = Effect.fnUntraced(function* (id, options) {
+    const updated = yield* operations.update(id, options)
+    const { profile } = yield* agents.get(id)
+    yield* setUps.forget(yield* profiles.get(profile))
+    return updated
+  })
 
   return Orchestrator.of({
     launch: (spec = {}) => agents.launch(spec),
@@ -178,6 +190,7 @@ export const make = Effect.gen(function* () {
     terminate: agents.terminate,
     ...operations,
     ...transfer,
+    update,
     reap,
     replace: agents.replace,
     usage: Effect.fn("Orchestrator.usage")((filter) =>
@@ -212,10 +225,12 @@ export const layerNoDeps: Layer.Layer<
 
 /** The orchestrator with the profiles of this package and of the configuration, and its state in memory. */
 export const layer: Layer.Layer<
-  Orchestrator | Profiles.Profiles | StateStore | Leases | Intents.Intents,
+  Orchestrator | Profiles.Profiles | StateStore | Leases | Intents.Intents | SetUpCache.SetUpCache,
   Config.ConfigError,
   Config.Config | Sandboxes.Sandboxes
 > = layerNoDeps.pipe(
   Layer.provide(AgentRuntime.layer),
-  Layer.provideMerge(Layer.mergeAll(Profiles.layer(), MemoryStateStore.layer, Intents.layerMemory))
+  Layer.provideMerge(
+    Layer.mergeAll(Profiles.layer(), MemoryStateStore.layer, Intents.layerMemory, SetUpCache.layerMemory)
+  )
 )

@@ -1,5 +1,5 @@
 import { Config, OrchestratorError, type Profile, ProfileEnv } from "@remote-agent/domain"
-import { Context, Effect, Layer, type Redacted } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import { access, constants } from "node:fs/promises"
 import * as AgentProfiles from "./AgentProfiles.ts"
 import * as LocalRepository from "./LocalRepository.ts"
@@ -13,6 +13,9 @@ export interface Prepared {
   readonly secrets: ReadonlyArray<Redacted.Redacted>
 }
 
+/** The environment that a launch brings along, over that of the configuration. */
+export type Given = Readonly<Record<string, string | Redacted.Redacted>>
+
 /** The profiles that agents can be launched from. */
 export class Profiles extends Context.Service<
   Profiles,
@@ -23,10 +26,12 @@ export class Profiles extends Context.Service<
     readonly list: ReadonlyArray<Profile.Profile>
     /**
      * What a sandbox of the profile is to get. Fails with `NotConfigured`, which names everything that is missing:
-     * keys, files of the user's own, a repository on this machine. Nothing has been created then.
+     * keys that are not `given` for the launch either, files of the user's own, a repository on this machine.
+     * Nothing has been created then.
      */
     readonly prepare: (
-      profile: Profile.Profile
+      profile: Profile.Profile,
+      given?: Given
     ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
     /** The secrets of the profile that are set here now, for reading what an agent prints. */
     readonly secrets: (
@@ -92,10 +97,14 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
     })
   })
 
-  const prepare = Effect.fn("Profiles.prepare")(function* (profile: Profile.Profile) {
+  const prepare = Effect.fn("Profiles.prepare")(function* (profile: Profile.Profile, given: Given = {}) {
     const found = yield* lookup(profile)
+    const isGiven = (name: string) => {
+      const value = Object.hasOwn(given, name) ? given[name] : undefined
+      return value !== undefined && (Redacted.isRedacted(value) ? Redacted.value(value) : value) !== ""
+    }
     const [first, ...rest] = [
-      ...ProfileEnv.missing(profile, found),
+      ...ProfileEnv.missing(profile, found, isGiven),
       ...(yield* unreadableFiles(profile)).flat(),
       ...(yield* missingRepository(profile))
     ]

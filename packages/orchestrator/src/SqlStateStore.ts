@@ -7,6 +7,7 @@ import { Leases } from "./Leases.ts"
 import * as Migrations from "./Migrations.ts"
 import { Owner } from "./Owner.ts"
 import * as PostgresClient from "./PostgresClient.ts"
+import { SetUpCache } from "./SetUpCache.ts"
 import * as SqlAgents from "./SqlAgents.ts"
 import * as SqlDatabase from "./SqlDatabase.ts"
 import * as SqlDeliveries from "./SqlDeliveries.ts"
@@ -18,11 +19,12 @@ import * as SqlLeases from "./SqlLeases.ts"
 import * as SqlOwner from "./SqlOwner.ts"
 import * as SqlPools from "./SqlPools.ts"
 import * as SqlQueries from "./SqlQueries.ts"
+import * as SqlSetUps from "./SqlSetUps.ts"
 import * as StateFile from "./StateFile.ts"
 import { type StateRecord, StateStore } from "./StateStore.ts"
 
 /** All the state there is, in one database. */
-export type State = StateStore | Leases | Intents | Deliveries.Deliveries | Owner
+export type State = StateStore | Leases | Intents | Deliveries.Deliveries | Owner | SetUpCache
 
 /**
  * The state in the database of the current `SqlClient`, whose schema it brings up to date. `name` is what messages
@@ -71,6 +73,7 @@ export const make: (
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(Intents, SqlIntents.make(database)),
     Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),
+    Context.add(SetUpCache, SqlSetUps.make(database)),
     Context.add(Owner, yield* SqlOwner.make(database))
   )
 })

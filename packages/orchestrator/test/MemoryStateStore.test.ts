@@ -1,6 +1,6 @@
 import { describe, it } from "@effect/vitest"
 import { Deliveries } from "@remote-agent/github"
-import { Intents, MemoryStateStore } from "@remote-agent/orchestrator"
+import { Intents, MemoryStateStore, SetUpCache } from "@remote-agent/orchestrator"
 import { Effect, Layer } from "effect"
 import { conformance } from "./conformance.ts"
 import { layerTestClock } from "./stateStoreCases.ts"
@@ -8,6 +8,7 @@ import { layerTestClock } from "./stateStoreCases.ts"
 const layer = Layer.mergeAll(
   MemoryStateStore.layer,
   Intents.layerMemory,
+  SetUpCache.layerMemory,
   Deliveries.layerMemory(),
   layerTestClock
 )

@@ -5,6 +5,7 @@ import { cases as intents } from "./intentsCases.ts"
 import { cases as leases } from "./leaseCases.ts"
 import { cases as pools } from "./poolCases.ts"
 import { cases as queries } from "./queryCases.ts"
+import { cases as setUps } from "./setUpCases.ts"
 import { type Case, cases as basics, Passage } from "./stateStoreCases.ts"
 
 const deliveries = DeliveriesConformance.cases(() => Effect.void).map(({ name }, index): Case => ({
@@ -26,5 +27,6 @@ export const conformance: ReadonlyArray<Case> = [
   ...pools,
   ...leases,
   ...intents,
+  ...setUps,
   ...deliveries
 ]

@@ -9,7 +9,7 @@ import {
   Usage
 } from "@remote-agent/domain"
 import type { Deliveries } from "@remote-agent/github"
-import { type Intents, type Leases, StateStore } from "@remote-agent/orchestrator"
+import { type Intents, type Leases, type SetUpCache, StateStore } from "@remote-agent/orchestrator"
 import { Context, DateTime, type Duration, Effect, Layer, References, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -31,7 +31,12 @@ export interface Case {
   readonly run: Effect.Effect<
     void,
     StateStoreError.StateStoreError,
-    StateStore.StateStore | Leases.Leases | Intents.Intents | Deliveries.Deliveries | Passage
+    | StateStore.StateStore
+    | Leases.Leases
+    | Intents.Intents
+    | Deliveries.Deliveries
+    | SetUpCache.SetUpCache
+    | Passage
   >
 }
 

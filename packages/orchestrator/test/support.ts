@@ -7,6 +7,7 @@ import {
   MemoryStateStore,
   Orchestrator,
   Profiles,
+  SetUpCache,
   StateStore
 } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
@@ -146,6 +147,7 @@ export const layer = (options: Options = {}) => {
       Layer.mergeAll(
         sandboxes,
         AgentRuntime.layer,
+        SetUpCache.layerMemory,
         Profiles.layerFrom(profiles),
         Config.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", ...settings }),
         Layer.effectContext(

@@ -1,6 +1,7 @@
 import { Config, Id, Retry, SandboxError, Stamp } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
+import { createHash } from "node:crypto"
 import { type Connection, E2bCalls } from "./E2bCalls.ts"
 import * as E2bFiles from "./E2bFiles.ts"
 import * as E2bHost from "./E2bHost.ts"
@@ -43,6 +44,13 @@ const sandboxInfo = (info: Sdk.SandboxInfo): SandboxInfo => ({
   startedAt: DateTime.fromDateUnsafe(info.startedAt),
   endsAt: DateTime.fromDateUnsafe(info.endAt)
 })
+
+// A few letters of a digest: enough to tell two accounts apart, and nothing can be learned from them.
+const accountOf = ({ apiKey, apiUrl = "" }: Connection): string =>
+  createHash("sha256")
+    .update(`${apiUrl}\n${Redacted.value(apiKey)}`)
+    .digest("hex")
+    .slice(0, 12)
 
 /** The provider, over the unmodified SDK, which is loaded here and not before. */
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -220,6 +228,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   return Sandboxes.of({
     provider: options.provider ?? "e2b",
+    account: accountOf(options),
     isolation: options.isolation ?? "isolated",
     create,
     launch,

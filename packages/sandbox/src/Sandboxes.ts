@@ -42,6 +42,8 @@ export class Sandboxes extends Context.Service<
   {
     /** `e2b`, `local` or `memory`. */
     readonly provider: string
+    /** Told apart from others of the same provider, whose snapshots are not known here; shows no secret. */
+    readonly account?: string | undefined
     readonly isolation: Isolation
     /**
      * Creates a sandbox that is terminated when the scope closes, however it closes. Do not put a timeout inside:
