@@ -2,6 +2,8 @@ import { Effect } from "effect"
 import { CliOutput, Command, TerminalCapabilities } from "effect/cli"
 import * as Acts from "./AgentActCommands.ts"
 import * as Agents from "./AgentCommands.ts"
+import { completions } from "./CompletionCommands.ts"
+import { doctor } from "./DoctorCommands.ts"
 import { Ended, exitCode, toJson, Usage } from "./Failure.ts"
 import { quiet, verbose } from "./Flags.ts"
 import { local } from "./LocalServerCommands.ts"
@@ -9,6 +11,7 @@ import { ask, demo, pool } from "./QuestionCommands.ts"
 import { cp, exec, shell } from "./SandboxCommands.ts"
 import { branch, commit, issue, pr, publish, pull, push, webhook } from "./RepositoryCommands.ts"
 import { line, type Output, red, Screen } from "./Screen.ts"
+import { cost, reap, state } from "./StateCommands.ts"
 import { config, init } from "./SettingsCommands.ts"
 import { version } from "./version.ts"
 
@@ -18,37 +21,30 @@ export const root = Command.make("remote-agent").pipe(
     "Runs research and coding agents in isolated sandboxes, and never leaves one behind"
   ),
   Command.withSubcommands([
-    ask,
-    pool,
-    demo,
-    Agents.launch,
-    Agents.query,
-    Agents.logs,
-    Agents.cancel,
-    Agents.list,
-    Agents.info,
-    Acts.pause,
-    Acts.resume,
-    Acts.terminate,
-    Acts.update,
-    Acts.health,
-    Agents.rename,
-    Agents.labels,
-    Agents.profiles,
-    exec,
-    cp,
-    shell,
-    pr,
-    publish,
-    branch,
-    commit,
-    push,
-    pull,
-    issue,
-    webhook,
-    local,
-    init,
-    config
+    { group: "questions", commands: [ask, pool, demo] },
+    {
+      group: "agents that stay",
+      commands: [
+        Agents.launch,
+        Agents.query,
+        Agents.logs,
+        Agents.cancel,
+        Agents.list,
+        Agents.info,
+        Acts.pause,
+        Acts.resume,
+        Acts.terminate,
+        Acts.update,
+        Acts.health,
+        Agents.rename,
+        Agents.labels,
+        Agents.profiles
+      ]
+    },
+    { group: "inside of a sandbox", commands: [exec, shell, cp] },
+    { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
+    { group: "state and costs", commands: [cost, state, reap] },
+    { group: "this machine", commands: [init, config, doctor, completions, local] }
   ]),
   Command.withGlobalFlags([quiet, verbose])
 )

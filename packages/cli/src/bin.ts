@@ -1,6 +1,12 @@
 #!/usr/bin/env node
 import { version } from "./version.ts"
 
-// Scripts ask for the version often, and the answer needs nothing of what the commands need.
-if (process.argv.length === 3 && process.argv[2] === "--version") process.stdout.write(`${version}\n`)
-else (await import("./main.ts")).main()
+const [, , first, kind, prefix = ""] = process.argv
+
+// Scripts ask for the version often, and shells for names; neither needs anything of what the commands need.
+if (process.argv.length === 3 && first === "--version") process.stdout.write(`${version}\n`)
+else if (first === "__complete") {
+  const { complete } = await import("./Complete.ts")
+  const words = complete(kind, prefix, { cwd: process.cwd(), env: process.env })
+  process.stdout.write(words.map((word) => `${word}\n`).join(""))
+} else (await import("./main.ts")).main()

@@ -164,12 +164,14 @@ describe("shell", () => {
       yield* terminal.sees("40 100")
       yield* terminal.sees("42 xterm")
       yield* terminal.sees("/dev/pts/")
-      terminal.type("sleep 600\n")
+      terminal.type("sh -c 'echo $((1 + 1))nd; sleep 600'\n")
+      yield* terminal.sees("2nd")
       terminal.type(key.ctrlC)
+      // What is typed before the signal has done its work is thrown away with it.
+      yield* terminal.sees("$ ")
       terminal.type("echo status $?\n")
       yield* terminal.sees("status 130")
-      terminal.type("(exit 5)\n")
-      terminal.type(key.ctrlD)
+      terminal.type("exit 5\n")
       yield* terminal.sees("after 5")
       // As it was: lines, echo, and signals of keys.
       yield* terminal.sees(/ icanon/)

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import type { Agent } from "@remote-agent/domain"
 import { Agent as AgentSchema } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
+import { Orchestrator, type StateStore } from "@remote-agent/orchestrator"
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { readdir } from "node:fs/promises"
@@ -34,6 +34,10 @@ const world = (cwd: string) =>
 /** Works with what the binary works with when its home is this folder. */
 const durably = <A, E>(cwd: string, effect: Effect.Effect<A, E, App.Durable>) =>
   Effect.orDie(Effect.provide(effect, Layer.provide(App.durable({}), world(cwd))))
+
+/** Works with the records that the binary has when its home is this folder. */
+export const recorded = <A, E>(cwd: string, effect: Effect.Effect<A, E, StateStore.StateStore>) =>
+  Effect.orDie(Effect.provide(effect, Layer.provide(App.state({}), world(cwd))))
 
 /** Launches an agent of that name that outlives the launch. */
 export const launch = (cwd: string, name: string): Effect.Effect<Agent.Agent> =>
