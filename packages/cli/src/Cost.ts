@@ -3,7 +3,7 @@ import { StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Option, Stream } from "effect"
 import * as App from "./App.ts"
 import * as CostTable from "./CostTable.ts"
-import type { Run } from "./Failure.ts"
+import { type Run, Usage } from "./Failure.ts"
 import { bold, dim, line, Screen } from "./Screen.ts"
 import * as Table from "./Table.ts"
 
@@ -38,6 +38,11 @@ export const run = Effect.fn("cost")(function* ({ by, json, since: text, state }
   const { note, out } = yield* Screen
   const now = yield* DateTime.now
   const since = Option.flatMap(Option.fromUndefinedOr(text), (day) => CostTable.sinceOf(day, now))
+  if (text !== undefined && Option.isNone(since)) {
+    return yield* new Usage({
+      message: `${text} is no day. Say one such as 2026-01-31, or 7d for seven days back.`
+    })
+  }
   const all = yield* Effect.provide(rows(by, since), App.state({ state }))
   const total = CostTable.total(all)
   if (json) {

@@ -25,9 +25,6 @@ export const sinceOf = (text: string, now: DateTime.Utc): Option.Option<DateTime
       )
 }
 
-/** Whether that is a day. */
-export const isDay = (text: string): boolean => Option.isSome(sinceOf(text, DateTime.makeUnsafe(0)))
-
 /** What a query counts for. */
 export interface Names {
   readonly agent: string

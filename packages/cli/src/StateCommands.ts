@@ -1,5 +1,4 @@
 import { Argument, Command, Flag } from "effect/cli"
-import { isDay } from "./CostTable.ts"
 import { durable, json, lazily, optional, state as stateFlag } from "./Flags.ts"
 import { Schema } from "effect"
 
@@ -89,8 +88,6 @@ export const reap = Command.make(
   ])
 )
 
-const Day = Schema.String.check(Schema.makeFilter(isDay, { expected: "a day such as 2026-01-31, or 7d" }))
-
 /** `cost`. */
 export const cost = Command.make(
   "cost",
@@ -101,7 +98,6 @@ export const cost = Command.make(
     ),
     since: optional(
       Flag.String("since").pipe(
-        Flag.withSchema(Day),
         Flag.withDescription(
           "Only what ended on that day (UTC) or later: 2026-01-31, or 7d for seven days back"
         )
