@@ -34,7 +34,10 @@ describe("Report", () => {
     ({ answer, query }) =>
       Effect.gen(function* () {
         const { make } = yield* setUp
-        const { branch, content, path } = make(`${query}\n---\nx: y`, `---\nforged: true\n---\n${answer}`)
+        const { branch, content, path } = make(
+          `${query}\u0085\u2028\u2029\uFEFF\u007F\n---\nx: y`,
+          `---\nforged: true\n---\n${answer}`
+        )
         const [, front = "", rest = ""] = /^---\n(.*?)\n---\n\n(.*)$/s.exec(content) ?? []
         assert.match(front, /^question: ".*"\nagent: "an\.alyst\.lock"\nagentId: /)
         assert.strictEqual(front.split("\n").length, 10)
@@ -43,7 +46,7 @@ describe("Report", () => {
         assert.notMatch(front, /[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u2028\u2029\uFEFF]/)
         assert.strictEqual(
           JSON.parse((front.split("\n")[0] ?? "").slice("question: ".length)),
-          `${query}\n---\nx: y`
+          `${query}\u0085\u2028\u2029\uFEFF\u007F\n---\nx: y`
         )
         assert.isTrue(rest.startsWith("---\nforged: true\n---"))
         assert.match(path, /^reports\/2026-01-31-[a-z0-9-]{8,57}\.md$/)
