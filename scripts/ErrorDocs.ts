@@ -79,20 +79,18 @@ const values: Readonly<Record<string, unknown>> = {
     new Domain.StateStoreError.DocumentProblem({ path: "agents[0].id", problem: "is missing" })
   ],
   "StoreFailed.cause": storeFailure,
-  after: Duration.minutes(1),
-  asked: Duration.hours(2),
-  longest: Duration.hours(1),
-  at: DateTime.makeUnsafe(0),
   attemptId: Domain.Id.AttemptId.make("att_01arz3ndektsv4rrffq69g5fav"),
   cause: sandboxFailure,
   exceeded: new Domain.Budget.Exceeded({ limit: "tokens", allowed: 1000, spent: 1200 }),
   id: agentId,
   problems: problem,
-  resetAt: DateTime.makeUnsafe(0),
-  result: noAnswer,
-  retryAfter: Duration.minutes(1),
-  until: DateTime.makeUnsafe(0),
-  waited: Duration.minutes(1)
+  result: noAnswer
+}
+
+/** What stands for a value of a class of Effect, by what the class says it is. */
+const ofEffect: Readonly<Record<string, unknown>> = {
+  "DateTime.Utc": DateTime.makeUnsafe(0),
+  Duration: Duration.minutes(1)
 }
 
 const sampleOf = (ast: SchemaAST.AST, reason: string, field: string): unknown => {
@@ -111,9 +109,12 @@ const sampleOf = (ast: SchemaAST.AST, reason: string, field: string): unknown =>
       return ast.types[0] === undefined ? undefined : sampleOf(ast.types[0], reason, field)
     case "Arrays":
       return ast.rest[0] === undefined ? [] : [sampleOf(ast.rest[0], reason, field)]
-    default:
+    default: {
       if (field in values) return values[field]
+      const sample = ofEffect[String(ast.annotations?.["expected"])]
+      if (sample !== undefined) return sample
       throw new Error(`scripts/ErrorDocs.ts has no value for ${reason}.${field} (${ast._tag}); give it one.`)
+    }
   }
 }
 
