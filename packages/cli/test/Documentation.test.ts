@@ -6,7 +6,7 @@ import { basename, dirname, join, normalize } from "node:path"
 import { env } from "node:process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { finish, folder, leftFolders } from "./support.ts"
+import { bin, finish, folder, leftFolders } from "./support.ts"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 
@@ -71,14 +71,18 @@ const extracted = Effect.gen(function* () {
   return { path, blocks }
 })
 
-/** What a type checker has to say; nothing when all is well. */
+/** What the type checker has to say of the blocks; nothing when all is well. What it says of our code, others hear. */
 const checked = (path: string) =>
   Effect.promise(async () => {
     const { stdout } = await run("effect-tsgo", ["get-exe-path"], { cwd: root })
-    return run(stdout.trim(), ["-p", path, "--pretty", "false"], { cwd: root }).then(
+    const said = await run(stdout.trim(), ["-p", path, "--pretty", "false"], { cwd: root }).then(
       (done) => done.stdout,
       (failed: { readonly stdout: string }) => failed.stdout
     )
+    return said
+      .split(/\n(?=\S)/)
+      .filter((one) => !one.startsWith("packages/"))
+      .join("\n")
   })
 
 /** The anchors that a page has, as they are made from headings. */
@@ -116,6 +120,43 @@ describe("the documentation", () => {
           assert.strictEqual(ran.stderr, "", name)
           if (output !== undefined) assert.strictEqual(ran.stdout, output, name)
           assert.deepStrictEqual(yield* Effect.promise(() => leftFolders(cwd)), [], name)
+        }
+      }),
+    { timeout: 300_000 }
+  )
+
+  it.live(
+    "has commands that work, one after the other",
+    () =>
+      Effect.gen(function* () {
+        for (const { name, text } of yield* pages) {
+          const scripts = [...text.matchAll(/^```sh run\n([^]*?)^```$/gm)].map(([, script = ""]) => script)
+          if (scripts.length === 0) continue
+          const cwd = yield* folder
+          const program = join(cwd, "remote-agent")
+          yield* Effect.promise(() =>
+            writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, { mode: 0o755 })
+          )
+          const shell = (script: string) =>
+            Effect.promise(() =>
+              finish(
+                spawn("sh", ["-ec", script], {
+                  cwd,
+                  env: {
+                    PATH: `${cwd}:${env["PATH"]}`,
+                    HOME: cwd,
+                    TMPDIR: cwd,
+                    REMOTE_AGENT_DATA: join(cwd, "data")
+                  },
+                  stdio: ["ignore", "pipe", "pipe"]
+                })
+              )
+            )
+          yield* Effect.addFinalizer(() => shell("remote-agent local stop --yes || true"))
+          const { code, stderr } = yield* shell(scripts.join("\n"))
+          assert.strictEqual(code, 0, `${name}: ${stderr}`)
+          assert.deepStrictEqual(yield* Effect.promise(() => leftFolders(cwd)), [])
+          assert.strictEqual((yield* shell("remote-agent local status")).code, 3)
         }
       }),
     { timeout: 300_000 }
