@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { DaemonStart } from "@remote-agent/e2b-local"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { readdir, readFile } from "node:fs/promises"
@@ -81,6 +82,8 @@ describe("the examples", () => {
       Effect.gen(function* () {
         const cwd = yield* folder
         const data = join(cwd, "data")
+        // Where something goes wrong on the way, its server must not stay.
+        yield* Effect.addFinalizer(() => Effect.ignore(DaemonStart.stop(data, true)))
         yield* good(cwd, yield* example("persistent", cwd, data), [
           /\$96,773 million/,
           /^The agent is paused/m
