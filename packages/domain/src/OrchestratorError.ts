@@ -37,6 +37,9 @@ export class AgentNotReady extends Schema.TaggedError<AgentNotReady>()("AgentNot
 /** The agent sleeps, and was not to be woken. */
 export class AgentPaused extends Schema.TaggedError<AgentPaused>()("AgentPaused", { id: AgentId }) {}
 
+/** The profile keeps no conversations that another agent could go on with. */
+export class NoSessions extends Schema.TaggedError<NoSessions>()("NoSessions", { profile: Schema.String }) {}
+
 /** The agent is answering a query, and what was asked would have cut it short. */
 export class QueryRunning extends Schema.TaggedError<QueryRunning>()("QueryRunning", {
   id: AgentId,
@@ -177,6 +180,7 @@ export const Reason = Schema.Union([
   QueryNotFound,
   AgentNotReady,
   AgentPaused,
+  NoSessions,
   QueryRunning,
   TakenOver,
   BudgetExceeded,
@@ -236,6 +240,8 @@ const explain = (reason: Reason): string => {
       return `Agent ${reason.id} is ${reason.status} and takes no queries. Launch another, or resume it if it is paused.`
     case "AgentPaused":
       return `Agent ${reason.id} is paused. Resume it, or allow that a query wakes it.`
+    case "NoSessions":
+      return `Agents of the profile ${JSON.stringify(reason.profile)} keep no conversations. Launch another agent instead.`
     case "QueryRunning":
       return `Agent ${reason.id} is answering query ${reason.queryId}. Wait for it, or cancel it.`
     case "TakenOver":

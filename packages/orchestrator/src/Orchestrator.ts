@@ -4,6 +4,7 @@ import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import * as AgentPool from "./AgentPool.ts"
 import * as AgentRuntime from "./AgentRuntime.ts"
 import * as Agents from "./Agents.ts"
+import * as Fork from "./Fork.ts"
 import * as Intents from "./Intents.ts"
 import * as KeptSetUps from "./KeptSetUps.ts"
 import type { Leases } from "./Leases.ts"
@@ -105,6 +106,13 @@ export class Orchestrator extends Context.Service<
     readonly alone: Operations.Operations["alone"]
     /** Gives an agent that was lost or has failed a new and empty sandbox, under the same id. */
     readonly replace: Agents.Agents["replace"]
+    /**
+     * Launches another agent of the same profile that goes on with the conversations of this one, which go apart from
+     * then on. Of the files only those that hold them are copied. Fails like `launch`, with `QueryRunning` while it
+     * answers, with `NoSessions` when its profile keeps no conversations, and with `SandboxFailed` when they take more
+     * than 64 MiB. Wakes it.
+     */
+    readonly fork: Fork.Fork
     /** Looks at an agent from all sides, and wakes nothing. What cannot be looked at is skipped, not failed. */
     readonly health: Operations.Operations["health"]
     /** An agent with how its sandbox is, the query that it answers, and those that wait. Wakes nothing. */
@@ -191,6 +199,7 @@ export const make = Effect.gen(function* () {
     ...operations,
     ...transfer,
     update,
+    fork: yield* Fork.make(agents, places, queries),
     reap,
     replace: agents.replace,
     usage: Effect.fn("Orchestrator.usage")((filter) =>

@@ -153,9 +153,22 @@ describe.skipIf(!isolates)(
           const shown = JSON.stringify(yield* read({ _tag: "Exit", exitCode: 0 }))
           assert.notInclude(shown, key)
           assert.include(shown, "The key is ***.")
-          // What the model says is in the session, which is its own; nothing else is.
-          const { stdout } = yield* sandbox.exec({ argv: ["grep", "-rl", key, "/home/user", "/tmp"] })
-          assert.match(stdout, /^(\/home\/user\/work\/\.dexter\/remote-sessions\/[^\n]+\n)?$/)
+          // What the model says is in its session and in the output of its query, from which its events can be had
+          // again, until the next query. Nothing else has it: no input, no command and no other file.
+          const holders = Effect.map(
+            sandbox.exec({ argv: ["grep", "-rl", key, "/home/user", "/tmp"] }),
+            ({ stdout }) =>
+              stdout
+                .split("\n")
+                .filter((path) => path !== "" && !path.startsWith("/home/user/work/.dexter/remote-sessions/"))
+          )
+          const [output = "", ...others] = yield* holders
+          assert.match(output, /^\/home\/user\/\.remote-agent\/jobs\/qry_\w+\/stdout$/)
+          assert.deepStrictEqual(others, [])
+          yield* ask("again")
+          const [next = "", ...rest] = yield* holders
+          assert.deepStrictEqual(rest, [])
+          assert.notStrictEqual(next, output)
         }).pipe(Effect.scoped, Effect.provide(layer))
     )
 

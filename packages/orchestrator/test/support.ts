@@ -92,6 +92,8 @@ interface Programs {
   readonly answer?:
     | ((text: string, command: Sandbox.Command, machine: Memory.Machine) => Memory.Program | undefined)
     | undefined
+  /** Any other; there is none of the name when it gives nothing. */
+  readonly other?: Memory.Options["run"]
 }
 
 const exits = (): Memory.Program => Stream.make(exit(0))
@@ -101,7 +103,7 @@ const run =
   (programs: Programs = {}): NonNullable<Memory.Options["run"]> =>
   (command, machine) => {
     if ("script" in command) return undefined
-    const { answer, check = exits, prepare = exits } = programs
+    const { answer, check = exits, other, prepare = exits } = programs
     switch (command.argv[0]) {
       case "prepare":
         return prepare(command, machine)
@@ -111,8 +113,9 @@ const run =
         const text = Schema.decodeUnknownSync(RunnerRequest)(command.stdin).query
         return answer?.(text, command, machine) ?? byText(text)
       }
+      default:
+        return other?.(command, machine)
     }
-    return undefined
   }
 
 /** What a test sets differently. */
