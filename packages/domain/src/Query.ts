@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { Outcome } from "./AgentEvent.ts"
+import { Budget } from "./Budget.ts"
 import { AgentId, QueryId } from "./Id.ts"
 import { Usage } from "./Usage.ts"
 
@@ -29,6 +30,12 @@ export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   text: Schema.String,
   /** The conversation that it belongs to; queries of one session see the earlier turns. */
   session: Schema.optionalKey(Schema.String),
+  /** Whether the session begins anew with it. */
+  newSession: Schema.optionalKey(Schema.Boolean),
+  /** False when it must not wake an agent that sleeps to begin. */
+  resume: Schema.optionalKey(Schema.Boolean),
+  /** The most that it may use by itself. */
+  budget: Schema.optionalKey(Budget),
   status: QueryStatus,
   outcome: Schema.optionalKey(Outcome),
   /** Why there is no answer, in the words of its result. */

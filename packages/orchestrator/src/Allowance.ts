@@ -1,4 +1,4 @@
-import { type Agent, Budget, OrchestratorError, Usage } from "@remote-agent/domain"
+import { type Agent, Budget, OrchestratorError, type Query, Usage } from "@remote-agent/domain"
 import { Clock, DateTime, Duration, Effect, Option } from "effect"
 import * as Records from "./Records.ts"
 import type { StateStore } from "./StateStore.ts"
@@ -11,20 +11,26 @@ interface Allowance {
   readonly timeUp: Effect.Effect<never, OrchestratorError.OrchestratorError>
 }
 
+/** How long a query that was found with a budget used up has to tell what it has said by then. */
+const lastWords = Duration.seconds(5)
+
 /**
  * Holds the budgets against what the store has counted, over all processes. The returned function fails with
- * `BudgetExceeded` when one is used up already. The seconds of an agent's sandbox are counted from its launch on.
+ * `BudgetExceeded` when one is used up already, unless the query was begun: then its time is up soon. The seconds of an
+ * agent's sandbox are counted from its launch on.
  */
 export const make = (store: StateStore["Service"]) => {
   /** What a query may still use, and how long it may take for that. */
   return Effect.fnUntraced(function* (
     operation: string,
     agent: Agent.Agent,
-    budget: Budget.Budget | undefined
+    { budget, startedAt, status }: Query.Query
   ): Effect.fn.Return<Allowance, OrchestratorError.OrchestratorError> {
-    const sandboxSeconds = ((yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(agent.createdAt)) / 1000
+    const now = yield* Clock.currentTimeMillis
+    const sandboxSeconds = (now - DateTime.toEpochMillis(agent.createdAt)) / 1000
+    const wallMillis = startedAt === undefined ? 0 : Math.max(0, now - DateTime.toEpochMillis(startedAt))
     const limits: Array<readonly ["query" | "agent" | "pool", Budget.Budget, Budget.Spent]> = []
-    if (budget !== undefined) limits.push(["query", budget, { usage: Usage.zero }])
+    if (budget !== undefined) limits.push(["query", budget, { usage: { ...Usage.zero, wallMillis } }])
     if (agent.budget !== undefined)
       limits.push(["agent", agent.budget, { usage: agent.usage, sandboxSeconds }])
     if (agent.pool !== undefined) {
@@ -48,7 +54,11 @@ export const make = (store: StateStore["Service"]) => {
     let reached: OrchestratorError.OrchestratorError | undefined
     for (const [of, limited, spent] of limits) {
       const exceeded = Budget.exceeded(limited, spent)
-      if (Option.isSome(exceeded)) return yield* error(of, exceeded.value)
+      if (Option.isSome(exceeded)) {
+        const why = error(of, exceeded.value)
+        if (status === "queued") return yield* why
+        return { budgetUsd: undefined, timeUp: Effect.delay(Effect.fail(why), lastWords) }
+      }
       costUsd = Math.min(costUsd, (limited.costUsd ?? Infinity) - (spent.usage.costUsd ?? 0))
       const times = [
         [

@@ -74,7 +74,7 @@ export const make = Effect.fnUntraced(function* (
   const record = Effect.fnUntraced(function* (
     agentId: Id.AgentId,
     text: string,
-    { session, timeout }: QueryOptions
+    { budget, newSession, resume, session, timeout }: QueryOptions
   ) {
     const id = yield* Id.nextQueryId
     const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
@@ -85,6 +85,9 @@ export const make = Effect.fnUntraced(function* (
       status: "queued",
       createdAt: yield* DateTime.now,
       ...(session === undefined ? {} : { session }),
+      ...(newSession === undefined ? {} : { newSession }),
+      ...(resume === undefined ? {} : { resume }),
+      ...(budget === undefined ? {} : { budget }),
       ...(wall === undefined ? {} : { timeouts: new Query.QueryTimeouts({ wall }) })
     })
     yield* store.createQuery(query)

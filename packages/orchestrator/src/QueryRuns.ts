@@ -13,7 +13,6 @@ import * as Allowance from "./Allowance.ts"
 import { failedResult } from "./EventReader.ts"
 import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
-import type { QueryOptions } from "./Queries.ts"
 import { jobOf } from "./QueryJobs.ts"
 import * as Records from "./Records.ts"
 import type * as RunCommand from "./RunCommand.ts"
@@ -25,8 +24,8 @@ type Failure = OrchestratorError.OrchestratorError
 /** Events as the store has them. */
 export type EventLog = Stream.Stream<AgentEvent.EventRecord, Failure>
 
-/** How a query is run. */
-export interface RunOptions extends QueryOptions {
+/** How a query is run, beside what its record says. */
+export interface RunOptions {
   /** Whether it goes on when the stream is left; else it is stopped then. */
   readonly detach: boolean
   /** What its log says first. */
@@ -46,7 +45,7 @@ export interface QueryRuns {
     operation: string,
     turn: Turns.Turn,
     query: Query.Query,
-    options: QueryOptions & Pick<RunOptions, "announce">
+    options: Pick<RunOptions, "announce">
   ) => Effect.Effect<void, Failure>
   /** Brings the queries of an agent to their end whose process died; nobody else's, as whoever calls has the turn. */
   readonly settle: (
@@ -138,9 +137,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** Counts a query, and forgets the agent's own id of a session that begins anew. */
   const counted = Effect.fnUntraced(function* (
-    agentId: Id.AgentId,
-    session: string | undefined,
-    options: QueryOptions,
+    { agentId, newSession, session }: Query.Query,
     turn: Turns.Turn
   ) {
     const now = yield* DateTime.now
@@ -152,7 +149,7 @@ export const make = Effect.fnUntraced(function* (
           ...agent,
           queryCount: agent.queryCount + 1,
           lastQueryAt: now,
-          ...(options.newSession === true ? { sessions: others } : {})
+          ...(newSession === true ? { sessions: others } : {})
         })
       },
       turn.lease
@@ -214,14 +211,16 @@ export const make = Effect.fnUntraced(function* (
           )
 
         const startedAt = DateTime.toEpochMillis(query.startedAt ?? (yield* DateTime.now))
-        let place = yield* places.of(operation, agentId, options)
+        // One that was begun is brought to its end wherever it is.
+        const resume = options.follow ? undefined : query.resume
+        let place = yield* places.of(operation, agentId, { resume })
         if (query.cancelRequestedAt !== undefined) {
           yield* Effect.catch(runtime.stop(place, id), places.blame(operation, agentId))
           return fail("aborted", stoppedEarly, startedAt)
         }
         const agent = yield* Records.stored(operation, store.getAgent(agentId))
         const secrets = yield* profiles.secrets(place.profile)
-        const { budgetUsd, timeUp } = yield* allowance(operation, agent, options.budget)
+        const { budgetUsd, timeUp } = yield* allowance(operation, agent, query)
         const stop = yield* Deferred.make<never, Stopped>()
         // The job is named in the store before it is started, under an id that can be started once.
         const { directory } = jobOf(place, id)
@@ -232,9 +231,7 @@ export const make = Effect.fnUntraced(function* (
           )
         }
         const current =
-          query.status === "queued"
-            ? yield* Records.stored(operation, counted(agentId, query.session, options, turn))
-            : agent
+          query.status === "queued" ? yield* Records.stored(operation, counted(query, turn)) : agent
         const request = requestOf(query, current, budgetUsd)
 
         // Not one of the agent's events, which are counted to go on where the log ends.
@@ -263,7 +260,7 @@ export const make = Effect.fnUntraced(function* (
             (options.follow ? runtime.follow : runtime.run)(place, request, { skip, secrets })
           ).pipe(
             Stream.catchReason("SandboxError", "Paused", (_, error) => {
-              if (left === 0 || options.resume === false) return Stream.fail(error)
+              if (left === 0 || resume === false) return Stream.fail(error)
               places.forget(agentId)
               return Stream.unwrap(
                 Effect.map(places.of(operation, agentId), (found) => {
@@ -335,6 +332,8 @@ export const make = Effect.fnUntraced(function* (
     run(operation, turn, query, { detach: true, follow: true }).pipe(
       Stream.catchReasons("OrchestratorError", {
         AgentNotReady: () => ended(operation, turn, query, "aborted", "Its agent has ended."),
+        // Its log says so.
+        BudgetExceeded: () => Stream.empty,
         AgentLost: () => ended(operation, turn, query, "crash", "The sandbox of its agent no longer exists.")
       })
     )
@@ -373,16 +372,12 @@ export const make = Effect.fnUntraced(function* (
 
   const launch: QueryRuns["launch"] = Effect.fnUntraced(function* (operation, turn, query, options) {
     const { agentId, id } = query
-    const place = yield* places.of(operation, agentId, options)
+    const place = yield* places.of(operation, agentId, query)
     const agent = yield* Records.stored(operation, store.getAgent(agentId))
-    const { budgetUsd } = yield* allowance(operation, agent, options.budget)
+    const { budgetUsd } = yield* allowance(operation, agent, query)
     const { directory } = jobOf(place, id)
     yield* Records.stored(operation, store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease))
-    const request = requestOf(
-      query,
-      yield* Records.stored(operation, counted(agentId, query.session, options, turn)),
-      budgetUsd
-    )
+    const request = requestOf(query, yield* Records.stored(operation, counted(query, turn)), budgetUsd)
     if (options.announce !== undefined) {
       yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
     }

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type AgentEvent, Id, Query, SandboxError } from "@remote-agent/domain"
+import { type AgentEvent, Budget, Id, Query, SandboxError } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Memory } from "@remote-agent/sandbox"
-import { DateTime, Effect, Fiber, Stream } from "effect"
+import { DateTime, Duration, Effect, Exit, Fiber, Stream } from "effect"
 import * as OtherProcess from "./otherProcess.ts"
 import {
   finish,
@@ -158,6 +158,65 @@ describe("a query whose process dies", () => {
       assert.deepStrictEqual(runs, ["talk"])
     }).pipe(Effect.provide(layer({ answer })))
   })
+})
+
+describe("what was asked of a query", () => {
+  /** A query that nobody began, as a process leaves it that died while it waited. */
+  const waiting = Effect.fnUntraced(function* (agentId: Id.AgentId, more: Partial<Query.Query>) {
+    const [id, createdAt] = [yield* Id.nextQueryId, yield* DateTime.now]
+    const query = new Query.Query({ id, agentId, text: "hang", status: "queued", createdAt, ...more })
+    yield* (yield* StateStore.StateStore).createQuery(query)
+    return id
+  })
+
+  it.effect("holds for whoever takes it over: its budget, and that nobody is woken for it", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id: agentId } = yield* launch
+      const budget = new Budget.Budget({ wall: Duration.seconds(30) })
+      const limited = yield* waiting(agentId, { budget })
+      const following = yield* start(Effect.exit(Stream.runDrain(orchestrator.events(limited))))
+      yield* pass("29 seconds")
+      assert.isUndefined(following.pollUnsafe())
+      yield* pass("2 seconds")
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(following)))
+      const { error, outcome } = yield* (yield* StateStore.StateStore).getQuery(limited)
+      assert.strictEqual(outcome, "aborted")
+      assert.include(error, "budget")
+
+      const quiet = yield* waiting(agentId, { resume: false })
+      yield* orchestrator.pause(agentId)
+      const { reason } = yield* Effect.flip(Stream.runDrain(orchestrator.events(quiet)))
+      assert.strictEqual(reason._tag, "AgentPaused")
+      assert.strictEqual((yield* (yield* StateStore.StateStore).getQuery(quiet)).status, "queued")
+    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+  )
+
+  for (const [text, outcome] of [
+    ["talk long", "ok"],
+    ["hang", "aborted"]
+  ] as const) {
+    it.effect(
+      `does not keep it from its end, when a budget was used up before it was found: ${outcome}`,
+      () =>
+        Effect.gen(function* () {
+          const orchestrator = yield* here
+          const { id } = yield* orchestrator.launch({ budget: new Budget.Budget({ sandboxSeconds: 50 }) })
+          yield* orchestrator.start(id, text)
+          yield* pass("1 minute")
+          const pausing = yield* start(orchestrator.pause(id, { whenRunning: "wait" }))
+          yield* pass("10 seconds")
+          assert.strictEqual((yield* Fiber.join(pausing)).status, "paused")
+          const query = (yield* Stream.runCollect(
+            (yield* StateStore.StateStore).listQueries({ agentId: id })
+          ))[0]
+          assert.strictEqual(query?.outcome, outcome)
+          const { reason } = yield* Effect.flip(orchestrator.query(id, "more"))
+          assert.strictEqual(reason._tag, "BudgetExceeded")
+          assert.strictEqual((yield* nothingLeft).commands, 0)
+        }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+    )
+  }
 })
 
 describe("a process that wakes late", () => {
