@@ -58,10 +58,7 @@ describe("Orchestrator.exportState and importState", () => {
         Effect.gen(function* () {
           const there = yield* Orchestrator.Orchestrator
           const { agents, queries } = yield* there.importState(file)
-          assert.deepStrictEqual(
-            agents.map(({ outcome }) => outcome),
-            ["imported", "lost"]
-          )
+          assert.deepStrictEqual(agents.map(({ outcome }) => outcome).toSorted(), ["imported", "lost"])
           assert.strictEqual(queries, 1)
           const reaper = yield* Reaper.Reaper
           const { entries } = yield* reaper.reap({
