@@ -75,7 +75,8 @@ const counted = (sandbox: Sandbox.Sandbox) => {
       stat: (path) => one(files.stat(path)),
       remove: (path) => one(files.remove(path)),
       rename: (from, to) => one(files.rename(from, to)),
-      makeDir: (path) => one(files.makeDir(path))
+      makeDir: (path) => one(files.makeDir(path)),
+      watch: files.watch
     }
   }
   return { sandbox: watched, trips: () => trips }

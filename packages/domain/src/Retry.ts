@@ -33,6 +33,7 @@ const idempotent: Readonly<Record<SandboxError["operation"], boolean>> = {
   remove: true,
   rename: false,
   makeDir: true,
+  watch: true,
   host: true
 }
 

@@ -126,6 +126,7 @@ export const Operation = Schema.Literals([
   "remove",
   "rename",
   "makeDir",
+  "watch",
   "host"
 ])
 export type Operation = typeof Operation.Type

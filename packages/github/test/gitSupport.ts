@@ -36,7 +36,8 @@ export const counted = (sandbox: Sandbox.Sandbox) => {
       stat: (path) => one("stat", files.stat(path)),
       remove: (path) => one("remove", files.remove(path)),
       rename: (from, to) => one("rename", files.rename(from, to)),
-      makeDir: (path) => one("makeDir", files.makeDir(path))
+      makeDir: (path) => one("makeDir", files.makeDir(path)),
+      watch: files.watch
     }
   }
   return { sandbox: watched, calls, sizes }

@@ -1,7 +1,18 @@
 import { Id, SandboxError } from "@remote-agent/domain"
-import { Data, type DateTime, Duration, Effect, Redacted, Result, Schedule, type Scope, Stream } from "effect"
+import {
+  Data,
+  type DateTime,
+  Duration,
+  Effect,
+  Fiber,
+  Redacted,
+  Result,
+  Schedule,
+  type Scope,
+  Stream
+} from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
-import type { Command, ProcessEvent, Sandbox } from "./Sandbox.ts"
+import type { Command, FileEvent, ProcessEvent, Sandbox } from "./Sandbox.ts"
 import { Sandboxes } from "./Sandboxes.ts"
 
 /** A provider did not do what every provider must. */
@@ -31,6 +42,7 @@ export const scripts = {
   daemon: "nohup bash -c 'while :; do date +%s%N >beat; sleep 0.02; done' >/dev/null 2>&1 </dev/null &",
   // Writes the port down once it listens.
   web: `exec node -e 'const s = require("http").createServer((q, r) => r.end(q.url)).listen(0, "127.0.0.1", () => require("fs").writeFileSync("port", String(s.address().port)))'`,
+  append: "echo more >>watched/new.txt",
   stranger: "ls -a ..; ls -a; ls /tmp"
 } as const
 
@@ -42,6 +54,9 @@ const same = (actual: unknown, expected: unknown, what: string) =>
     JSON.stringify(actual) === JSON.stringify(expected),
     `${what} should be ${JSON.stringify(expected)?.slice(0, 200)} but is ${JSON.stringify(actual)?.slice(0, 200)}`
   )
+
+const keep = (seen: Set<string>) => (event: FileEvent) =>
+  Effect.sync(() => void seen.add(`${event._tag} ${event.name}`))
 
 const ttl = "5 minutes"
 
@@ -446,6 +461,74 @@ export const cases: ReadonlyArray<Case> = [
       yield* same(yield* reasonOf(sandboxes.create({ ttl, template })), "InvalidRequest", "the reason")
       yield* same(yield* second.files.readString("deep/er/kept"), "before", "the file")
       yield* same(yield* reasonOf(sandboxes.snapshot(source.id)), "Gone", "the reason")
+    })
+  ),
+  define("tells what happens in a folder that is watched", () =>
+    Effect.gen(function* () {
+      const { exec, files } = yield* box()
+      yield* files.makeDir("watched/sub")
+      const [flat, deep] = [new Set<string>(), new Set<string>()]
+      yield* Effect.forkScoped(Stream.runForEach(files.watch("watched"), keep(flat)))
+      yield* Effect.forkScoped(Stream.runForEach(files.watch("watched", { recursive: true }), keep(deep)))
+      // Until both have begun.
+      yield* eventually(
+        Effect.map(files.write("watched/first", "x"), () =>
+          [flat, deep].every((seen) => [...seen].some((event) => event.endsWith(" first")))
+        ),
+        "the first event"
+      )
+      yield* files.write("watched/new.txt", "x")
+      yield* exec({ script: scripts.append })
+      yield* files.rename("watched/new.txt", "watched/moved.txt")
+      yield* files.remove("watched/moved.txt")
+      yield* files.write("watched/sub/below.txt", "x")
+      yield* files.makeDir("watched/last")
+      yield* eventually(
+        Effect.sync(() => [flat, deep].every((seen) => seen.has("Created last"))),
+        "the last event"
+      )
+      for (const seen of [flat, deep]) {
+        for (const event of [
+          "Created new.txt",
+          "Written new.txt",
+          "Renamed new.txt",
+          "Created moved.txt",
+          "Removed moved.txt"
+        ]) {
+          yield* check(seen.has(event), `${event} should be told`)
+        }
+      }
+      yield* check(deep.has("Created sub/below.txt"), "what is below a folder should be told")
+      yield* check(
+        [...flat].every((event) => !event.includes("/")),
+        "what is below a folder should not be told unless that was asked for"
+      )
+    })
+  ),
+  define("stops watching with its reader and with its sandbox, and watches no folder that is not there", () =>
+    Effect.gen(function* () {
+      const sandboxes = yield* Sandboxes
+      const sandbox = yield* box()
+      const { files } = sandbox
+      yield* same(yield* reasonOf(Stream.runDrain(files.watch("nowhere"))), "FileNotFound", "the reason")
+      yield* files.makeDir("watched")
+      const touching = Effect.forever(
+        Effect.andThen(files.write("watched/file", "x"), Effect.sleep("20 millis"))
+      )
+      yield* Effect.raceFirst(Stream.runDrain(Stream.take(files.watch("watched"), 1)), touching)
+      const seen: Array<FileEvent> = []
+      const watching = yield* Effect.forkScoped(
+        reasonOf(
+          Stream.runForEach(files.watch("watched"), (event) => Effect.sync(() => void seen.push(event)))
+        )
+      )
+      yield* eventually(
+        Effect.map(files.write("watched/file", "x"), () => seen.length > 0),
+        "an event"
+      )
+      yield* sandboxes.terminate(sandbox.id)
+      yield* same(yield* Fiber.join(watching), "Gone", "the reason")
+      yield* same(yield* reasonOf(Stream.runDrain(files.watch("watched"))), "Gone", "the reason")
     })
   ),
   define("gives the address of a server in it, or says that it has none", () =>

@@ -1,8 +1,10 @@
 import { Id, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import type { E2bCalls } from "./E2bCalls.ts"
-import type { FileInfo, SandboxFiles } from "./Sandbox.ts"
+import { Rejected } from "./E2bErrors.ts"
+import { OutputChannel } from "./OutputChannel.ts"
+import type { FileEvent, FileInfo, SandboxFiles, WatchOptions } from "./Sandbox.ts"
 
 const types: Readonly<Record<string, FileInfo["type"]>> = { file: "file", dir: "directory" }
 
@@ -12,6 +14,17 @@ const fileInfo = (entry: Sdk.EntryInfo): FileInfo => ({
   type: entry.symlinkTarget === undefined ? (types[entry.type ?? ""] ?? "other") : "symlink",
   size: entry.size
 })
+
+const happenings: Readonly<Record<`${Sdk.FilesystemEventType}`, FileEvent["_tag"]>> = {
+  create: "Created",
+  write: "Written",
+  remove: "Removed",
+  rename: "Renamed",
+  chmod: "ModeChanged"
+}
+
+/** How many events may wait for a slow reader before the provider has to keep them. */
+const mostWaiting = 10_000
 
 const decoder = new TextDecoder()
 
@@ -79,6 +92,33 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
     Effect.asVoid(ask("makeDir", path, (signal) => files.makeDir(path, { signal })))
   )
 
+  const events = Effect.fnUntraced(function* (path: string, { recursive = false }: WatchOptions) {
+    const channel = new OutputChannel<FileEvent>(mostWaiting, () => 1)
+    const start = ask("watch", path, (signal) =>
+      files.watchDir(path, ({ name, type }) => channel.push({ _tag: happenings[type], name }), {
+        recursive,
+        signal,
+        // The SDK stops after a minute by itself.
+        timeoutMs: 0,
+        onExit: (cause) => (cause === undefined ? channel.end() : channel.fail(cause))
+      })
+    )
+    yield* Effect.acquireRelease(start, (handle) => Effect.promise(() => handle.stop()))
+    const explained = (cause: unknown) => calls.explain(cause, { operation: "watch", sandboxId, path })
+    const stopped = Effect.flatMap(calls.whereabouts(sandboxId), (reason) =>
+      SandboxError.fail("watch", reason, sandboxId)
+    )
+    return Stream.fromAsyncIterable(channel, (cause) => new Rejected({ cause })).pipe(
+      Stream.flattenIterable,
+      Stream.catch(({ cause }) => Stream.fromEffect(explained(cause))),
+      // The provider ends it only with the sandbox.
+      Stream.concat(Stream.fromEffect(stopped))
+    )
+  })
+
+  const watch: SandboxFiles["watch"] = (path, options = {}) =>
+    Stream.withSpan(Stream.unwrap(events(path, options)), "Sandbox.files.watch")
+
   return {
     read,
     readString: (path) => Effect.map(read(path), (bytes) => decoder.decode(bytes)),
@@ -87,6 +127,7 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
     stat,
     remove,
     rename,
-    makeDir
+    makeDir,
+    watch
   }
 }

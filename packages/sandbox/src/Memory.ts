@@ -290,21 +290,28 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     })
 
   /** Jobs as they are seen from outside: only of a sandbox that is awake. */
+  /** What a sandbox tells while it is awake. */
+  const untilCut = <A>(
+    operation: Call["operation"],
+    id: Id.SandboxId,
+    use: (box: Box) => Stream.Stream<A, SandboxError.SandboxError>
+  ): Stream.Stream<A, SandboxError.SandboxError> =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const box = yield* awakeBox(operation, id)
+        const cut = yield* Deferred.make<never, SandboxError.SandboxError>()
+        yield* cuttable(box, (error) => Deferred.doneUnsafe(cut, Effect.fail(error)))
+        return Stream.interruptWhen(use(box), Deferred.await(cut))
+      })
+    )
+
   const jobs = (id: Id.SandboxId): SandboxJobs => ({
     start: Effect.fnUntraced(function* (job, command, clear) {
       const box = yield* awakeBox("spawn", id)
       yield* folderOf(box, command)
       return yield* box.jobs.start(job, command, clear)
     }),
-    read: (job, from) =>
-      Stream.unwrap(
-        Effect.gen(function* () {
-          const box = yield* awakeBox("read", id)
-          const cut = yield* Deferred.make<never, SandboxError.SandboxError>()
-          yield* cuttable(box, (error) => Deferred.doneUnsafe(cut, Effect.fail(error)))
-          return Stream.interruptWhen(box.jobs.read(job, from), Deferred.await(cut))
-        })
-      ),
+    read: (job, from) => untilCut("read", id, (box) => box.jobs.read(job, from)),
     status: (job) => Effect.flatMap(awakeBox("stat", id), (box) => box.jobs.status(job)),
     kill: (job) => Effect.flatMap(awakeBox("kill", id), (box) => box.jobs.kill(job)),
     remove: (job) => Effect.flatMap(awakeBox("remove", id), (box) => box.jobs.remove(job))
@@ -318,7 +325,10 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       input === undefined
         ? spawn(id, command)
         : Stream.unwrap(Effect.map(Stream.mkUint8Array(input), (stdin) => spawn(id, { ...command, stdin }))),
-    files: MemoryFiles.guarded((operation) => Effect.map(awakeBox(operation, id), ({ files }) => files)),
+    files: {
+      ...MemoryFiles.guarded((operation) => Effect.map(awakeBox(operation, id), ({ files }) => files)),
+      watch: (path, how) => untilCut("watch", id, ({ files }) => files.watch(path, how))
+    },
     jobs: jobs(id),
     terminal: () =>
       SandboxError.fail("terminal", new SandboxError.Unsupported({ feature: "a terminal" }), id),

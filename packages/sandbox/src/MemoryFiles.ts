@@ -1,6 +1,6 @@
 import { type Id, SandboxError } from "@remote-agent/domain"
-import { Effect } from "effect"
-import type { FileInfo, SandboxFiles } from "./Sandbox.ts"
+import { Effect, Queue, Stream } from "effect"
+import type { FileEvent, FileInfo, SandboxFiles } from "./Sandbox.ts"
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -41,8 +41,17 @@ export const make = (
   sandboxId: Id.SandboxId,
   { contents, folders }: Contents
 ): SandboxFiles => {
+  const watchers = new Set<(tag: FileEvent["_tag"], path: string) => void>()
+  const tell = (tag: FileEvent["_tag"], path: string): void => {
+    for (const watcher of watchers) watcher(tag, path)
+  }
   const makeFolders = (path: string): void => {
-    for (let at = path; !folders.has(at); at = parent(at)) folders.add(at)
+    const made: Array<string> = []
+    for (let at = path; !folders.has(at); at = parent(at)) {
+      folders.add(at)
+      made.unshift(at)
+    }
+    for (const folder of made) tell("Created", folder)
   }
   const missing = (operation: SandboxError.Operation, path: string) =>
     SandboxError.fail(operation, new SandboxError.FileNotFound({ path }), sandboxId)
@@ -73,7 +82,10 @@ export const make = (
       Effect.sync(() => {
         const absolute = resolve(home, path)
         makeFolders(parent(absolute))
+        const isNew = !contents.has(absolute)
         contents.set(absolute, typeof content === "string" ? encoder.encode(content) : content.slice())
+        if (isNew) tell("Created", absolute)
+        tell("Written", absolute)
       }),
     list: Effect.fnUntraced(function* (path) {
       const absolute = resolve(home, path)
@@ -89,8 +101,10 @@ export const make = (
     remove: (path) =>
       Effect.sync(() => {
         const isBelow = below(resolve(home, path))
-        for (const file of contents.keys()) if (isBelow(file)) contents.delete(file)
-        for (const folder of folders) if (isBelow(folder)) folders.delete(folder)
+        for (const file of contents.keys()) {
+          if (isBelow(file) && contents.delete(file)) tell("Removed", file)
+        }
+        for (const folder of folders) if (isBelow(folder) && folders.delete(folder)) tell("Removed", folder)
       }),
     rename: Effect.fnUntraced(function* (from, to) {
       const [source, target] = [resolve(home, from), resolve(home, to)]
@@ -105,8 +119,28 @@ export const make = (
       for (const folder of folders) {
         if (isBelow(folder) && folders.delete(folder)) folders.add(target + folder.slice(source.length))
       }
+      tell("Renamed", source)
+      tell("Created", target)
     }),
-    makeDir: (path) => Effect.sync(() => makeFolders(resolve(home, path)))
+    makeDir: (path) => Effect.sync(() => makeFolders(resolve(home, path))),
+    watch: (path, { recursive = false } = {}) =>
+      Stream.callback<FileEvent, SandboxError.SandboxError>(
+        Effect.fnUntraced(function* (queue) {
+          const folder = resolve(home, path)
+          if (!folders.has(folder)) return yield* missing("watch", path)
+          const prefix = folder === "/" ? "/" : `${folder}/`
+          const watcher = (tag: FileEvent["_tag"], at: string) => {
+            const name = at.slice(prefix.length)
+            const isInside = at.startsWith(prefix) && (recursive || !name.includes("/"))
+            if (isInside) Queue.offerUnsafe(queue, { _tag: tag, name })
+          }
+          yield* Effect.acquireRelease(
+            Effect.sync(() => watchers.add(watcher)),
+            () => Effect.sync(() => watchers.delete(watcher))
+          )
+          return yield* Effect.never
+        })
+      )
   }
 }
 
@@ -121,5 +155,6 @@ export const guarded = (
   stat: (path) => Effect.flatMap(check("stat"), (files) => files.stat(path)),
   remove: (path) => Effect.flatMap(check("remove"), (files) => files.remove(path)),
   rename: (from, to) => Effect.flatMap(check("rename"), (files) => files.rename(from, to)),
-  makeDir: (path) => Effect.flatMap(check("makeDir"), (files) => files.makeDir(path))
+  makeDir: (path) => Effect.flatMap(check("makeDir"), (files) => files.makeDir(path)),
+  watch: (path, options) => Stream.unwrap(Effect.map(check("watch"), (files) => files.watch(path, options)))
 })

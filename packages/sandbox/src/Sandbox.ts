@@ -88,6 +88,20 @@ export interface FileInfo {
   readonly size: number
 }
 
+/** Something that happened in a folder that is watched. */
+export interface FileEvent {
+  /** What is moved within the folder is `Renamed` under its old name, and then `Created` under its new one. */
+  readonly _tag: "Created" | "Written" | "Removed" | "Renamed" | "ModeChanged"
+  /** The path of what it happened to, from the folder that is watched. */
+  readonly name: string
+}
+
+/** How a folder is watched. */
+export interface WatchOptions {
+  /** Whether what is below its folders is watched too, also below those made later. False when absent. */
+  readonly recursive?: boolean | undefined
+}
+
 /** The files of a sandbox. Relative paths start at the home folder. */
 export interface SandboxFiles {
   /** Fails with `FileNotFound` when there is none. */
@@ -108,6 +122,15 @@ export interface SandboxFiles {
   readonly rename: (from: string, to: string) => Effect.Effect<void, SandboxError.SandboxError>
   /** Creates the folders on the way. Succeeds when it is there already. */
   readonly makeDir: (path: string) => Effect.Effect<void, SandboxError.SandboxError>
+  /**
+   * Tells what happens in a folder from now on, until the stream is left. How finely depends on the provider: a file
+   * that is replaced by `write` may be told as `Created`. Fails with `FileNotFound` when there is no such folder, and
+   * with `Gone`, `Expired` or `Paused` when the sandbox stops; what happens before somebody watches anew is not told.
+   */
+  readonly watch: (
+    path: string,
+    options?: WatchOptions
+  ) => Stream.Stream<FileEvent, SandboxError.SandboxError>
 }
 
 /**

@@ -36,6 +36,12 @@ const byScript: Record<string, (machine: Memory.Machine, command: Sandbox.Comman
       Stream.repeat(Stream.make(out("tick\n")), Schedule.spaced("20 millis"))
     ),
   [scripts.daemon]: (machine) => Stream.fromEffectDrain(machine.daemon(beats(machine))),
+  [scripts.append]: ({ files }) =>
+    Stream.fromEffectDrain(
+      Effect.flatMap(files.readString("watched/new.txt"), (text) =>
+        files.write("watched/new.txt", `${text}more\n`)
+      )
+    ),
   [scripts.stranger]: ({ files }) =>
     Stream.fromEffect(Effect.map(files.list("."), (all) => out(all.map(({ name }) => name).join("\n"))))
 }
