@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 import * as ColdStart from "./ColdStart.ts"
 import * as Git from "./Git.ts"
 import * as Create from "./Create.ts"
+import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
 import * as Scheduler from "./Scheduler.ts"
@@ -16,7 +17,17 @@ import * as Streaming from "./Streaming.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-const names = ["pool", "scheduler", "state", "cold-start", "streaming", "git", "create", "soak"] as const
+const names = [
+  "pool",
+  "scheduler",
+  "state",
+  "cold-start",
+  "streaming",
+  "git",
+  "create",
+  "launch",
+  "soak"
+] as const
 
 /** Runs only when it is named: it takes as long as it is told. */
 const onlyNamed = "soak"
@@ -41,6 +52,7 @@ type Benchmark = Effect.Effect<
       | typeof Streaming.run
       | typeof Git.run
       | typeof Create.run
+      | typeof Launch.run
       | typeof Soak.run
     >
   >,
@@ -59,6 +71,7 @@ const benchmarks = (
   streaming: Streaming.run({ megabytes, rounds }),
   git: Git.run({ files: 20_000, megabytes: 50, rounds }),
   create: Create.run({ atOnce: [1, 20, 100], rounds }),
+  launch: Launch.run({ files: 3000, rounds }),
   soak: Soak.run(soak)
 })
 

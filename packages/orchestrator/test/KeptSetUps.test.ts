@@ -274,3 +274,20 @@ describe("Keeping a set-up", () => {
     }).pipe(Effect.provide(provided))
   })
 })
+
+describe("The keys of a profile", () => {
+  it.effect("count as present when the launch gives them, unless they are empty", () => {
+    const env = [
+      new Profile.EnvRule({ name: "SOME_KEY", from: ["SOME_SETTING"], secret: true, required: true })
+    ]
+    return Effect.gen(function* () {
+      const { launch: launchWith } = yield* Orchestrator.Orchestrator
+      const { status } = yield* launchWith({ env: { SOME_KEY: Redacted.make("given") } })
+      assert.strictEqual(status, "active")
+      for (const given of [{}, { SOME_KEY: "" }, { SOME_SETTING: "given" }]) {
+        const { reason } = yield* Effect.flip(launchWith({ env: given }))
+        assert.strictEqual(reason._tag, "NotConfigured")
+      }
+    }).pipe(Effect.provide(layer({ profiles: [new Profile.Profile({ ...tiny, env })] })))
+  })
+})
