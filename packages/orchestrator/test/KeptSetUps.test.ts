@@ -227,6 +227,18 @@ describe("Keeping a set-up", () => {
     }).pipe(Effect.provide(provided))
   })
 
+  it.effect("is not done again by a launch that had begun before it was done", () => {
+    const { layer: provided, setUps } = world()
+    return Effect.gen(function* () {
+      yield* start(launch)
+      yield* pass("30 seconds")
+      yield* finish(launch)
+      assert.lengthOf(setUps, 2)
+      const taken = (yield* (yield* Memory.Ledger).calls).filter(({ operation }) => operation === "snapshot")
+      assert.lengthOf(taken, 1)
+    }).pipe(Effect.provide(provided))
+  })
+
   it.effect("fails no launch, whatever fails: it is logged, and nothing stays behind", () => {
     const { layer: provided } = world({ fault: faultAt("snapshot", new SandboxError.NotEnoughSpace({})) })
     return Effect.gen(function* () {
