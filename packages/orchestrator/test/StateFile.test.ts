@@ -107,7 +107,7 @@ describe("a state file", () => {
       const error = yield* Effect.flip(openStore(path))
       const { reason } = error
       assert(reason._tag === "NewerSchema")
-      assert.deepStrictEqual([reason.store, reason.found, reason.supported], [path, 99, 4])
+      assert.deepStrictEqual([reason.store, reason.found, reason.supported], [path, 99, 5])
       assert.isFalse(error.isRetryable)
       assert.isTrue(before.equals(yield* bytes(path)))
     }).pipe(Effect.scoped)
