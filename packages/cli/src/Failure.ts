@@ -144,6 +144,7 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
     case "NotConfigured":
     case "IsolationRequired":
     case "NoRepository":
+    case "OtherProvider":
       return exitCode.usage
     case "QueryFailed":
       return codeOfOutcome(reason.result.outcome)

@@ -5,8 +5,8 @@ import { Effect, Layer, Path } from "effect"
 import type { Environment, Failure } from "./Failure.ts"
 import { ensureDataFolder, Host } from "./Host.ts"
 
-/** The file of the state in the data folder, when nothing else is said. */
-export const fileName = "state.sqlite"
+// The file in the data folder, when nothing else is said.
+const fileName = "state.sqlite"
 
 const inMemory = Layer.mergeAll(
   MemoryStateStore.layer,

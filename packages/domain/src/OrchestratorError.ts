@@ -80,6 +80,13 @@ export class TimeoutTooLong extends Schema.TaggedError<TimeoutTooLong>()("Timeou
 /** The provider confirmed that the agent's sandbox is gone. */
 export class AgentLost extends Schema.TaggedError<AgentLost>()("AgentLost", { id: AgentId }) {}
 
+/** The agent's sandbox is one of another provider than the one that this works with. */
+export class OtherProvider extends Schema.TaggedError<OtherProvider>()("OtherProvider", {
+  id: AgentId,
+  provider: Schema.String,
+  here: Schema.String
+}) {}
+
 /** There is no profile of this name. */
 export class UnknownProfile extends Schema.TaggedError<UnknownProfile>()("UnknownProfile", {
   name: Schema.String,
@@ -188,6 +195,7 @@ export const Reason = Schema.Union([
   PoolClosed,
   TimeoutTooLong,
   AgentLost,
+  OtherProvider,
   UnknownProfile,
   NotConfigured,
   IsolationRequired,
@@ -256,6 +264,8 @@ const explain = (reason: Reason): string => {
       return `A query that may take ${Duration.format(reason.asked)} could outlive its sandbox, which may be asked to live for ${Duration.format(reason.longest)} (E2B_MAX_TIMEOUT). Allow the query less time, or raise that limit if your account has a higher one.`
     case "AgentLost":
       return `The sandbox of agent ${reason.id} no longer exists. Launch a new agent, or ask for a new sandbox.`
+    case "OtherProvider":
+      return `The sandbox of agent ${reason.id} is one of the provider ${reason.provider}, and this works with ${reason.here}. Say --provider ${reason.provider}, or set REMOTE_AGENT_PROVIDER.`
     case "UnknownProfile":
       return `There is no profile ${JSON.stringify(reason.name)}. Known profiles: ${reason.known.join(", ")}.`
     case "NotConfigured":

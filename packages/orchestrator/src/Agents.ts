@@ -333,7 +333,8 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const terminate = Effect.fn("Orchestrator.terminate")(function* (id: Id.AgentId) {
-    const { binding } = yield* Effect.mapError(store.getAgent(id), Records.fromStore("terminate"))
+    const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore("terminate"))
+    const binding = yield* Records.bindingOf("terminate", agent, sandboxes.provider)
     if (binding !== undefined) {
       yield* Effect.mapError(sandboxes.terminate(binding.sandboxId), Records.fromSandbox("terminate"))
     }
@@ -374,8 +375,9 @@ export const make = Effect.fnUntraced(function* (
       yield* AgentRepository.required("replace", git, agent.repository)
     }
     // A launch that failed may have left a sandbox that could not be ended.
-    if (agent.binding !== undefined) {
-      yield* Effect.mapError(sandboxes.terminate(agent.binding.sandboxId), Records.fromSandbox("replace"))
+    const before = yield* Records.bindingOf("replace", agent, sandboxes.provider)
+    if (before !== undefined) {
+      yield* Effect.mapError(sandboxes.terminate(before.sandboxId), Records.fromSandbox("replace"))
       yield* Effect.mapError(unbind(id), Records.fromStore("replace"))
     }
     places.forget(id)

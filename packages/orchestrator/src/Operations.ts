@@ -142,9 +142,10 @@ export const make = Effect.fnUntraced(function* (
     const agent = yield* get("pause", id)
     if (agent.status === "paused") return agent
     yield* allow("pause", "paused", agent)
-    if (agent.binding === undefined) return yield* get("pause", id)
+    const binding = yield* Records.bindingOf("pause", agent, sandboxes.provider)
+    if (binding === undefined) return yield* get("pause", id)
     places.forget(id)
-    yield* Effect.catch(sandboxes.pause(agent.binding.sandboxId), places.blame("pause", id))
+    yield* Effect.catch(sandboxes.pause(binding.sandboxId), places.blame("pause", id))
     return yield* Effect.mapError(move(id, "paused", undefined, lease), Records.fromStore("pause"))
   }, Effect.scoped)
 
@@ -182,6 +183,7 @@ export const make = Effect.fnUntraced(function* (
 
   const sandboxOf = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
     if (binding === undefined) return { state: "none" as const, info: undefined }
+    if (binding.provider !== sandboxes.provider) return { state: "unknown" as const, info: undefined }
     const info = yield* Effect.result(sandboxes.info(binding.sandboxId))
     if (Result.isSuccess(info)) return { state: info.success.state, info: info.success }
     const { _tag } = info.failure.reason

@@ -123,6 +123,7 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
     const of = Effect.fnUntraced(function* (operation: string, id: Id.AgentId, options: PlaceOptions = {}) {
       const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore(operation))
       const { status } = agent
+      yield* Records.bindingOf(operation, agent, sandboxes.provider)
       if (status !== "active" && status !== "paused") {
         return yield* Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
       }

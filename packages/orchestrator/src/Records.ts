@@ -44,6 +44,18 @@ export const stored = <A, R>(
   effect: Effect.Effect<A, StateStoreError.StateStoreError, R>
 ) => Effect.mapError(effect, fromStore(operation))
 
+/** The binding of an agent, if there is one. Fails with `OtherProvider` when it is not of the provider that is worked with. */
+export const bindingOf = (
+  operation: string,
+  { binding, id }: Agent.Agent,
+  here: string
+): Effect.Effect<Agent.Binding | undefined, OrchestratorError.OrchestratorError> =>
+  binding === undefined || binding.provider === here
+    ? Effect.succeed(binding)
+    : Effect.fail(
+        failure(operation, new OrchestratorError.OtherProvider({ id, provider: binding.provider, here }))
+      )
+
 /** Names the operation in which a sandbox failed. */
 export const fromSandbox = (operation: string) => (cause: SandboxError.SandboxError) =>
   failure(operation, new OrchestratorError.SandboxFailed({ cause }))

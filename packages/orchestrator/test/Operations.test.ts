@@ -217,6 +217,33 @@ describe("Orchestrator.info and health", () => {
   })
 })
 
+describe("an agent of another provider", () => {
+  it.effect("is left as it is, and nothing is concluded from not finding its sandbox here", () =>
+    Effect.gen(function* () {
+      const [orchestrator, store] = [yield* here, yield* StateStore.StateStore]
+      const { id } = yield* launch()
+      const agent = yield* store.getAgent(id)
+      assert(agent.binding !== undefined)
+      const binding = new Agent.Binding({ ...agent.binding, provider: "elsewhere" })
+      const before = yield* store.updateAgent(new Agent.Agent({ ...agent, binding }))
+      const attempts = [
+        Effect.asVoid(orchestrator.terminate(id)),
+        Effect.asVoid(orchestrator.pause(id)),
+        Effect.asVoid(orchestrator.query(id, "hello")),
+        Effect.asVoid(orchestrator.resume(id))
+      ]
+      for (const attempt of attempts) {
+        const { reason } = yield* Effect.flip(attempt)
+        assert.strictEqual(reason._tag, "OtherProvider")
+      }
+      assert.strictEqual((yield* orchestrator.info(id)).sandbox, "unknown")
+      const after = yield* store.getAgent(id)
+      assert.deepStrictEqual([after.status, after.binding], ["active", before.binding])
+      assert.deepStrictEqual(yield* states, ["running"])
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
 describe("names and labels", () => {
   it.effect("change, and agents are found and listed by them", () =>
     Effect.gen(function* () {
