@@ -4,6 +4,7 @@ import { Clock, Duration, Effect, FileSystem, Result, type Scope, Stream } from 
 import * as App from "./App.ts"
 import * as Documents from "./Documents.ts"
 import * as Display from "./Display.ts"
+import * as NamedPools from "./NamedPools.ts"
 import { codeOf, Ended, exitCode, type Run, toLines, Usage } from "./Failure.ts"
 import { bold, green, line, type Output, red, Screen } from "./Screen.ts"
 
@@ -12,6 +13,8 @@ export interface PoolFlags extends App.AppFlags {
   readonly questions: ReadonlyArray<string>
   /** A file with a question per line. */
   readonly file?: string | undefined
+  /** A pool that stays; one of their own when absent. */
+  readonly name?: string | undefined
   readonly size?: number | undefined
   readonly timeout?: number | undefined
   readonly order: "input" | "completion"
@@ -52,7 +55,8 @@ const questionsOf = Effect.fnUntraced(function* ({ file, questions }: PoolFlags)
 /** Runs questions on a pool and gives back all results, showing what happens on the way. */
 export const runPool = Effect.fnUntraced(function* (
   questions: ReadonlyArray<string>,
-  options: AgentPool.PoolQueryOptions & Pick<AgentPool.PoolSpec, "size" | "env">,
+  options: AgentPool.PoolQueryOptions &
+    Pick<AgentPool.PoolSpec, "size" | "env" | "name" | "profile" | "persistent">,
   display: Display.Display,
   onResult: (result: AgentPool.PoolResult) => Effect.Effect<void>
 ): Effect.fn.Return<
@@ -61,12 +65,19 @@ export const runPool = Effect.fnUntraced(function* (
   Orchestrator.Orchestrator | Scope.Scope
 > {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const pool = yield* orchestrator.pool({ size: options.size, env: options.env, onEvent: display.onEvent })
+  const { env, name, persistent, profile, size } = options
+  const pool = yield* orchestrator.pool({ size, env, name, persistent, profile, onEvent: display.onEvent })
   return yield* Stream.runCollect(Stream.tap(pool.query(questions, options), onResult))
 }, Effect.scoped)
 
-/** Launches a pool, puts every question to it, prints the answers on stdout, and ends it. */
-export const run = Effect.fn("pool")(function* (flags: PoolFlags): Run {
+/** The pool of a name as it is recorded, and larger or smaller when that is asked for. */
+const wellKnown = Effect.fnUntraced(function* (name: string, size: number | undefined) {
+  const { persistent, profile, ...pool } = yield* NamedPools.get(name)
+  return { name: pool.name, profile, persistent, size: size ?? pool.size }
+})
+
+/** Launches a pool, puts every question to it, prints the answers on stdout, and ends it unless it has a name. */
+export const run = Effect.fn("pool run")(function* (flags: PoolFlags): Run {
   const { note, out } = yield* Screen
   const questions = yield* questionsOf(flags)
   if (questions.length === 0) {
@@ -76,9 +87,10 @@ export const run = Effect.fn("pool")(function* (flags: PoolFlags): Run {
   }
   const env = yield* App.environment(flags.env)
   const started = yield* Clock.currentTimeMillis
-  const size = Math.min(flags.size ?? 3, questions.length)
   const timeout = flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout)
-  const results = yield* Effect.gen(function* () {
+  const asked = Effect.fnUntraced(function* (
+    pool: Pick<AgentPool.PoolSpec, "size" | "name" | "profile" | "persistent">
+  ) {
     const display = yield* flags.json ? Effect.succeed(Display.none) : Display.make(note)
     const print = (result: AgentPool.PoolResult) =>
       flags.json
@@ -87,8 +99,13 @@ export const run = Effect.fn("pool")(function* (flags: PoolFlags): Run {
           out.live && note.live
           ? display.say(toText(out, result))
           : line(out, toText(out, result))
-    return yield* runPool(questions, { size, env, order: flags.order, timeout }, display, print)
-  }).pipe(Effect.scoped, Effect.provide(App.layer(flags)))
+    const results = yield* runPool(questions, { ...pool, env, order: flags.order, timeout }, display, print)
+    return { results, size: pool.size }
+  }, Effect.scoped)
+  const { name } = flags
+  const { results, size } = yield* name === undefined
+    ? Effect.provide(asked({ size: Math.min(flags.size ?? 3, questions.length) }), App.layer(flags))
+    : Effect.provide(Effect.flatMap(wellKnown(name, flags.size), asked), App.durable(flags))
   if (!flags.json) yield* line(note, summary(note, results, size, (yield* Clock.currentTimeMillis) - started))
   const failures = results.flatMap(({ result }) => (Result.isFailure(result) ? [codeOf(result.failure)] : []))
   if (failures.length === 0) return

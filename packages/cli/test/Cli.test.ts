@@ -69,12 +69,12 @@ describe("remote-agent", () => {
 
   test("says what is wrong with a call in a line, where to look in another, and in JSON for programs", (cwd) =>
     Effect.gen(function* () {
-      const wrong = ["pool", "--size", "900", "hello"]
+      const wrong = ["pool", "run", "--size", "900", "hello"]
       const { code, stderr, stdout } = yield* run(cwd, wrong)
       assert.deepStrictEqual([code, stdout], [2, ""])
       assert.deepStrictEqual(stderr.split("\n"), [
         'Invalid value for flag --size: "900". Expected a value between 1 and 100',
-        "  See `remote-agent pool --help`.",
+        "  See `remote-agent pool run --help`.",
         ""
       ])
       const json = yield* run(cwd, [...wrong, "--json"])
@@ -100,10 +100,10 @@ describe("remote-agent", () => {
     ["ask", "hello", "--timeout", "0"],
     ["ask", "hello", "--timeout", "soon"],
     ["ask", "hello", "--provider", "docker"],
-    ["pool", "hello", "--size", "0"],
-    ["pool", "hello", "--no-such-flag"],
-    ["pool"],
-    ["pool", "--file", "missing.txt"],
+    ["pool", "run", "hello", "--size", "0"],
+    ["pool", "run", "hello", "--no-such-flag"],
+    ["pool", "run"],
+    ["pool", "run", "--file", "missing.txt"],
     ["ask", "hello", "--profile", "nobody"],
     ["ask", "hello", "--provider", "e2b"]
   ]) {
@@ -212,7 +212,7 @@ describe("remote-agent pool", () => {
 
   test("answers in the order of the questions", (cwd) =>
     Effect.gen(function* () {
-      const { code, stderr, stdout } = yield* run(cwd, ["pool", "--size", "2", ...good])
+      const { code, stderr, stdout } = yield* run(cwd, ["pool", "run", "--size", "2", ...good])
       assert.strictEqual(code, 0, stderr)
       const places = ["97,690", "391,035", "245,122"].map((figure) => stdout.indexOf(figure))
       assert.isTrue(places.every((place) => place >= 0))
@@ -228,7 +228,7 @@ describe("remote-agent pool", () => {
       yield* Effect.promise(() =>
         writeFile(join(cwd, "questions.txt"), `${good.join("\r\n")}\n\nWhat is love?\n`)
       )
-      const { code, stdout } = yield* run(cwd, ["pool", "--json", "--file", "questions.txt"])
+      const { code, stdout } = yield* run(cwd, ["pool", "run", "--json", "--file", "questions.txt"])
       assert.strictEqual(code, 5)
       assert.deepStrictEqual(
         documents(stdout).map(({ index, outcome }) => [index, outcome]),
@@ -243,7 +243,7 @@ describe("remote-agent pool", () => {
 
   test("exits with 1 when nothing was answered", (cwd) =>
     Effect.gen(function* () {
-      const { code } = yield* run(cwd, ["pool", "--json", "What is love?", "Why?"])
+      const { code } = yield* run(cwd, ["pool", "run", "--json", "What is love?", "Why?"])
       assert.strictEqual(code, 1)
     }))
 })

@@ -56,7 +56,7 @@ describe("the commands on a terminal", () => {
 
   test("print what a pool answers above the drawn lines", (cwd) =>
     Effect.gen(function* () {
-      const { code, err, out } = yield* run(["pool", "AAPL revenue 2024", "What is love?"], {
+      const { code, err, out } = yield* run(["pool", "run", "AAPL revenue 2024", "What is love?"], {
         cwd,
         live: true
       })
@@ -82,7 +82,7 @@ describe("the commands in a pipe", () => {
     Effect.gen(function* () {
       const file = join(cwd, "more.txt")
       yield* Effect.promise(() => writeFile(file, "MSFT revenue 2024\n"))
-      const args = ["pool", "--order", "completion", "--size", "1", "--file", file, "What is love?"]
+      const args = ["pool", "run", "--order", "completion", "--size", "1", "--file", file, "What is love?"]
       const { code, err, out } = yield* run(args, { cwd })
       assert.strictEqual(code, 5)
       assert.isBelow(out.indexOf("1. What is love?"), out.indexOf("2. MSFT"))
@@ -92,7 +92,7 @@ describe("the commands in a pipe", () => {
 
   test("pool --json and demo --json print documents and no progress", (cwd) =>
     Effect.gen(function* () {
-      const pool = yield* run(["pool", "--json", "AAPL revenue 2024"], { cwd })
+      const pool = yield* run(["pool", "run", "--json", "AAPL revenue 2024"], { cwd })
       assert.deepStrictEqual([pool.code, pool.err, pool.out.split("\n").length], [0, "", 2])
       const demo = yield* run(["demo", "--json"], { cwd })
       assert.deepStrictEqual([demo.code, JSON.parse(demo.out).left], [0, 0])
@@ -114,7 +114,7 @@ describe("the commands in a pipe", () => {
         [["ask", "x", "--provider", "e2b"], 2],
         [["ask", "x", "--env", "9"], 2],
         [["ask", "x", "--env", "NOT_SET_HERE"], 2],
-        [["pool", "--file", "/missing"], 2],
+        [["pool", "run", "--file", "/missing"], 2],
         [["ask", "--json", "What is love?"], 1]
       ] as const) {
         assert.strictEqual((yield* run(args, { cwd })).code, code, args.join(" "))
