@@ -4,6 +4,7 @@ import { access, constants } from "node:fs/promises"
 import * as AgentProfiles from "./AgentProfiles.ts"
 import * as LocalRepository from "./LocalRepository.ts"
 import * as ProfileSettings from "./ProfileSettings.ts"
+import * as SourceHost from "./SourceHost.ts"
 
 /** What the sandbox of an agent gets from the configuration. */
 export interface Prepared {
@@ -33,6 +34,11 @@ export class Profiles extends Context.Service<
       profile: Profile.Profile,
       given?: Given
     ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
+    /**
+     * Whether the host of the profile's code can be found from this machine, which is the way of sandboxes on it. Fails
+     * with `NotConfigured`, which names the host. With a proxy, and for code that is here, there is nothing to check.
+     */
+    readonly reachable: (profile: Profile.Profile) => Effect.Effect<void, OrchestratorError.OrchestratorError>
     /** The secrets of the profile that are set here now, for reading what an agent prints. */
     readonly secrets: (
       profile: Profile.Profile
@@ -116,7 +122,23 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
     Effect.map(lookup(profile), (found) => ProfileEnv.secrets(profile, found))
   )
 
-  return Profiles.of({ list, get, prepare, secrets })
+  const reachable = Effect.fn("Profiles.reachable")(function* (profile: Profile.Profile) {
+    const host = profile.source === undefined ? undefined : SourceHost.of(profile.source)
+    if (host === undefined) return
+    const proxy = yield* Effect.mapError(variables(SourceHost.proxies), ({ problems }) =>
+      notConfigured(profile, problems)
+    )
+    if (SourceHost.proxies.some((name) => proxy(name) !== undefined) || (yield* SourceHost.isKnown(host)))
+      return
+    const problem = new Config.Problem({
+      name: host,
+      problem: `is not known here, and the code of the profile ${profile.name} comes from there`,
+      hint: "Check the network, or name another repository in the profile: `source.repository`."
+    })
+    return yield* notConfigured(profile, [problem])
+  })
+
+  return Profiles.of({ list, get, prepare, secrets, reachable })
 })
 
 /** Exactly these profiles. */

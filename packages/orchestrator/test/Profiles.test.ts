@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, Profile } from "@remote-agent/domain"
-import { Profiles, ProfileSettings } from "@remote-agent/orchestrator"
+import { Profiles, ProfileSettings, SampleProfile } from "@remote-agent/orchestrator"
 import { Duration, Effect, Layer, Redacted, Schema } from "effect"
+import * as SourceHost from "../src/SourceHost.ts"
 import { tiny } from "./support.ts"
 
 /** The profiles of this package, with `tiny`, under these settings. */
@@ -19,6 +20,42 @@ const problems = (settings: unknown) =>
     assert(error._tag === "ConfigError")
     return error.problems
   })
+
+const source = (repository: string) => new Profile.Source({ repository, ref: "main", folder: "{home}/code" })
+
+describe("the host of a profile's code", () => {
+  it("is read from every kind of address", () => {
+    assert.strictEqual(SourceHost.of(source("https://github.com/a/b.git")), "github.com")
+    assert.strictEqual(SourceHost.of(source("ssh://git@git.example.com:22/a/b")), "git.example.com")
+    assert.strictEqual(SourceHost.of(source("git@github.com:a/b.git")), "github.com")
+    assert.strictEqual(SourceHost.of(source("http://[::1]:8080/a")), "::1")
+    assert.isUndefined(SourceHost.of(source("/srv/git/a")))
+    assert.isUndefined(SourceHost.of(source("file:///srv/git/a")))
+  })
+
+  const check = (repository: string, variables: Record<string, string> = {}) =>
+    Effect.gen(function* () {
+      const sample = yield* SampleProfile.make
+      const profile = new Profile.Profile({ ...sample, source: source(repository) })
+      return yield* Effect.flatMap(Profiles.Profiles, ({ reachable }) => reachable(profile)).pipe(
+        Effect.provide(Layer.provide(Profiles.layerFrom([profile]), Config.layerFrom(variables)))
+      )
+    })
+
+  it.live("is named when nobody knows it, and is not asked for behind a proxy or on this machine", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(check("https://no-such-host.invalid/a.git"))
+      assert(error._tag === "OrchestratorError" && error.reason._tag === "NotConfigured")
+      assert.deepStrictEqual(
+        error.reason.problems.map(({ name }) => name),
+        ["no-such-host.invalid"]
+      )
+      yield* check("https://no-such-host.invalid/a.git", { HTTPS_PROXY: "http://127.0.0.1:9" })
+      yield* check("http://127.0.0.1:9/a.git")
+      yield* check("/srv/git/a")
+    })
+  )
+})
 
 describe("Profiles", () => {
   it.effect("gives ours and those that are added, by name, an added one in place of ours", () =>
