@@ -23,6 +23,15 @@ const problems = (settings: unknown) =>
 
 const source = (repository: string) => new Profile.Source({ repository, ref: "main", folder: "{home}/code" })
 
+const check = (repository: string, variables: Record<string, string> = {}) =>
+  Effect.gen(function* () {
+    const sample = yield* SampleProfile.make
+    const profile = new Profile.Profile({ ...sample, source: source(repository) })
+    return yield* Effect.flatMap(Profiles.Profiles, ({ reachable }) => reachable(profile)).pipe(
+      Effect.provide(Layer.provide(Profiles.layerFrom([profile]), Config.layerFrom(variables)))
+    )
+  })
+
 describe("the host of a profile's code", () => {
   it("is read from every kind of address", () => {
     assert.strictEqual(SourceHost.of(source("https://github.com/a/b.git")), "github.com")
@@ -32,15 +41,6 @@ describe("the host of a profile's code", () => {
     assert.isUndefined(SourceHost.of(source("/srv/git/a")))
     assert.isUndefined(SourceHost.of(source("file:///srv/git/a")))
   })
-
-  const check = (repository: string, variables: Record<string, string> = {}) =>
-    Effect.gen(function* () {
-      const sample = yield* SampleProfile.make
-      const profile = new Profile.Profile({ ...sample, source: source(repository) })
-      return yield* Effect.flatMap(Profiles.Profiles, ({ reachable }) => reachable(profile)).pipe(
-        Effect.provide(Layer.provide(Profiles.layerFrom([profile]), Config.layerFrom(variables)))
-      )
-    })
 
   it.live("is named when nobody knows it, and is not asked for behind a proxy or on this machine", () =>
     Effect.gen(function* () {
