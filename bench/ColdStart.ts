@@ -7,6 +7,8 @@ export interface Options {
   /** The root of the repository. */
   readonly root: string
   readonly runs: number
+  /** The JavaScript file of another command line tool, whose `--version` ours is held against. */
+  readonly peer?: string | undefined
 }
 
 const broken = (detail: string) => new BenchBroken({ benchmark: "cold-start", detail })
@@ -16,10 +18,19 @@ const bundle = "packages/cli/dist/bundle/remote-agent.mjs"
 /** Prints the most memory that a process held, in KiB, after what the process prints on stderr itself. */
 const gnuTime = "/usr/bin/time"
 
-const execute = Effect.fnUntraced(function* (command: string, args: ReadonlyArray<string>, cwd: string) {
+const execute = Effect.fnUntraced(function* (
+  command: string,
+  args: ReadonlyArray<string>,
+  cwd: string,
+  data?: string
+) {
   const before = yield* Clock.currentTimeNanos
   // Synchronously, so that nothing of ours runs beside it.
-  const { status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8" })
+  const { status, stderr, stdout } = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    ...(data === undefined ? {} : { env: { ...process.env, REMOTE_AGENT_DATA: data } })
+  })
   const after = yield* Clock.currentTimeNanos
   if (status !== 0) return yield* broken(`${command} ${args.join(" ")} failed: ${stderr}`)
   return { millis: Number(after - before) / 1e6, stdout, stderr }
@@ -72,28 +83,37 @@ const subjects: ReadonlyArray<Subject> = [
     prints: /^\d+\.\d+\.\d+\s*$/,
     aim: { kind: "cost", atMost: 3 }
   },
-  { name: "--help", args: [bundle, "--help"], prints: /remote-agent/ }
+  { name: "--help", args: [bundle, "--help"], prints: /remote-agent/ },
+  { name: "list", args: [bundle, "list", "--json"], prints: /^$/ }
 ]
 
+const peerOf = (file: string): Subject => ({
+  name: "the peer's --version",
+  args: [file, "--version"],
+  prints: /\d/
+})
+
 /** Starts the bundled binary and bare `node` in turn, each in a process of its own. */
-export const run = Effect.fn("bench.cold-start")(function* ({ root, runs }: Options) {
+export const run = Effect.fn("bench.cold-start")(function* ({ peer, root, runs }: Options) {
   const fs = yield* FileSystem.FileSystem
+  const data = yield* fs.makeTempDirectoryScoped({ prefix: "cold-start-" })
   yield* prepare(root)
   const withMemory = yield* fs.exists(gnuTime)
-  const all = [bare, ...subjects]
+  const other = peer === undefined ? undefined : peerOf(peer)
+  const all = [bare, ...subjects, ...(other === undefined ? [] : [other])]
   const wall = new Map<Subject, Array<number>>(all.map((subject) => [subject, []]))
   const memory = new Map<Subject, Array<number>>(all.map((subject) => [subject, []]))
   // The first start of each is not counted: it reads the files into the memory of the system.
   for (let index = -1; index < runs; index++) {
     for (const subject of all) {
-      const { millis, stdout } = yield* execute(process.execPath, subject.args, root)
+      const { millis, stdout } = yield* execute(process.execPath, subject.args, root, data)
       if (!subject.prints.test(stdout)) return yield* broken(`${subject.name} printed "${stdout}"`)
       if (index >= 0) wall.get(subject)?.push(millis)
     }
   }
   for (let index = 0; index < (withMemory ? 3 : 0); index++) {
     for (const subject of all) {
-      const { stderr } = yield* execute(gnuTime, ["-f", "%M", process.execPath, ...subject.args], root)
+      const { stderr } = yield* execute(gnuTime, ["-f", "%M", process.execPath, ...subject.args], root, data)
       memory.get(subject)?.push(Number(stderr.trim().split("\n").at(-1)) / 1024)
     }
   }
@@ -104,20 +124,34 @@ export const run = Effect.fn("bench.cold-start")(function* ({ root, runs }: Opti
     unit: Measure["unit"],
     samples: ReadonlyMap<Subject, ReadonlyArray<number>>,
     subject: Subject,
-    aim?: Measure["aim"]
+    aim?: Measure["aim"],
+    beside: Subject = bare
   ): Measure => ({
     name: `cold start: ${subject.name}${what}`,
     unit,
     ours: samples.get(subject) ?? [],
-    reference: { name: bare.name, samples: samples.get(bare) ?? [] },
+    reference: { name: beside.name, samples: samples.get(beside) ?? [] },
     aim
   })
+  const [version] = subjects
+  const against =
+    other === undefined || version === undefined
+      ? []
+      : [
+          measure(" against a peer", "ms", wall, version, { kind: "cost", atMost: 0.5 }, other),
+          ...(withMemory
+            ? [measure(", memory against a peer", "MB", memory, version, { kind: "cost", atMost: 1 }, other)]
+            : [])
+        ]
   return {
-    measures: subjects.flatMap((subject) => [
-      measure("", "ms", wall, subject, subject.aim),
-      measure(", fastest", "ms", fastest, subject),
-      ...(withMemory ? [measure(", memory", "MB", memory, subject)] : [])
-    ]),
+    measures: [
+      ...subjects.flatMap((subject) => [
+        measure("", "ms", wall, subject, subject.aim),
+        measure(", fastest", "ms", fastest, subject),
+        ...(withMemory ? [measure(", memory", "MB", memory, subject)] : [])
+      ]),
+      ...against
+    ],
     notes: withMemory ? [] : [`There is no ${gnuTime} here, so memory was not measured.`]
   } satisfies Outcome
-})
+}, Effect.scoped)

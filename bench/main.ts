@@ -62,12 +62,13 @@ type Benchmark = Effect.Effect<
 const benchmarks = (
   rounds: number,
   megabytes: number,
-  soak: Soak.Options
+  soak: Soak.Options,
+  peer: string | undefined
 ): Readonly<Record<(typeof names)[number], Benchmark>> => ({
   pool: Pool.run({ size: 20, queries: 200, rounds }),
   scheduler: Scheduler.run({ agents: 100, queries: 1000, rounds }),
   state: State.run({ sizes: [1000, 10_000, 100_000], operations: 1000, rounds }),
-  "cold-start": ColdStart.run({ root, runs: 5 * rounds }),
+  "cold-start": ColdStart.run({ root, runs: 5 * rounds, peer }),
   streaming: Streaming.run({ megabytes, rounds }),
   git: Git.run({ files: 20_000, megabytes: 50, rounds }),
   create: Create.run({ atOnce: [1, 20, 100], rounds }),
@@ -96,15 +97,19 @@ const bench = Command.make(
       Flag.withDescription("How long the soak takes"),
       Flag.withDefault(10)
     ),
+    peer: Flag.String("peer").pipe(
+      Flag.withDescription("The JavaScript file of another command line tool to hold cold starts against"),
+      Flag.optional
+    ),
     sandboxes: Flag.Int("sandboxes").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 200 }))),
       Flag.withDescription("How many sandboxes the soak has at a time"),
       Flag.withDefault(50)
     )
   },
-  Effect.fnUntraced(function* ({ megabytes, minutes, only, rounds, sandboxes }) {
+  Effect.fnUntraced(function* ({ megabytes, minutes, only, peer, rounds, sandboxes }) {
     const busy = yield* Report.busy
-    const all = benchmarks(rounds, megabytes, { minutes, sandboxes })
+    const all = benchmarks(rounds, megabytes, { minutes, sandboxes }, Option.getOrUndefined(peer))
     const chosen = names.filter((name) => (only.length === 0 ? name !== onlyNamed : only.includes(name)))
     const outcomes = yield* Effect.forEach(chosen, (name) => all[name])
     const outcome: Report.Outcome = {
