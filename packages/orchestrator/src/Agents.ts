@@ -14,7 +14,18 @@ import {
 } from "@remote-agent/domain"
 import { GitWorkspace } from "@remote-agent/github"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { Cause, DateTime, Duration, Effect, Option, type Redacted, Result, type Scope, Stream } from "effect"
+import {
+  Cause,
+  Clock,
+  DateTime,
+  Duration,
+  Effect,
+  Option,
+  type Redacted,
+  Result,
+  type Scope,
+  Stream
+} from "effect"
 import * as AgentRepository from "./AgentRepository.ts"
 import { AgentRuntime } from "./AgentRuntime.ts"
 import * as Intents from "./Intents.ts"
@@ -101,6 +112,8 @@ interface Furnishing {
   readonly hidden: ReadonlyArray<string | Redacted.Redacted>
   readonly repository: LaunchSpec["repository"]
   readonly onStage: OnStage | undefined
+  /** When the sandbox was asked for, in milliseconds since 1970. */
+  readonly since: number
 }
 
 /** The records of agents, and the sandboxes that they are bound to. */
@@ -190,7 +203,7 @@ export const make = Effect.fnUntraced(function* (
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile,
     life: Duration.Duration | undefined,
-    { hidden, kept, onStage, repository }: Furnishing
+    { hidden, kept, onStage, repository, since }: Furnishing
   ) {
     const place = yield* at("assets", onStage)(runtime.place(sandbox, profile))
     const binding = new Agent.Binding({
@@ -227,7 +240,7 @@ export const make = Effect.fnUntraced(function* (
       )
     )
     yield* settled(attemptId)
-    yield* places.remember(id, place, life)
+    places.remember(id, place, life, since)
     return agent
   })
 
@@ -257,6 +270,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.gen(function* () {
         const attemptId = yield* Id.nextAttemptId
         yield* at("intent", onStage)(intend(id, attemptId))
+        const since = yield* Clock.currentTimeMillis
         const create = sandboxes
           .launch({
             ttl,
@@ -286,7 +300,8 @@ export const make = Effect.fnUntraced(function* (
                   kept,
                   hidden,
                   onStage,
-                  repository
+                  repository,
+                  since
                 })
               )
             ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))

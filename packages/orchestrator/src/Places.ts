@@ -23,12 +23,16 @@ export interface Places {
     id: Id.AgentId,
     options?: PlaceOptions
   ) => Effect.Effect<Place, OrchestratorError.OrchestratorError>
-  /** Remembers where an agent lives. `life` is how long, unless somebody else keeps its sandbox alive. */
+  /**
+   * Remembers where an agent lives. `life` is how long, counted from `since` (milliseconds since 1970, before its
+   * sandbox was asked for: a set-up may take most of it), unless somebody else keeps its sandbox alive.
+   */
   readonly remember: (
     id: Id.AgentId,
     place: Place,
-    life: Duration.Duration | undefined
-  ) => Effect.Effect<void>
+    life: Duration.Duration | undefined,
+    since: number
+  ) => void
   readonly forget: (id: Id.AgentId) => void
   /** Extends the life of an agent's sandbox for as long as it is run. */
   readonly keepAlive: (id: Id.AgentId) => Effect.Effect<void>
@@ -72,14 +76,9 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
     const { move } = Records.make(store)
     const places = new Map<Id.AgentId, Known>()
 
-    const remember = Effect.fnUntraced(function* (
-      id: Id.AgentId,
-      place: Place,
-      life: Duration.Duration | undefined
-    ) {
-      const now = yield* Clock.currentTimeMillis
-      places.set(id, { place, life, until: now + (life === undefined ? 0 : Duration.toMillis(life)) })
-    })
+    const remember: Places["remember"] = (id, place, life, since) => {
+      places.set(id, { place, life, until: since + (life === undefined ? 0 : Duration.toMillis(life)) })
+    }
 
     const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
       const detail = "Its sandbox no longer exists."
@@ -109,6 +108,7 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
       if (binding === undefined) return yield* lost(operation, id)
       const profile = yield* profiles.get(agent.profile)
       const life = agent.ttl ?? config.E2B_DEFAULT_TIMEOUT
+      const since = yield* Clock.currentTimeMillis
       const { sandbox } = yield* sandboxes
         .connect(binding.sandboxId, life)
         .pipe(Effect.catch(blame(operation, id)))
@@ -116,7 +116,7 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
         yield* Effect.mapError(move(id, "resumed"), Records.fromStore(operation))
       }
       const place: Place = { sandbox, profile, home: binding.home }
-      yield* remember(id, place, life)
+      remember(id, place, life, since)
       return place
     })
 
