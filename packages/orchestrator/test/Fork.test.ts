@@ -187,7 +187,8 @@ describe("Orchestrator.fork", () => {
       const { fork, launch } = yield* Orchestrator.Orchestrator
       const { reason } = yield* Effect.flip(fork((yield* launch()).id))
       assert.strictEqual(reason._tag, "LaunchFailed")
-      assert.deepStrictEqual(yield* standing, ["active", "terminated"])
+      // Two that are launched in one millisecond may be listed in any order.
+      assert.sameMembers([...(yield* standing)], ["active", "terminated"])
     }).pipe(Effect.provide(layerInMemory({ profiles: [remembers], other: packer(2) })))
   )
 })
