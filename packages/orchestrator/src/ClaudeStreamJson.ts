@@ -1,7 +1,7 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import * as JsonLine from "./JsonLine.ts"
-import { type Parser, raw, result, whole } from "./Parser.ts"
+import type { JsonObject } from "./JsonLine.ts"
+import { objectLine, type Parser, raw, result, whole } from "./Parser.ts"
 
 const Text = Schema.optionalKey(Schema.NullOr(Schema.String))
 const Number = Schema.optionalKey(Schema.NullOr(Schema.Finite))
@@ -165,7 +165,7 @@ export const make = (): Parser => {
     }
   }
 
-  const fromObject = (object: JsonLine.JsonObject): ReadonlyArray<AgentEvent.AgentEvent> | undefined => {
+  const fromObject = (object: JsonObject): ReadonlyArray<AgentEvent.AgentEvent> | undefined => {
     const line = Option.getOrUndefined(decodeLine(object))
     switch (line?.type) {
       case undefined:
@@ -203,12 +203,7 @@ export const make = (): Parser => {
 
   return {
     counts: "last",
-    line: (line) => {
-      const found = JsonLine.read(line)
-      const events = found === undefined ? undefined : fromObject(found.object)
-      if (found === undefined || events === undefined) return [raw(line)]
-      return found.before === "" ? events : [raw(found.before), ...events]
-    },
+    line: objectLine(fromObject),
     end: () => []
   }
 }

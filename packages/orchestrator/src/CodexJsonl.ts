@@ -1,7 +1,7 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import * as JsonLine from "./JsonLine.ts"
-import { type Parser, raw, result } from "./Parser.ts"
+import type { JsonObject } from "./JsonLine.ts"
+import { objectLine, type Parser, result } from "./Parser.ts"
 
 const Item = Schema.StructWithRest(Schema.Struct({ id: Schema.String, type: Schema.String }), [
   Schema.Record(Schema.String, Schema.Json)
@@ -93,7 +93,7 @@ export const make = (): Parser => {
     return undefined
   }
 
-  const fromObject = (object: JsonLine.JsonObject): ReadonlyArray<AgentEvent.AgentEvent> | undefined => {
+  const fromObject = (object: JsonObject): ReadonlyArray<AgentEvent.AgentEvent> | undefined => {
     const line = Option.getOrUndefined(decodeLine(object))
     if (line === undefined) return undefined
     switch (line.type) {
@@ -129,12 +129,7 @@ export const make = (): Parser => {
 
   return {
     counts: "last",
-    line: (line) => {
-      const found = JsonLine.read(line)
-      const events = found === undefined ? undefined : fromObject(found.object)
-      if (found === undefined || events === undefined) return [raw(line)]
-      return found.before === "" ? events : [raw(found.before), ...events]
-    },
+    line: objectLine(fromObject),
     end: () => (problem === undefined ? [] : [result({ outcome: "error", error: problem, sessionId })])
   }
 }

@@ -1,7 +1,6 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import * as JsonLine from "./JsonLine.ts"
-import { type Parser, raw, result } from "./Parser.ts"
+import { objectLine, type Parser, result } from "./Parser.ts"
 
 const Count = Schema.optionalKey(Schema.NullOr(Schema.Finite))
 
@@ -132,13 +131,10 @@ export const make = (): Parser => {
 
   return {
     counts: "last",
-    line: (line) => {
-      const found = JsonLine.read(line)
-      const decoded = found === undefined ? undefined : Option.getOrUndefined(decodeLine(found.object))
-      if (found === undefined || decoded === undefined) return [raw(line)]
-      const events = [...hello(decoded.sessionID), ...fromLine(decoded)]
-      return found.before === "" ? events : [raw(found.before), ...events]
-    },
+    line: objectLine((object) => {
+      const line = Option.getOrUndefined(decodeLine(object))
+      return line === undefined ? undefined : [...hello(line.sessionID), ...fromLine(line)]
+    }),
     end: () => []
   }
 }

@@ -1,4 +1,5 @@
 import { type AgentEvent, Usage } from "@remote-agent/domain"
+import * as JsonLine from "./JsonLine.ts"
 
 /**
  * Reads one output. It has a state of its own and no other input: the same lines give the same events.
@@ -14,6 +15,19 @@ export interface Parser {
 
 /** A line that is not understood, kept as it came. */
 export const raw = (line: string): AgentEvent.AgentEvent => ({ type: "raw", line })
+
+/**
+ * Reads a line that should be a JSON object, with what `fromObject` makes of the object. Noise before it, and a line
+ * that is not understood, are kept as they came.
+ */
+export const objectLine =
+  (fromObject: (object: JsonLine.JsonObject) => ReadonlyArray<AgentEvent.AgentEvent> | undefined) =>
+  (line: string): ReadonlyArray<AgentEvent.AgentEvent> => {
+    const found = JsonLine.read(line)
+    const events = found === undefined ? undefined : fromObject(found.object)
+    if (found === undefined || events === undefined) return [raw(line)]
+    return found.before === "" ? events : [raw(found.before), ...events]
+  }
 
 /** What a result is made of. Text that is missing is made up from the outcome. */
 export interface Ending {

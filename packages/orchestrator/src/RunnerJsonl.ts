@@ -1,7 +1,6 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import * as JsonLine from "./JsonLine.ts"
-import { type Parser, raw, result } from "./Parser.ts"
+import { objectLine, type Parser, result } from "./Parser.ts"
 
 const Count = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -92,14 +91,13 @@ const fromLine = (line: typeof Line.Type): ReadonlyArray<AgentEvent.AgentEvent> 
  * that noise before, between and after the lines of the protocol is kept and harms nothing. Empty lines and the
  * acknowledgement of the request say nothing and become no event.
  */
-export const parse = (line: string): ReadonlyArray<AgentEvent.AgentEvent> => {
-  if (line.trim() === "") return []
-  const found = JsonLine.read(line)
-  const decoded = found === undefined ? undefined : Option.getOrUndefined(decodeLine(found.object))
-  const events = decoded === undefined ? undefined : fromLine(decoded)
-  if (found === undefined || events === undefined) return [raw(line)]
-  return found.before === "" ? events : [raw(found.before), ...events]
-}
+export const parse = (line: string): ReadonlyArray<AgentEvent.AgentEvent> =>
+  line.trim() === "" ? [] : read(line)
+
+const read = objectLine((object) => {
+  const line = Option.getOrUndefined(decodeLine(object))
+  return line === undefined ? undefined : fromLine(line)
+})
 
 /** The same as a parser. The first result counts. */
 export const make = (): Parser => ({ counts: "first", line: parse, end: () => [] })
