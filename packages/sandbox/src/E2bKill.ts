@@ -8,7 +8,10 @@ import { killScript, quote } from "./Shell.ts"
  * Kills what was started in a sandbox with that mark, and everything that it started; `pid` is its leader, where it is
  * known. Never fails: what may still be running is logged.
  */
-export const killer = (calls: E2bCalls, sandbox: SdkSandbox, sandboxId: Id.SandboxId) =>
+export type Kill = (mark: string, pid?: number) => Effect.Effect<void>
+
+/** Kills in one sandbox. */
+export const killer = (calls: E2bCalls, sandbox: SdkSandbox, sandboxId: Id.SandboxId): Kill =>
   Effect.fnUntraced(
     function* (mark: string, pid?: number) {
       yield* calls.call({ operation: "kill", sandboxId }, () =>

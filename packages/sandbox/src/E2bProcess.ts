@@ -4,9 +4,10 @@ import { Effect, Stream } from "effect"
 import type { E2bCalls } from "./E2bCalls.ts"
 import { Rejected } from "./E2bErrors.ts"
 import { upload } from "./E2bFiles.ts"
+import { killer } from "./E2bKill.ts"
+import { follow, releaser, type Running } from "./E2bRunning.ts"
 import { collect, timed } from "./Output.ts"
 import { OutputChannel } from "./OutputChannel.ts"
-import { killer } from "./E2bKill.ts"
 import type { Command, ProcessEvent } from "./Sandbox.ts"
 import { commandLine, marker, quote } from "./Shell.ts"
 
@@ -21,12 +22,6 @@ const inputPiece = 64 * 1024
 
 const encoder = new TextEncoder()
 
-/** The exit code and nothing else, from whatever the SDK made of the end of a command. */
-export const exitCodeOf = (cause: unknown): number | undefined =>
-  typeof cause === "object" && cause !== null && "exitCode" in cause && typeof cause.exitCode === "number"
-    ? cause.exitCode
-    : undefined
-
 const stdinOf = ({ stdin }: Command): Stream.Stream<Uint8Array> | undefined =>
   stdin === undefined ? undefined : Stream.succeed(typeof stdin === "string" ? encoder.encode(stdin) : stdin)
 
@@ -39,15 +34,6 @@ const gathered = { Stdout: "_stdout", Stderr: "_stderr" } as const
  */
 export const forget = (handle: CommandHandle, stream: keyof typeof gathered): void => {
   Reflect.set(handle, gathered[stream], "")
-}
-
-interface Running {
-  readonly handle: CommandHandle
-  readonly output: OutputChannel<ProcessEvent>
-  readonly mark: string
-  /** Settles when the SDK has nothing more to tell about the command. */
-  readonly settled: Promise<void>
-  ended: boolean
 }
 
 /** Runs commands in one E2B sandbox. */
@@ -68,6 +54,7 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
   })
 
   const kill = killer(calls, sdkSandbox, sandboxId)
+  const release = releaser(kill)
 
   const start = Effect.fnUntraced(function* (command: Command, reads: boolean) {
     const mark = yield* Id.nextToken
@@ -98,40 +85,13 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
       Retry.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
     )
     told = handle
-    const end = (exitCode: number) => {
-      running.ended = true
+    return follow({ handle, output, mark }, (exitCode) => {
       void output.push({ _tag: "Exit", exitCode })
-      output.end()
-    }
-    const settled = handle.wait().then(
-      (result) => end(result.exitCode),
-      (cause: unknown) => {
-        const exitCode = exitCodeOf(cause)
-        if (exitCode === undefined) output.fail(cause)
-        else end(exitCode)
-      }
-    )
-    const running: Running = { handle, output, mark, settled, ended: false }
-    return running
-  })
-
-  // A killed command ends its stream itself. Cutting the stream while a piece of it is on the way makes Node's
-  // fetch throw outside of every promise (ERR_INVALID_STATE), so that is left for one that will not end.
-  const release = Effect.fnUntraced(function* (running: Running) {
-    if (running.ended) return
-    yield* kill(running.mark, running.handle.pid)
-    const cut = Effect.andThen(
-      Effect.sleep("5 seconds"),
-      Effect.promise(() => running.handle.disconnect())
-    )
-    yield* Effect.raceFirst(
-      Effect.promise(() => running.settled),
-      cut
-    )
+    })
   })
 
   const feed = Effect.fnUntraced(
-    function* (running: Running, input: Stream.Stream<Uint8Array>) {
+    function* (running: Running<ProcessEvent>, input: Stream.Stream<Uint8Array>) {
       yield* Stream.runForEach(
         input,
         Effect.fnUntraced(function* (bytes) {

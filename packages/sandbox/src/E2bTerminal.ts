@@ -4,7 +4,7 @@ import { Deferred, Effect, Stream } from "effect"
 import type { E2bCalls } from "./E2bCalls.ts"
 import { Rejected } from "./E2bErrors.ts"
 import { killer } from "./E2bKill.ts"
-import { exitCodeOf } from "./E2bProcess.ts"
+import { follow, releaser, type Running } from "./E2bRunning.ts"
 import { OutputChannel } from "./OutputChannel.ts"
 import type { Sandbox, Terminal, TerminalOptions, TerminalSize } from "./Sandbox.ts"
 import { marker } from "./Shell.ts"
@@ -19,6 +19,7 @@ export const make = (
   sandboxId: Id.SandboxId
 ): Pick<Sandbox, "terminal"> => {
   const kill = killer(calls, sandbox, sandboxId)
+  const release = releaser(kill)
   const asked = { operation: "terminal", sandboxId } as const
 
   const start = Effect.fnUntraced(function* ({ columns, cwd, env, rows, user }: TerminalOptions) {
@@ -41,41 +42,14 @@ export const make = (
     const handle = yield* Effect.tapError(starting, (error) =>
       Retry.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
     )
-    const running = { handle, output, mark, exitCode, ended: false, settled: Promise.resolve() }
-    const end = (code: number) => {
-      running.ended = true
+    const running = follow({ handle, output, mark }, (code) => {
       Deferred.doneUnsafe(exitCode, Effect.succeed(code))
-      output.end()
-    }
-    running.settled = handle.wait().then(
-      (result) => end(result.exitCode),
-      (cause: unknown) => {
-        const code = exitCodeOf(cause)
-        if (code === undefined) output.fail(cause)
-        else end(code)
-      }
-    )
-    return running
-  })
-
-  type Running = Effect.Success<ReturnType<typeof start>>
-
-  // As for commands, the stream is cut only when the killed shell does not end it.
-  const release = Effect.fnUntraced(function* (running: Running) {
-    if (running.ended) return
-    yield* kill(running.mark, running.handle.pid)
-    const cut = Effect.andThen(
-      Effect.sleep("5 seconds"),
-      Effect.promise(() => running.handle.disconnect())
-    )
-    yield* Effect.raceFirst(
-      Effect.promise(() => running.settled),
-      cut
-    )
+    })
+    return { running, exitCode }
   })
 
   /** What is told to a shell that has ended is no failure: its end is told by its output. */
-  const told = (running: Running, evaluate: (signal: AbortSignal) => Promise<void>) =>
+  const told = (running: Running<Uint8Array>, evaluate: (signal: AbortSignal) => Promise<void>) =>
     Effect.catchIf(
       calls.attempt(asked, evaluate),
       ({ reason }) => running.ended || reason._tag === "InvalidRequest",
@@ -83,8 +57,10 @@ export const make = (
     )
 
   const terminal = Effect.fn("Sandbox.terminal")(function* (options: TerminalOptions) {
-    const running = yield* Effect.acquireRelease(start(options), release)
-    const { exitCode, handle, output } = running
+    const { exitCode, running } = yield* Effect.acquireRelease(start(options), (started) =>
+      release(started.running)
+    )
+    const { handle, output } = running
     const failed = (cause: unknown) =>
       Effect.tapError(calls.explain(cause, asked), (error) => Deferred.fail(exitCode, error))
     return {
