@@ -20,6 +20,15 @@ export interface RepositoryOptions extends OperationOptions, PlaceOptions {}
 /** Who commits when nobody is named. */
 export const defaultAuthor: GitName.Author = { name: "Remote Agent", email: "remote-agent@localhost" }
 
+/** What is to be cloned. */
+export interface CloneSpec {
+  readonly url: string
+  /** A branch, tag or commit; the default branch when absent. */
+  readonly ref?: string | undefined
+  /** How many commits of its history; all when absent. */
+  readonly depth?: number | undefined
+}
+
 /** What is to be committed. */
 export interface CommitSpec {
   readonly message: string
@@ -93,11 +102,7 @@ export class Repositories extends Context.Service<
     /** Clones a repository into the work folder of an agent that has none. Fails with `FolderNotEmpty`. */
     readonly clone: (
       id: Id.AgentId,
-      repository: {
-        readonly url: string
-        readonly ref?: string | undefined
-        readonly depth?: number | undefined
-      },
+      repository: CloneSpec,
       options?: RepositoryOptions
     ) => Effect.Effect<Agent.Agent, Failure>
     /** Brings the checked out branch to where the server's is; see `GitWorkspace.pull`. */
@@ -231,11 +236,7 @@ export const make = Effect.gen(function* () {
 
   const clone = Effect.fn("Repositories.clone")(function* (
     id: Id.AgentId,
-    repository: {
-      readonly url: string
-      readonly ref?: string | undefined
-      readonly depth?: number | undefined
-    },
+    repository: CloneSpec,
     options?: RepositoryOptions
   ) {
     const { depth, ref, url } = repository
