@@ -1,5 +1,5 @@
 import { type Agent, Config } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
+import { Heartbeat, Orchestrator } from "@remote-agent/orchestrator"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, type Scope } from "effect"
 import { type Failure, NotFound } from "./Failure.ts"
@@ -38,12 +38,7 @@ export const open = Effect.fn("AgentSandbox.open")(function* (
   if (status === "paused") yield* orchestrator.resume(id)
   const life = Duration.fromInputUnsafe(agent.ttl ?? config.E2B_DEFAULT_TIMEOUT)
   const { sandbox } = yield* sandboxes.connect(binding.sandboxId, life)
-  const extended = Effect.catch(sandboxes.extend(sandbox.id, life), (error) =>
-    Effect.logWarning("A sandbox's life could not be extended", error)
-  )
-  yield* Effect.forkScoped(
-    Effect.forever(Effect.andThen(Effect.sleep(Duration.times(life, 1 / 3)), extended))
-  )
+  yield* Effect.forkScoped(Heartbeat.keep(sandboxes, sandbox.id, life))
   const opened: AgentSandbox = { agent, sandbox }
   return opened
 })

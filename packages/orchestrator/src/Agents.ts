@@ -28,10 +28,10 @@ import {
 } from "effect"
 import * as AgentRepository from "./AgentRepository.ts"
 import { AgentRuntime } from "./AgentRuntime.ts"
+import * as Heartbeat from "./Heartbeat.ts"
 import * as Intents from "./Intents.ts"
 import * as LaunchBreaker from "./LaunchBreaker.ts"
 import * as KeptSetUps from "./KeptSetUps.ts"
-import * as Lease from "./Lease.ts"
 import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
 import * as Records from "./Records.ts"
@@ -421,11 +421,13 @@ export const make = Effect.fnUntraced(function* (
   const launchScoped = Effect.fnUntraced(function* (asked: LaunchSpec) {
     const spec = yield* checked(asked)
     const id = yield* Effect.acquireRelease(Id.nextAgentId, release)
-    const ttl = Duration.fromInputUnsafe(spec.ttl ?? Duration.min(Lease.shortLife, config.E2B_MAX_TIMEOUT))
+    const ttl = Duration.fromInputUnsafe(
+      spec.ttl ?? Duration.min(Heartbeat.shortLife, config.E2B_MAX_TIMEOUT)
+    )
     return yield* launchAs(
       id,
       { ...spec, ttl, onExpiry: "kill" },
-      (sandboxId) => Effect.as(Effect.forkScoped(Lease.keep(sandboxes, sandboxId, ttl)), true),
+      (sandboxId) => Effect.as(Effect.forkScoped(Heartbeat.keep(sandboxes, sandboxId, ttl)), true),
       (profile) => record(id, spec, profile)
     )
   })
