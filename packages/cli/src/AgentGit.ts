@@ -4,7 +4,6 @@ import { Duration, Effect, Option } from "effect"
 import * as App from "./App.ts"
 import * as Documents from "./Documents.ts"
 import { type Ended, type Environment, type Failure, type Run, Usage } from "./Failure.ts"
-import * as Named from "./Named.ts"
 import * as Provider from "./Provider.ts"
 import * as RepoName from "./RepoName.ts"
 import { line, Screen } from "./Screen.ts"
@@ -39,8 +38,7 @@ const withAgent = <E extends Failure | Ended, R>(
   ) => Effect.Effect<Told, E, R | App.Durable>
 ) =>
   Effect.gen(function* () {
-    const agent = yield* Effect.provide(Named.recorded(flags.agent), App.state(flags))
-    const there = yield* Provider.where(flags, [agent])
+    const [agent, there] = yield* Provider.find(flags, flags.agent)
     const result = yield* Effect.flatMap(Repositories.Repositories, (repositories) =>
       work(agent, repositories)
     ).pipe(Effect.provide(App.repositories(there)))

@@ -6,7 +6,6 @@ import * as Documents from "./Documents.ts"
 import * as Elapsed from "./Elapsed.ts"
 import type { Run } from "./Failure.ts"
 import * as Labels from "./Labels.ts"
-import * as Named from "./Named.ts"
 import * as Provider from "./Provider.ts"
 import { line, Screen } from "./Screen.ts"
 import * as Table from "./Table.ts"
@@ -61,9 +60,9 @@ const rowsOf = ({ agent, current, endsAt, queue, sandbox }: Operations.AgentInfo
 /** Prints an agent with how its sandbox is and what it answers. Wakes nothing. */
 export const run = Effect.fn("info")(function* (flags: InfoFlags): Run {
   const { out } = yield* Screen
-  const agent = yield* Effect.provide(Named.recorded(flags.agent), App.state(flags))
+  const [agent, there] = yield* Provider.find(flags, flags.agent)
   const look = Effect.flatMap(Orchestrator.Orchestrator, (all) => all.info(agent.id))
-  const info = yield* Effect.provide(look, App.durable(yield* Provider.where(flags, [agent])))
+  const info = yield* Effect.provide(look, App.durable(there))
   const width = out.live ? out.columns() : undefined
   yield* line(
     out,

@@ -27,7 +27,7 @@ export interface LabelFlags extends App.AppFlags {
 /** Changes the record of an agent; no sandbox is needed for that. */
 const change = Effect.fnUntraced(function* (named: string, next: (agent: Agent.Agent) => Agent.Agent) {
   const { getAgent, updateAgent } = yield* StateStore.StateStore
-  const { id } = yield* Named.recorded(named)
+  const { id } = yield* Named.agent(named)
   return yield* Effect.flatMap(getAgent(id), (agent) => updateAgent(next(agent))).pipe(
     Effect.retry({ times: 10, while: (error) => error.isRetryable })
   )

@@ -2,8 +2,9 @@ import { type Agent, Config } from "@remote-agent/domain"
 import { Heartbeat, Orchestrator } from "@remote-agent/orchestrator"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, type Scope } from "effect"
-import { type Failure, NotFound } from "./Failure.ts"
-import * as Named from "./Named.ts"
+import * as App from "./App.ts"
+import { type Environment, type Failure, NotFound } from "./Failure.ts"
+import * as Provider from "./Provider.ts"
 
 /** An agent, and where it lives. */
 export interface AgentSandbox {
@@ -11,23 +12,13 @@ export interface AgentSandbox {
   readonly sandbox: Sandbox.Sandbox
 }
 
-/**
- * The sandbox of the agent that somebody means, woken if it sleeps and kept alive until the scope closes. Fails with
- * `NotFound` when the agent has none, beside what `Named.agent` fails with.
- */
-export const open = Effect.fn("AgentSandbox.open")(function* (
-  name: string
-): Effect.fn.Return<
-  AgentSandbox,
-  Failure,
-  Config.Config | Orchestrator.Orchestrator | Sandboxes.Sandboxes | Scope.Scope
-> {
+/** The sandbox of an agent, woken if it sleeps and kept alive until the scope closes. */
+const open = Effect.fnUntraced(function* (agent: Agent.Agent) {
   const [config, orchestrator, sandboxes] = yield* Effect.all([
     Config.Config,
     Orchestrator.Orchestrator,
     Sandboxes.Sandboxes
   ])
-  const agent = yield* Named.agent(name)
   const { binding, id, status } = agent
   if (binding === undefined || (status !== "active" && status !== "paused")) {
     return yield* new NotFound({
@@ -39,6 +30,20 @@ export const open = Effect.fn("AgentSandbox.open")(function* (
   const life = Duration.fromInputUnsafe(agent.ttl ?? config.E2B_DEFAULT_TIMEOUT)
   const { sandbox } = yield* sandboxes.connect(binding.sandboxId, life)
   yield* Effect.forkScoped(Heartbeat.keep(sandboxes, sandbox.id, life))
-  const opened: AgentSandbox = { agent, sandbox }
-  return opened
+  return sandbox
 })
+
+/**
+ * Does something in the sandbox of the agent that somebody means, which is woken if it sleeps and kept alive until it
+ * is done. Fails with `NotFound` when the agent has none, beside what `Provider.find` fails with.
+ */
+export const use = <A, E, R>(
+  flags: App.AppFlags,
+  name: string,
+  work: (opened: AgentSandbox) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Failure, Exclude<Exclude<R, Scope.Scope>, App.Durable> | Environment> =>
+  Effect.gen(function* () {
+    const [agent, there] = yield* Provider.find(flags, name)
+    const working = Effect.flatMap(open(agent), (sandbox) => work({ agent, sandbox }))
+    return yield* Effect.provide(Effect.scoped(working), App.durable(there))
+  })

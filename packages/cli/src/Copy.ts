@@ -1,7 +1,7 @@
 import { Id } from "@remote-agent/domain"
 import { Effect, Path, Stdio, Stream } from "effect"
 import * as AgentSandbox from "./AgentSandbox.ts"
-import * as App from "./App.ts"
+import type * as App from "./App.ts"
 import { land, nameOf, parse, type Place } from "./CopyPlace.ts"
 import { here, type Side, there } from "./CopySide.ts"
 import { type Failure, NotFound, type Run, Usage } from "./Failure.ts"
@@ -168,8 +168,8 @@ export const run = Effect.fn("cp")(function* ({ force, json, ...rest }: CopyFlag
   const [{ note, out }, stdio] = [yield* Screen, yield* Stdio.Stdio]
   const [from, to] = [parse(fromText), parse(toText)]
   const agent = yield* agentOf(from, to, json)
-  const copying = Effect.gen(function* () {
-    const inSandbox = there((yield* AgentSandbox.open(agent)).sandbox)
+  const copying = Effect.fnUntraced(function* ({ sandbox }: AgentSandbox.AgentSandbox) {
+    const inSandbox = there(sandbox)
     const [source, target] = [yield* sideOf(from, inSandbox), yield* sideOf(to, inSandbox)]
     if (source !== undefined && target !== undefined) return yield* copy(source, target, force)
     if (target !== undefined) {
@@ -186,7 +186,7 @@ export const run = Effect.fn("cp")(function* ({ force, json, ...rest }: CopyFlag
     }
     return undefined
   })
-  const copied = yield* Effect.provide(Effect.scoped(copying), App.durable(flags))
+  const copied = yield* AgentSandbox.use(flags, agent, copying)
   if (copied === undefined) return
   const { bytes, files, skipped } = copied
   for (const path of skipped) yield* line(note, `Left out, as it is neither file nor folder: ${path}`)

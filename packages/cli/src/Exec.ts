@@ -1,7 +1,7 @@
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration, Effect, Stdio, Stream } from "effect"
 import * as AgentSandbox from "./AgentSandbox.ts"
-import * as App from "./App.ts"
+import type * as App from "./App.ts"
 import { Ended, type Run, Usage } from "./Failure.ts"
 import { line, Screen } from "./Screen.ts"
 
@@ -58,13 +58,10 @@ export const run = Effect.fn("exec")(function* ({
         return Effect.sync(() => void ({ exitCode } = event))
     }
   }
-  const executed = Effect.gen(function* () {
-    const { sandbox } = yield* AgentSandbox.open(agent)
-    const timeouts = { wall: duration(timeout), idle: duration(idleTimeout) }
-    const events = sandbox.spawn({ argv: [program, ...args], cwd, user, timeouts }, piped)
-    yield* Stream.runForEach(events, onEvent)
-  })
-  yield* Effect.provide(Effect.scoped(executed), App.durable(flags))
+  const timeouts = { wall: duration(timeout), idle: duration(idleTimeout) }
+  yield* AgentSandbox.use(flags, agent, ({ sandbox }) =>
+    Stream.runForEach(sandbox.spawn({ argv: [program, ...args], cwd, user, timeouts }, piped), onEvent)
+  )
   if (json) yield* line(out, JSON.stringify({ exitCode, ...written }))
   if (exitCode !== 0) return yield* new Ended({ code: codeOf(exitCode) })
 })

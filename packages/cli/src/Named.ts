@@ -1,5 +1,5 @@
 import type { Agent } from "@remote-agent/domain"
-import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { StateStore } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import { type Failure, NotFound, Usage } from "./Failure.ts"
 
@@ -26,14 +26,6 @@ const only = Effect.fnUntraced(function* (
  * Fails with `NotFound`, and with `Usage` when it may be several.
  */
 export const agent = Effect.fnUntraced(function* (
-  text: string
-): Effect.fn.Return<Agent.Agent, Failure, Orchestrator.Orchestrator> {
-  const { find } = yield* Orchestrator.Orchestrator
-  return yield* only(text, yield* find(text))
-})
-
-/** The same from the records alone, where no sandbox is needed. */
-export const recorded = Effect.fnUntraced(function* (
   text: string
 ): Effect.fn.Return<Agent.Agent, Failure, StateStore.StateStore> {
   const { findAgents } = yield* StateStore.StateStore

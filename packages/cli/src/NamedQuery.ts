@@ -50,6 +50,6 @@ export const query = Effect.fnUntraced(function* (
       message: `There is no query ${text}. Give the whole id, or name the agent for its last one.`
     })
   }
-  const agent = yield* Named.recorded(text)
+  const agent = yield* Named.agent(text)
   return { query: yield* choice(agent), agent }
 })

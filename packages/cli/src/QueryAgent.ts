@@ -4,7 +4,6 @@ import * as Answer from "./Answer.ts"
 import * as App from "./App.ts"
 import * as Documents from "./Documents.ts"
 import type { Run } from "./Failure.ts"
-import * as Named from "./Named.ts"
 import * as Provider from "./Provider.ts"
 import { line, Screen } from "./Screen.ts"
 
@@ -31,8 +30,8 @@ const stopped =
 export const run = Effect.fn("query")(function* (flags: QueryFlags): Run {
   const { note, out } = yield* Screen
   const { json, question } = flags
-  const agent = yield* Effect.provide(Named.recorded(flags.agent), App.state(flags))
-  const layer = App.durable(yield* Provider.where(flags, [agent]))
+  const [agent, there] = yield* Provider.find(flags, flags.agent)
+  const layer = App.durable(there)
   const options: Queries.QueryOptions = {
     session: flags.session,
     newSession: flags.newSession,

@@ -1,6 +1,6 @@
 import { Effect, Stdio, Stream } from "effect"
 import * as AgentSandbox from "./AgentSandbox.ts"
-import * as App from "./App.ts"
+import type * as App from "./App.ts"
 import { Ended, type Run, Usage } from "./Failure.ts"
 import { codeOf } from "./Exec.ts"
 import { Host } from "./Host.ts"
@@ -33,8 +33,7 @@ export const run = Effect.fn("shell")(function* ({
       message: "A shell needs a terminal. Use `remote-agent exec` in a pipe."
     })
   }
-  const session = Effect.gen(function* () {
-    const { agent: found, sandbox } = yield* AgentSandbox.open(agent)
+  const session = Effect.fnUntraced(function* ({ agent: found, sandbox }: AgentSandbox.AgentSandbox) {
     const shell = yield* sandbox.terminal({
       ...terminal.size(),
       cwd,
@@ -54,6 +53,6 @@ export const run = Effect.fn("shell")(function* ({
     yield* Effect.raceFirst(Stream.runForEach(shell.output, terminal.write), passing)
     return yield* shell.exitCode
   })
-  const exitCode = yield* Effect.provide(Effect.scoped(session), App.durable(flags))
+  const exitCode = yield* AgentSandbox.use(flags, agent, session)
   if (exitCode !== 0) return yield* new Ended({ code: codeOf(exitCode) })
 })

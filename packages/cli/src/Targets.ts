@@ -51,7 +51,7 @@ export const find = Effect.fnUntraced(function* (
   const found = Effect.gen(function* () {
     if (!all) {
       return yield* Effect.forEach(new Set(agents), (named) =>
-        Effect.map(Effect.result(Named.recorded(named)), (agent): Target => ({ named, agent }))
+        Effect.map(Effect.result(Named.agent(named)), (agent): Target => ({ named, agent }))
       )
     }
     const { listAgents } = yield* StateStore.StateStore

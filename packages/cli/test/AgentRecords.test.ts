@@ -157,6 +157,7 @@ describe("naming an agent or a query", () => {
         [["pause", "nobody"], 3, "NotFound"],
         [["terminate", "agent-1", "agent-2"], 2, "Usage"],
         [["terminate", "agent-2", "--provider", "local"], 2, "Usage"],
+        [["exec", "agent-2", "true", "--provider", "local"], 2, "Usage"],
         [["launch", "--name", "not a name"], 2, "Usage"],
         [["launch", "--ref", "main"], 2, "Usage"],
         [["launch", "--repository", "https://me:pw@example.com/r"], 2, "Usage"],
@@ -180,9 +181,15 @@ describe("naming an agent or a query", () => {
         home: "/home/user"
       })
       yield* seeded(cwd, ({ createAgent }) => createAgent(agent(1, { binding })))
-      const { code, err } = yield* run(["terminate", "agent-1"], { cwd })
-      assert.strictEqual(code, 2)
-      assert.include(err, "E2B_API_KEY", "the provider of the agent is asked for, and not the default one")
+      for (const args of [
+        ["terminate", "agent-1"],
+        ["exec", "agent-1", "--", "true"],
+        ["cp", "agent-1:answer.md", "-"]
+      ]) {
+        const { code, err } = yield* run(args, { cwd })
+        assert.strictEqual(code, 2)
+        assert.include(err, "E2B_API_KEY", "the provider of the agent is asked for, and not the default one")
+      }
       const { out } = yield* run(["list"], { cwd })
       assert.include(out, "active")
 
