@@ -1,4 +1,4 @@
-import { GitHubError } from "@remote-agent/domain"
+import { FetchFailure, GitHubError } from "@remote-agent/domain"
 import type { Octokit } from "@octokit/rest"
 import {
   Clock,
@@ -97,26 +97,6 @@ const Refused = Schema.Struct({
 })
 
 const readRefused = Schema.decodeUnknownOption(Refused)
-
-/** Codes of a connection that was never made: the request certainly did not arrive. */
-const neverSent: ReadonlySet<unknown> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT"
-])
-
-/** The code of the system error under a failed `fetch`, however deep. */
-const systemCode = (cause: unknown): unknown => {
-  for (let error = cause, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
-    if ("code" in error && typeof error.code === "string") return error.code
-    // Several addresses were tried, each with an error of its own.
-    if (error instanceof AggregateError && error.errors.length > 0) return systemCode(error.errors[0])
-  }
-  return undefined
-}
 
 /** How long before its end a token of an app is no longer used: what starts with it should also end with it. */
 const margin = Duration.minutes(5)
@@ -217,7 +197,7 @@ export const make = Effect.fnUntraced(function* (connection: Connection) {
       const now = yield* Clock.currentTimeMillis
       const refused = readRefused(cause)
       if (Option.isNone(refused)) {
-        return failure(asked, new GitHubError.Unreachable({ sent: !neverSent.has(systemCode(cause)) }))
+        return failure(asked, new GitHubError.Unreachable({ sent: FetchFailure.mayBeSent(cause) }))
       }
       const { response, status } = refused.value
       const reason = GitHubReply.reasonOf(

@@ -1,4 +1,4 @@
-import { type Id, SandboxError } from "@remote-agent/domain"
+import { FetchFailure, type Id, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Data } from "effect"
 import type { Heard } from "./RetryAfter.ts"
@@ -40,27 +40,9 @@ export type Verdict =
   | { readonly _tag: "known"; readonly reason: SandboxError.Reason }
   | { readonly _tag: "vanished" }
 
-/** Codes of a connection that was never made: the request certainly did not arrive. */
-const neverSent: ReadonlySet<unknown> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT"
-])
-
 const known = (reason: SandboxError.Reason): Verdict => ({ _tag: "known", reason })
 
 const unreachable = (sent: boolean): Verdict => known(new SandboxError.Unreachable({ sent }))
-
-/** The code of the system error under a failed `fetch`, however deep. */
-const systemCode = (cause: unknown): unknown => {
-  for (let error = cause, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
-    if ("code" in error && typeof error.code === "string") return error.code
-  }
-  return undefined
-}
 
 /**
  * Reads a rejection of the SDK by its class, its HTTP status and its system code, never by its text. The table is
@@ -87,7 +69,7 @@ export const verdict = (sdk: Classes, cause: unknown, asked: Asked): Verdict => 
   }
   if (cause instanceof sdk.TimeoutError) return { _tag: "vanished" }
   if (cause instanceof sdk.SandboxError) return byStatus(cause.statusCode, cause.message, asked)
-  if (neverSent.has(systemCode(cause))) return unreachable(false)
+  if (!FetchFailure.mayBeSent(cause)) return unreachable(false)
   return isControlPlane(asked.operation) ? unreachable(true) : { _tag: "vanished" }
 }
 
