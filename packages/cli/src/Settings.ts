@@ -38,15 +38,18 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
     const hint = "Correct it; a comma too many at the end is the usual cause."
     return { settings: {}, problems: [trouble(fileName, "is not a JSON object", hint)] }
   }
-  const { profiles, ...settings } = decoded.success
+  const { prices, profiles, ...settings } = decoded.success
   // JSON has no comments; a name that starts like one is for people.
   const strangers = Object.keys(settings).filter(
     (name) => !name.startsWith("//") && !Object.hasOwn(Config.variables, name)
   )
   const hint = "See every setting with `remote-agent config show`."
   return {
-    settings:
-      profiles === undefined ? settings : { ...settings, REMOTE_AGENT_PROFILES: JSON.stringify(profiles) },
+    settings: {
+      ...settings,
+      ...(profiles === undefined ? {} : { REMOTE_AGENT_PROFILES: JSON.stringify(profiles) }),
+      ...(prices === undefined ? {} : { REMOTE_AGENT_PRICES: JSON.stringify(prices) })
+    },
     problems: strangers.map((name) => trouble(name, `in ${fileName} is not a setting`, hint))
   }
 }

@@ -11,7 +11,7 @@ import { folder } from "./support.ts"
 const put = (cwd: string, name: string, text: string) =>
   Effect.promise(() => writeFile(join(cwd, name), text))
 
-const read = (
+const all = (
   cwd: string,
   {
     env = {},
@@ -19,7 +19,6 @@ const read = (
   }: { readonly env?: Record<string, string>; readonly flags?: Parameters<typeof Settings.layer>[0] } = {}
 ) =>
   Config.Config.pipe(
-    Effect.map(({ REMOTE_AGENT_PROFILE }) => REMOTE_AGENT_PROFILE),
     Effect.provide(
       Settings.layer(flags).pipe(
         Layer.provide(
@@ -40,9 +39,33 @@ const read = (
     )
   )
 
+const read = (...[cwd, options]: Parameters<typeof all>) =>
+  Effect.map(all(cwd, options), ({ REMOTE_AGENT_PROFILE }) => REMOTE_AGENT_PROFILE)
+
 const name = "REMOTE_AGENT_PROFILE"
 
 describe("Settings", () => {
+  it.effect("reads profiles and prices as they stand in remote-agent.json", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const prices = { "gpt-5": { input: 1, output: 8 } }
+      yield* put(
+        cwd,
+        "remote-agent.json",
+        JSON.stringify({ profiles: { mine: { extends: "sample" } }, prices })
+      )
+      const { REMOTE_AGENT_PRICES, REMOTE_AGENT_PROFILES } = yield* all(cwd)
+      assert.deepStrictEqual({ ...REMOTE_AGENT_PRICES["gpt-5"] }, prices["gpt-5"])
+      assert.deepStrictEqual(REMOTE_AGENT_PROFILES, { mine: { extends: "sample" } })
+      yield* put(cwd, "remote-agent.json", JSON.stringify({ prices: { "gpt-5": { input: 1 } } }))
+      const { problems } = yield* Effect.flip(all(cwd))
+      assert.deepStrictEqual(
+        problems.map((problem) => problem.name),
+        ["REMOTE_AGENT_PRICES"]
+      )
+    })
+  )
+
   it.effect("takes flags over the environment over .env over remote-agent.json over the default", () =>
     Effect.gen(function* () {
       const cwd = yield* folder

@@ -81,6 +81,9 @@ export const Retry = Schema.Struct({
 /** A line that this version does not understand, kept as it came. Never fatal. */
 export const Raw = Schema.Struct({ type: Schema.Literal("raw"), line: Schema.String })
 
+/** What the agent has used for this query until now, at least; its `wallMillis` is 0. Only some agents tell it. */
+export const UsageEvent = Schema.Struct({ type: Schema.Literal("usage"), usage: Usage })
+
 /** How it ended: the last event of every query, and the only one of its kind. */
 export const ResultEvent = Schema.Struct({
   type: Schema.Literal("result"),
@@ -105,6 +108,7 @@ export const AgentEvent = Schema.Union([
   ToolEnd,
   ToolError,
   Retry,
+  UsageEvent,
   Raw,
   ResultEvent
 ])
@@ -138,6 +142,7 @@ export const describe = (event: AgentEvent): string => {
     case "session":
     case "tool_progress":
     case "tool_end":
+    case "usage":
     case "raw":
       return ""
   }

@@ -10,6 +10,7 @@ import {
   Schema
 } from "effect"
 import { nextToken } from "./Id.ts"
+import { Prices } from "./Price.ts"
 import * as StateLocation from "./StateLocation.ts"
 
 /** One setting: how its text is read, and how it is explained to people. */
@@ -160,6 +161,8 @@ const decodeObjects = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Json)))
 )
 
+const decodePrices = Schema.decodeUnknownOption(Schema.fromJsonString(Prices), { onExcessProperty: "error" })
+
 const day = 86_400
 
 const decodeOwner = Schema.decodeUnknownOption(Schema.String.check(Schema.isPattern(/^[\w.-]{1,64}$/)))
@@ -200,6 +203,11 @@ export const variables = {
     fallback: {},
     expected: "a JSON object of profiles by their names, each an object",
     describe: "Profiles of your own, and changes to ours; `profiles` in remote-agent.json"
+  }),
+  REMOTE_AGENT_PRICES: variable(decodePrices, {
+    fallback: {},
+    expected: 'a JSON object such as {"gpt-5": {"input": 1, "output": 8}}, in dollars for a million tokens',
+    describe: "What models cost whose agents do not say, by model or profile; `prices` in remote-agent.json"
   }),
   REMOTE_AGENT_OWNER: owner,
   REMOTE_AGENT_STATE: state,

@@ -7,6 +7,8 @@ import type { StateStore } from "./StateStore.ts"
 interface Allowance {
   /** United States dollars; no limit when absent. */
   readonly budgetUsd: number | undefined
+  /** The `BudgetExceeded` of the first budget that is reached when the query has used so much, beside its time. */
+  readonly reachedBy: (used: Usage.Usage) => Option.Option<OrchestratorError.OrchestratorError>
   /** Fails with `BudgetExceeded` when the time is up that is left, and does not succeed. */
   readonly timeUp: Effect.Effect<never, OrchestratorError.OrchestratorError>
 }
@@ -50,6 +52,15 @@ export const make = (store: StateStore["Service"]) => {
     }
     const error = (of: "query" | "agent" | "pool", exceeded: Budget.Exceeded) =>
       Records.failure(operation, new OrchestratorError.BudgetExceeded({ id: agent.id, of, exceeded }))
+    const reachedBy = (used: Usage.Usage) =>
+      Option.firstSomeOf(
+        limits.map(([of, limited, spent]) =>
+          Option.map(
+            Budget.exceeded(limited, { ...spent, usage: Usage.add(spent.usage, used) }),
+            (exceeded) => error(of, exceeded)
+          )
+        )
+      )
     let [costUsd, time] = [Infinity, Infinity]
     let reached: OrchestratorError.OrchestratorError | undefined
     for (const [of, limited, spent] of limits) {
@@ -57,7 +68,11 @@ export const make = (store: StateStore["Service"]) => {
       if (Option.isSome(exceeded)) {
         const why = error(of, exceeded.value)
         if (status === "queued") return yield* why
-        return { budgetUsd: undefined, timeUp: Effect.delay(Effect.fail(why), lastWords) }
+        return {
+          budgetUsd: undefined,
+          reachedBy: Option.none,
+          timeUp: Effect.delay(Effect.fail(why), lastWords)
+        }
       }
       costUsd = Math.min(costUsd, (limited.costUsd ?? Infinity) - (spent.usage.costUsd ?? 0))
       const times = [
@@ -77,6 +92,7 @@ export const make = (store: StateStore["Service"]) => {
     }
     return {
       budgetUsd: Number.isFinite(costUsd) ? costUsd : undefined,
+      reachedBy,
       /** Fails when the time is up, and does not succeed. */
       timeUp: reached === undefined ? Effect.never : Effect.delay(Effect.fail(reached), time)
     }

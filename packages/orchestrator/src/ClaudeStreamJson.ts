@@ -1,7 +1,7 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
 import type { JsonObject } from "./JsonLine.ts"
-import { objectLine, type Parser, raw, result, whole } from "./Parser.ts"
+import { objectLine, type Parser, raw, result, using, whole } from "./Parser.ts"
 
 const Text = Schema.optionalKey(Schema.NullOr(Schema.String))
 const Number = Schema.optionalKey(Schema.NullOr(Schema.Finite))
@@ -31,6 +31,14 @@ const ModelUsage = Schema.Struct({
   costUSD: Number
 })
 
+const Tokens = Schema.Struct({
+  input_tokens: Number,
+  cache_creation_input_tokens: Number,
+  cache_read_input_tokens: Number,
+  output_tokens: Number
+})
+type Tokens = typeof Tokens.Type
+
 const Line = Schema.Union([
   Schema.Struct({
     type: Schema.Literal("system"),
@@ -48,7 +56,11 @@ const Line = Schema.Union([
   }),
   Schema.Struct({
     type: Schema.Literals(["assistant", "user"]),
-    message: Schema.Struct({ content: Schema.Union([Schema.String, Schema.Array(Schema.Json)]) }),
+    message: Schema.Struct({
+      id: Text,
+      content: Schema.Union([Schema.String, Schema.Array(Schema.Json)]),
+      usage: Schema.optionalKey(Schema.NullOr(Tokens))
+    }),
     is_api_error_message: Schema.optionalKey(Schema.Boolean)
   }),
   Schema.Struct({
@@ -62,16 +74,7 @@ const Line = Schema.Union([
     duration_ms: Number,
     total_cost_usd: Number,
     permission_denials: Schema.optionalKey(Schema.Array(Schema.Json)),
-    usage: Schema.optionalKey(
-      Schema.NullOr(
-        Schema.Struct({
-          input_tokens: Number,
-          cache_creation_input_tokens: Number,
-          cache_read_input_tokens: Number,
-          output_tokens: Number
-        })
-      )
-    ),
+    usage: Schema.optionalKey(Schema.NullOr(Tokens)),
     model_usage_since_last_result: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, ModelUsage)))
   })
 ])
@@ -94,15 +97,19 @@ interface Spent {
   readonly costUsd?: number | undefined
 }
 
+const inputOf = (tokens: Tokens | null | undefined): number =>
+  (tokens?.input_tokens ?? 0) +
+  (tokens?.cache_creation_input_tokens ?? 0) +
+  (tokens?.cache_read_input_tokens ?? 0)
+
 // The totals of a session that was resumed include what earlier queries used, and `usage` leaves out a call after
 // which the budget was at its end.
 const spentOn = (line: Result): Spent => {
   const models = Object.values(line.model_usage_since_last_result ?? {})
   const { total_cost_usd: cost, usage } = line
   if (models.length === 0) {
-    const cached = (usage?.cache_creation_input_tokens ?? 0) + (usage?.cache_read_input_tokens ?? 0)
     return {
-      inputTokens: (usage?.input_tokens ?? 0) + cached,
+      inputTokens: inputOf(usage),
       outputTokens: usage?.output_tokens ?? 0,
       costUsd: cost ?? undefined
     }
@@ -137,6 +144,18 @@ const resultOf = (line: Result): AgentEvent.ResultEvent => {
 /** Reads `claude -p --output-format stream-json --verbose`. Its last result counts: work in the background may give several. */
 export const make = (): Parser => {
   const tools = new Map<string, string>()
+  const messages = new Map<string, Tokens>()
+  let told = 0
+
+  /** What the messages of the model have used, unless that has been told: each comes in several lines, a block in each. */
+  const used = (): ReadonlyArray<AgentEvent.AgentEvent> => {
+    const all = [...messages.values()]
+    const inputTokens = all.reduce((sum, tokens) => sum + inputOf(tokens), 0)
+    const outputTokens = all.reduce((sum, tokens) => sum + (tokens.output_tokens ?? 0), 0)
+    if (inputTokens + outputTokens === told) return []
+    told = inputTokens + outputTokens
+    return [using({ inputTokens, outputTokens })]
+  }
 
   const fromBlock = (block: Schema.Json, failure: boolean): AgentEvent.AgentEvent => {
     const found = Option.getOrUndefined(decodeBlock(block))
@@ -191,10 +210,12 @@ export const make = (): Parser => {
       }
       case "assistant":
       case "user": {
-        const { content } = line.message
+        const { content, id, usage } = line.message
         // The user's own words, told back.
         if (typeof content === "string") return []
-        return content.map((block) => fromBlock(block, line.is_api_error_message === true))
+        const blocks = content.map((block) => fromBlock(block, line.is_api_error_message === true))
+        if (typeof id === "string" && usage) messages.set(id, usage)
+        return [...blocks, ...used()]
       }
       case "result":
         return [resultOf(line)]

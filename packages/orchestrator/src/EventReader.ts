@@ -10,17 +10,18 @@ import { type Parser, raw } from "./Parser.ts"
 import * as PlainOutput from "./PlainOutput.ts"
 import * as RunnerJsonl from "./RunnerJsonl.ts"
 
-/** The result of a query whose agent gave none. */
+/** The result of a query whose agent gave none, with what it had used by then. */
 export const failedResult = (
   outcome: AgentEvent.Outcome,
   error: string,
-  wallMillis: number
+  wallMillis: number,
+  used: Usage.Usage = Usage.zero
 ): AgentEvent.ResultEvent => ({
   type: "result",
   outcome,
   answer: "",
   error,
-  usage: new Usage.Usage({ ...Usage.zero, wallMillis })
+  usage: new Usage.Usage({ ...used, wallMillis })
 })
 
 /** What is to be read. */
@@ -84,10 +85,12 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const masked = EventMask.make(mask)
   const tidied = EventMask.make((text) => shortened(mask(text)))
   let result: AgentEvent.ResultEvent | undefined
+  let used = Usage.zero
   let stderr = ""
 
   const shown = (events: ReadonlyArray<AgentEvent.AgentEvent>): ReadonlyArray<AgentEvent.AgentEvent> =>
     events.flatMap((event) => {
+      if (event.type === "usage") ({ usage: used } = event)
       if (event.type !== "result") return [tidied(event)]
       if (result === undefined || parser.counts === "last") result = event
       return []
@@ -102,7 +105,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     const rest = buffer.end()
     const last = rest.text === "" ? [] : readLine(rest)
     const more = result === undefined ? shown(parser.end(exitCode)) : []
-    const found = result ?? failedResult("crash", crashed(exitCode), wallMillis)
+    const found = result ?? failedResult("crash", crashed(exitCode), wallMillis, used)
     const words = result === undefined || result.outcome === "error" ? mask(stderr).trim() : ""
     const notice: ReadonlyArray<AgentEvent.AgentEvent> =
       words === "" ? [] : [{ type: "notice", text: `standard error: ${words.slice(-lastWords)}` }]

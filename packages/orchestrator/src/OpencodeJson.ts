@@ -1,6 +1,6 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import { objectLine, type Parser, result } from "./Parser.ts"
+import { objectLine, type Parser, result, using } from "./Parser.ts"
 
 const Count = Schema.optionalKey(Schema.NullOr(Schema.Finite))
 
@@ -79,6 +79,13 @@ export const make = (): Parser => {
   let steps = 0
   const used = { input: 0, output: 0, cost: 0 }
 
+  // It says 0 of models whose price it does not know.
+  const spent = () => ({
+    inputTokens: used.input,
+    outputTokens: used.output,
+    costUsd: used.cost === 0 ? undefined : used.cost
+  })
+
   const ending = (outcome: AgentEvent.Outcome, error?: string) =>
     result({
       outcome,
@@ -86,9 +93,7 @@ export const make = (): Parser => {
       error,
       sessionId,
       iterations: steps,
-      inputTokens: used.input,
-      outputTokens: used.output,
-      costUsd: used.cost
+      ...spent()
     })
 
   const hello = (id: string | undefined): ReadonlyArray<AgentEvent.AgentEvent> => {
@@ -119,7 +124,7 @@ export const make = (): Parser => {
         used.cost += cost ?? 0
         used.input += (tokens?.input ?? 0) + (tokens?.cache?.read ?? 0) + (tokens?.cache?.write ?? 0)
         used.output += (tokens?.output ?? 0) + (tokens?.reasoning ?? 0)
-        return reason === "tool-calls" ? [] : [ending("ok")]
+        return [reason === "tool-calls" ? using(spent()) : ending("ok")]
       }
       case "error": {
         const { data, name } = line.error

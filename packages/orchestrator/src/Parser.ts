@@ -62,6 +62,34 @@ const wordsFor = (outcome: AgentEvent.Outcome): string | undefined => {
   }
 }
 
+/** What an agent has used until now. */
+export const using = ({
+  costUsd,
+  inputTokens = 0,
+  outputTokens = 0
+}: Pick<Ending, "costUsd" | "inputTokens" | "outputTokens">): AgentEvent.AgentEvent => ({
+  type: "usage",
+  usage: usageOf({ costUsd, inputTokens, outputTokens, wallMillis: 0 })
+})
+
+const usageOf = ({
+  costUsd,
+  inputTokens,
+  outputTokens,
+  wallMillis
+}: {
+  readonly costUsd: number | undefined
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly wallMillis: number
+}): Usage.Usage =>
+  new Usage.Usage({
+    inputTokens: whole(inputTokens),
+    outputTokens: whole(outputTokens),
+    wallMillis: bounded(wallMillis),
+    ...(costUsd === undefined ? {} : { costUsd: bounded(costUsd) })
+  })
+
 /** The result. An agent that calls silence a success has not answered: that is `empty`. */
 export const result = (ending: Ending): AgentEvent.ResultEvent => {
   const {
@@ -82,11 +110,6 @@ export const result = (ending: Ending): AgentEvent.ResultEvent => {
     ...(error === undefined ? {} : { error }),
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(iterations === undefined ? {} : { iterations: whole(iterations) }),
-    usage: new Usage.Usage({
-      inputTokens: whole(inputTokens),
-      outputTokens: whole(outputTokens),
-      wallMillis: bounded(wallMillis),
-      ...(costUsd === undefined ? {} : { costUsd: bounded(costUsd) })
-    })
+    usage: usageOf({ costUsd, inputTokens, outputTokens, wallMillis })
   }
 }

@@ -1,4 +1,12 @@
-import { type Agent, type AgentEvent, type Budget, Id, OrchestratorError, Query } from "@remote-agent/domain"
+import {
+  type Agent,
+  type AgentEvent,
+  type Budget,
+  type Config,
+  Id,
+  OrchestratorError,
+  Query
+} from "@remote-agent/domain"
 import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "./Agents.ts"
 import type { AgentRuntime } from "./AgentRuntime.ts"
@@ -67,7 +75,7 @@ export const make = Effect.fnUntraced(function* (
   agents: Agents,
   places: Places,
   turns: Turns.Turns
-): Effect.fn.Return<Queries, never, AgentRuntime | StateStore | Profiles> {
+): Effect.fn.Return<Queries, never, AgentRuntime | StateStore | Profiles | Config.Config> {
   const [store, profiles] = yield* Effect.all([StateStore, Profiles])
   const runs = yield* QueryRuns.make(places, turns)
 

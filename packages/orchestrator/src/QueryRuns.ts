@@ -1,11 +1,14 @@
 import {
   Agent,
   type AgentEvent,
+  Config,
   Id,
   type OrchestratorError,
+  Price,
   Query,
   type SandboxError,
-  type StateStoreError
+  type StateStoreError,
+  Usage
 } from "@remote-agent/domain"
 import { Clock, Data, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
 import { AgentRuntime } from "./AgentRuntime.ts"
@@ -74,6 +77,9 @@ const defaultSession = "default"
 /** How long it may take to stop a program whose reader has left. */
 const stopLimit = Duration.seconds(30)
 
+/** How long an agent that has used up a budget may keep silent, as one does before its answer. */
+const lastWords = Duration.seconds(30)
+
 /** Somebody wants the end of a query that runs. */
 class Stopped extends Data.TaggedError("Stopped")<{ readonly why: Failure | undefined }> {}
 
@@ -91,6 +97,10 @@ const wakeUps = 5
 const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
   Effect.mapError(effect, (why) => new Stopped({ why }))
 
+/** What a query has used, as its events tell; else what was known before. */
+const usedIn = (events: ReadonlyArray<AgentEvent.AgentEvent>, before = Usage.zero): Usage.Usage =>
+  events.findLast((event) => event.type === "usage")?.usage ?? before
+
 const requestOf = (query: Query.Query, agent: Agent.Agent, budgetUsd?: number): RunCommand.Request => ({
   id: query.id,
   text: query.text,
@@ -104,13 +114,21 @@ const requestOf = (query: Query.Query, agent: Agent.Agent, budgetUsd?: number): 
 export const make = Effect.fnUntraced(function* (
   places: Places,
   turns: Turns.Turns
-): Effect.fn.Return<QueryRuns, never, AgentRuntime | StateStore | Profiles> {
-  const [runtime, store, profiles] = yield* Effect.all([AgentRuntime, StateStore, Profiles])
+): Effect.fn.Return<QueryRuns, never, AgentRuntime | StateStore | Profiles | Config.Config> {
+  const [runtime, store, profiles, { REMOTE_AGENT_PRICES: prices }] = yield* Effect.all([
+    AgentRuntime,
+    StateStore,
+    Profiles,
+    Config.Config
+  ])
   const { beat } = yield* Turns.Policy
   const { change } = Records.make(store)
   const allowance = Allowance.make(store)
   /** Ends the queries that run here. */
   const running = new Map<Id.QueryId, Deferred.Deferred<never, Stopped>>()
+
+  const usedBy = (id: Id.QueryId) =>
+    Effect.map(Stream.runCollect(store.events(id, 0)), (known) => usedIn(known.map(({ event }) => event)))
 
   /** Ends the log of a query that nobody answers. */
   const close = Effect.fnUntraced(
@@ -119,7 +137,8 @@ export const make = Effect.fnUntraced(function* (
       if (query.status === "ended") return []
       const since = query.startedAt ?? query.createdAt
       const wallMillis = (yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(since)
-      return yield* store.appendEvents(id, [failedResult(outcome, why, wallMillis)], turn?.lease)
+      const used = query.status === "running" ? yield* usedBy(id) : Usage.zero
+      return yield* store.appendEvents(id, [failedResult(outcome, why, wallMillis, used)], turn?.lease)
     },
     Effect.catchReason("StateStoreError", "LogClosed", () => Effect.succeed([]))
   )
@@ -183,12 +202,14 @@ export const make = Effect.fnUntraced(function* (
             ? []
             : yield* Records.stored(operation, Stream.runCollect(store.events(id, 0)))
         let skip = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
+        let used = usedIn(known.map(({ event }) => event))
         let [finished, takenOver] = [false, false]
 
         const append = (events: ReadonlyArray<AgentEvent.AgentEvent>) =>
           Effect.gen(function* () {
             const records = yield* store.appendEvents(id, events, turn.lease)
             skip += events.length
+            used = usedIn(events, used)
             const result = events.find((event) => event.type === "result")
             if (result !== undefined) finished = true
             const named = result ?? events.find((event) => event.type === "session")
@@ -206,7 +227,7 @@ export const make = Effect.fnUntraced(function* (
         const fail = (outcome: AgentEvent.Outcome, error: string, startedAt: number) =>
           Stream.fromIterableEffect(
             Effect.flatMap(Clock.currentTimeMillis, (now) =>
-              append([failedResult(outcome, error, now - startedAt)])
+              append([failedResult(outcome, error, now - startedAt, used)])
             )
           )
 
@@ -220,7 +241,7 @@ export const make = Effect.fnUntraced(function* (
         }
         const agent = yield* Records.stored(operation, store.getAgent(agentId))
         const secrets = yield* profiles.secrets(place.profile)
-        const { budgetUsd, timeUp } = yield* allowance(operation, agent, query)
+        const { budgetUsd, reachedBy, timeUp } = yield* allowance(operation, agent, query)
         const stop = yield* Deferred.make<never, Stopped>()
         // The job is named in the store before it is started, under an id that can be started once.
         const { directory } = jobOf(place, id)
@@ -296,12 +317,44 @@ export const make = Effect.fnUntraced(function* (
             )
           )
 
+        const { name, run: program } = place.profile
+        const price = Price.find(prices, program.model, name)
+        const priced = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent =>
+          event.type === "usage" || event.type === "result"
+            ? { ...event, usage: Price.priced(price, event.usage) }
+            : event
+
+        const reached = yield* Deferred.make<Failure>()
+
+        // What an agent has used is told after each call of its model. If that was the last, only the answer comes.
+        const heed = Effect.fnUntraced(function* (batch: ReadonlyArray<AgentEvent.AgentEvent>) {
+          if (finished) return
+          for (const event of batch) {
+            if (yield* Deferred.isDone(reached)) {
+              return yield* Deferred.fail(stop, new Stopped({ why: yield* Deferred.await(reached) }))
+            }
+            const why = event.type === "usage" ? reachedBy(event.usage) : Option.none()
+            if (Option.isSome(why)) yield* Deferred.succeed(reached, why.value)
+          }
+        })
+
+        const silent = Effect.flatMap(Deferred.await(reached), (why) =>
+          Effect.delay(Effect.fail(why), lastWords)
+        )
+
         const events = attempt(wakeUps).pipe(
           Stream.interruptWhen(
-            Effect.raceAllFirst([Deferred.await(stop), cancelled(id), stoppedBy(timeUp), turn.lost])
+            Effect.raceAllFirst([
+              Deferred.await(stop),
+              cancelled(id),
+              stoppedBy(timeUp),
+              stoppedBy(silent),
+              turn.lost
+            ])
           ),
+          Stream.map(priced),
           Stream.chunks,
-          Stream.mapEffect(append),
+          Stream.mapEffect((batch) => Effect.tap(append(batch), () => heed(batch))),
           Stream.flattenIterable,
           Stream.catchTags({ SandboxError: onSandbox, Stopped: onStopped })
         )

@@ -1,8 +1,14 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import { objectLine, type Parser, result } from "./Parser.ts"
+import { objectLine, type Parser, result, using } from "./Parser.ts"
 
 const Count = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+
+const Used = Schema.Struct({
+  inputTokens: Schema.optionalKey(Count),
+  outputTokens: Schema.optionalKey(Count),
+  costUsd: Schema.optionalKey(Count)
+})
 
 const Line = Schema.Union([
   Schema.Struct({
@@ -19,18 +25,12 @@ const Line = Schema.Union([
     error: Schema.optionalKey(Schema.NullOr(Schema.String)),
     sessionId: Schema.optionalKey(Schema.NullOr(Schema.String)),
     iterations: Schema.optionalKey(Schema.NullOr(Count)),
-    usage: Schema.optionalKey(
-      Schema.NullOr(
-        Schema.Struct({
-          inputTokens: Schema.optionalKey(Count),
-          outputTokens: Schema.optionalKey(Count),
-          costUsd: Schema.optionalKey(Count)
-        })
-      )
-    ),
+    usage: Schema.optionalKey(Schema.NullOr(Used)),
     totalMs: Schema.optionalKey(Schema.NullOr(Count))
   })
 ])
+
+const decodeUsed = Schema.decodeUnknownOption(Used)
 
 const decodeLine = Schema.decodeUnknownOption(Line)
 
@@ -61,6 +61,7 @@ const isTool = (type: string | undefined): type is keyof typeof tools =>
 const fromEvent = (event: Readonly<Record<string, Schema.Json>>): AgentEvent.AgentEvent | undefined => {
   const type = string(event["type"])
   if (type === "thinking" || type === "notice") return { type, text: string(event["message"]) ?? "" }
+  if (type === "usage") return Option.getOrUndefined(Option.map(decodeUsed(event), using))
   if (!isTool(type)) return undefined
   const [data, callId] = [event[tools[type]], string(event["toolCallId"])]
   return {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Agent, type AgentEvent, Budget, type Query, Usage } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Memory, Sandboxes } from "@remote-agent/sandbox"
-import { Duration, Effect, Exit, Fiber, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Stream } from "effect"
 import * as OtherProcess from "./otherProcess.ts"
 import {
   answers,
@@ -14,6 +14,7 @@ import {
   nothingLeft,
   type Options,
   pass,
+  resultLine,
   start,
   taking
 } from "./support.ts"
@@ -49,6 +50,19 @@ const costing = (costUsd: number): Memory.Program =>
       usage: { inputTokens: 10, outputTokens: 5, costUsd }
     })
   )
+
+const tokens = (inputTokens: number) =>
+  line({ type: "event", event: { type: "usage", inputTokens, outputTokens: 10 } })
+
+const thought = line({ type: "event", event: { type: "thinking", message: "hm" } })
+
+/** Tells that it uses more and more, and would go on for ever. */
+const greedy: Options = {
+  answer: (text) =>
+    text === "greedy"
+      ? Stream.concat(Stream.make(tokens(100), tokens(900), tokens(990), thought), Stream.never)
+      : undefined
+}
 
 describe("Orchestrator.pause", () => {
   it.effect("puts an agent to sleep and a query wakes it, unless it must not", () =>
@@ -279,6 +293,103 @@ describe("budgets", () => {
       assert.strictEqual(queries, 3)
       assert.deepStrictEqual(outcomes, { ok: 2, aborted: 1 })
     }).pipe(Effect.scoped, Effect.provide(layer({ answer: () => costing(0.6) })))
+  )
+
+  it.effect("stop a query in the middle when it has used up its tokens, which are counted all the same", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch({ budget: new Budget.Budget({ tokens: 1500 }) })
+      const { reason } = yield* Effect.flip(
+        orchestrator.query(id, "greedy", { budget: new Budget.Budget({ tokens: 1000 }) })
+      )
+      assert(reason._tag === "BudgetExceeded")
+      assert.strictEqual(reason.of, "query")
+      assert.deepStrictEqual({ ...reason.exceeded }, { limit: "tokens", allowed: 1000, spent: 1000 })
+      assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
+      const first = yield* orchestrator.usage({ agentId: id })
+      assert.deepStrictEqual(first.outcomes, { aborted: 1 })
+      assert.strictEqual(Usage.totalTokens(first.usage), 1000)
+      assert.isUndefined(first.usage.costUsd, "nobody told a cost, and no price is known")
+
+      const second = yield* Effect.flip(orchestrator.query(id, "greedy"))
+      assert(second.reason._tag === "BudgetExceeded")
+      assert.strictEqual(second.reason.of, "agent")
+      assert.deepStrictEqual(
+        { ...second.reason.exceeded },
+        { limit: "tokens", allowed: 1500, spent: 1910 },
+        "what the queries before have used counts"
+      )
+    }).pipe(Effect.provide(layer(greedy)))
+  )
+
+  it.effect("know what tokens cost when the agent does not say", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch()
+      const { reason } = yield* Effect.flip(
+        orchestrator.query(id, "greedy", { budget: new Budget.Budget({ costUsd: 0.001 }) })
+      )
+      assert(reason._tag === "BudgetExceeded")
+      assert.strictEqual(reason.exceeded.limit, "costUsd")
+      assert.closeTo(reason.exceeded.spent, 0.001, 1e-9)
+      const { usage } = yield* orchestrator.usage({ agentId: id })
+      assert.closeTo(usage.costUsd ?? 0, 0.00109, 1e-9)
+    }).pipe(
+      Effect.provide(
+        layer({ ...greedy, settings: { REMOTE_AGENT_PRICES: '{"tiny": {"input": 1, "output": 10}}' } })
+      )
+    )
+  )
+
+  it.effect(
+    "let an agent give its answer when it has used them up with it, and not keep silent for long",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* here
+        const { id } = yield* launch()
+        const budget = new Budget.Budget({ tokens: 1000 })
+        const answering = yield* start(orchestrator.query(id, "what?", { budget }))
+        yield* pass("29 seconds")
+        assert.strictEqual((yield* Fiber.join(answering)).answer, "42")
+        const silent = yield* start(Effect.flip(orchestrator.query(id, "hang", { budget })))
+        yield* pass("29 seconds")
+        assert.isUndefined(silent.pollUnsafe())
+        yield* pass("1 second")
+        assert.strictEqual((yield* Fiber.join(silent)).reason._tag, "BudgetExceeded")
+        assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
+      }).pipe(
+        Effect.provide(
+          layer({
+            answer: (text) =>
+              Stream.concat(
+                Stream.make(tokens(990)),
+                text === "hang"
+                  ? Stream.never
+                  : Stream.fromEffect(Effect.delay(Effect.succeed(resultLine("42")), "20 seconds"))
+              )
+          })
+        )
+      )
+  )
+
+  it.effect("count what a query has used that is stopped from outside", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch()
+      const seen = yield* Deferred.make<void>()
+      const asking = yield* start(
+        Stream.runForEach(orchestrator.stream(id, "greedy"), ({ event }) =>
+          event.type === "usage" && event.usage.inputTokens === 990
+            ? Deferred.succeed(seen, undefined)
+            : Effect.void
+        )
+      )
+      yield* Deferred.await(seen)
+      yield* Fiber.interrupt(asking)
+      const { usage } = yield* orchestrator.usage({ agentId: id })
+      assert.strictEqual(Usage.totalTokens(usage), 1000)
+      assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
+    }).pipe(Effect.provide(layer(greedy)))
   )
 
   it.effect("stop a query when its time is used up, with their own error, and the log says why", () =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { AgentEvent, Profile } from "@remote-agent/domain"
+import { type AgentEvent, type Profile, Usage } from "@remote-agent/domain"
 import { EventReader } from "@remote-agent/orchestrator"
 import { Effect, Redacted, Schema } from "effect"
 import { readFileSync } from "node:fs"
@@ -103,12 +103,16 @@ describe("claude-stream-json", () => {
         "ready",
         "session",
         "tool_start",
+        "usage",
         "tool_error",
         "text",
         "result"
       ])
       assert.deepInclude(events[1], { agent: "claude-code", version: "2.1.330" })
-      assert.deepInclude(events[4], { tool: "Bash", data: "Exit code 3\nhi" })
+      assert.deepInclude(events[4], {
+        usage: new Usage.Usage({ ...Usage.zero, inputTokens: 100, outputTokens: 1 })
+      })
+      assert.deepInclude(events[5], { tool: "Bash", data: "Exit code 3\nhi" })
       const { answer, outcome, usage, ...rest } = resultOf(events)
       assert.strictEqual(outcome, "ok")
       assert.include(answer, "FINAL(3 msgs)")
@@ -207,11 +211,67 @@ describe("codex-jsonl", () => {
   )
 })
 
+/** A line of Claude Code about a block of one of its messages. */
+const claudeBlock = (id: string, output_tokens: number, text: string) =>
+  `${JSON.stringify({
+    type: "assistant",
+    message: {
+      id,
+      content: [{ type: "text", text }],
+      usage: { input_tokens: 10, cache_read_input_tokens: 5, output_tokens }
+    }
+  })}\n`
+
+describe("usage", () => {
+  it.effect("is told after each message of Claude Code, in as many lines as it comes", () =>
+    Effect.gen(function* () {
+      const events = yield* read({ protocol: "claude-stream-json" }, [
+        claudeBlock("m1", 1, "a") + claudeBlock("m1", 1, "b") + claudeBlock("m1", 7, "c"),
+        claudeBlock("m2", 3, "d")
+      ])
+      assert.deepStrictEqual(
+        events.flatMap((event) => (event.type === "usage" ? [event.usage] : [])),
+        [
+          [15, 1],
+          [15, 7],
+          [30, 10]
+        ].map(
+          ([inputTokens = 0, outputTokens = 0]) =>
+            new Usage.Usage({ ...Usage.zero, inputTokens, outputTokens })
+        )
+      )
+      const { outcome, usage } = resultOf(events)
+      assert.deepStrictEqual([outcome, usage.inputTokens, usage.outputTokens], ["crash", 30, 10])
+    })
+  )
+
+  it.effect("has no cost when opencode knows no price", () =>
+    Effect.gen(function* () {
+      const events = yield* read({ protocol: "opencode-json" }, [
+        opencodeLine("step_finish", { reason: "tool-calls", cost: 0, tokens: { input: 5, output: 1 } }),
+        opencodeLine("step_finish", { reason: "tool-calls", cost: 0.5, tokens: { input: 5, output: 1 } }),
+        opencodeLine("text", { text: "four", messageID: "m1" }),
+        opencodeLine("step_finish", { reason: "stop", cost: 0.25, tokens: { input: 5, output: 1 } })
+      ])
+      const costs = events.flatMap((event) => ("usage" in event ? [event.usage.costUsd] : []))
+      assert.deepStrictEqual(costs, [undefined, 0.5, 0.75])
+    })
+  )
+})
+
 describe("opencode-json", () => {
   it.effect("adds up its steps, and answers with the text of the last message", () =>
     Effect.gen(function* () {
       const events = yield* read({ protocol: "opencode-json" }, [fixture("opencode-tool")])
-      assert.deepStrictEqual(types(events), ["ready", "session", "tool_start", "tool_end", "text", "result"])
+      assert.deepStrictEqual(types(events), [
+        "ready",
+        "session",
+        "tool_start",
+        "tool_end",
+        "usage",
+        "text",
+        "result"
+      ])
       const { answer, iterations, outcome, usage } = resultOf(events)
       assert.deepStrictEqual([outcome, iterations, usage.inputTokens, usage.outputTokens], ["ok", 2, 200, 40])
       assert.strictEqual(answer, "FINAL(4 msgs): stub answer. turns=1 q=do it")

@@ -56,6 +56,13 @@ describe("RunnerJsonl.parse", () => {
     })
   })
 
+  it("reads what has been used until now", () => {
+    const used = ofType("usage", { inputTokens: 12.7, outputTokens: 3, costUsd: 0.5 })
+    const usage = new Usage.Usage({ inputTokens: 12, outputTokens: 3, costUsd: 0.5, wallMillis: 0 })
+    assert.deepStrictEqual(used, [{ type: "usage", usage }])
+    assert.strictEqual(ofType("usage", { inputTokens: -1 })[0]?.type, "raw")
+  })
+
   it("takes the data of a tool from the field that its kind of event uses", () => {
     assert.deepStrictEqual(ofType("tool_progress", { message: "half" }), [
       { type: "tool_progress", tool: "t", data: "half" }

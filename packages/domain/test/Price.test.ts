@@ -1,0 +1,47 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Price, Usage } from "@remote-agent/domain"
+import { Effect, Schema } from "effect"
+
+const used = (inputTokens: number, outputTokens: number, costUsd?: number) =>
+  new Usage.Usage({ inputTokens, outputTokens, wallMillis: 5, ...(costUsd === undefined ? {} : { costUsd }) })
+
+const price = new Price.Price({ input: 3, output: 15 })
+
+describe("priced", () => {
+  it("is dollars for a million tokens of each direction", () => {
+    assert.strictEqual(Price.priced(price, used(2_000_000, 1_000_000)).costUsd, 21)
+    assert.closeTo(Price.priced(price, used(100, 20)).costUsd ?? 0, 0.0006, 1e-12)
+  })
+
+  it("leaves a cost that was told, and makes up none of nothing", () => {
+    assert.strictEqual(Price.priced(price, used(100, 20, 0)).costUsd, 0)
+    assert.strictEqual(Price.priced(price, used(100, 20, 7)).costUsd, 7)
+    assert.isUndefined(Price.priced(price, used(0, 0)).costUsd)
+    assert.isUndefined(Price.priced(undefined, used(100, 20)).costUsd)
+  })
+
+  it.effect.prop(
+    "changes nothing but an unknown cost, and always gives a usage that can be kept",
+    [Price.Price, Usage.Usage],
+    ([known, usage]) =>
+      Effect.gen(function* () {
+        const after = Price.priced(known, usage)
+        const { costUsd, ...rest } = after
+        const { costUsd: told, ...before } = usage
+        assert.deepStrictEqual(rest, before)
+        if (told !== undefined) assert.strictEqual(costUsd, told)
+        yield* Schema.decodeEffect(Usage.Usage)({ ...after })
+      })
+  )
+})
+
+describe("find", () => {
+  it("takes the first name that has a price, and none of what every object has", () => {
+    const cheap = new Price.Price({ input: 1, output: 1 })
+    const prices: Price.Prices = { "gpt-5": price, dexter: cheap }
+    assert.strictEqual(Price.find(prices, "gpt-5", "dexter"), price)
+    assert.strictEqual(Price.find(prices, "other", "dexter"), cheap)
+    assert.strictEqual(Price.find(prices, undefined, "dexter"), cheap)
+    assert.isUndefined(Price.find(prices, "toString", "constructor", undefined))
+  })
+})
