@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type AgentEvent, Budget, Id, Query, SandboxError } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Memory } from "@remote-agent/sandbox"
-import { DateTime, Duration, Effect, Exit, Fiber, Stream } from "effect"
+import { DateTime, Duration, Effect, Exit, Fiber, type Layer, type Scope, Stream } from "effect"
 import * as OtherProcess from "./otherProcess.ts"
 import {
   finish,
@@ -49,6 +49,26 @@ const counting = () => {
   }
 }
 
+/** What a test is about: an agent of its own, and what its program was asked. */
+interface Scene {
+  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly id: Id.AgentId
+  readonly runs: ReadonlyArray<string>
+}
+
+type Given = Layer.Success<ReturnType<typeof layer>> | Scope.Scope
+
+const withAgent = <Step extends Effect.Effect<unknown, unknown, Given>>(
+  test: (scene: Scene) => Generator<Step, void, never>
+) => {
+  const { answer, runs } = counting()
+  return Effect.gen(function* () {
+    const orchestrator = yield* here
+    const { id } = yield* launch
+    return yield* Effect.fnUntraced(test)({ orchestrator, id, runs })
+  }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
+}
+
 const whole = ["0 1", "1 2", "2 3", "3 4", "4 5", "5 42"]
 
 const said = (records: ReadonlyArray<AgentEvent.EventRecord>) =>
@@ -74,11 +94,8 @@ const outcomesOf = (agentId: Id.AgentId) =>
   )
 
 describe("a query whose process dies", () => {
-  it.effect("is taken over when its lease has run out and not before, every event once", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+  it.effect("is taken over when its lease has run out and not before, every event once", () =>
+    withAgent(function* ({ id, orchestrator, runs }) {
       const other = yield* OtherProcess.make
       yield* abandoned(other.orchestrator.query(id, "talk"))
       yield* pass("2500 millis")
@@ -93,14 +110,11 @@ describe("a query whose process dies", () => {
       assert.deepStrictEqual(said(yield* seen.all), whole)
       assert.deepStrictEqual(runs, ["talk"])
       assert.strictEqual((yield* queryOf(id)).outcome, "ok")
-    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
-  })
+    })
+  )
 
-  it.effect("is brought to its end by the next query, which waits for it", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+  it.effect("is brought to its end by the next query, which waits for it", () =>
+    withAgent(function* ({ id, orchestrator, runs }) {
       const other = yield* OtherProcess.make
       yield* abandoned(other.orchestrator.query(id, "talk"))
       yield* pass("1 second")
@@ -108,13 +122,11 @@ describe("a query whose process dies", () => {
       assert.isTrue((yield* finish(orchestrator.query(id, "next"))).ok)
       assert.deepStrictEqual(yield* outcomesOf(id), ["ok", "ok"])
       assert.deepStrictEqual(runs, ["talk", "next"])
-    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
-  })
+    })
+  )
 
   it.effect("goes on from the same place in a process that only listens from there", () =>
-    Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+    withAgent(function* ({ id, orchestrator }) {
       const other = yield* OtherProcess.make
       yield* abandoned(other.orchestrator.query(id, "talk"))
       yield* pass("3500 millis")
@@ -123,14 +135,11 @@ describe("a query whose process dies", () => {
       const log = yield* finish(Stream.runCollect(orchestrator.events(queryId, 2)))
       assert.deepStrictEqual(said(log), whole.slice(2))
       assert.deepStrictEqual(said(yield* Stream.runCollect(orchestrator.events(queryId))), whole)
-    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+    })
   )
 
-  it.effect("ends as a crash when its program was never started, and is not run", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id: agentId } = yield* launch
+  it.effect("ends as a crash when its program was never started, and is not run", () =>
+    withAgent(function* ({ id: agentId, orchestrator, runs }) {
       const store = yield* StateStore.StateStore
       const id = yield* Id.nextQueryId
       const createdAt = yield* DateTime.now
@@ -142,22 +151,19 @@ describe("a query whose process dies", () => {
       assert.isTrue((yield* finish(orchestrator.query(agentId, "next"))).ok)
       assert.strictEqual((yield* store.getQuery(id)).outcome, "crash")
       assert.deepStrictEqual(runs, ["next"])
-    }).pipe(Effect.provide(layer({ answer })))
-  })
+    })
+  )
 
-  it.effect("is run by whoever listens when it was still waiting", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id: agentId } = yield* launch
+  it.effect("is run by whoever listens when it was still waiting", () =>
+    withAgent(function* ({ id: agentId, orchestrator, runs }) {
       const store = yield* StateStore.StateStore
       const id = yield* Id.nextQueryId
       const createdAt = yield* DateTime.now
       yield* store.createQuery(new Query.Query({ id, agentId, text: "talk", status: "queued", createdAt }))
       assert.deepStrictEqual(said(yield* finish(Stream.runCollect(orchestrator.events(id)))), whole)
       assert.deepStrictEqual(runs, ["talk"])
-    }).pipe(Effect.provide(layer({ answer })))
-  })
+    })
+  )
 })
 
 describe("what was asked of a query", () => {
@@ -170,9 +176,7 @@ describe("what was asked of a query", () => {
   })
 
   it.effect("holds for whoever takes it over: its budget, and that nobody is woken for it", () =>
-    Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id: agentId } = yield* launch
+    withAgent(function* ({ id: agentId, orchestrator }) {
       const budget = new Budget.Budget({ wall: Duration.seconds(30) })
       const limited = yield* waiting(agentId, { budget })
       const following = yield* start(Effect.exit(Stream.runDrain(orchestrator.events(limited))))
@@ -189,7 +193,7 @@ describe("what was asked of a query", () => {
       const { reason } = yield* Effect.flip(Stream.runDrain(orchestrator.events(quiet)))
       assert.strictEqual(reason._tag, "AgentPaused")
       assert.strictEqual((yield* (yield* StateStore.StateStore).getQuery(quiet)).status, "queued")
-    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+    })
   )
 
   for (const [text, outcome] of [
@@ -220,11 +224,8 @@ describe("what was asked of a query", () => {
 })
 
 describe("a process that wakes late", () => {
-  it.effect("is refused by its token, and the one that took over goes on", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+  it.effect("is refused by its token, and the one that took over goes on", () =>
+    withAgent(function* ({ id, orchestrator, runs }) {
       const late = yield* OtherProcess.make
       const asking = yield* start(Effect.flip(late.orchestrator.query(id, taking(60_000))))
       yield* late.faint
@@ -240,16 +241,13 @@ describe("a process that wakes late", () => {
       assert.strictEqual(reason._tag, "TakenOver")
       assert.strictEqual((yield* queryOf(id)).outcome, "ok")
       assert.lengthOf(runs, 1)
-    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
-  })
+    })
+  )
 })
 
 describe("a process that wakes while the query goes on", () => {
-  it.effect("leaves the program to the one that took over", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+  it.effect("leaves the program to the one that took over", () =>
+    withAgent(function* ({ id, orchestrator, runs }) {
       const late = yield* OtherProcess.make
       const asking = yield* start(Effect.flip(late.orchestrator.query(id, "talk long")))
       yield* late.faint
@@ -265,16 +263,13 @@ describe("a process that wakes while the query goes on", () => {
         "40 42"
       ])
       assert.lengthOf(runs, 1)
-    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
-  })
+    })
+  )
 })
 
 describe("two processes", () => {
-  it.effect("ask one agent one after the other, each query once", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+  it.effect("ask one agent one after the other, each query once", () =>
+    withAgent(function* ({ id, orchestrator, runs }) {
       const other = yield* OtherProcess.make
       const texts = Array.from({ length: 6 }, (_, index) => taking(1000, String(index)))
       const asking = yield* Effect.forkChild(
@@ -292,13 +287,11 @@ describe("two processes", () => {
       assert.isTrue(results.every(({ ok }) => ok))
       assert.deepStrictEqual(runs.toSorted(), texts.toSorted())
       assert.strictEqual((yield* orchestrator.get(id)).queryCount, 6)
-    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
-  })
+    })
+  )
 
   it.effect("see the same log, live, whoever runs the query, and leaving it changes nothing", () =>
-    Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+    withAgent(function* ({ id, orchestrator }) {
       const other = yield* OtherProcess.make
       const asking = yield* start(other.orchestrator.query(id, "talk"))
       yield* pass("2500 millis")
@@ -311,13 +304,11 @@ describe("two processes", () => {
       yield* pass("1 minute")
       assert.isTrue((yield* Fiber.join(asking)).ok)
       assert.deepStrictEqual(said(yield* seen.all), whole)
-    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+    })
   )
 
   it.effect("cancel each other's queries: the one that runs, and the one that waits", () =>
-    Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+    withAgent(function* ({ id, orchestrator }) {
       const other = yield* OtherProcess.make
       const running = yield* start(Effect.flip(other.orchestrator.query(id, "hang")))
       yield* pass("1 second")
@@ -343,16 +334,13 @@ describe("two processes", () => {
       }
       assert.strictEqual((yield* store.getQuery(second)).cancelRequestedBy, "ada")
       assert.strictEqual((yield* orchestrator.cancel(first)).outcome, "aborted")
-    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+    })
   )
 })
 
 describe("Orchestrator.start", () => {
-  it.effect("leaves the query to whoever listens, and the next one waits for it", () => {
-    const { answer, runs } = counting()
-    return Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+  it.effect("leaves the query to whoever listens, and the next one waits for it", () =>
+    withAgent(function* ({ id, orchestrator, runs }) {
       const query = yield* orchestrator.start(id, "talk")
       assert.strictEqual(query.status, "running")
       assert.strictEqual(query.job?.id, query.id)
@@ -362,19 +350,17 @@ describe("Orchestrator.start", () => {
       assert.deepStrictEqual(said(log), whole)
       assert.isTrue((yield* Fiber.join(next)).ok)
       assert.deepStrictEqual(runs, ["talk", "next"])
-    }).pipe(Effect.scoped, Effect.provide(layer({ answer })))
-  })
+    })
+  )
 
   it.effect("ends the query as a crash when its sandbox is gone before anybody listens", () =>
-    Effect.gen(function* () {
-      const orchestrator = yield* here
-      const { id } = yield* launch
+    withAgent(function* ({ id, orchestrator }) {
       const query = yield* orchestrator.start(id, "hang")
       yield* orchestrator.terminate(id)
       const log = yield* finish(Stream.runCollect(orchestrator.events(query.id)))
       assert.strictEqual(log.at(-1)?.event.type, "result")
       assert.strictEqual((yield* queryOf(id)).outcome, "aborted")
-    }).pipe(Effect.scoped, Effect.provide(layer(counting())))
+    })
   )
 
   it.effect("does not start what cannot be started, and the log says so", () => {
