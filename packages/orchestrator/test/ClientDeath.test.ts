@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, type AgentEvent } from "@remote-agent/domain"
+import { Config, type Id, type Query } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
@@ -9,13 +9,14 @@ import {
   StateStore,
   Turns
 } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
-import { Duration, Effect, Fiber, Layer, Redacted, Stream } from "effect"
+import { Local, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Duration, Effect, Fiber, Layer, Redacted, type Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { slow } from "./fixtures/slow.ts"
 import { newPath } from "./storeSupport.ts"
+import { said } from "./support.ts"
 
 // Real processes and requests: how long they take is up to the machine.
 const limit = { timeout: 120_000 }
@@ -56,39 +57,49 @@ const askAndDie = Effect.fnUntraced(function* (path: string, agentId: string, ev
   })
 })
 
-const said = (records: ReadonlyArray<AgentEvent.EventRecord>) =>
-  records.map(({ event, seq }) =>
-    event.type === "result" ? `${seq} ${event.answer}` : `${seq} ${"text" in event ? event.text : event.type}`
-  )
-
 const whole = [...Array.from({ length: 8 }, (_, index) => `${index} é ${index + 1}`), "8 42"]
+
+/** An agent with a query whose client is dead, and all that its program did in its sandbox. */
+interface Scene {
+  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly id: Id.AgentId
+  readonly query: Query.Query
+  readonly files: Sandbox.SandboxFiles
+}
+
+/** What is left when a client was killed after so many events of its query. */
+const afterDeath = <Step extends Effect.Effect<unknown, unknown, Scope.Scope>>(
+  events: number,
+  test: (scene: Scene) => Generator<Step, void, never>
+) =>
+  Effect.flatMap(newPath, (path) =>
+    Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const { binding, id } = yield* orchestrator.launch()
+      assert(binding !== undefined)
+      assert.isAtLeast((yield* askAndDie(path, id, events)).length, events)
+      const store = yield* StateStore.StateStore
+      const [query] = yield* Stream.runCollect(store.listQueries({ agentId: id }))
+      assert(query !== undefined)
+      assert.strictEqual(query.status, "running")
+      const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(binding.sandboxId, "5 minutes")
+      yield* Effect.fnUntraced(test)({ orchestrator, id, query, files: sandbox.files })
+      yield* orchestrator.terminate(id)
+    }).pipe(Effect.scoped, Effect.provide(layer(path)))
+  )
 
 describe("a client that is killed in the middle of a query", () => {
   it.live(
     "leaves a query that another process goes on with, every event exactly once",
     () =>
-      Effect.gen(function* () {
-        const path = yield* newPath
-        yield* Effect.gen(function* () {
-          const orchestrator = yield* Orchestrator.Orchestrator
-          const store = yield* StateStore.StateStore
-          const { binding, id } = yield* orchestrator.launch()
-          assert(binding !== undefined)
-          const told = yield* askAndDie(path, id, 3)
-          assert.isAtLeast(told.length, 3)
-          const [query] = yield* Stream.runCollect(store.listQueries({ agentId: id }))
-          assert(query !== undefined)
-          assert.strictEqual(query.status, "running")
-          const following = yield* Effect.forkChild(Stream.runCollect(orchestrator.events(query.id)))
-          // The program waits for this, so the client was dead before it ended.
-          const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(binding.sandboxId, "5 minutes")
-          yield* sandbox.files.write("work/go", "")
-          const log = yield* Fiber.join(following)
-          assert.deepStrictEqual(said(log), whole)
-          assert.deepStrictEqual(log, yield* Stream.runCollect(orchestrator.events(query.id)))
-          assert.strictEqual(yield* sandbox.files.readString("work/runs"), "run\n")
-          yield* orchestrator.terminate(id)
-        }).pipe(Effect.provide(layer(path)))
+      afterDeath(3, function* ({ files, orchestrator, query }) {
+        const following = yield* Effect.forkChild(Stream.runCollect(orchestrator.events(query.id)))
+        // The program waits for this, so the client was dead before it ended.
+        yield* files.write("work/go", "")
+        const log = yield* Fiber.join(following)
+        assert.deepStrictEqual(said(log), whole)
+        assert.deepStrictEqual(log, yield* Stream.runCollect(orchestrator.events(query.id)))
+        assert.strictEqual(yield* files.readString("work/runs"), "run\n")
       }),
     limit
   )
@@ -96,23 +107,11 @@ describe("a client that is killed in the middle of a query", () => {
   it.live(
     "leaves a query that another process stops, with its program",
     () =>
-      Effect.gen(function* () {
-        const path = yield* newPath
-        yield* Effect.gen(function* () {
-          const orchestrator = yield* Orchestrator.Orchestrator
-          const store = yield* StateStore.StateStore
-          const { binding, id } = yield* orchestrator.launch()
-          assert(binding !== undefined)
-          yield* askAndDie(path, id, 2)
-          const [query] = yield* Stream.runCollect(store.listQueries({ agentId: id }))
-          assert(query !== undefined)
-          assert.strictEqual((yield* orchestrator.cancel(query.id)).outcome, "aborted")
-          const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(binding.sandboxId, "5 minutes")
-          yield* sandbox.files.write("work/go", "")
-          yield* orchestrator.query(id, "again")
-          assert.strictEqual(yield* sandbox.files.readString("work/runs"), "run\nrun\n")
-          yield* orchestrator.terminate(id)
-        }).pipe(Effect.provide(layer(path)))
+      afterDeath(2, function* ({ files, id, orchestrator, query }) {
+        assert.strictEqual((yield* orchestrator.cancel(query.id)).outcome, "aborted")
+        yield* files.write("work/go", "")
+        yield* orchestrator.query(id, "again")
+        assert.strictEqual(yield* files.readString("work/runs"), "run\nrun\n")
       }),
     limit
   )

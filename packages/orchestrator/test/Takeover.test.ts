@@ -13,6 +13,7 @@ import {
   nothingLeft,
   pass,
   resultLine,
+  said,
   start,
   taking
 } from "./support.ts"
@@ -70,11 +71,6 @@ const withAgent = <Step extends Effect.Effect<unknown, unknown, Given>>(
 }
 
 const whole = ["0 1", "1 2", "2 3", "3 4", "4 5", "5 42"]
-
-const said = (records: ReadonlyArray<AgentEvent.EventRecord>) =>
-  records.map(({ event, seq }) =>
-    event.type === "result" ? `${seq} ${event.answer}` : `${seq} ${"text" in event ? event.text : event.type}`
-  )
 
 /** Started by a process that will die: not even interrupted with the test, because what is dead does nothing then. */
 const abandoned = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

@@ -1,5 +1,5 @@
 import { vi } from "@effect/vitest"
-import { Config, Profile, SandboxError, type StateStoreError } from "@remote-agent/domain"
+import { type AgentEvent, Config, Profile, SandboxError, type StateStoreError } from "@remote-agent/domain"
 import {
   AgentRuntime,
   Intents,
@@ -54,6 +54,12 @@ export const line = (value: unknown): Sandbox.ProcessEvent => out(`${JSON.string
 /** The line with which a runner ends. */
 export const resultLine = (answer: string, outcome = "ok"): Sandbox.ProcessEvent =>
   line({ type: "result", outcome, answer })
+
+/** What the events of a log say, with their numbers. */
+export const said = (records: ReadonlyArray<AgentEvent.EventRecord>) =>
+  records.map(({ event, seq }) =>
+    event.type === "result" ? `${seq} ${event.answer}` : `${seq} ${"text" in event ? event.text : event.type}`
+  )
 
 /** A thought, and after `delay` the answer. */
 export const answers = (answer: string, delay: Duration.Input = 0): Memory.Program =>
