@@ -1,6 +1,4 @@
-import { Context, Effect, FileSystem, type Scope, type Stream } from "effect"
-import { isAbsolute, join, resolve } from "node:path"
-import { Usage } from "./Failure.ts"
+import { Context, type Effect, type Scope, type Stream } from "effect"
 
 /** The terminal that somebody sits at, for a program that wants all of it. */
 export interface RawTerminal {
@@ -19,7 +17,7 @@ export class Host extends Context.Service<
     readonly env: Readonly<Record<string, string | undefined>>
     /** The folder that `.env` and `remote-agent.json` are looked for in. */
     readonly cwd: string
-    /** The absolute path of the folder for what outlives a command. It may not exist yet: see {@link ensureDataFolder}. */
+    /** The absolute path of the folder for what outlives a command. It may not exist yet: see `DataFolder.ensure`. */
     readonly dataFolder: string
     /** Whether somebody sits at a terminal and can be asked. */
     readonly interactive: boolean
@@ -33,44 +31,3 @@ export class Host extends Context.Service<
     readonly leftovers: (text: string) => void
   }
 >()("@remote-agent/cli/Host") {}
-
-/**
- * Where what outlives a command is kept: `REMOTE_AGENT_DATA`, else `remote-agent` in `XDG_DATA_HOME` or in
- * `~/.local/share`. An empty variable is an unset one, and so is an `XDG_DATA_HOME` that is not absolute, as its
- * specification wants.
- */
-export const dataFolderOf = ({
-  cwd,
-  env,
-  home
-}: {
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly home: string
-  readonly cwd: string
-}): string => {
-  const named = env["REMOTE_AGENT_DATA"] ?? ""
-  if (named.trim() !== "") return resolve(cwd, named)
-  const data = env["XDG_DATA_HOME"] ?? ""
-  return join(isAbsolute(data) ? data : join(home, ".local", "share"), "remote-agent")
-}
-
-const unusable = (dataFolder: string, why: string) =>
-  new Usage({
-    message: `The data folder ${dataFolder} ${why}. Set REMOTE_AGENT_DATA to a folder that is yours alone.`
-  })
-
-/**
- * The data folder, made for its user alone when it is not there. Fails with `Usage` when it cannot be made, is no
- * folder, or can be written by others.
- */
-export const ensureDataFolder: Effect.Effect<string, Usage, FileSystem.FileSystem | Host> = Effect.gen(
-  function* () {
-    const [fs, { dataFolder }] = [yield* FileSystem.FileSystem, yield* Host]
-    const { mode } = yield* fs.makeDirectory(dataFolder, { recursive: true, mode: 0o700 }).pipe(
-      Effect.andThen(fs.stat(dataFolder)),
-      Effect.mapError(() => unusable(dataFolder, "cannot be made or read"))
-    )
-    if ((mode & 0o022) !== 0) return yield* unusable(dataFolder, "can be written by other users")
-    return dataFolder
-  }
-)

@@ -1,6 +1,7 @@
 import type { DaemonStart } from "@remote-agent/e2b-local"
 import { Effect } from "effect"
-import { ensureDataFolder, Host } from "./Host.ts"
+import * as DataFolder from "./DataFolder.ts"
+import { Host } from "./Host.ts"
 import { version } from "./version.ts"
 
 /** How long the daemon of this user stays without a sandbox and a request, in seconds, when nothing is said. */
@@ -17,7 +18,7 @@ export interface Wanted {
 
 /** The daemon of the data folder, for `DaemonStart.layer` and `Local.layerDaemon`: this binary, started again. */
 export const options = Effect.fnUntraced(function* ({ idle = idleSeconds, isolation }: Wanted) {
-  const [folder, { command, env }] = [yield* ensureDataFolder, yield* Host]
+  const [folder, { command, env }] = [yield* DataFolder.ensure, yield* Host]
   const [program, ...args] = command
   const flags = ["--idle", `${idle}`, "--isolation", isolation ?? "auto"]
   return {

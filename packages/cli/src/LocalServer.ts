@@ -1,7 +1,8 @@
 import { Daemon, DaemonControl, DaemonError, DaemonFile, DaemonStart } from "@remote-agent/e2b-local"
 import { Clock, Duration, Effect, Redacted } from "effect"
+import * as DataFolder from "./DataFolder.ts"
 import { Ended, exitCode, type Run } from "./Failure.ts"
-import { ensureDataFolder, Host } from "./Host.ts"
+import { Host } from "./Host.ts"
 import * as LocalDaemon from "./LocalDaemon.ts"
 import { line, Screen } from "./Screen.ts"
 import { version } from "./version.ts"
@@ -54,7 +55,7 @@ export const serve = Effect.fn("local serve")(function* ({ background, json, ...
     )
     return
   }
-  const [folder, host] = [yield* ensureDataFolder, yield* Host]
+  const [folder, host] = [yield* DataFolder.ensure, yield* Host]
   host.leftovers("Folders of sandboxes may be left in the data folder until the next start.")
   const why = yield* Daemon.serve({
     folder,
@@ -72,7 +73,7 @@ export const serve = Effect.fn("local serve")(function* ({ background, json, ...
 
 /** Serves the data folder as the process that is in the background. Everything that it has to say is in its log. */
 export const daemon = Effect.fn("local daemon")(function* ({ idle, isolation }: LocalDaemon.Wanted): Run {
-  const folder = yield* ensureDataFolder
+  const folder = yield* DataFolder.ensure
   yield* Daemon.serve({
     folder,
     version,

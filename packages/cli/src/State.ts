@@ -2,8 +2,9 @@ import { Config, Id } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
 import { Intents, MemoryStateStore, Owner, SetUpCache, SqlStateStore } from "@remote-agent/orchestrator"
 import { Effect, Layer, Path } from "effect"
+import * as DataFolder from "./DataFolder.ts"
 import type { Environment, Failure } from "./Failure.ts"
-import { ensureDataFolder, Host } from "./Host.ts"
+import { Host } from "./Host.ts"
 
 // The file in the data folder, when nothing else is said.
 const fileName = "state.sqlite"
@@ -32,7 +33,7 @@ export const layer: Layer.Layer<SqlStateStore.State, Failure, Config.Config | En
       case "File":
         return SqlStateStore.layerSqlite({ path: path.resolve(cwd, location.path) })
       case undefined:
-        return SqlStateStore.layerSqlite({ path: path.join(yield* ensureDataFolder, fileName) })
+        return SqlStateStore.layerSqlite({ path: path.join(yield* DataFolder.ensure, fileName) })
     }
   })
 )

@@ -4,7 +4,8 @@ import { Cause, Effect, Layer, Stream } from "effect"
 import { homedir } from "node:os"
 import type { WriteStream } from "node:tty"
 import * as Cli from "./Cli.ts"
-import { dataFolderOf, Host, type RawTerminal } from "./Host.ts"
+import * as DataFolder from "./DataFolder.ts"
+import { Host, type RawTerminal } from "./Host.ts"
 import * as Logging from "./Logging.ts"
 import { type Output, Screen } from "./Screen.ts"
 import * as Secrets from "./Secrets.ts"
@@ -83,7 +84,7 @@ export const main = (): void => {
     Layer.succeed(Host, {
       env,
       cwd,
-      dataFolder: dataFolderOf({ env, cwd, home: homedir() }),
+      dataFolder: DataFolder.of({ env, cwd, home: homedir() }),
       interactive: stdin.isTTY && stdout.isTTY && env["TERM"] !== "dumb",
       terminal: stdin.isTTY && stdout.isTTY ? terminal : undefined,
       log,

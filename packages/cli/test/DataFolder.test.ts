@@ -4,13 +4,14 @@ import { Host } from "@remote-agent/cli"
 import { Effect, Layer } from "effect"
 import { chmod, mkdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import * as DataFolder from "../src/DataFolder.ts"
 import { folder } from "./support.ts"
 
 const at = (env: Readonly<Record<string, string>>) =>
-  Host.dataFolderOf({ env, home: "/home/somebody", cwd: "/work" })
+  DataFolder.of({ env, home: "/home/somebody", cwd: "/work" })
 
 const ensure = (dataFolder: string) =>
-  Host.ensureDataFolder.pipe(
+  DataFolder.ensure.pipe(
     Effect.provide(
       Layer.mergeAll(
         NodeServices.layer,
