@@ -101,26 +101,33 @@ const settingsOf = ({ isolation, profile, provider, state }: AppFlags): Settings
   REMOTE_AGENT_STATE: state
 })
 
+/** The configuration of the sources, and the state that it names, whose owner is theirs unless they name one. */
+const stateOf = (
+  found: Settings.Sources
+): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const config = Settings.layerOf(found)
+      const named = yield* Config.read(Settings.merged(found), "REMOTE_AGENT_OWNER").pipe(
+        Effect.orElseSucceed(() => Option.none<string>())
+      )
+      // In front only where no source has one: what is in front also stands over an owner that was set.
+      const owned = Option.isSome(named)
+        ? config
+        : Layer.unwrap(
+            Effect.map(Owner.Owner, (own) =>
+              Settings.layerOf(Settings.preferring({ REMOTE_AGENT_OWNER: own }, found))
+            )
+          )
+      return Layer.provideMerge(owned, Layer.provide(State.layer, config))
+    })
+  )
+
 /** The settings, and the state that they name, whose owner is theirs unless they name one. */
 export const state = (
   flags: AppFlags
-): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> => {
-  const settings = settingsOf(flags)
-  return Layer.unwrap(
-    Effect.gen(function* () {
-      const owner = yield* Config.read(
-        Settings.merged(yield* Settings.sources(settings)),
-        "REMOTE_AGENT_OWNER"
-      ).pipe(Effect.orElseSucceed(() => Option.none<string>()))
-      const config = Option.isSome(owner)
-        ? Settings.layer(settings)
-        : Layer.unwrap(
-            Effect.map(Owner.Owner, (own) => Settings.layer({ ...settings, REMOTE_AGENT_OWNER: own }))
-          )
-      return Layer.provideMerge(config, Layer.provide(State.layer, Settings.layer(settings)))
-    })
-  )
-}
+): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> =>
+  Layer.unwrap(Effect.map(Settings.sources(settingsOf(flags)), stateOf))
 
 /** Everything that a command works with whose agents outlive it: their records, and where they live. */
 export type Durable =
@@ -181,11 +188,12 @@ export const layer = (
 > =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const settings = Settings.layer(settingsOf(flags))
+      const found = yield* Settings.sources(settingsOf(flags))
+      const settings = Settings.layerOf(found)
       const { REMOTE_AGENT_PROVIDER: provider } = yield* Effect.provide(Config.Config, settings)
       const passed = Layer.provideMerge(notice, passing)
       return provider === "e2b"
-        ? orchestrator.pipe(Layer.provideMerge(passed), Layer.provideMerge(state(flags)))
+        ? orchestrator.pipe(Layer.provideMerge(passed), Layer.provideMerge(stateOf(found)))
         : Orchestrator.layer.pipe(Layer.provideMerge(passed), Layer.provideMerge(settings))
     })
   )

@@ -6,6 +6,7 @@ import { Host } from "./Host.ts"
 import { dim, line, Screen } from "./Screen.ts"
 import * as Settings from "./Settings.ts"
 import * as SettingsFiles from "./SettingsFiles.ts"
+import * as TextFile from "./TextFile.ts"
 
 /** The flags of `init`. */
 export interface InitFlags {
@@ -70,14 +71,11 @@ interface Target {
   readonly mode?: number | undefined
 }
 
-const readIfThere = Effect.fnUntraced(function* (name: string) {
-  const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* Host]
-  return yield* fs.readFileString(path.join(cwd, name)).pipe(
-    Effect.asSome,
-    Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
-    Effect.mapError(() => new Usage({ message: `${name} cannot be read. Check who may read it.` }))
+const read = (name: string) =>
+  Effect.mapError(
+    TextFile.ifThere(name),
+    () => new Usage({ message: `${name} cannot be read. Check who may read it.` })
   )
-})
 
 /** Every file is written beside its place and then moved there, so that none is ever half there. */
 const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
@@ -112,10 +110,10 @@ const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
 export const run = Effect.fn("init")(function* (flags: InitFlags): Run<Terminal.Terminal> {
   const [{ note, out }, { interactive }] = [yield* Screen, yield* Host]
   const [settings, example, keys, ignored] = yield* Effect.all([
-    readIfThere(Settings.fileName),
-    readIfThere(exampleName),
-    readIfThere(Settings.keysFileName),
-    readIfThere(".gitignore")
+    read(Settings.fileName),
+    read(exampleName),
+    read(Settings.keysFileName),
+    read(".gitignore")
   ])
   const there = [
     ...(Option.isSome(settings) ? [Settings.fileName] : []),

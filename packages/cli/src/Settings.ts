@@ -1,6 +1,7 @@
 import { Config } from "@remote-agent/domain"
-import { ConfigProvider, Effect, FileSystem, Layer, Option, Path, Result, Schema } from "effect"
+import { ConfigProvider, Effect, type FileSystem, Layer, Option, type Path, Result, Schema } from "effect"
 import { Host } from "./Host.ts"
+import * as TextFile from "./TextFile.ts"
 
 const Settings = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
 
@@ -21,13 +22,11 @@ export interface Source {
 
 const trouble = (name: string, problem: string, hint: string) => new Config.Problem({ name, problem, hint })
 
-const read = Effect.fnUntraced(function* (name: string) {
-  const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* Host]
-  return yield* fs.readFileString(path.join(cwd, name)).pipe(
-    Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed("")),
+const read = (name: string) =>
+  TextFile.ifThere(name).pipe(
+    Effect.map(Option.getOrElse(() => "")),
     Effect.mapError(() => trouble(name, "cannot be read", "Check who may read it, or remove it."))
   )
-})
 
 const decode = Schema.decodeResult(Settings)
 
@@ -93,6 +92,19 @@ export const checked = Effect.fnUntraced(function* (found: Sources) {
   if (first !== undefined) return yield* new Config.ConfigError({ problems: [first, ...rest] })
 })
 
+/** The same sources, with these values before all of them. */
+export const preferring = (values: Flags, { problems, sources: all }: Sources): Sources => ({
+  problems,
+  sources: [{ name: "this command", provider: ConfigProvider.fromUnknown(values) }, ...all]
+})
+
+/** The configuration of sources that were read. Fails with every problem at once. */
+export const layerOf = (found: Sources): Layer.Layer<Config.Config, Config.ConfigError> => {
+  const layer = Layer.provide(Config.layer, ConfigProvider.layer(merged(found)))
+  // The layer itself fails with every problem of the values; with those of files it must not get so far.
+  return found.problems.length === 0 ? layer : Layer.unwrap(Effect.as(checked(found), layer))
+}
+
 /**
  * The configuration: flags over the environment over `.env` over `remote-agent.json` over the defaults. Fails with
  * every problem at once.
@@ -100,10 +112,4 @@ export const checked = Effect.fnUntraced(function* (found: Sources) {
 export const layer = (
   flags: Flags
 ): Layer.Layer<Config.Config, Config.ConfigError, FileSystem.FileSystem | Path.Path | Host> =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const found = yield* sources(flags)
-      yield* checked(found)
-      return Layer.provide(Config.layer, ConfigProvider.layer(merged(found)))
-    })
-  )
+  Layer.unwrap(Effect.map(sources(flags), layerOf))
