@@ -100,7 +100,8 @@ export const preferring = (values: Flags, { problems, sources: all }: Sources): 
 
 /** The configuration of sources that were read. Fails with every problem at once. */
 export const layerOf = (found: Sources): Layer.Layer<Config.Config, Config.ConfigError> => {
-  const layer = Layer.provide(Config.layer, ConfigProvider.layer(merged(found)))
+  // Fresh, for a layer is built once for all who name it: other sources would get what these have.
+  const layer = Layer.provide(Layer.fresh(Config.layer), ConfigProvider.layer(merged(found)))
   // The layer itself fails with every problem of the values; with those of files it must not get so far.
   return found.problems.length === 0 ? layer : Layer.unwrap(Effect.as(checked(found), layer))
 }

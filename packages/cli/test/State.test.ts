@@ -33,7 +33,21 @@ const owners = Effect.fnUntraced(function* (cwd: string, env: Readonly<Record<st
   }).pipe(Effect.provide(Layer.provide(App.state({}), world(cwd, env))))
 })
 
+const name = "REMOTE_AGENT_OWNER"
+
 describe("the state of a command", () => {
+  it.live("gives its owner to settings that name none, which an empty one does not", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const first = yield* owners(cwd)
+      assert.strictEqual(first.settings, first.state)
+      assert.deepStrictEqual(yield* owners(cwd, { [name]: "" }), first)
+      assert.deepStrictEqual(yield* owners(cwd, { [name]: "mine" }), { ...first, settings: "mine" })
+      yield* Effect.promise(() => writeFile(join(cwd, "remote-agent.json"), `{ "${name}": "theirs" }`))
+      assert.deepStrictEqual(yield* owners(cwd), { ...first, settings: "theirs" })
+    })
+  )
+
   it.live("reads every file of settings once", () =>
     Effect.gen(function* () {
       const cwd = yield* folder
