@@ -1,13 +1,14 @@
 import { Agent } from "@remote-agent/domain"
 import { Operations, StateStore } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
-import * as App from "./App.ts"
+import type * as App from "./App.ts"
 import * as Documents from "./Documents.ts"
 import { type Run, Usage } from "./Failure.ts"
 import * as Labels from "./Labels.ts"
 import { nameOf } from "./Launch.ts"
 import * as Named from "./Named.ts"
 import { line, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 
 /** The flags of `rename`. */
 export interface RenameFlags extends App.AppFlags {
@@ -39,7 +40,7 @@ export const rename = Effect.fn("rename")(function* (flags: RenameFlags): Run {
   const name = yield* nameOf(flags.name)
   const agent = yield* Effect.provide(
     change(flags.agent, (was) => new Agent.Agent({ ...was, name })),
-    App.state(flags)
+    State.layer(flags)
   )
   yield* line(
     out,
@@ -58,7 +59,7 @@ export const label = Effect.fn("label")(function* (flags: LabelFlags): Run {
   }
   const agent = yield* Effect.provide(
     change(flags.agent, (was) => Operations.relabelled(was, labels)),
-    App.state(flags)
+    State.layer(flags)
   )
   const now = Labels.toText(agent.labels)
   yield* line(

@@ -3,13 +3,12 @@ import { GitHub, GitWorkspace } from "@remote-agent/github"
 import {
   AgentRuntime,
   Orchestrator,
-  Owner,
   Profiles,
   Repositories,
   type SqlStateStore
 } from "@remote-agent/orchestrator"
 import { E2b, Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Path, Redacted } from "effect"
+import { Effect, Layer, Path, Redacted } from "effect"
 import { type Environment, type Failure, Usage } from "./Failure.ts"
 import { Host } from "./Host.ts"
 import * as LocalDaemon from "./LocalDaemon.ts"
@@ -94,41 +93,6 @@ const notice = Layer.effectDiscard(
   })
 )
 
-const settingsOf = ({ isolation, profile, provider, state }: AppFlags): Settings.Flags => ({
-  REMOTE_AGENT_ISOLATION: isolation,
-  REMOTE_AGENT_PROFILE: profile,
-  REMOTE_AGENT_PROVIDER: provider,
-  REMOTE_AGENT_STATE: state
-})
-
-/** The configuration of the sources, and the state that it names, whose owner is theirs unless they name one. */
-const stateOf = (
-  found: Settings.Sources
-): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const config = Settings.layerOf(found)
-      const named = yield* Config.read(Settings.merged(found), "REMOTE_AGENT_OWNER").pipe(
-        Effect.orElseSucceed(() => Option.none<string>())
-      )
-      // In front only where no source has one: what is in front also stands over an owner that was set.
-      const owned = Option.isSome(named)
-        ? config
-        : Layer.unwrap(
-            Effect.map(Owner.Owner, (own) =>
-              Settings.layerOf(Settings.preferring({ REMOTE_AGENT_OWNER: own }, found))
-            )
-          )
-      return Layer.provideMerge(owned, Layer.provide(State.layer, config))
-    })
-  )
-
-/** The settings, and the state that they name, whose owner is theirs unless they name one. */
-export const state = (
-  flags: AppFlags
-): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> =>
-  Layer.unwrap(Effect.map(Settings.sources(settingsOf(flags)), stateOf))
-
 /** Everything that a command works with whose agents outlive it: their records, and where they live. */
 export type Durable =
   | Config.Config
@@ -162,7 +126,7 @@ export const durable = (flags: AppFlags): Layer.Layer<Durable, Failure, Environm
   orchestrator.pipe(
     Layer.provideMerge(github),
     Layer.provideMerge(Layer.provideMerge(notice, lasting)),
-    Layer.provideMerge(state(flags))
+    Layer.provideMerge(State.layer(flags))
   )
 
 /** GitHub alone, without sandboxes and agents. */
@@ -188,12 +152,12 @@ export const layer = (
 > =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const found = yield* Settings.sources(settingsOf(flags))
+      const found = yield* Settings.sources(Settings.ofFlags(flags))
       const settings = Settings.layerOf(found)
       const { REMOTE_AGENT_PROVIDER: provider } = yield* Effect.provide(Config.Config, settings)
       const passed = Layer.provideMerge(notice, passing)
       return provider === "e2b"
-        ? orchestrator.pipe(Layer.provideMerge(passed), Layer.provideMerge(stateOf(found)))
+        ? orchestrator.pipe(Layer.provideMerge(passed), Layer.provideMerge(State.layerOf(found)))
         : Orchestrator.layer.pipe(Layer.provideMerge(passed), Layer.provideMerge(settings))
     })
   )

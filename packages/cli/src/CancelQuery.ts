@@ -6,6 +6,7 @@ import type { Run } from "./Failure.ts"
 import * as NamedQuery from "./NamedQuery.ts"
 import * as Provider from "./Provider.ts"
 import { line, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 
 /** The flags of `cancel`. */
 export interface CancelFlags extends App.AppFlags {
@@ -16,7 +17,7 @@ export interface CancelFlags extends App.AppFlags {
 /** Stops a query, whoever runs it, and says how it ended. */
 export const run = Effect.fn("cancel")(function* (flags: CancelFlags): Run {
   const { out } = yield* Screen
-  const found = yield* Effect.provide(NamedQuery.query(flags.named, NamedQuery.current), App.state(flags))
+  const found = yield* Effect.provide(NamedQuery.query(flags.named, NamedQuery.current), State.layer(flags))
   const cancel = Effect.flatMap(Orchestrator.Orchestrator, (all) =>
     all.cancel(found.query.id, "the command line")
   )

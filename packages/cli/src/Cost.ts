@@ -1,10 +1,10 @@
 import { type Id } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Option, Stream } from "effect"
-import * as App from "./App.ts"
 import * as CostTable from "./CostTable.ts"
 import { type Run, Usage } from "./Failure.ts"
 import { bold, dim, line, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 import * as Table from "./Table.ts"
 
 /** The flags of `cost`. */
@@ -43,7 +43,7 @@ export const run = Effect.fn("cost")(function* ({ by, json, since: text, state }
       message: `${text} is no day. Say one such as 2026-01-31, or 7d for seven days back.`
     })
   }
-  const all = yield* Effect.provide(rows(by, since), App.state({ state }))
+  const all = yield* Effect.provide(rows(by, since), State.layer({ state }))
   const total = CostTable.total(all)
   if (json) {
     return yield* line(out, JSON.stringify({ by, rows: all.map(documentOf), total: documentOf(total) }))

@@ -12,6 +12,7 @@ import * as App from "./App.ts"
 import { type Environment, type Failure, toLines } from "./Failure.ts"
 import { Host } from "./Host.ts"
 import * as Settings from "./Settings.ts"
+import * as State from "./State.ts"
 
 /** What came of a check; only what is `failed` keeps agents from working. */
 export type Status = "ok" | "warning" | "failed" | "skipped"
@@ -217,7 +218,7 @@ const state = (flags: App.AppFlags): Checking =>
     const store = yield* StateStore.StateStore
     yield* Stream.runDrain(Stream.take(store.listAgents(), 1))
     return [check("state", "ok", "It opens, and its schema is the one of this version.")]
-  }).pipe(Effect.provide(App.state(flags)))
+  }).pipe(Effect.provide(State.layer(flags)))
 
 const existing = Effect.fnUntraced(function* (
   folder: string

@@ -1,12 +1,13 @@
 import { type Agent, Lifecycle } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { Clock, DateTime, Effect, Ref, Stream } from "effect"
-import * as App from "./App.ts"
+import type * as App from "./App.ts"
 import * as Documents from "./Documents.ts"
 import * as Elapsed from "./Elapsed.ts"
 import type { Run } from "./Failure.ts"
 import * as Labels from "./Labels.ts"
 import { bold, line, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 import * as Table from "./Table.ts"
 
 /** The flags of `list`. */
@@ -76,7 +77,7 @@ export const run = Effect.fn("list")(function* (flags: ListFlags): Run {
       flags.json ? printJson : printTable
     )
     // A profile is what is looked for here, not what agents are launched with.
-  }).pipe(Effect.provide(App.state({ state: flags.state })))
+  }).pipe(Effect.provide(State.layer({ state: flags.state })))
   if ((yield* Ref.get(widths)) === undefined && !flags.json) {
     yield* line(note, "There is no such agent.\n  remote-agent launch")
   }

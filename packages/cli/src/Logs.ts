@@ -7,6 +7,7 @@ import { codeOfOutcome, Ended, type Run } from "./Failure.ts"
 import * as NamedQuery from "./NamedQuery.ts"
 import * as Provider from "./Provider.ts"
 import { dim, line, type Output, red, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 
 /** The flags of `logs`. */
 export interface LogsFlags extends App.AppFlags {
@@ -42,7 +43,7 @@ const recorded = (flags: LogsFlags) =>
       yield* Stream.runForEach(events(found.query.id, flags.from), print(flags))
     }
     return found
-  }).pipe(Effect.provide(App.state(flags)))
+  }).pipe(Effect.provide(State.layer(flags)))
 
 const outcomeOf = (last: Option.Option<AgentEvent.EventRecord>) =>
   Option.isSome(last) && last.value.event.type === "result" ? last.value.event.outcome : undefined

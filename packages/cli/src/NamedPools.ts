@@ -5,6 +5,7 @@ import * as App from "./App.ts"
 import { confirm } from "./Confirm.ts"
 import { Ended, exitCode, type Failure, NotFound, type Run, Usage } from "./Failure.ts"
 import { bold, line, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 import * as Table from "./Table.ts"
 
 /** The pool of a name. Fails with `NotFound` when there is none. */
@@ -158,7 +159,7 @@ export const terminate = Effect.fn("pool terminate")(function* ({
   const { out } = yield* Screen
   const count = yield* Effect.andThen(get(name), members(name)).pipe(
     Effect.map((all) => all.length),
-    Effect.provide(App.state(flags))
+    Effect.provide(State.layer(flags))
   )
   yield* confirm(`The pool ${name} has ${count} agents, which end with all their files. Go on?`, yes)
   const work = Effect.flatMap(Orchestrator.Orchestrator, ({ closePool }) => closePool(Id.PoolName.make(name)))
@@ -200,7 +201,7 @@ export const list = Effect.fn("pool list")(function* (flags: {
   const rows = yield* Effect.gen(function* () {
     const { listPools } = yield* StateStore.StateStore
     return yield* Stream.runCollect(Stream.mapEffect(listPools, rowOf))
-  }).pipe(Effect.provide(App.state(flags)))
+  }).pipe(Effect.provide(State.layer(flags)))
   if (flags.json) {
     return yield* Effect.forEach(rows, (row) => line(out, JSON.stringify(row)), { discard: true })
   }

@@ -1,14 +1,15 @@
 import type { Agent } from "@remote-agent/domain"
 import { Effect } from "effect"
-import * as App from "./App.ts"
+import type { AppFlags } from "./App.ts"
 import { type Environment, type Failure, Usage } from "./Failure.ts"
 import * as Named from "./Named.ts"
+import * as State from "./State.ts"
 
 /**
  * The flags with the provider where the agents live: a sandbox is looked for nowhere else, where it would only be
  * found to be gone. Fails with `Usage` when another provider was named, and when they live at several.
  */
-export const where = Effect.fnUntraced(function* <F extends App.AppFlags>(
+export const where = Effect.fnUntraced(function* <F extends AppFlags>(
   flags: F,
   agents: ReadonlyArray<Agent.Agent>
 ): Effect.fn.Return<F, Usage> {
@@ -31,10 +32,10 @@ export const where = Effect.fnUntraced(function* <F extends App.AppFlags>(
 })
 
 /** The agent that somebody means, from the records alone, and the flags with the provider where it lives. */
-export const find = Effect.fnUntraced(function* <F extends App.AppFlags>(
+export const find = Effect.fnUntraced(function* <F extends AppFlags>(
   flags: F,
   name: string
 ): Effect.fn.Return<readonly [Agent.Agent, F], Failure, Environment> {
-  const agent = yield* Effect.provide(Named.agent(name), App.state(flags))
+  const agent = yield* Effect.provide(Named.agent(name), State.layer(flags))
   return [agent, yield* where(flags, [agent])]
 })

@@ -5,6 +5,7 @@ import * as App from "./App.ts"
 import { confirm } from "./Confirm.ts"
 import { Ended, exitCode, type Run, Usage } from "./Failure.ts"
 import { dim, line, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 import * as Table from "./Table.ts"
 
 /** The flags of `reap`. */
@@ -71,7 +72,7 @@ export const run = Effect.fn("reap")(function* ({
     removePaused: days !== undefined,
     ...(days === undefined ? {} : { retention: Duration.days(days) })
   }
-  const { REMOTE_AGENT_STATE: location } = yield* Effect.provide(Config.Config, App.state(flags))
+  const { REMOTE_AGENT_STATE: location } = yield* Effect.provide(Config.Config, State.layer(flags))
   if (location?._tag === "Memory") {
     return yield* new Usage({
       message:

@@ -1,5 +1,6 @@
 import { Config } from "@remote-agent/domain"
 import { ConfigProvider, Effect, type FileSystem, Layer, Option, type Path, Result, Schema } from "effect"
+import type { AppFlags } from "./App.ts"
 import { Host } from "./Host.ts"
 import * as TextFile from "./TextFile.ts"
 
@@ -13,6 +14,14 @@ export const keysFileName = ".env"
 
 /** Settings that a flag gives. */
 export type Flags = { readonly [N in Config.Name]?: string | undefined }
+
+/** The settings that the flags of a command give. */
+export const ofFlags = ({ isolation, profile, provider, state }: AppFlags): Flags => ({
+  REMOTE_AGENT_ISOLATION: isolation,
+  REMOTE_AGENT_PROFILE: profile,
+  REMOTE_AGENT_PROVIDER: provider,
+  REMOTE_AGENT_STATE: state
+})
 
 /** One of the places that settings come from. */
 export interface Source {

@@ -6,6 +6,7 @@ import * as App from "./App.ts"
 import { type Run, Usage } from "./Failure.ts"
 import { Host } from "./Host.ts"
 import { line, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 import * as Table from "./Table.ts"
 
 /** The flags of `state export`. */
@@ -57,7 +58,7 @@ export const exportTo = Effect.fn("state export")(function* ({
     if (toPipe) yield* Effect.orDie(Stream.run(fs.stream(target), stdio.stdout()))
     return written
   })
-  const counts = yield* Effect.provide(Effect.scoped(exported), App.state(flags))
+  const counts = yield* Effect.provide(Effect.scoped(exported), State.layer(flags))
   const { agents, events, pools, queries } = counts
   yield* json
     ? line(out, JSON.stringify(counts))

@@ -1,10 +1,11 @@
 import type { Agent } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { Effect, Result, Stream } from "effect"
-import * as App from "./App.ts"
+import type * as App from "./App.ts"
 import { codeOf, Ended, type Environment, exitCode, type Failure, toJson, toLines, Usage } from "./Failure.ts"
 import * as Named from "./Named.ts"
 import { line, red, Screen } from "./Screen.ts"
+import * as State from "./State.ts"
 
 /** The flags of every command that takes several agents. */
 export interface TargetFlags extends App.AppFlags {
@@ -64,7 +65,7 @@ export const find = Effect.fnUntraced(function* (
       Stream.map(living, (agent): Target => ({ named: agent.name, agent: Result.succeed(agent) }))
     )
   })
-  const targets = yield* Effect.provide(found, App.state(flags))
+  const targets = yield* Effect.provide(found, State.layer(flags))
   const seen = new Set<string>()
   return targets.filter(({ agent }) => {
     if (Result.isFailure(agent)) return true

@@ -6,7 +6,7 @@ import { Owner } from "@remote-agent/orchestrator"
 import { Effect, FileSystem, Layer, Ref } from "effect"
 import { writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
-import * as App from "../src/App.ts"
+import * as State from "../src/State.ts"
 import { folder } from "./support.ts"
 
 const world = (cwd: string, env: Readonly<Record<string, string>>) =>
@@ -30,7 +30,7 @@ const owners = Effect.fnUntraced(function* (cwd: string, env: Readonly<Record<st
   return yield* Effect.gen(function* () {
     const { REMOTE_AGENT_OWNER: settings } = yield* Config.Config
     return { settings, state: yield* Owner.Owner }
-  }).pipe(Effect.provide(Layer.provide(App.state({}), world(cwd, env))))
+  }).pipe(Effect.provide(Layer.provide(State.layer({}), world(cwd, env))))
 })
 
 const name = "REMOTE_AGENT_OWNER"
@@ -64,7 +64,7 @@ describe("the state of a command", () => {
         }))
       )
       const counting = Layer.provideMerge(counted, world(cwd, {}))
-      yield* Effect.provide(Config.Config, Layer.provide(App.state({}), counting))
+      yield* Effect.provide(Config.Config, Layer.provide(State.layer({}), counting))
       assert.deepStrictEqual(yield* Ref.get(read), [".env", "remote-agent.json"])
     })
   )

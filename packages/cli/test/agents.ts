@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import * as App from "../src/App.ts"
+import * as State from "../src/State.ts"
 import { Host } from "../src/Host.ts"
 import { Screen, silent } from "../src/Screen.ts"
 import * as Secrets from "../src/Secrets.ts"
@@ -37,7 +38,7 @@ const durably = <A, E>(cwd: string, effect: Effect.Effect<A, E, App.Durable>) =>
 
 /** Works with the records that the binary has when its home is this folder. */
 export const recorded = <A, E>(cwd: string, effect: Effect.Effect<A, E, StateStore.StateStore>) =>
-  Effect.orDie(Effect.provide(effect, Layer.provide(App.state({}), world(cwd))))
+  Effect.orDie(Effect.provide(effect, Layer.provide(State.layer({}), world(cwd))))
 
 /** Launches an agent of that name that outlives the launch. */
 export const launch = (cwd: string, name: string): Effect.Effect<Agent.Agent> =>

@@ -1,5 +1,4 @@
-import { PgClient } from "@effect/sql-pg"
-import { Duration, type Layer, Redacted } from "effect"
+import { Duration, Effect, Layer, Redacted } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 
 /** Which database is used, and how patiently. */
@@ -32,18 +31,24 @@ export const layer = ({
   url
 }: Options): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> => {
   const millis = Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(patience)))
-  return PgClient.layer({
-    url,
-    maxConnections: connections,
-    applicationName: "remote-agent",
-    connectTimeout: patience,
-    keepAlive: "30 seconds",
-    maxMessageSize,
-    startupParameters: {
-      statement_timeout: String(millis),
-      // A little less, so that waiting for others is told from working for long.
-      lock_timeout: String(Math.ceil(millis * 0.9)),
-      idle_in_transaction_session_timeout: "60000"
-    }
-  })
+  // Loaded only where there is a Postgres: a start without one need not read the driver.
+  const driver = Effect.promise(() => import("@effect/sql-pg/PgClient"))
+  return Layer.unwrap(
+    Effect.map(driver, (PgClient) =>
+      PgClient.layer({
+        url,
+        maxConnections: connections,
+        applicationName: "remote-agent",
+        connectTimeout: patience,
+        keepAlive: "30 seconds",
+        maxMessageSize,
+        startupParameters: {
+          statement_timeout: String(millis),
+          // A little less, so that waiting for others is told from working for long.
+          lock_timeout: String(Math.ceil(millis * 0.9)),
+          idle_in_transaction_session_timeout: "60000"
+        }
+      })
+    )
+  )
 }
