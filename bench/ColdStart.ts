@@ -29,7 +29,7 @@ const execute = Effect.fnUntraced(function* (
   const { status, stderr, stdout } = spawnSync(command, args, {
     cwd,
     encoding: "utf8",
-    ...(data === undefined ? {} : { env: { ...process.env, REMOTE_AGENT_DATA: data } })
+    ...(data === undefined ? {} : { env: { ...process.env, REMOTE_AGENT_DATA: data, XDG_CACHE_HOME: data } })
   })
   const after = yield* Clock.currentTimeNanos
   if (status !== 0) return yield* broken(`${command} ${args.join(" ")} failed: ${stderr}`)

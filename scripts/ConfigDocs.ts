@@ -24,6 +24,6 @@ export const configuration = [
     "| --- | --- | --- | --- |",
     ...Config.names.map(row)
   ].join("\n"),
-  "The binary reads a few variables besides: `REMOTE_AGENT_DATA` (the folder for what outlives a command; else `remote-agent` in `$XDG_DATA_HOME` or `~/.local/share`), `NO_COLOR`, and `TRACEPARENT` (the trace that a command belongs to).",
+  "The binary reads a few variables besides: `REMOTE_AGENT_DATA` (the folder for what outlives a command; else `remote-agent` in `$XDG_DATA_HOME` or `~/.local/share`), `XDG_CACHE_HOME` (compiled code, which makes starts faster, is kept in `remote-agent` there, else in `~/.cache`; `NODE_DISABLE_COMPILE_CACHE=1` keeps none), `NO_COLOR`, and `TRACEPARENT` (the trace that a command belongs to).",
   ""
 ].join("\n\n")

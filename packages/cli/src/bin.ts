@@ -9,4 +9,9 @@ else if (first === "__complete") {
   const { complete } = await import("./Complete.ts")
   const words = complete(kind, prefix, { cwd: process.cwd(), env: process.env })
   process.stdout.write(words.map((word) => `${word}\n`).join(""))
-} else (await import("./main.ts")).main()
+} else {
+  const { enable } = await import("./CompileCache.ts")
+  enable({ env: process.env, user: process.getuid?.() })
+  const { main } = await import("./main.ts")
+  main()
+}

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { bin, family, finish, folder, lines, run, start, survivors } from "./support.ts"
+import { bin, family, finish, folder, lines, run, start, survivors, withoutCache } from "./support.ts"
 
 const limit = { timeout: 120_000 }
 
@@ -165,7 +165,7 @@ describe("remote-agent local", () => {
       const shell = spawn("sh", ["-c", '"$0" "$@"; exec sleep 600', process.execPath, bin, ...background], {
         cwd,
         detached: true,
-        env: { PATH, HOME: cwd, TMPDIR: cwd },
+        env: { PATH, HOME: cwd, TMPDIR: cwd, ...withoutCache },
         stdio: ["ignore", "pipe", "inherit"]
       })
       yield* Effect.promise(() => lines(shell, 1))

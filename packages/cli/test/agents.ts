@@ -11,7 +11,7 @@ import * as State from "../src/State.ts"
 import { Host } from "../src/Host.ts"
 import { Screen, silent } from "../src/Screen.ts"
 import * as Secrets from "../src/Secrets.ts"
-import { bin, folder, run } from "./support.ts"
+import { bin, folder, run, withoutCache } from "./support.ts"
 
 /** Where the binary keeps its data when its home is this folder. */
 const dataOf = (cwd: string) => join(cwd, ".local", "share", "remote-agent")
@@ -22,7 +22,7 @@ const world = (cwd: string) =>
     Layer.succeed(Secrets.Secrets, Secrets.make()),
     Layer.succeed(Screen, { out: silent, err: silent, note: silent }),
     Layer.succeed(Host, {
-      env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd },
+      env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...withoutCache },
       cwd,
       dataFolder: dataOf(cwd),
       interactive: false,

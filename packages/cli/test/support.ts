@@ -15,6 +15,9 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
+/** A home that is new for every test gains nothing by compiled code, and a server that ends late would still write it. */
+export const withoutCache = { NODE_DISABLE_COMPILE_CACHE: "1" }
+
 /** Starts the binary in a pipe, with nothing of this machine's settings but what a program needs. */
 export const start = (
   cwd: string,
@@ -24,7 +27,7 @@ export const start = (
 ): ChildProcess =>
   spawn(process.execPath, [bin, ...args], {
     cwd,
-    env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...env },
+    env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...withoutCache, ...env },
     stdio: [stdin, "pipe", "pipe"]
   })
 

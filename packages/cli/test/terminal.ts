@@ -1,13 +1,22 @@
 import { Data, Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { withoutCache } from "./support.ts"
 
 const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
 
 const start = (cwd: string, command: string, env: Readonly<Record<string, string>>): ChildProcess =>
   spawn("script", ["--quiet", "--return", "--command", `stty cols 100 rows 40; ${command}`, "/dev/null"], {
     cwd,
-    env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, TERM: "xterm", SHELL: "/bin/sh", ...env },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: cwd,
+      TMPDIR: cwd,
+      ...withoutCache,
+      TERM: "xterm",
+      SHELL: "/bin/sh",
+      ...env
+    },
     stdio: ["pipe", "pipe", "inherit"]
   })
 
