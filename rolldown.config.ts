@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "rolldown"
 
 const assets = [
@@ -31,17 +32,44 @@ export const read = (name) => Effect.succeed(texts[name])`,
   }
 }
 
+/**
+ * Loads the modules of Node.js that take long to load where they are first used: most commands never use them, and
+ * `import * as` asks for them at every start.
+ */
+const lazyBuiltins = {
+  name: "lazy-builtins",
+  transform: {
+    filter: { code: /^import \* as \w+ from "node:(?:child_process|crypto|readline)"/m },
+    handler: (code: string) =>
+      code.replaceAll(
+        /^import \* as (\w+) from "(node:(?:child_process|crypto|readline))"/gm,
+        'const $1 = new Proxy({}, { get: (_, name) => process.getBuiltinModule("$2")[name] })'
+      )
+  }
+}
+
+const segmenter = fileURLToPath(new URL("packages/cli/src/Segmenter.ts", import.meta.url))
+
 export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
   platform: "node",
   external: ["e2b"],
-  plugins: [inlineAssets],
+  plugins: [inlineAssets, lazyBuiltins],
+  transform: { inject: { "Intl.Segmenter": [segmenter, "Segmenter"] } },
   // What only some commands need is a file of its own: reading and parsing it is most of the time of a cold start.
+  // What all of them need is one file, and what reads the state is another, for every file has to be found and linked.
   output: {
     dir: "packages/cli/dist/bundle",
     entryFileNames: "remote-agent.mjs",
     chunkFileNames: "[name].mjs",
     format: "esm",
+    codeSplitting: {
+      groups: [
+        { name: "version", test: /cli\/src\/version\.ts$/, priority: 3 },
+        { name: "main", test: /cli\/src\/main\.ts$/, priority: 2 },
+        { name: "State", test: /cli\/src\/(State|Telemetry)\.ts$/, priority: 1 }
+      ]
+    },
     minify: true
   }
 })
