@@ -42,7 +42,7 @@ const events = async (): Promise<string> => {
 
 const spans = (all: ReadonlyArray<string>): string => {
   const found = all.flatMap((source) =>
-    [...source.matchAll(/(?:Effect\.fn|withSpan)\(\s*["`]([A-Z]\w*)\.([\w.${}]+)["`]/g)].map(
+    [...source.matchAll(/(?:Effect\.fn|withSpan)\((?:[^"`]*,)?\s*["`]([A-Z]\w*)\.([\w.${}]+)["`]/g)].map(
       ([, service = "", method = ""]) => [service, method.replace(/\$\{(\w+)\}/, "<$1>")] as const
     )
   )

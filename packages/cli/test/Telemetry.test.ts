@@ -4,7 +4,8 @@ import { readFile } from "node:fs/promises"
 import { createServer, type IncomingHttpHeaders } from "node:http"
 import { join } from "node:path"
 import * as TelemetryExport from "../src/TelemetryExport.ts"
-import { folder, run } from "./support.ts"
+import { home } from "./agents.ts"
+import { finish, folder, lines, run, start } from "./support.ts"
 
 const limit = { timeout: 60_000 }
 
@@ -46,7 +47,8 @@ const Span = Schema.Struct({
   traceId: Schema.String,
   spanId: Schema.String,
   parentSpanId: Schema.optionalKey(Schema.String),
-  name: Schema.String
+  name: Schema.String,
+  links: Schema.Array(Schema.Struct({ traceId: Schema.String, spanId: Schema.String }))
 })
 
 const Traces = Schema.fromJsonString(
@@ -56,6 +58,15 @@ const Traces = Schema.fromJsonString(
     )
   })
 )
+
+/** The spans that were received. */
+const spansOf = Effect.fnUntraced(function* (received: ReadonlyArray<Received>) {
+  const bodies = received.filter(({ path }) => path === "/v1/traces").map(({ body }) => body)
+  const traces = yield* Effect.forEach(bodies, (body) => Schema.decodeEffect(Traces)(body))
+  return traces.flatMap(({ resourceSpans }) =>
+    resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
+  )
+})
 
 const secret = "sk-fake-canary-4711"
 
@@ -74,11 +85,7 @@ describe("telemetry", () => {
         TRACEPARENT: `00-${traceId}-b7ad6b7169203331-01`
       })
       assert.strictEqual(ran.code, 1)
-      const bodies = received.filter(({ path }) => path === "/v1/traces").map(({ body }) => body)
-      const traces = yield* Effect.forEach(bodies, (body) => Schema.decodeEffect(Traces)(body))
-      const spans = traces.flatMap(({ resourceSpans }) =>
-        resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans))
-      )
+      const spans = yield* spansOf(received)
       assert.deepStrictEqual([...new Set(spans.map((span) => span.traceId))], [traceId])
       const named = (name: string) => spans.find((span) => span.name === name)
       assert.strictEqual(named("remote-agent ask")?.parentSpanId, "b7ad6b7169203331")
@@ -95,6 +102,56 @@ describe("telemetry", () => {
       const metrics = yield* Effect.promise(() => readFile(join(cwd, "metrics.prom"), "utf8"))
       assert.notInclude(metrics, secret)
     }),
+    limit
+  )
+
+  it.live(
+    "goes on with the trace of a query in every process that works on it",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      /** What a command sends to a receiver of its own, and prints. */
+      const told = Effect.fnUntraced(function* (args: ReadonlyArray<string>, code: number, env = {}) {
+        const { received, url } = yield* receiver
+        const ran = yield* run(cwd, args, { OTEL_EXPORTER_OTLP_ENDPOINT: url, ...env })
+        assert.strictEqual(ran.code, code, ran.stderr)
+        return { spans: yield* spansOf(received), stdout: ran.stdout }
+      })
+      yield* run(cwd, ["launch", "--name", "ann", "--env", "SAMPLE_AGENT_STEP_MS=3600000", "--quiet"])
+      const traceId = "0af7651916cd43dd8448eb211c80319c"
+      const asked = yield* told(["query", "ann", "TSLA revenue 2024", "--detach"], 0, {
+        TRACEPARENT: `00-${traceId}-b7ad6b7169203331-01`
+      })
+      assert.deepStrictEqual([...new Set(asked.spans.map((span) => span.traceId))], [traceId])
+
+      // Nobody waits for it, so whoever follows it takes it over.
+      const id = asked.stdout.trim()
+      const { received, url } = yield* receiver
+      const follower = start(cwd, ["logs", "--follow", id], { OTEL_EXPORTER_OTLP_ENDPOINT: url })
+      const ended = finish(follower)
+      yield* Effect.promise(() => lines(follower, 1))
+      const cancelled = yield* told(["cancel", id], 0)
+      assert.strictEqual((yield* Effect.promise(() => ended)).code, 1)
+      const followed = yield* spansOf(received)
+      for (const [spans, command, operation] of [
+        [followed, "logs", "Orchestrator.events"],
+        [cancelled.spans, "cancel", "Orchestrator.cancel"]
+      ] as const) {
+        const named = (name: string) => spans.find((span) => span.name === name)
+        const [own, about] = [named(command), named(operation)]
+        assert(own !== undefined && about !== undefined)
+        assert.strictEqual(about.traceId, traceId, operation)
+        assert.strictEqual(
+          about.parentSpanId,
+          asked.spans.find(({ name }) => name === "Orchestrator.start")?.spanId
+        )
+        assert.notStrictEqual(own.traceId, traceId, "the command itself has a trace of its own")
+        assert.strictEqual(about.links[0]?.spanId, own.spanId)
+        assert.strictEqual(own.links[0]?.traceId, traceId)
+      }
+      const taken = [...followed, ...cancelled.spans].filter(({ name }) => name === "Orchestrator.takeOver")
+      assert.deepStrictEqual([...new Set(taken.map((span) => span.traceId))], [traceId])
+      yield* run(cwd, ["terminate", "ann", "--yes"])
+    }, Effect.scoped),
     limit
   )
 

@@ -23,6 +23,10 @@ export class QueryTimeouts extends Schema.Class<QueryTimeouts>("@remote-agent/do
   idle: Schema.optionalKey(Schema.Duration)
 }) {}
 
+/** A span of whatever trace, as the header `traceparent` of W3C Trace Context names it. */
+export const TracePlace = Schema.String.check(Schema.isPattern(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/))
+export type TracePlace = typeof TracePlace.Type
+
 /** One question to one agent, and how it ended once it did. */
 export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   id: QueryId,
@@ -45,6 +49,8 @@ export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   /** Absent where the profile's own limits hold. */
   timeouts: Schema.optionalKey(QueryTimeouts),
   job: Schema.optionalKey(QueryJob),
+  /** Where it was put in a trace, so that whoever works on it later goes on in the same. */
+  trace: Schema.optionalKey(TracePlace),
   /** When somebody first asked for its end, and who. */
   cancelRequestedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   cancelRequestedBy: Schema.optionalKey(Schema.String),

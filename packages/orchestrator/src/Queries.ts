@@ -14,6 +14,7 @@ import { failedResult } from "./EventReader.ts"
 import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
 import * as QueryRuns from "./QueryRuns.ts"
+import * as QueryTrace from "./QueryTrace.ts"
 import * as Records from "./Records.ts"
 import { StateStore } from "./StateStore.ts"
 import type * as Turns from "./Turns.ts"
@@ -86,6 +87,7 @@ export const make = Effect.fnUntraced(function* (
   ) {
     const id = yield* Id.nextQueryId
     const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
+    const trace = yield* QueryTrace.here
     const query = new Query.Query({
       id,
       agentId,
@@ -96,7 +98,8 @@ export const make = Effect.fnUntraced(function* (
       ...(newSession === undefined ? {} : { newSession }),
       ...(resume === undefined ? {} : { resume }),
       ...(budget === undefined ? {} : { budget }),
-      ...(wall === undefined ? {} : { timeouts: new Query.QueryTimeouts({ wall }) })
+      ...(wall === undefined ? {} : { timeouts: new Query.QueryTimeouts({ wall }) }),
+      ...(trace === undefined ? {} : { trace })
     })
     yield* store.createQuery(query)
     return query
@@ -169,6 +172,13 @@ export const make = Effect.fnUntraced(function* (
 
   const getQuery = (operation: string, id: Id.QueryId) => Records.stored(operation, store.getQuery(id))
 
+  /** The options of a span for work on a query, within the trace of the query. */
+  const traced = (id: Id.QueryId) =>
+    // One that cannot be read is told of by what comes next.
+    Effect.flatMap(Effect.option(store.getQuery(id)), (found) =>
+      QueryTrace.within(Option.getOrUndefined(found)?.trace, { attributes: { queryId: id } })
+    )
+
   const events: Queries["events"] = (id, fromSeq = 0) => {
     let [next, orphaned, pause] = [fromSeq, false, 0]
     const waits = [25, 50, 100, 200, 350, 500]
@@ -193,10 +203,14 @@ export const make = Effect.fnUntraced(function* (
         return runs.drive("events", yield* getQuery("events", id), { detach: true, from: next })
       })
     )
-    return Stream.withSpan(Stream.concat(told, rest), "Orchestrator.events", { attributes: { queryId: id } })
+    return Stream.unwrap(
+      Effect.map(traced(id), (options) =>
+        Stream.withSpan(Stream.concat(told, rest), "Orchestrator.events", options)
+      )
+    )
   }
 
-  const cancel: Queries["cancel"] = Effect.fn("Orchestrator.cancel")(function* (id, by) {
+  const cancelled = Effect.fnUntraced(function* (id: Id.QueryId, by?: string) {
     const asks = yield* Records.stored("cancel", store.requestCancel(id, by))
     if (asks.status === "ended") return asks
     if (asks.status === "queued")
@@ -206,6 +220,11 @@ export const make = Effect.fnUntraced(function* (
     yield* Stream.runDrain(events(id))
     return yield* getQuery("cancel", id)
   })
+
+  const cancel: Queries["cancel"] = (id, by) =>
+    Effect.flatMap(traced(id), (options) =>
+      cancelled(id, by).pipe(Effect.withSpan("Orchestrator.cancel", options))
+    )
 
   const quiet: Queries["quiet"] = Effect.fnUntraced(function* (operation, agentId, whenRunning) {
     const of = (status: Query.QueryStatus) =>

@@ -17,6 +17,7 @@ import { failedResult } from "./EventReader.ts"
 import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
 import { jobOf } from "./QueryJobs.ts"
+import * as QueryTrace from "./QueryTrace.ts"
 import * as Records from "./Records.ts"
 import type * as RunCommand from "./RunCommand.ts"
 import { StateStore } from "./StateStore.ts"
@@ -381,8 +382,9 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Follows a query that somebody else started to its end, and starts nothing. */
-  const recovered = (operation: string, turn: Turns.Turn, query: Query.Query): EventLog =>
-    run(operation, turn, query, { detach: true, follow: true }).pipe(
+  const recovered = (operation: string, turn: Turns.Turn, query: Query.Query): EventLog => {
+    const { agentId, id, trace } = query
+    const rest = run(operation, turn, query, { detach: true, follow: true }).pipe(
       Stream.catchReasons("OrchestratorError", {
         AgentNotReady: () => ended(operation, turn, query, "aborted", "Its agent has ended."),
         // Its log says so.
@@ -390,6 +392,12 @@ export const make = Effect.fnUntraced(function* (
         AgentLost: () => ended(operation, turn, query, "crash", "The sandbox of its agent no longer exists.")
       })
     )
+    return Stream.unwrap(
+      Effect.map(QueryTrace.within(trace, { attributes: { agentId, queryId: id } }), (options) =>
+        Stream.withSpan(rest, "Orchestrator.takeOver", options)
+      )
+    )
+  }
 
   const ended = (
     operation: string,

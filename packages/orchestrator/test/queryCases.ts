@@ -38,6 +38,7 @@ export const cases: ReadonlyArray<Case> = [
         }),
         timeouts: new Query.QueryTimeouts({ wall: Duration.minutes(5), idle: Duration.millis(1.5) }),
         job,
+        trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         cancelRequestedAt: query.createdAt,
         cancelRequestedBy: "somebody\u0000",
         startedAt: query.createdAt,
