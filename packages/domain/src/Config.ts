@@ -419,9 +419,9 @@ export const layer: Layer.Layer<Config, ConfigError> = Layer.merge(
   Layer.effect(Variables, variablesOf)
 )
 
-/** The same from a literal, for tests and embedding. */
+/** The same from a literal, for tests and embedding. Two of them in one program stay two. */
 export const layerFrom = (values: Readonly<Record<string, unknown>>): Layer.Layer<Config, ConfigError> =>
-  layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(values))))
+  Layer.fresh(layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(values))))
 
 /** Fails with everything that is missing among `needed`, in one error; `purpose` says what wants them. */
 export const requireKeys = (

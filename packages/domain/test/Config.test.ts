@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
-import { Duration, Effect, Redacted, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 
 const read = (values: Readonly<Record<string, unknown>>) =>
   Config.Config.pipe(Effect.provide(Config.layerFrom(values)))
@@ -54,6 +54,19 @@ describe("Config", () => {
         error.problems.map(({ name }) => name),
         ["REMOTE_AGENT_OWNER"]
       )
+    })
+  )
+
+  it.effect("two in one program stay two", () =>
+    Effect.gen(function* () {
+      const [one, two] = [
+        Config.layerFrom({ REMOTE_AGENT_OWNER: "one" }),
+        Config.layerFrom({ REMOTE_AGENT_OWNER: "two" })
+      ]
+      const owner = Effect.map(Config.Config, (values) => values.REMOTE_AGENT_OWNER)
+      const First = Context.Service<string>("test/First")
+      const both = Layer.merge(Layer.provide(Layer.effect(First, owner), one), two)
+      assert.deepStrictEqual(yield* Effect.provide(Effect.all([First, owner]), both), ["one", "two"])
     })
   )
 
