@@ -304,6 +304,42 @@ describe.skipIf(!isolates)("an agent with a private repository", () => {
   )
 })
 
+describe.skipIf(!isolates)("webhooks that are stopped", () => {
+  it.live(
+    "give up after --drain what the next one takes over",
+    () =>
+      Effect.gen(function* () {
+        const { cwd, done, env, github, inSandbox } = yield* setUp
+        yield* done("launch", "--profile", "editor", "--name", "coder", "--repository", "octo/hello")
+        const serving = { ...env, GITHUB_WEBHOOK_SECRET: webhookSecret }
+        const file = (yield* inSandbox("src/a.txt")) ?? ""
+        const before = (yield* github.git("octo/hello", ["rev-parse", "main"])).trim()
+        const body = pushOf(
+          "main",
+          before,
+          yield* github.commit("octo/hello", "main", { "src/a.txt": "two\n" })
+        )
+        // The update waits for the answer, which does not come.
+        yield* done("query", "coder", "wait", "--detach")
+        const id = randomUUID()
+        const hurried = yield* serve(cwd, serving, ["--drain", "1"])
+        assert.strictEqual((yield* post(hurried.url, body, id)).status, 202)
+        hurried.child.kill("SIGINT")
+        assert.strictEqual((yield* hurried.ended).code, 130, hurried.stderr())
+        assert.include(hurried.stderr(), "was not handled")
+        assert.strictEqual(yield* contentOf(file), "one\n")
+
+        const next = yield* serve(cwd, serving)
+        assert.strictEqual((yield* post(next.url, body, id)).status, 202, "the same delivery, again")
+        yield* Effect.promise(() => writeFile(join(file, "../../go"), ""))
+        next.child.kill("SIGINT")
+        assert.strictEqual((yield* next.ended).code, 130, next.stderr())
+        assert.strictEqual(yield* contentOf(file), "two\n")
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    limit
+  )
+})
+
 describe("issues and webhooks of a repository", () => {
   it.live(
     "are made, listed, pinged and deleted, and what is missing is named",
@@ -396,10 +432,10 @@ const eventually = Effect.fnUntraced(function* <A>(
 })
 
 /** The receiver on a free port; ended with the test, if it is still there. */
-const serve = (cwd: string, env: Readonly<Record<string, string>>) =>
+const serve = (cwd: string, env: Readonly<Record<string, string>>, flags: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
-      Effect.sync((): ChildProcess => start(cwd, ["webhook", "serve", "--port", "0"], env)),
+      Effect.sync((): ChildProcess => start(cwd, ["webhook", "serve", "--port", "0", ...flags], env)),
       (process) =>
         Effect.promise(async () => {
           if (process.exitCode !== null || process.signalCode !== null) return

@@ -5,7 +5,7 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as CostTable from "../src/CostTable.ts"
 import { home, launch } from "./agents.ts"
-import { finish, folder, run, start } from "./support.ts"
+import { family, finish, folder, run, saying, start, survivors } from "./support.ts"
 
 const limit = { timeout: 180_000 }
 const at = DateTime.makeUnsafe("2026-01-31T12:00:00Z")
@@ -52,6 +52,10 @@ const document = Effect.gen(function* () {
     ]
   })
 })
+
+const decodeStatus = Schema.decodeSync(
+  Schema.fromJsonString(Schema.Struct({ pid: Schema.Int, sandboxes: Schema.Struct({ running: Schema.Int }) }))
+)
 
 const back = (text: string) => Option.map(CostTable.sinceOf(text, at), DateTime.formatIso)
 
@@ -118,6 +122,52 @@ describe("state and cost", () => {
     limit
   )
 
+  it.live(
+    "the Python module's files come in once, with what had to be assumed, and nothing of a broken one",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const [asleep, ended] = ["iasleep1234567890", "iended1234567890"]
+      const agent = { created_at: "2025-03-01T10:00:00.123456", persistent: true, query_count: 7 }
+      const agents = {
+        [asleep]: { ...agent, agent_id: asleep, agent_name: "my research agent", status: "paused" },
+        [ended]: { ...agent, agent_id: ended, agent_name: null, status: "terminated" }
+      }
+      const write = (name: string, content: unknown) =>
+        Effect.promise(() => writeFile(join(cwd, name), JSON.stringify(content)))
+      yield* write("orchestrator_state.json", { agents, timestamp: "2025-03-04T10:00:00" })
+      yield* write("e2b_state.json", { [asleep]: { sandbox_id: asleep, timeout: 3600, auto_pause: true } })
+
+      const imported = yield* run(cwd, ["state", "import", "orchestrator_state.json"])
+      assert.strictEqual(imported.code, 0, imported.stderr)
+      // Its sandbox is at E2B, and this machine has no key for it.
+      assert.match(imported.stdout, / my-research-agent +unreachable /)
+      assert.match(imported.stdout, / dexter-iended12 +imported$/m)
+      assert.include(imported.stdout + imported.stderr, "Times without a zone were taken for UTC.")
+      const listed = yield* run(cwd, ["list", "--all", "--json"])
+      const [one, other] = listed.stdout
+        .trimEnd()
+        .split("\n")
+        .map((text): unknown => JSON.parse(text))
+        .toReversed()
+      assert.deepInclude(one, {
+        name: "my-research-agent",
+        status: "paused",
+        profile: "dexter",
+        queryCount: 7
+      })
+      assert.deepInclude(other, { name: "dexter-iended12", status: "terminated" })
+      const again = yield* run(cwd, ["state", "import", "orchestrator_state.json", "--json"])
+      assert.strictEqual(again.stdout.split(`"outcome":"alreadyThere"`).length, 3, again.stdout)
+
+      yield* write("broken.json", { agents: { [asleep]: { ...agent, status: "dead" } } })
+      const refused = yield* run(cwd, ["state", "import", "broken.json", "--state", "other.sqlite"])
+      assert.strictEqual(refused.code, 1)
+      assert.include(refused.stderr, `agents.${asleep}.status`)
+      assert.strictEqual((yield* run(cwd, ["list", "--all", "--state", "other.sqlite"])).stdout, "")
+    }, Effect.scoped),
+    limit
+  )
+
   it("a day is a day that there is, and so many days back", () => {
     assert.deepStrictEqual(back("2026-01-01"), Option.some("2026-01-01T00:00:00.000Z"))
     assert.deepStrictEqual(back("7d"), Option.some("2026-01-24T12:00:00.000Z"))
@@ -125,7 +175,67 @@ describe("state and cost", () => {
   })
 })
 
+/** A kind of agent whose set-up waits for somebody who never comes. */
+const stuck = JSON.stringify({
+  stuck: {
+    description: "Is never ready",
+    work: "{home}/work",
+    assets: [],
+    setup: [{ argv: ["sleep", "86400"] }],
+    health: { argv: ["true"] },
+    run: {
+      argv: ["true"],
+      input: "stdin-text",
+      protocol: "text",
+      wallTimeout: "1 minute",
+      idleTimeout: "1 minute"
+    }
+  }
+})
+
+/** A machine on which it is an hour later than it is: what was made just now is old there. */
+const later = {
+  NODE_OPTIONS: `--import=data:text/javascript,const{now}=Date;Date.now=()=>now()+3600000`
+}
+
 describe("reap", () => {
+  it.live(
+    "ends the sandbox that a killed launch has left, with all that runs in it, and not before it says so",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const child = start(cwd, ["launch", "--profile", "stuck", "--name", "half"], {
+        REMOTE_AGENT_PROFILES: stuck
+      })
+      const ended = finish(child)
+      yield* Effect.promise(() => saying(child, "setting it up"))
+      child.kill("SIGKILL")
+      yield* Effect.promise(() => ended)
+      const status = Effect.map(run(cwd, ["local", "status", "--json"]), ({ stdout }) => decodeStatus(stdout))
+      const { pid } = yield* status
+      const inside = yield* Effect.promise(() => family(pid))
+      const left = Effect.map(status, ({ sandboxes }) => sandboxes.running)
+
+      const young = yield* run(cwd, ["reap", "--all"])
+      assert.match(young.stdout, /leave-alone +left .*A launch may still be at work on it\./)
+      const planned = yield* run(cwd, ["reap", "--dry-run"], later)
+      assert.match(planned.stdout, /terminate +planned .*The launch of agent \w+ was cut short\./)
+      assert.strictEqual(yield* left, 1)
+
+      const reaped = yield* run(cwd, ["reap"], later)
+      assert.strictEqual(reaped.code, 0, reaped.stderr)
+      assert.match(reaped.stdout, /terminate +done /)
+      assert.strictEqual(yield* left, 0)
+      assert.deepStrictEqual(
+        (yield* Effect.promise(() => survivors(inside))).map((one) => one.pid),
+        [pid],
+        "only the server should be left"
+      )
+      assert.include((yield* run(cwd, ["list", "--all", "--json"])).stdout, `"status":"failed"`)
+      assert.strictEqual((yield* run(cwd, ["reap"], later)).stdout, "")
+    }),
+    limit
+  )
+
   it.live(
     "leaves a living agent alone, marks one whose sandbox is gone, and says what it would do before",
     Effect.fnUntraced(function* () {

@@ -62,6 +62,17 @@ export const lines = (child: ChildProcess, count: number): Promise<void> =>
     reader.on("close", resolve)
   })
 
+/** Settles when the process has said this on standard error; fails when it ends without. */
+export const saying = (child: ChildProcess, text: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let said = ""
+    child.stderr?.on("data", (data: Buffer) => {
+      said += data.toString()
+      if (said.includes(text)) resolve()
+    })
+    child.on("close", () => reject(new Error(said)))
+  })
+
 interface Process {
   readonly pid: number
   readonly parent: number

@@ -1,6 +1,8 @@
 import { Data, Effect, type Scope } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { readFile, readlink } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { withoutCache } from "./support.ts"
 
 const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
@@ -30,6 +32,8 @@ export class NotSeen extends Data.TaggedError("NotSeen")<{
 export interface Terminal {
   /** Types. */
   readonly type: (keys: string) => void
+  /** Gives the terminal another size, as a window does that somebody drags. */
+  readonly resize: (columns: number, rows: number) => Effect.Effect<void>
   /** Settles when the screen has shown this, after what was waited for before; fails when the binary ends without. */
   readonly sees: (text: string | RegExp) => Effect.Effect<void, NotSeen>
   /** Everything that was shown. */
@@ -65,6 +69,13 @@ const closed = (child: ChildProcess) =>
     child.kill("SIGHUP")
   })
 
+/** What runs on the terminal says which it is, and the kernel tells it of the size. */
+const resize = async ({ pid }: ChildProcess, columns: number, rows: number): Promise<void> => {
+  const [shell] = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).split(" ")
+  const device = await readlink(`/proc/${shell}/fd/0`)
+  await promisify(execFile)("stty", ["-F", device, "cols", String(columns), "rows", String(rows)])
+}
+
 const terminalOf = (child: ChildProcess): Terminal => {
   let [shown, read] = ["", 0]
   const waiting = new Set<() => void>()
@@ -94,6 +105,7 @@ const terminalOf = (child: ChildProcess): Terminal => {
   }
   return {
     type: (keys) => void child.stdin?.write(keys),
+    resize: (columns, rows) => Effect.promise(() => resize(child, columns, rows)),
     shown: () => shown,
     ended: Effect.promise(() => end),
     sees: (wanted) =>
