@@ -52,7 +52,20 @@ describe("exec", () => {
       const late = yield* run(cwd, ["exec", "one", "--timeout", "1", "--json", "--", "sleep", "600"])
       assert.strictEqual(late.code, 4)
       assert.include(late.stdout, "WallTimedOut")
+      // What it says in time counts as a sign of life, and so it is not the time in all that ends it.
+      const talks = "for i in 1 2 3 4; do sleep 0.5; echo $i; done; exec sleep 600"
+      const silent = yield* run(cwd, ["exec", "one", "--idle-timeout", "1", "--", "sh", "-c", talks])
+      assert.deepStrictEqual([silent.code, silent.stdout], [4, "1\n2\n3\n4\n"])
+      assert.include(silent.stderr, "was silent for 1s and was killed")
       assert.strictEqual((yield* run(cwd, ["exec", "one", "--", "pgrep", "-x", "sleep"])).code, 1)
+
+      const elsewhere = ["exec", "one", "--cwd", "/tmp", "--user"]
+      const moved = yield* run(cwd, [...elsewhere, "user", "--", "sh", "-c", "id -un; pwd"])
+      assert.deepStrictEqual([moved.stdout, moved.stderr], ["user\n/tmp\n", ""])
+      const stranger = yield* run(cwd, [...elsewhere, "root", "--json", "--", "pwd"])
+      assert.strictEqual(stranger.code, 1)
+      assert.include(stranger.stdout, `"reason":"InvalidRequest"`)
+      assert.include(stranger.stderr, "user 'root' is not available")
 
       const nobody = yield* run(cwd, ["exec", "nobody", "--", "true"])
       assert.deepStrictEqual([nobody.code, nobody.stdout], [3, ""])
@@ -164,6 +177,11 @@ describe("shell", () => {
       yield* terminal.sees("40 100")
       yield* terminal.sees("42 xterm")
       yield* terminal.sees("/dev/pts/")
+      const waits = 'sleep 600 & trap "stty size; kill $!; exit" WINCH; echo $((1 + 0))st; wait'
+      terminal.type(`sh -c '${waits}'\n`)
+      yield* terminal.sees("1st")
+      yield* terminal.resize(71, 23)
+      yield* terminal.sees("23 71")
       terminal.type("sh -c 'echo $((1 + 1))nd; sleep 600'\n")
       yield* terminal.sees("2nd")
       terminal.type(key.ctrlC)
@@ -177,6 +195,24 @@ describe("shell", () => {
       yield* terminal.sees(/ icanon/)
       yield* terminal.sees(/ echo /)
       yield* terminal.ended
+    }),
+    limit
+  )
+
+  it.live(
+    "starts in the folder and as the user that are named",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      yield* launch(cwd, "one")
+      const terminal = yield* open(cwd, ["shell", "one", "--cwd", "/tmp", "--user", "user"])
+      yield* terminal.sees("until exit or Ctrl-D")
+      terminal.type("echo $(id -un):$(pwd)\n")
+      yield* terminal.sees("user:/tmp")
+      terminal.type(key.ctrlD)
+      assert.strictEqual(yield* terminal.ended, 0)
+      const stranger = yield* open(cwd, ["shell", "one", "--user", "root"])
+      yield* stranger.sees("user 'root' is not available")
+      assert.strictEqual(yield* stranger.ended, 1)
     }),
     limit
   )

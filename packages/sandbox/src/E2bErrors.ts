@@ -25,6 +25,8 @@ export interface Asked {
   readonly operation: SandboxError.Operation
   readonly sandboxId?: Id.SandboxId | undefined
   readonly path?: string | undefined
+  /** Who was to run the program, where that was said. */
+  readonly user?: string | undefined
   /** What was heard of the answer beside what the SDK tells. */
   readonly heard?: Heard | undefined
 }
@@ -49,7 +51,12 @@ const unreachable = (sent: boolean): Verdict => known(new SandboxError.Unreachab
  * the one observed for e2b 2.51.0; the SDK keeps no other trace of the protocol.
  */
 export const verdict = (sdk: Classes, cause: unknown, asked: Asked): Verdict => {
-  if (cause instanceof sdk.AuthenticationError) return known(new SandboxError.Unauthorized({}))
+  if (cause instanceof sdk.AuthenticationError) {
+    // A sandbox never sees the key, and says of a user that it does not have what it says of a wrong token.
+    return asked.user === undefined
+      ? known(new SandboxError.Unauthorized({}))
+      : known(new SandboxError.InvalidRequest({ detail: oneLine(cause.message) }))
+  }
   if (cause instanceof sdk.ServiceBusyError) return known(new SandboxError.Busy({}))
   if (cause instanceof sdk.RateLimitError) return known(tooMany(asked))
   if (cause instanceof sdk.FileNotFoundError) {

@@ -67,7 +67,7 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
       if (told !== undefined) forget(told, _tag)
       return output.push({ _tag, text })
     }
-    const starting = spawning((signal) =>
+    const starting = calls.attempt({ operation: "spawn", sandboxId, user: command.user }, (signal) =>
       sdkSandbox.commands.run(line, {
         background: true,
         stdin: reads,

@@ -26,7 +26,7 @@ export const make = (
     const mark = yield* Id.nextToken
     const output = new OutputChannel<Uint8Array>(highWater, ({ length }) => length)
     const exitCode = yield* Deferred.make<number, SandboxError.SandboxError>()
-    const starting = calls.attempt(asked, (signal) =>
+    const starting = calls.attempt({ ...asked, user }, (signal) =>
       sandbox.pty.create({
         cols: columns,
         rows,
