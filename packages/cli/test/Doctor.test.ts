@@ -78,6 +78,23 @@ it.live(
     assert.include(stdout, "set GITHUB_TOKEN")
     assert.notInclude(stdout, "_fake_")
 
+    // What flags say counts more than the settings.
+    const other = [
+      "--provider",
+      "local",
+      "--isolation",
+      "none",
+      "--profile",
+      "sample",
+      "--state",
+      "other.sqlite"
+    ]
+    const flagged = yield* run(cwd, ["doctor", "--json", ...other], { ...env, GITHUB_TOKEN: "" })
+    assert.strictEqual(flagged.code, 0, flagged.stdout)
+    for (const name of ["profile sample", "state", "isolation"]) {
+      assert.match(flagged.stdout, new RegExp(`"name":"${name}","status":"(ok|warning)"`))
+    }
+
     const good = { ...env, E2B_API_KEY: "e2b_fake_good", GITHUB_TOKEN: "ghp_fake_good" }
     const second = yield* run(cwd, ["doctor", "--json", "--state", "state.sqlite"], good)
     assert.include(second.stdout, `{"name":"e2b","status":"ok"`)

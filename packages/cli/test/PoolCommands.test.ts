@@ -2,9 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import { folder, run } from "./support.ts"
+import { home } from "./agents.ts"
+import { folder, type Ran, run } from "./support.ts"
+import { open } from "./terminal.ts"
 
 const limit = { timeout: 300_000 }
+
+const outcomes = ({ stdout }: Ran) => stdout.match(/"outcome":"\w+"/g)
 
 describe("pools that stay", () => {
   it.live(
@@ -69,6 +73,48 @@ describe("pools that stay", () => {
       assert.strictEqual((yield* call("local", "stop")).code, 0)
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(data, "sandboxes"))), [])
     }),
+    limit
+  )
+
+  it.live(
+    "pass on what their flags say of the agents and their time",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const slow = ["--env", "SAMPLE_AGENT_STEP_MS=3600000", "--profile", "sample"]
+      const made = yield* run(cwd, ["pool", "create", "slow", "--size", "1", ...slow])
+      assert.strictEqual(made.code, 0, made.stderr)
+      const asked = ["pool", "run", "--timeout", "1", "--order", "completion", "--json", "Tesla revenue 2024"]
+      const late = yield* run(cwd, [...asked, "--name", "slow"])
+      assert.deepStrictEqual([late.code, outcomes(late)], [4, ['"outcome":"timeout"']], late.stderr)
+      const own = yield* run(cwd, [...asked, "--size", "1", ...slow])
+      assert.deepStrictEqual([own.code, outcomes(own)], [4, ['"outcome":"timeout"']], own.stderr)
+      const unknown = yield* run(cwd, ["pool", "create", "other", "--profile", "nobody"])
+      assert.strictEqual(unknown.code, 2)
+      yield* run(cwd, ["pool", "terminate", "slow", "--yes"])
+    }, Effect.scoped),
+    limit
+  )
+
+  it.live(
+    "are drawn on a terminal: a bar of the stages of each launch, and of the questions",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const terminal = yield* open(cwd, [
+        "pool",
+        "run",
+        "--size",
+        "2",
+        "Tesla revenue 2024",
+        "Apple revenue 2024"
+      ])
+      yield* terminal.sees(/agent 1 .*\r\n.*agent 2 /)
+      yield* terminal.sees("starting its sandbox")
+      yield* terminal.sees(/question [12]: /)
+      yield* terminal.sees("97,690")
+      assert.strictEqual(yield* terminal.ended, 0)
+      assert.include(terminal.shown(), "391,035")
+      assert.include(terminal.shown(), "\u001B[", "it is drawn anew")
+    }, Effect.scoped),
     limit
   )
 })

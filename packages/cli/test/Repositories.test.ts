@@ -304,6 +304,50 @@ describe.skipIf(!isolates)("an agent with a private repository", () => {
   )
 })
 
+describe.skipIf(!isolates)("what flags say of a pull request", () => {
+  it.live(
+    "is in it, and in the branches and commits that are made by hand",
+    () =>
+      Effect.gen(function* () {
+        const { cwd, done, github } = yield* setUp
+        const json = (...args: ReadonlyArray<string>) =>
+          Effect.map(done(...args, "--json"), (text): Record<string, unknown> => JSON.parse(text))
+        yield* done("launch", "--profile", "editor", "--name", "coder", "--repository", "octo/hello")
+        const { pulls } = github.repository("octo/hello")
+        yield* github.git("octo/hello", ["branch", "next", "main"])
+
+        yield* done("query", "coder", "the first note")
+        yield* writeMessage(cwd)
+        const how = ["--base", "next", "--draft", "--body-file", "message.txt", "--reviewer", "ada"]
+        const first = decodePr(yield* done("pr", "create", "coder", "--title", "Notes", "--json", ...how))
+        const pull = pulls.get(first.number)
+        assert.deepInclude(pull, { base: "next", draft: true, reviewers: ["ada"] })
+        assert.include(pull?.body, "A message")
+        yield* done("pr", "create", "coder", "--title", "Notes", "--base", "next", "--body", "Other words")
+        assert.include(pulls.get(first.number)?.body, "Other words")
+
+        const about = ["--repo", "octo/hello", "--base", "next", "--draft", "--label", "report"]
+        const published = decodePr(
+          yield* done("publish", "coder", "What?", ...about, "--timeout", "60", "--json")
+        )
+        assert.deepInclude(pulls.get(published.number), { base: "next", draft: true })
+        assert.deepStrictEqual(github.repository("octo/hello").labels.get(published.number), ["report"])
+
+        const main = (yield* github.git("octo/hello", ["rev-parse", "main"])).trim()
+        assert.include(Object.values(yield* json("branch", "coder", "by-hand", "--from", main)), "by-hand")
+        yield* done("query", "coder", "the second note")
+        const { commit } = yield* json("commit", "coder", "-m", "By hand")
+        const pushed = yield* json("push", "coder", "--branch", "by-hand")
+        assert.deepInclude(pushed, { branch: "by-hand", commit })
+        assert.strictEqual((yield* github.git("octo/hello", ["rev-parse", "by-hand^"])).trim(), main)
+
+        const newest = yield* github.commit("octo/hello", "by-hand", { "src/a.txt": "two\n" })
+        assert.include(JSON.stringify(yield* json("pull", "coder")), newest)
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    limit
+  )
+})
+
 describe.skipIf(!isolates)("webhooks that are stopped", () => {
   it.live(
     "give up after --drain what the next one takes over",
@@ -322,7 +366,7 @@ describe.skipIf(!isolates)("webhooks that are stopped", () => {
         // The update waits for the answer, which does not come.
         yield* done("query", "coder", "wait", "--detach")
         const id = randomUUID()
-        const hurried = yield* serve(cwd, serving, ["--drain", "1"])
+        const hurried = yield* serve(cwd, serving, ["--drain", "1", "--host", "127.0.0.1"])
         assert.strictEqual((yield* post(hurried.url, body, id)).status, 202)
         hurried.child.kill("SIGINT")
         assert.strictEqual((yield* hurried.ended).code, 130, hurried.stderr())
@@ -360,12 +404,30 @@ describe("issues and webhooks of a repository", () => {
           GITHUB_REPO_NAME: "hello"
         })
         assert.match(owned.stdout, /#1\s+open\s+A bug\s+bug/)
+        yield* writeMessage(cwd)
+        const flags = ["--title", "By file", "--body-file", "message.txt", "--assignee", "ada", ...repo]
+        assert.include(yield* done("issue", "create", "--json", ...flags), '"title":"By file"')
+        assert.include(github.repository("octo/hello").issues.get(2)?.body, "A message")
+        assert.strictEqual(
+          (yield* done("issue", "list", "--limit", "1", "--json", ...repo)).split("\n").length,
+          1
+        )
         const url = "http://127.0.0.1:9/webhook"
         const made = yield* done("webhook", "create", url, ...repo)
         const [hook = "", secret = ""] = made.split("\n")
         assert.match(secret, /^GITHUB_WEBHOOK_SECRET=[0-9a-f]{64}$/)
         assert.include(yield* done("webhook", "list", ...repo), url)
         yield* done("webhook", "ping", hook, ...repo)
+        assert.include(yield* done("webhook", "list", "--json", ...repo), `"id":${hook}`)
+        assert.include(yield* done("webhook", "ping", hook, "--json", ...repo), '"pinged":true')
+        const other = yield* done("webhook", "create", `${url}/other`, "--event", "issues", "--json", ...repo)
+        assert.include(other, '"events":["issues"]')
+        assert.match(other, /"secret":"[0-9a-f]{64}"/)
+        const { id }: { readonly id: number } = JSON.parse(other)
+        assert.include(
+          yield* done("webhook", "delete", String(id), "--json", ...repo),
+          `{"id":${id},"deleted":true}`
+        )
         yield* done("webhook", "delete", hook, ...repo)
         assert.strictEqual(github.repository("octo/hello").hooks.size, 0)
         github.scopes.set(github.secret, "repo")

@@ -80,6 +80,8 @@ describe("state and cost", () => {
         assert.include(text, "the key is ***")
         assert.strictEqual((await stat(join(cwd, "out.json"))).mode & 0o777, 0o600)
       })
+      const counted = yield* run(cwd, ["state", "export", "counted.json", "--json"])
+      assert.deepStrictEqual(JSON.parse(counted.stdout), { agents: 1, queries: 1, events: 1, pools: 0 })
       const child = start(cwd, ["state", "import", "-", "--json", "--state", "other.sqlite"], {}, "pipe")
       child.stdin?.end((yield* run(cwd, ["state", "export", "-"])).stdout)
       assert.include((yield* Effect.promise(() => finish(child))).stdout, `"queries":1`)
