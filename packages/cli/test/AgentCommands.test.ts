@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, AgentEvent, Query } from "@remote-agent/domain"
-import { Effect, Schema, type Scope } from "effect"
+import { Duration, Effect, Schema, type Scope } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { family, finish, folder, lines, type Ran, run, start, survivors } from "./support.ts"
@@ -219,5 +219,60 @@ describe("an agent that outlives its commands", () => {
       yes.type("y")
       yield* yes.sees("is terminated")
       assert.strictEqual(yield* yes.ended, 0)
+    }))
+
+  test("keeps to the limits and conversations that it is given", (bin) =>
+    Effect.gen(function* () {
+      const limits = ["--ephemeral", "--ttl", "120", "--budget-usd", "1.5", "--budget-seconds", "60"]
+      yield* bin.done("launch", "--name", "ann", "--label", "team=a", "--quiet", ...limits)
+      const listed = yield* bin.done("list", "--label", "team=a", "--profile", "sample", "--json")
+      const [ann] = decodeAgents(linesOf(listed))
+      assert(ann !== undefined)
+      assert.deepStrictEqual([ann.name, ann.persistent], ["ann", false])
+      assert.deepStrictEqual([ann.ttl && Duration.toSeconds(ann.ttl), ann.budget?.costUsd], [120, 1.5])
+      assert.strictEqual(ann.budget?.wall && Duration.toSeconds(ann.budget.wall), 60)
+      assert.strictEqual(yield* bin.done("list", "--pool", "night", "--json"), "")
+
+      const ask = (...args: ReadonlyArray<string>) => bin.run("query", "ann", "--session", "s", ...args)
+      assert.strictEqual((yield* ask("Apple revenue 2024")).code, 0)
+      assert.include((yield* ask("and in 2023?")).stdout, "383,285")
+      const anew = yield* ask("and in 2023?", "--new-session")
+      assert.strictEqual(anew.code, 1, "there is no earlier question")
+
+      assert.deepInclude(JSON.parse(yield* bin.done("rename", "ann", "bob", "--json")), { name: "bob" })
+      const labelled = JSON.parse(yield* bin.done("label", "bob", "tier=1", "--json"))
+      assert.deepInclude(labelled, { labels: { team: "a", tier: "1" } })
+      yield* bin.done("terminate", "bob")
+      assert.strictEqual(yield* bin.done("list", "--json"), "")
+      assert.lengthOf(decodeAgents(linesOf(yield* bin.done("list", "--status", "terminated", "--json"))), 1)
+      assert.lengthOf(decodeAgents(linesOf(yield* bin.done("list", "--all", "--json"))), 1)
+      assert.include(yield* bin.done("profiles"), "sample")
+      assert.deepInclude(JSON.parse(yield* bin.done("profiles", "show", "sample")), { name: "sample" })
+    }))
+
+  test("is stopped where its time is up, and all are put to sleep, woken, looked at and updated at once", (bin) =>
+    Effect.gen(function* () {
+      yield* bin.done("launch", "--name", "slow", "--quiet", ...forever)
+      yield* bin.done("launch", "--name", "quick", "--quiet")
+      const late = yield* bin.run("query", "slow", "TSLA revenue 2024", "--timeout", "1", "--json")
+      assert.strictEqual(late.code, 4, late.stderr)
+
+      assert.strictEqual((yield* bin.run("pause", "--all", "--cancel")).code, 2, "somebody has to agree")
+      const all = (text: string) => linesOf(text).map((one): { readonly status: string } => JSON.parse(one))
+      const statuses = (text: string) => all(text).map(({ status }) => status)
+      const asleep = yield* bin.done("pause", "--all", "--yes", "--json")
+      assert.deepStrictEqual(statuses(asleep), ["paused", "paused"])
+      assert.deepStrictEqual(statuses(yield* bin.done("resume", "--all", "--json")), ["active", "active"])
+      assert.lengthOf(linesOf(yield* bin.done("health", "--all", "--json")), 2)
+
+      const query = yield* bin.done("query", "slow", "TSLA revenue 2024", "--detach")
+      const busy = yield* bin.run("update", "--all", "--json")
+      assert.strictEqual(busy.code, 5)
+      assert.include(busy.stdout, `"reason":"QueryRunning"`)
+      const updated = yield* bin.done("update", "--all", "--yes", "--cancel", "--json")
+      assert.lengthOf(all(updated), 2)
+      assert.include(yield* bin.done("cancel", query.trim(), "--json"), `"outcome":"aborted"`)
+      assert.lengthOf(all(yield* bin.done("update", "quick", "--wait", "--json")), 1)
+      yield* bin.done("terminate", "--all", "--yes")
     }))
 })

@@ -4,7 +4,7 @@
  * Runs one query of Dexter (github.com/virattt/dexter) without its terminal interface, and tells on standard output,
  * in lines of JSON, what happens. It lives outside Dexter's checkout, which it does not change.
  *
- *   dexter-runner.mjs --request <file or "-" for standard input>    {"id", "query", "session"?, "model"?, …}
+ *   dexter-runner.mjs --request <file or "-" for standard input>    {"id", "query", "session"?, "newSession"?, …}
  *   dexter-runner.mjs --health
  *
  * Environment: DEXTER_HOME (the checkout), DEXTER_WORKDIR (where the agent works), DEXTER_MODEL,
@@ -14,7 +14,7 @@
  * It runs on Bun, and on Node.js where Dexter's own code does.
  */
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
@@ -176,6 +176,7 @@ function checkRequest(request) {
     maxIterations,
     memory: memory === true,
     model,
+    newSession: request.newSession === true,
     query,
     session,
     timeoutMs
@@ -188,10 +189,11 @@ function checkRequest(request) {
  * @param {AbortSignal} signal
  */
 async function run(request, { Agent, getTools }, signal) {
-  const { id, query, session } = request
+  const { id, newSession, query, session } = request
   const model = request.model ?? process.env.DEXTER_MODEL ?? (await settingOf("modelId"))
   /** @param {object} event */
   const tell = (event) => emit({ type: "event", id, event })
+  if (session !== undefined && newSession) rmSync(sessionFile(session), { force: true })
   const turns =
     session === undefined ? [] : loadTurns(session, (message) => tell({ type: "notice", message }))
   // The name only decides which tools there are; that of the default model will do.

@@ -10,6 +10,7 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   writeFileSync
 } from "node:fs"
 import { readFile } from "node:fs/promises"
@@ -25,7 +26,8 @@ const HELP = `Usage: node sample-agent.mjs --request <file>   answer the request
        node sample-agent.mjs --health           check the bundled data
        node sample-agent.mjs --help
 
-Request: {"id": string, "query": string, "session"?: string, "maxIterations"?: number, "timeoutMs"?: number}
+Request: {"id": string, "query": string, "session"?: string, "newSession"?: true, "maxIterations"?: number,
+  "timeoutMs"?: number}
 Output: one JSON object per line: ready, start, event (thinking, tool_start, ...), and one result at the end.
 The exit code is 0 for the outcome "ok", else 1. There is no language model, so "usage" counts words: those of
 the question as inputTokens, those of the answer as outputTokens. Sessions: .sample/sessions in the working directory.
@@ -929,7 +931,7 @@ const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 const wordCount = (of) => of.split(/\s+/).filter((word) => word !== "").length
 const sinceMs = (start) => Math.round(performance.now() - start)
 
-/** @param {unknown} request @returns {{ id: string, query: string, session?: string, maxIterations: number, timeoutMs?: number }} */
+/** @param {unknown} request @returns {{ id: string, query: string, session?: string, newSession: boolean, maxIterations: number, timeoutMs?: number }} */
 function checkRequest(request) {
   const expected = 'Send a JSON object such as {"id": "q1", "query": "What was Tesla\'s revenue in 2024?"}.'
   if (typeof request !== "object" || request === null || Array.isArray(request)) {
@@ -949,7 +951,7 @@ function checkRequest(request) {
         `"${name}" of the request is not a whole number of at least 1. Correct it or leave it out.`
       )
   }
-  return { id, query, session, maxIterations, timeoutMs }
+  return { id, query, session, newSession: request.newSession === true, maxIterations, timeoutMs }
 }
 
 /** @param {string} file or "-" for stdin @param {AbortSignal} signal @returns {Promise<any>} */
@@ -1019,10 +1021,11 @@ async function answerOfOwn(query, emit, progress) {
 
 /** Drives the work on a request, printing its events, up to the fields of its result.
  * @param {ReturnType<typeof checkRequest>} request @param {AbortSignal} signal @param {{ iterations: number, toolCalls: object[] }} progress */
-async function run({ id, query, session, maxIterations }, signal, progress) {
+async function run({ id, query, session, newSession, maxIterations }, signal, progress) {
   const emit = (event) => print({ type: "event", id, event })
   const notice = (message) => message !== undefined && emit({ type: "notice", message })
   const stepMs = Number(process.env.SAMPLE_AGENT_STEP_MS)
+  if (session !== undefined && newSession) rmSync(sessionFile(session), { force: true })
   const own = await answerOfOwn(query, emit, progress)
   if (own !== undefined) return { outcome: own.trim() === "" ? "empty" : "ok", answer: own }
   const data = loadData()

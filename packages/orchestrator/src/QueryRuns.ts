@@ -106,6 +106,7 @@ const requestOf = (query: Query.Query, agent: Agent.Agent, budgetUsd?: number): 
   id: query.id,
   text: query.text,
   session: query.session,
+  newSession: query.newSession,
   agentSession: agent.sessions?.[query.session ?? defaultSession],
   budgetUsd,
   wallTimeout: query.timeouts?.wall

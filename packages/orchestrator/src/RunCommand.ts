@@ -8,6 +8,8 @@ export interface Request {
   readonly text: string
   /** The conversation it belongs to, under our name for it; a runner remembers earlier turns of it. */
   readonly session?: string | undefined
+  /** Whether a runner is to forget the earlier turns of it. */
+  readonly newSession?: boolean | undefined
   /** The agent's own id of the session to go on with, from the result of an earlier query. */
   readonly agentSession?: string | undefined
   /** Instead of the profile's own. */
@@ -39,13 +41,14 @@ const added = (value: unknown, argv: ReadonlyArray<string> | undefined): Readonl
   value === undefined ? [] : (argv ?? [])
 
 const requestJson = (run: Profile.RunSpec, request: Request, wall: Duration.Duration): string => {
-  const { id, maxIterations, model = run.model, session, text } = request
+  const { id, maxIterations, model = run.model, newSession, session, text } = request
   return `${JSON.stringify({
     ...run.request,
     id,
     query: text,
     timeoutMs: timeOf(wall),
     ...(session === undefined ? {} : { session }),
+    ...(newSession === true ? { newSession } : {}),
     ...(model === undefined ? {} : { model }),
     ...(maxIterations === undefined ? {} : { maxIterations })
   })}\n`

@@ -48,7 +48,13 @@ describe("RunCommand.make", () => {
   it.effect("gives a runner all of it in the request, over the fields of the profile", () =>
     Effect.gen(function* () {
       const dexter = yield* DexterProfile.make
-      const asked = yield* request(nasty, { model: "m1", maxIterations: 3, session: "s", budgetUsd: 1 })
+      const asked = yield* request(nasty, {
+        model: "m1",
+        maxIterations: 3,
+        session: "s",
+        newSession: true,
+        budgetUsd: 1
+      })
       const { cwd, env, stdin, files } = RunCommand.make(
         new Profile.Profile({
           ...dexter,
@@ -68,6 +74,7 @@ describe("RunCommand.make", () => {
         model: "m1",
         maxIterations: 3,
         session: "s",
+        newSession: true,
         timeoutMs: 855_000
       })
     })

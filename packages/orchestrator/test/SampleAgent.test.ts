@@ -644,6 +644,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("the program", (live) =
       const stored = yield* fs.readFileString(`${folder}/${file}`)
       assert.strictEqual(stored.match(/"query"/g)?.length, 10)
       assert.notInclude(stored, "Tesla's revenue in 2023")
+      // Even when what it begins with has no answer.
+      yield* request({ query: "?", session: "alice", newSession: true }, { cwd })
+      assert.strictEqual((yield* ask("and in 2022?", "alice")).outcome, "error", "it has begun anew")
     })
   )
 
