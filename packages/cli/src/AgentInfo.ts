@@ -42,7 +42,11 @@ const rowsOf = ({ agent, current, endsAt, queue, sandbox }: Operations.AgentInfo
     ["pool", agent.pool],
     ["labels", Labels.toText(agent.labels) || undefined],
     ["sandbox", binding === undefined ? sandbox : `${sandbox} (${binding.sandboxId} at ${binding.provider})`],
-    [agent.persistent ? "pauses" : "ends", endsAt === undefined ? undefined : DateTime.formatIso(endsAt)],
+    // The end of a life that does not go on is none.
+    [
+      agent.persistent ? "pauses" : "ends",
+      endsAt === undefined || sandbox === "paused" ? undefined : DateTime.formatIso(endsAt)
+    ],
     [
       "repository",
       repository === undefined ? undefined : [repository.url, repository.ref].filter(Boolean).join(" ")
@@ -63,9 +67,8 @@ export const run = Effect.fn("info")(function* (flags: InfoFlags): Run {
   const [agent, there] = yield* Provider.find(flags, flags.agent)
   const look = Effect.flatMap(Orchestrator.Orchestrator, (all) => all.info(agent.id))
   const info = yield* Effect.provide(look, App.durable(there))
-  const width = out.live ? out.columns() : undefined
   yield* line(
     out,
-    flags.json ? JSON.stringify(yield* documentOf(info)) : Table.render(rowsOf(info), width).join("\n")
+    flags.json ? JSON.stringify(yield* documentOf(info)) : Table.render(rowsOf(info)).join("\n")
   )
 })

@@ -121,11 +121,24 @@ const github: Layer.Layer<GitHub.GitHub | GitWorkspace.GitWorkspace, Failure, Co
     })
   ).pipe(Layer.provideMerge(GitHub.layer))
 
+/** Fails with `Usage` where the state ends with the command: nobody would know of agents that outlive it. */
+const lastingState = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { REMOTE_AGENT_STATE: location } = yield* Config.Config
+    if (location?._tag !== "Memory") return
+    return yield* new Usage({
+      message:
+        "A state in memory ends with this command, and nobody would know of its agents. Set REMOTE_AGENT_STATE to a file or a database."
+    })
+  })
+)
+
 /** The orchestrator of agents that outlive the command, as the flags and the configuration say. */
 export const durable = (flags: AppFlags): Layer.Layer<Durable, Failure, Environment> =>
   orchestrator.pipe(
     Layer.provideMerge(github),
     Layer.provideMerge(Layer.provideMerge(notice, lasting)),
+    Layer.provideMerge(lastingState),
     Layer.provideMerge(State.layer(flags))
   )
 

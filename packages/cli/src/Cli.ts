@@ -52,7 +52,9 @@ export const root = Command.make("remote-agent").pipe(
 
 const wordsOf = ({ errors }: CliOutput.Presenter.InvalidInvocation): string =>
   errors
-    .map(({ message }) => message.trim().replace("Expected: Schema validation failed: Expected", "Expected"))
+    .map(({ message }) =>
+      message.trim().replace(/Expected: Schema validation failed: (?:Expected )?/, "Expected ")
+    )
     .join("\n")
 
 /** What is wrong with a call, and where to look: the whole help would push it off the screen. */

@@ -64,11 +64,3 @@ export const show = Effect.fn("config show")(function* (flags: { readonly json: 
   const all = yield* rows(yield* Settings.sources({}))
   yield* line(out, flags.json ? JSON.stringify({ settings: all }) : toText(out, all))
 })
-
-/** Reports every problem of the settings at once. Fails with them. */
-export const check = Effect.fn("config check")(function* (flags: { readonly json: boolean }): Run {
-  const { out } = yield* Screen
-  const sources = yield* Settings.sources({})
-  yield* Settings.checked(sources)
-  yield* line(out, flags.json ? JSON.stringify({ problems: [] }) : "The settings are in order.")
-})

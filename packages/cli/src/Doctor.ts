@@ -23,9 +23,10 @@ const mark = (output: Output, status: DoctorChecks.Status): string => {
 }
 
 const toText = (output: Output, { detail, name, status, todo }: DoctorChecks.Check): string =>
-  [`${mark(output, status)}  ${name}: ${detail}`, ...(todo === undefined ? [] : [`         ${todo}`])].join(
-    "\n"
-  )
+  [
+    `${mark(output, status)}  ${name}: ${detail}`,
+    ...(todo?.split("\n").map((text) => `         ${text}`) ?? [])
+  ].join("\n")
 
 /** Checks everything that agents need, all at once. Ends with 1 when something needed fails. */
 export const run = Effect.fn("doctor")(function* ({ json, ...flags }: DoctorFlags): Run {

@@ -11,6 +11,7 @@ import { versions } from "node:process"
 import * as App from "./App.ts"
 import { type Environment, type Failure, toLines } from "./Failure.ts"
 import { Host } from "./Host.ts"
+import * as NodeVersion from "./NodeVersion.ts"
 import * as Settings from "./Settings.ts"
 import * as State from "./State.ts"
 
@@ -23,7 +24,7 @@ export interface Check {
   readonly status: Status
   /** In one line, for people. */
   readonly detail: string
-  /** What to type or to change. */
+  /** What to type or to change, a line for each. */
   readonly todo?: string | undefined
 }
 
@@ -31,9 +32,6 @@ type Checking = Effect.Effect<ReadonlyArray<Check>, Failure, Environment>
 
 /** How long a check may take. */
 const limit = "20 seconds"
-
-/** The oldest Node.js that will do. */
-const oldestNode = [22, 19] as const
 
 /** A disk with less is full soon, in bytes. */
 const enough = 512 * 1024 * 1024
@@ -57,18 +55,8 @@ const config = (flags: App.AppFlags) =>
   })
 
 const node: Checking = Effect.sync(() => {
-  const [major = 0, minor = 0] = versions.node.split(".").map(Number)
-  const fine = major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])
-  return [
-    fine
-      ? check("node", "ok", versions.node)
-      : check(
-          "node",
-          "failed",
-          `${versions.node} is too old.`,
-          `Install Node.js ${oldestNode.join(".")} or later.`
-        )
-  ]
+  const [detail = versions.node, todo] = NodeVersion.problem(versions.node)?.split("\n  ") ?? []
+  return [check("node", todo === undefined ? "ok" : "failed", detail, todo)]
 })
 
 const settings: Checking = Effect.gen(function* () {
@@ -157,6 +145,20 @@ const provider = (flags: App.AppFlags): Checking =>
     return yield* Effect.all([isolation, daemon], { concurrency: 2 })
   }).pipe(Effect.provide(config(flags)))
 
+/** What a status other than 200 means of the token, or of the address. */
+const refused = (status: number, address: string | undefined): Check => {
+  if (status === 401 || status === 403) {
+    const where = address === undefined ? " at https://github.com/settings/tokens" : ""
+    const todo = `Make a new token${where} and set GITHUB_TOKEN.`
+    return check("github", "failed", `The token was refused (${status}).`, todo)
+  }
+  const todo =
+    status === 404
+      ? "Check GITHUB_API_URL; that of an Enterprise Server ends with /api/v3."
+      : "Try again later."
+  return check("github", "failed", `${address ?? "It"} does not answer as GitHub does (${status}).`, todo)
+}
+
 const github = (flags: App.AppFlags): Checking =>
   Effect.gen(function* () {
     const { GITHUB_API_URL, GITHUB_TOKEN } = yield* Config.Config
@@ -171,8 +173,7 @@ const github = (flags: App.AppFlags): Checking =>
     }
     const { headers, status } = answer.value
     if (status !== 200) {
-      const todo = "Make a new token at https://github.com/settings/tokens and set GITHUB_TOKEN."
-      return [check("github", "failed", `The token was refused (${status}).`, todo)]
+      return [refused(status, GITHUB_API_URL)]
     }
     const scopes = headers["x-oauth-scopes"]
     if (scopes === undefined) return [check("github", "ok", "The token is accepted; it is fine-grained.")]
@@ -205,7 +206,7 @@ const profiles = (flags: App.AppFlags): Checking =>
               name,
               profile.name === wanted ? "failed" : "warning",
               problems.map(({ name: key, problem }) => `${key} ${problem}`).join("; "),
-              [...new Set(problems.map(({ hint }) => hint))].join(" ")
+              problems.map(({ hint, name: key }) => `${key}: ${hint}`).join("\n")
             )
           )
         )
@@ -267,14 +268,19 @@ const orphans = (flags: App.AppFlags): Checking =>
         ? check("orphans", "ok", "Nothing was left behind.")
         : check("orphans", "warning", `${count} things were left behind.`, "remote-agent reap")
     ]
-  }).pipe(Effect.provide(config(flags)))
+  }).pipe(
+    Effect.provide(config(flags)),
+    Effect.catchTag("ConfigError", () =>
+      Effect.succeed([check("orphans", "skipped", "The settings or the profiles are not in order.")])
+    )
+  )
 
 /** A check that never fails, nor takes too long: then that is what came of it. */
 const bounded = (name: string, checking: Checking): Effect.Effect<ReadonlyArray<Check>, never, Environment> =>
   checking.pipe(
     Effect.catch((failure) => {
       const [what = "", ...todo] = toLines(failure)
-      return Effect.succeed([check(name, "failed", what, todo.map((text) => text.trim()).join(" "))])
+      return Effect.succeed([check(name, "failed", what, todo.map((text) => text.trim()).join("\n"))])
     }),
     Effect.timeoutOrElse({
       duration: limit,

@@ -68,7 +68,7 @@ export const list = Effect.fn("issue list")(function* (flags: ListFlags): Run {
   if (issues.length === 0) return yield* line(note, "There are none.")
   yield* Effect.forEach(
     Table.render(
-      [["issue", "state", "title", "labels"], ...issues.map(row)],
+      [["ISSUE", "STATE", "TITLE", "LABELS"], ...issues.map(row)],
       out.live ? out.columns() : undefined
     ),
     (text) => line(out, text),

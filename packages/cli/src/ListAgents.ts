@@ -39,6 +39,10 @@ const statusesOf = ({ all, status }: ListFlags) => {
   return all ? undefined : Lifecycle.AgentStatus.literals.filter((one) => one !== "terminated")
 }
 
+/** Whether every agent was asked for, and not only some of them. */
+const wantsAny = ({ label, pool, profile, status }: ListFlags): boolean =>
+  status.length === 0 && label.length === 0 && pool === undefined && profile === undefined
+
 /** Prints the agents there is a record of, oldest first, a page at a time: a table, or one JSON document per line. */
 export const run = Effect.fn("list")(function* (flags: ListFlags): Run {
   const { note, out } = yield* Screen
@@ -79,6 +83,11 @@ export const run = Effect.fn("list")(function* (flags: ListFlags): Run {
     // A profile is what is looked for here, not what agents are launched with.
   }).pipe(Effect.provide(State.layer({ state: flags.state })))
   if ((yield* Ref.get(widths)) === undefined && !flags.json) {
-    yield* line(note, "There is no such agent.\n  remote-agent launch")
+    yield* line(
+      note,
+      wantsAny(flags)
+        ? "There is no agent.\n  remote-agent launch"
+        : "There is no such agent.\n  remote-agent list --all"
+    )
   }
 })

@@ -18,11 +18,25 @@ export interface LogsFlags extends App.AppFlags {
   readonly json: boolean
 }
 
+/** An event that says nothing while it happens. */
+const quiet = (event: AgentEvent.AgentEvent): string => {
+  switch (event.type) {
+    case "tool_end":
+      return `${event.tool} is done`
+    case "tool_progress":
+      return `${event.tool} goes on`
+    case "session":
+      return `session ${event.sessionId}`
+    default:
+      return event.type
+  }
+}
+
 /** An event for people: its place, when it was, and what the agent did. */
 export const toText = (output: Output, { at, event, seq }: AgentEvent.EventRecord): string => {
   const head = `${String(seq).padStart(4)}  ${DateTime.formatIso(at).slice(11, 19)}  `
   const words = AgentEvent.describe(event)
-  const [first = "", ...more] = (words === "" ? event.type : words).split("\n")
+  const [first = "", ...more] = (words === "" ? quiet(event) : words).split("\n")
   const text = [first, ...more.map((part) => " ".repeat(head.length) + part)].join("\n")
   if (event.type !== "result") return dim(output, head + text)
   return dim(output, head) + (event.outcome === "ok" ? text : red(output, text))

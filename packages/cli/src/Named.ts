@@ -11,7 +11,7 @@ const only = Effect.fnUntraced(function* (
   const [first, ...others] = living.length > 0 ? living : found
   if (first === undefined) {
     return yield* new NotFound({
-      message: `There is no agent ${text}. See which there are with \`remote-agent list --all\`.`
+      message: `There is no agent ${text === "" ? "without a name" : text}. See which there are with \`remote-agent list --all\`.`
     })
   }
   if (others.length > 0) {

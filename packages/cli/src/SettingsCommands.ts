@@ -44,11 +44,11 @@ const check = Command.make(
   { json },
   lazily(
     "config check",
-    () => import("./ConfigShow.ts"),
-    (module, flags) => module.check(flags)
+    () => import("./ConfigCheck.ts"),
+    ({ run }, flags) => run(flags)
   )
 ).pipe(
-  Command.withDescription("Report everything that is wrong with the settings, at once"),
+  Command.withDescription("Report everything that is wrong with the settings and profiles, at once"),
   Command.withExamples([
     {
       command: "remote-agent config check --json",

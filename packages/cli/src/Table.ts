@@ -19,7 +19,13 @@ export const render = (
   widths: ReadonlyArray<number> = widthsOf(rows)
 ): ReadonlyArray<string> => {
   return rows.map((row) =>
-    cut(row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  "), width).trimEnd()
+    cut(
+      row
+        .map((cell, column) => pad(cell, widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+      width
+    )
   )
 }
 

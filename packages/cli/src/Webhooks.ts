@@ -83,7 +83,7 @@ export const list = Effect.fn("webhook list")(function* (flags: RepoFlags): Run 
   }
   if (hooks.length === 0) return yield* line(note, "There are none.")
   yield* Effect.forEach(
-    Table.render([["id", "state", "events", "url"], ...hooks.map(row)], out.live ? out.columns() : undefined),
+    Table.render([["ID", "STATE", "EVENTS", "URL"], ...hooks.map(row)], out.live ? out.columns() : undefined),
     (text) => line(out, text),
     { discard: true }
   )

@@ -122,7 +122,9 @@ describe("an agent that outlives its commands", () => {
       )
       assert.strictEqual(events.at(-1)?.event.type, "result")
 
+      assert.match(yield* bin.done("info", "ann"), /^pauses +\d{4}-/m)
       assert.include(yield* bin.done("pause", "ann"), "is paused")
+      assert.notMatch(yield* bin.done("info", "ann"), /^pauses/m)
       const asleep = yield* bin.run("query", "ann", "TSLA revenue 2024", "--no-resume", "--json")
       assert.deepStrictEqual([asleep.code, reasonOf(asleep)], [1, "AgentPaused"])
       const woken = yield* bin.done("query", id.slice(0, 12), "TSLA revenue 2024", "--json")

@@ -106,8 +106,14 @@ describe("list", () => {
       assert.strictEqual(yield* count("--profile", "dexter"), 0)
       const none = yield* run(["list", "--pool", "night"], { cwd })
       assert.deepStrictEqual([none.code, none.out], [0, ""])
-      assert.include(none.err, "remote-agent launch")
+      assert.include(none.err, "There is no such agent.\n  remote-agent list --all")
       noServer(cwd)
+    }))
+
+  test("of nothing says how to begin", (cwd) =>
+    Effect.gen(function* () {
+      const { err, out } = yield* run(["list"], { cwd })
+      assert.deepStrictEqual([out, err], ["", "There is no agent.\n  remote-agent launch\n"])
     }))
 
   test("ends without a word when its reader leaves", (cwd) =>
@@ -159,6 +165,9 @@ describe("naming an agent or a query", () => {
         [["terminate", "agent-2", "--provider", "local"], 2, "Usage"],
         [["exec", "agent-2", "true", "--provider", "local"], 2, "Usage"],
         [["launch", "--name", "not a name"], 2, "Usage"],
+        [["launch", "--state", "memory"], 2, "Usage"],
+        [["pool", "create", "night", "--state", "memory"], 2, "Usage"],
+        [["info", ""], 3, "NotFound"],
         [["launch", "--ref", "main"], 2, "Usage"],
         [["launch", "--repository", "https://me:pw@example.com/r"], 2, "Usage"],
         [["profiles", "show", "nobody"], 2, "UnknownProfile"]
@@ -223,7 +232,7 @@ describe("what needs no sandbox", () => {
 
       const newest = yield* run(["logs", "ann", "--follow"], { cwd })
       assert.deepStrictEqual([newest.code, newest.err], [0, ""])
-      assert.match(newest.out, /^ +0 {2}\d\d:\d\d:\d\d {2}sample 1 is ready\n.*tool_end\n.*Answer 2\n$/)
+      assert.match(newest.out, /^ +0 {2}\d\d:\d\d:\d\d {2}sample 1 is ready\n.*look is done\n.*Answer 2\n$/)
       const older = yield* run(["logs", queryIdOf(1), "--from", "2", "--json"], { cwd })
       assert.deepInclude(JSON.parse(older.out), { seq: 2, queryId: queryIdOf(1) })
       noServer(cwd)

@@ -105,6 +105,9 @@ describe("the commands in a pipe", () => {
       const { code, err, out } = yield* run(["demo", "--wrong"], { cwd })
       assert.deepStrictEqual([code, out], [2, ""])
       assert.include(err, "--wrong")
+      const empty = yield* run(["ask", " "], { cwd })
+      assert.strictEqual(empty.code, 2)
+      assert.include(empty.err, '" ". Expected a question that is not empty\n')
     }))
 
   test("failures before anything is made", (cwd) =>

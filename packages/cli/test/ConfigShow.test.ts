@@ -75,6 +75,32 @@ describe("config check", () => {
   )
 
   it.live(
+    "reports what is wrong with profiles beside everything else",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* folder
+      const profiles = { dexter: { runs: 1 }, mine: { extends: "nobody" } }
+      yield* put(cwd, "remote-agent.json", JSON.stringify({ profiles, DEXTER_MAX_STEPS: 0 }))
+      const { code, stdout } = yield* run(cwd, ["config", "check", "--json"])
+      assert.strictEqual(code, 2)
+      const { message } = JSON.parse(stdout).error
+      for (const name of ["DEXTER_MAX_STEPS", "profiles.dexter.runs", "profiles.mine.extends"]) {
+        assert.include(message, `${name} is not valid`)
+      }
+      yield* put(cwd, "remote-agent.json", JSON.stringify({ REMOTE_AGENT_PROFILE: "nobody" }))
+      const unknown = yield* run(cwd, ["config", "check"])
+      assert.strictEqual(unknown.code, 2)
+      assert.include(
+        unknown.stderr,
+        "REMOTE_AGENT_PROFILE is not valid: there is no such profile.\n  Name one of"
+      )
+      yield* put(cwd, "remote-agent.json", JSON.stringify({ REMOTE_AGENT_PROFILES: "{" }))
+      const twice = yield* run(cwd, ["config", "check"])
+      assert.strictEqual(twice.stderr.split("REMOTE_AGENT_PROFILES").length, 2, twice.stderr)
+    }),
+    limit
+  )
+
+  it.live(
     "says in a word that all is in order",
     Effect.fnUntraced(function* () {
       const cwd = yield* folder

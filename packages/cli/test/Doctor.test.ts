@@ -13,6 +13,7 @@ const server = Effect.acquireRelease(
     () =>
       new Promise<{ readonly url: string; readonly close: () => void }>((resolve) => {
         const http = createServer(({ headers, url }, response) => {
+          if (url?.startsWith("/wrong/") === true) return response.writeHead(404).end()
           const github = url === "/rate_limit"
           const fine = github
             ? headers.authorization === "Bearer ghp_fake_good"
@@ -100,6 +101,21 @@ it.live(
     assert.include(second.stdout, `{"name":"e2b","status":"ok"`)
     assert.include(second.stdout, `{"name":"clock","status":"failed"`)
     assert.include(second.stdout, "The token has the scopes gist.")
+
+    const third = yield* run(cwd, ["doctor", "--state", "state.sqlite"], {
+      ...good,
+      GITHUB_API_URL: `${url}/wrong`,
+      REMOTE_AGENT_PROFILES: JSON.stringify({ mine: { extends: "nobody" }, yours: { extends: "nobody" } })
+    })
+    assert.match(
+      third.stdout,
+      /github: \S+\/wrong does not answer as GitHub does \(404\)\.\n +Check GITHUB_API_URL/
+    )
+    assert.match(
+      third.stdout,
+      /profiles: profiles\.mine.*\n +Name one of.*\n +profiles\.yours.*\n +Name one of/
+    )
+    assert.include(third.stdout, "skipped  orphans: The settings or the profiles")
   }),
   limit
 )

@@ -20,6 +20,10 @@ describe("Table", () => {
     assert.deepStrictEqual(Table.render([["one", "a long text"]], 10), ["one  a lo…"])
   })
 
+  it("cuts no line that fits without the blanks at its end", () => {
+    assert.deepStrictEqual(Table.render([["one", "a long text"], ["two"]], 10), ["one  a lo…", "two"])
+  })
+
   it("of nothing is nothing", () => {
     assert.deepStrictEqual(Table.render([]), [])
   })

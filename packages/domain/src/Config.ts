@@ -243,8 +243,8 @@ export const variables = {
   }),
   GITHUB_API_URL: url("Where the API of your GitHub Enterprise Server is, if not at github.com"),
   GITHUB_APP_ID: number("The id of the GitHub App to act as; it is used rather than GITHUB_TOKEN"),
-  GITHUB_APP_INSTALLATION_ID: number("Which installation of that app to act as"),
-  GITHUB_APP_PRIVATE_KEY: privateKey("The private key of that app; it never enters a sandbox"),
+  GITHUB_APP_INSTALLATION_ID: number("Which installation of the GitHub App to act as"),
+  GITHUB_APP_PRIVATE_KEY: privateKey("The private key of the GitHub App; it never enters a sandbox"),
   GITHUB_WEBHOOK_SECRET: secrets("What GitHub signs webhook deliveries with"),
   OPENAI_API_KEY: secret("The key for models of OpenAI"),
   FINANCIAL_DATASETS_API_KEY: secret("The key for the data of financialdatasets.ai"),
@@ -254,7 +254,9 @@ export const variables = {
   OTEL_EXPORTER_OTLP_ENDPOINT: url(
     "Where traces, metrics and logs are sent to (OTLP over HTTP); nowhere when not set"
   ),
-  OTEL_EXPORTER_OTLP_HEADERS: secret("Headers for it, such as authorization=…,x-team=…"),
+  OTEL_EXPORTER_OTLP_HEADERS: secret(
+    "Headers for the receiver of traces, metrics and logs, such as authorization=…,x-team=…"
+  ),
   REMOTE_AGENT_METRICS_FILE: text(
     "A file that the metrics of a command are written to at its end, for Prometheus",
     "the name of a file"
