@@ -77,10 +77,15 @@ export interface PrFlags extends AgentFlags {
   readonly reviewer: ReadonlyArray<string>
 }
 
-const words: Readonly<Record<Repositories.Opened["outcome"], string>> = {
-  created: "Opened",
-  updated: "Updated",
-  unchanged: "It is open, with what was pushed to it"
+const words = ({ files, outcome }: Pick<Repositories.Opened, "files" | "outcome">): string => {
+  switch (outcome) {
+    case "created":
+      return "Opened"
+    case "updated":
+      return "Updated"
+    case "unchanged":
+      return files.length > 0 ? "Pushed to the open one" : "It is open"
+  }
 }
 
 /** Commits, pushes and proposes what an agent changed, and prints the address of the pull request. */
@@ -101,7 +106,7 @@ export const prCreate = Effect.fn("pr create")(function* (flags: PrFlags): Run {
       (made) => ({
         document: opened(made),
         text: made.pullRequest.url,
-        note: `${words[made.outcome]}: ${made.branch} at ${made.commit.slice(0, 12)}.`
+        note: `${words(made)}: ${made.branch} at ${made.commit.slice(0, 12)}.`
       })
     )
   )
@@ -134,7 +139,7 @@ export const publish = Effect.fn("publish")(function* (flags: PublishFlags): Run
       return {
         document: { ...opened(made), path: made.path, result },
         text: made.pullRequest.url,
-        note: `${words[made.outcome]}: ${made.path}.`
+        note: `${words(made)}: ${made.path}.`
       }
     })
   )

@@ -188,7 +188,9 @@ export const toLines = (failure: Failure): ReadonlyArray<string> => {
   }
   const [, what = failure.message, todo] = /^(.*?[^.][.!?]) +(\S.*)$/s.exec(failure.message) ?? []
   const commands = failure._tag === "DaemonError" ? commandFor(failure) : []
-  return todo === undefined ? [what, ...commands] : [what, `  ${todo}`, ...commands]
+  return todo === undefined
+    ? [what, ...commands]
+    : [what, ...`  ${todo}`.replaceAll("\n", "\n    ").split("\n"), ...commands]
 }
 
 /** The failure for programs. */

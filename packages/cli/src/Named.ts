@@ -3,6 +3,9 @@ import { StateStore } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import { type Failure, NotFound, Usage } from "./Failure.ts"
 
+/** How many agents are named that may be meant. */
+const most = 5
+
 const only = Effect.fnUntraced(function* (
   text: string,
   found: ReadonlyArray<Agent.Agent>
@@ -15,7 +18,9 @@ const only = Effect.fnUntraced(function* (
     })
   }
   if (others.length > 0) {
-    const ids = [first, ...others].map(({ id, name }) => `${id} (${name})`).join(", ")
+    const all = [first, ...others]
+    const shown = all.slice(0, most).map(({ id, name }) => `${id} (${name})`)
+    const ids = [...shown, ...(all.length > most ? ["and others"] : [])].join(", ")
     return yield* new Usage({ message: `${text} may be any of ${ids}. Say more of the id.` })
   }
   return first

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, Id, OrchestratorError, SandboxError } from "@remote-agent/domain"
+import { Config, Id, OrchestratorError, SandboxError, StateStoreError } from "@remote-agent/domain"
 import { Duration, Effect, Schema } from "effect"
 import { codeOf, toJson, toLines, Usage } from "../src/Failure.ts"
 import * as Live from "../src/Live.ts"
@@ -82,4 +82,23 @@ describe("codeOf", () => {
       assert.notInclude(toLines(failure).join("\n"), "undefined")
     })
   }
+
+  it("is told line by line, each of what is to be done below the first", () => {
+    const failure = new StateStoreError.StateStoreError({
+      operation: "import",
+      reason: new StateStoreError.InvalidDocument({
+        file: "a.json",
+        problems: [
+          new StateStoreError.DocumentProblem({ path: "one", problem: "is missing" }),
+          new StateStoreError.DocumentProblem({ path: "two", problem: "is missing" })
+        ]
+      })
+    })
+    assert.deepStrictEqual(toLines(failure), [
+      "state store (import): a.json cannot be imported, and nothing was.",
+      "  Correct this:",
+      "    one is missing.",
+      "    two is missing."
+    ])
+  })
 })

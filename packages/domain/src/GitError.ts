@@ -205,7 +205,7 @@ const explain = (reason: Reason): string => {
     case "RefNotFound":
       return `there is no branch, tag or commit ${quoted(reason.ref)}. Check the name.`
     case "NothingToCommit":
-      return "no file differs from the last commit. Change something first, or allow an empty commit."
+      return "no file differs from the last commit. Change something first."
     case "ProtectedBranch":
       return `branch ${quoted(reason.branch)} is protected. Push another branch and open a pull request.`
     case "PushRefused":

@@ -173,7 +173,7 @@ const notFound = ({ credential, needs }: NotFound): string => {
     return "it does not exist, or is not public. Check the name, or set GITHUB_TOKEN."
   return needs.length > 0
     ? `it does not exist, or the token may not see it without the scope ${needs.join(" or ")}. Check the name, and the settings of the token.`
-    : "it does not exist, or the token may not see it. Check the name, and what the token has access to."
+    : "what was asked for does not exist, or the token may not see it. Check names and numbers, and what the token has access to."
 }
 
 const explain = (reason: Reason): string => {

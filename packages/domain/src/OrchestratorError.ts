@@ -28,7 +28,7 @@ export class AgentNotFound extends Schema.TaggedError<AgentNotFound>()("AgentNot
 /** No query has this id. */
 export class QueryNotFound extends Schema.TaggedError<QueryNotFound>()("QueryNotFound", { id: QueryId }) {}
 
-/** The agent is in a status in which it takes no queries. */
+/** The agent is in a status in which this cannot be done with it. */
 export class AgentNotReady extends Schema.TaggedError<AgentNotReady>()("AgentNotReady", {
   id: AgentId,
   status: AgentStatus
@@ -238,6 +238,21 @@ export class OrchestratorError extends Schema.TaggedError<OrchestratorError>()("
   }
 }
 
+const afterStatus = (status: AgentStatus): string => {
+  switch (status) {
+    case "launching":
+      return "Wait until it is active."
+    case "paused":
+      return "Resume it first."
+    case "failed":
+    case "lost":
+      return "Replace its sandbox, or launch another."
+    case "active":
+    case "terminated":
+      return "Launch another."
+  }
+}
+
 const explain = (reason: Reason): string => {
   switch (reason._tag) {
     case "AgentNotFound":
@@ -245,7 +260,7 @@ const explain = (reason: Reason): string => {
     case "QueryNotFound":
       return `There is no query ${reason.id}. Check the id.`
     case "AgentNotReady":
-      return `Agent ${reason.id} is ${reason.status} and takes no queries. Launch another, or resume it if it is paused.`
+      return `Agent ${reason.id} is ${reason.status}, and this cannot be done with it. ${afterStatus(reason.status)}`
     case "AgentPaused":
       return `Agent ${reason.id} is paused. Resume it, or allow that a query wakes it.`
     case "NoSessions":

@@ -175,7 +175,7 @@ const explain = (reason: Reason): string => {
     case "Damaged":
       return `${reason.store} is damaged or holds something else, and was left as it is. Put a backup in its place, or name another.`
     case "InvalidDocument":
-      return `${reason.file} cannot be imported, and nothing was. Correct this:\n${reason.problems.map(({ path, problem }) => `${path} ${problem}`).join("\n")}.`
+      return `${reason.file} cannot be imported, and nothing was. Correct this:\n${reason.problems.map(({ path, problem }) => `${path} ${problem}.`).join("\n")}`
     case "NewerSchema":
       return `${reason.store} has schema ${reason.found}, and this version knows ${reason.supported}. Use the newer remote-agent that wrote it.`
   }

@@ -126,7 +126,8 @@ export const layer = <E, R>(
       const receive = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
         const signature = request.headers["x-hub-signature-256"]
         // Nothing of what is not signed at all is read.
-        if (!WebhookSignature.isWellFormed(signature)) return yield* refuse(401, "the signature is missing")
+        if (!WebhookSignature.isWellFormed(signature))
+          return yield* refuse(401, "the signature is missing or malformed")
         const body = yield* Effect.timeoutOrElse(bodyOf(request, maximum), {
           duration: bodyTimeout,
           orElse: () => refuse(408, "the body took too long")
