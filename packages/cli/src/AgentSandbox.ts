@@ -1,6 +1,6 @@
 import { type Agent, Config } from "@remote-agent/domain"
-import { Heartbeat, Orchestrator } from "@remote-agent/orchestrator"
-import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Orchestrator } from "@remote-agent/orchestrator"
+import { Heartbeat, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, type Scope } from "effect"
 import * as App from "./App.ts"
 import { type Environment, type Failure, NotFound } from "./Failure.ts"

@@ -289,7 +289,7 @@ const explain = (reason: Reason): string => {
         ...reason.problems.map(({ hint, name, problem }) => `${name} ${problem}. ${hint}`)
       ].join("\n")
     case "UpdateFailed":
-      return `The update failed: ${causeOf(reason.cause)} ${reason.restored ? "The agent is as it was before." : "It could not be restored; launch a new agent."}`
+      return `The update failed: ${causeOf(reason.cause)} ${reason.restored ? "The agent is as it was before." : "It could not be restored: save what you need of it, then update it again or launch a new one."}`
     case "IsolationRequired":
       return `Sandboxes here are not isolated, and the profile ${JSON.stringify(reason.profile)} must not run without. Install bubblewrap, use --provider e2b, or say --isolation none to accept the risk.`
     case "LaunchFailed":

@@ -13,7 +13,7 @@ import {
   StateStoreError
 } from "@remote-agent/domain"
 import { GitWorkspace } from "@remote-agent/github"
-import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Heartbeat, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import {
   Cause,
   Clock,
@@ -28,7 +28,6 @@ import {
 } from "effect"
 import * as AgentRepository from "./AgentRepository.ts"
 import { AgentRuntime } from "./AgentRuntime.ts"
-import * as Heartbeat from "./Heartbeat.ts"
 import * as Intents from "./Intents.ts"
 import * as LaunchBreaker from "./LaunchBreaker.ts"
 import * as KeptSetUps from "./KeptSetUps.ts"
@@ -39,6 +38,9 @@ import type { Entry } from "./SetUpCache.ts"
 import { type AgentFilter, StateStore } from "./StateStore.ts"
 
 export { fromSandbox, fromStore } from "./Records.ts"
+
+/** How long a sandbox of an agent that belongs to a scope lives on when nobody is left to extend its life. */
+const shortLife = Duration.minutes(3)
 
 /** What an agent is to be. */
 export interface LaunchSpec {
@@ -294,16 +296,18 @@ export const make = Effect.fnUntraced(function* (
         return yield* create.pipe(
           Effect.flatMap((sandbox) =>
             restore(
-              Effect.flatMap(hold(sandbox.id), (held) =>
-                // Whoever holds it keeps it alive too.
-                furnish(id, attemptId, sandbox, profile, held ? undefined : ttl, {
+              Effect.flatMap(hold(sandbox.id), (held) => {
+                const furnished = furnish(id, attemptId, sandbox, profile, held ? undefined : ttl, {
                   kept,
                   hidden,
                   onStage,
                   repository,
                   since
                 })
-              )
+                // Whoever holds it keeps it alive too; else a set-up may take longer than the life it was asked for.
+                const alive = Effect.andThen(Heartbeat.keep(sandboxes, sandbox.id, ttl), Effect.never)
+                return held ? furnished : Effect.raceFirst(furnished, alive)
+              })
             ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
           ),
           Intents.attended(intents, attemptId)
@@ -421,9 +425,7 @@ export const make = Effect.fnUntraced(function* (
   const launchScoped = Effect.fnUntraced(function* (asked: LaunchSpec) {
     const spec = yield* checked(asked)
     const id = yield* Effect.acquireRelease(Id.nextAgentId, release)
-    const ttl = Duration.fromInputUnsafe(
-      spec.ttl ?? Duration.min(Heartbeat.shortLife, config.E2B_MAX_TIMEOUT)
-    )
+    const ttl = Duration.fromInputUnsafe(spec.ttl ?? Duration.min(shortLife, config.E2B_MAX_TIMEOUT))
     return yield* launchAs(
       id,
       { ...spec, ttl, onExpiry: "kill" },

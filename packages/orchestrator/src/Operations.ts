@@ -158,27 +158,55 @@ export const make = Effect.fnUntraced(function* (
     return yield* get("resume", id)
   }, Effect.scoped)
 
+  /**
+   * Looks at what a failed update has left. What is gone is lost; all else stays for whoever wants to save what is in
+   * it, also when nobody could undo the update or see whether it was undone.
+   */
+  const aftermath = Effect.fnUntraced(function* (
+    id: Id.AgentId,
+    { cause, restored }: OrchestratorError.UpdateFailed
+  ) {
+    if (restored && cause._tag !== "SandboxError") return
+    places.forget(id)
+    const { binding } = yield* get("update", id)
+    if (binding === undefined) return
+    yield* sandboxes.info(binding.sandboxId).pipe(
+      Effect.catchReason("SandboxError", "Gone", (_, error) => places.blame("update", id)(error)),
+      Effect.catchTag("SandboxError", () => Effect.void)
+    )
+    if (!restored) yield* describe(id, "An update failed and could not be undone.")
+  })
+
+  /** Says something of an agent in its record, or nothing. */
+  const describe = (id: Id.AgentId, detail: string | undefined) =>
+    Records.stored(
+      "update",
+      change(
+        id,
+        ({ detail: _, ...agent }) =>
+          new Agent.Agent({ ...agent, ...(detail === undefined ? {} : { detail }) })
+      )
+    )
+
   const update: Operations["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
     const { lost } = yield* queries.quiet("update", id, options.whenRunning ?? "refuse")
     const place = yield* places.of("update", id)
-    return yield* runtime.update(place).pipe(
-      Effect.mapError((reason) => Records.failure("update", reason)),
-      Effect.tapError(({ reason }) =>
-        reason._tag === "UpdateFailed" && !reason.restored
-          ? Effect.mapError(
-              move(id, "broke", "An update failed and could not be undone."),
-              Records.fromStore("update")
-            )
-          : Effect.void
+    yield* Effect.forkScoped(places.keepAlive(id))
+    const updated = yield* runtime.update(place).pipe(
+      Effect.catch((failure) =>
+        Effect.andThen(aftermath(id, failure), Effect.fail(Records.failure("update", failure)))
       ),
       Effect.raceFirst(lost)
     )
+    if ((yield* get("update", id)).detail !== undefined) yield* describe(id, undefined)
+    return updated
   }, Effect.scoped)
 
   const alone: Operations["alone"] = (operation, id, work, options = {}) =>
     Effect.gen(function* () {
       const { lost } = yield* queries.quiet(operation, id, options.whenRunning ?? "refuse")
       const place = yield* places.of(operation, id, { resume: options.resume })
+      yield* Effect.forkScoped(places.keepAlive(id))
       return yield* Effect.raceFirst(work(place), lost)
     }).pipe(Effect.scoped, Effect.withSpan("Orchestrator.alone", { attributes: { operation, agentId: id } }))
 

@@ -37,6 +37,7 @@ export const scripts = {
   // An e acute, cut in two by the pause between its bytes.
   splitUtf8: "printf '\\303'; sleep 0.2; printf '\\251\\n'",
   // Beats from a child of a child, so that killing the leader alone is not enough.
+  quiet: "sleep 3",
   heart: "(while :; do date +%s%N >beat; sleep 0.02; done) & wait",
   chatty: "while :; do echo tick; date +%s%N >beat; sleep 0.02; done",
   daemon: "nohup bash -c 'while :; do date +%s%N >beat; sleep 0.02; done' >/dev/null 2>&1 </dev/null &",
@@ -385,10 +386,20 @@ export const cases: ReadonlyArray<Case> = [
       )
     })
   ),
+  define("keeps a sandbox alive for as long as its scope, also under a quiet command", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* (yield* Sandboxes).create({ ttl: "2 seconds" })
+      const { exitCode } = yield* sandbox.exec({ script: scripts.quiet })
+      yield* same(exitCode, 0, "the exit code")
+    })
+  ),
   define("pauses at the end of a life when told so", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes
-      const { id } = yield* sandboxes.create({ ttl: "1 second", onExpiry: "pause" })
+      const { id } = yield* Effect.acquireRelease(
+        sandboxes.launch({ ttl: "1 second", onExpiry: "pause" }),
+        (sandbox) => Effect.orDie(sandboxes.terminate(sandbox.id))
+      )
       yield* eventually(
         Effect.map(sandboxes.info(id), ({ state }) => state === "paused"),
         "the pause"

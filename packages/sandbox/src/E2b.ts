@@ -8,6 +8,7 @@ import * as E2bHost from "./E2bHost.ts"
 import * as E2bProcess from "./E2bProcess.ts"
 import * as E2bSnapshots from "./E2bSnapshots.ts"
 import * as E2bTerminal from "./E2bTerminal.ts"
+import * as Heartbeat from "./Heartbeat.ts"
 import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
 import { type Filter, type Isolation, Sandboxes } from "./Sandboxes.ts"
 
@@ -144,12 +145,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     calls.lifetimes.delete(sandboxId)
   })
 
-  const create = Effect.fn("Sandboxes.create")((spec: SandboxSpec) =>
-    Effect.acquireRelease(launch(spec), ({ id }) =>
-      Effect.catch(terminate(id), (error) => Effect.logError("A sandbox may still be running", error))
-    )
-  )
-
   const info = Effect.fn("Sandboxes.info")((sandboxId: Id.SandboxId) =>
     calls.call({ operation: "info", sandboxId }, async (signal) =>
       sandboxInfo(await api.getInfo(sandboxId, { signal }))
@@ -230,7 +225,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     provider: options.provider ?? "e2b",
     account: accountOf(options),
     isolation: options.isolation ?? "isolated",
-    create,
+    create: (spec) => Heartbeat.create({ launch, terminate, extend }, spec),
     launch,
     connect,
     info,

@@ -18,6 +18,7 @@ import {
   Scope,
   Stream
 } from "effect"
+import * as Heartbeat from "./Heartbeat.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import * as MemoryJobs from "./MemoryJobs.ts"
 import { collect, timed } from "./Output.ts"
@@ -375,10 +376,8 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     if (box !== undefined) yield* end(box, new SandboxError.Gone({}))
   })
 
-  const create = Effect.fn("Sandboxes.create")((spec: SandboxSpec) =>
-    Effect.acquireRelease(launch(spec), ({ id }) =>
-      Effect.catch(terminate(id), (error) => Effect.logError("A sandbox may still be running", error))
-    )
+  const extend = Effect.fn("Sandboxes.extend")((id: Id.SandboxId, ttl: Duration.Input) =>
+    Effect.flatMap(awakeBox("extend", id), (box) => arm(box, ttl))
   )
 
   const infoOf = (box: Box): SandboxInfo => ({
@@ -392,7 +391,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const sandboxes = Sandboxes.of({
     provider: "memory",
     isolation: "isolated",
-    create,
+    create: (spec) => Heartbeat.create({ launch, terminate, extend }, spec),
     launch,
     terminate,
     connect: Effect.fn("Sandboxes.connect")(function* (id: Id.SandboxId, ttl: Duration.Input) {
@@ -410,9 +409,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     resume: Effect.fn("Sandboxes.resume")((id: Id.SandboxId, ttl: Duration.Input) =>
       Effect.asVoid(Effect.flatMap(boxOf("resume", id), (box) => wake(box, ttl)))
     ),
-    extend: Effect.fn("Sandboxes.extend")((id: Id.SandboxId, ttl: Duration.Input) =>
-      Effect.flatMap(awakeBox("extend", id), (box) => arm(box, ttl))
-    ),
+    extend,
     snapshot: Effect.fn("Sandboxes.snapshot")(function* (id: Id.SandboxId) {
       const { contents } = yield* boxOf("snapshot", id)
       const template = `${SNAPSHOT}${yield* Id.nextToken}`

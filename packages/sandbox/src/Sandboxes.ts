@@ -46,7 +46,8 @@ export class Sandboxes extends Context.Service<
     readonly account?: string | undefined
     readonly isolation: Isolation
     /**
-     * Creates a sandbox that is terminated when the scope closes, however it closes. Do not put a timeout inside:
+     * Creates a sandbox that is terminated when the scope closes, however it closes, and kept alive until then: its
+     * `ttl` is how long it may outlive this process, and may be short. Do not put a timeout inside:
      * creating cannot be interrupted, so that a sandbox whose reply is under way is not forgotten.
      */
     readonly create: (spec: SandboxSpec) => Effect.Effect<Sandbox, SandboxError.SandboxError, Scope.Scope>

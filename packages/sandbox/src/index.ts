@@ -1,5 +1,6 @@
 export * as Conformance from "./Conformance.ts"
 export * as E2b from "./E2b.ts"
+export * as Heartbeat from "./Heartbeat.ts"
 export * as Job from "./Job.ts"
 export * as Local from "./Local.ts"
 export * as Memory from "./Memory.ts"

@@ -29,6 +29,7 @@ const byScript: Record<string, (machine: Memory.Machine, command: Sandbox.Comman
     ),
   [scripts.steps]: () => events(out("step 1\n"), out("step 2\n"), out("step 3\n")),
   [scripts.splitUtf8]: () => events(out("é"), out("\n")),
+  [scripts.quiet]: () => Stream.fromEffect(Effect.delay(Effect.succeed(exit(0)), "3 seconds")),
   [scripts.heart]: (machine) => Stream.fromEffectDrain(beats(machine)),
   [scripts.chatty]: (machine) =>
     Stream.merge(
