@@ -181,11 +181,10 @@ export const make = Effect.fnUntraced(function* (
   const describe = (id: Id.AgentId, detail: string | undefined) =>
     Records.stored(
       "update",
-      change(
-        id,
-        ({ detail: _, ...agent }) =>
-          new Agent.Agent({ ...agent, ...(detail === undefined ? {} : { detail }) })
-      )
+      change(id, (agent) => {
+        const { detail: _, ...rest } = agent
+        return new Agent.Agent({ ...rest, ...(detail === undefined ? {} : { detail }) })
+      })
     )
 
   const update: Operations["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
