@@ -4,8 +4,9 @@ import * as Acts from "./AgentActCommands.ts"
 import * as Agents from "./AgentCommands.ts"
 import { completions } from "./CompletionCommands.ts"
 import { doctor } from "./DoctorCommands.ts"
-import { Ended, exitCode, toJson, Usage } from "./Failure.ts"
+import { Ended, exitCode, toJson, toLines, Usage } from "./Failure.ts"
 import { quiet, verbose } from "./Flags.ts"
+import { Host } from "./Host.ts"
 import { local } from "./LocalCommands.ts"
 import { pool } from "./PoolCommands.ts"
 import { ask, demo } from "./QuestionCommands.ts"
@@ -83,9 +84,23 @@ const presenter = (asJson: boolean) =>
     }
   }))
 
+/** Whether questions are to be asked; what comes after `--` is of another program. */
+const wantsWizard = (args: ReadonlyArray<string>): boolean => {
+  const end = args.indexOf("--")
+  return args.slice(0, end === -1 ? undefined : end).includes("--wizard")
+}
+
 /** Runs the command that the arguments name. Fails with `Ended`, which carries the exit code, when it is not done. */
 export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
-  const { err } = yield* Screen
+  const [{ err, out }, { interactive }] = [yield* Screen, yield* Host]
+  if (wantsWizard(args) && !interactive) {
+    const usage = new Usage({
+      message: "--wizard asks questions, and nobody can be asked here. Say the flags."
+    })
+    if (args.includes("--json")) yield* line(out, JSON.stringify(toJson(usage)))
+    yield* line(err, red(err, toLines(usage).join("\n")))
+    return yield* new Ended({ code: exitCode.usage })
+  }
   return yield* Command.runWith(root, { version })(args).pipe(
     Effect.catchTag("ShowHelp", ({ errors }) =>
       errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: exitCode.usage }))
