@@ -172,7 +172,9 @@ const github = (flags: App.AppFlags): Checking =>
       return [check("github", "warning", "It could not be reached.", "Check the network and GITHUB_API_URL.")]
     }
     const { headers, status } = answer.value
-    if (status !== 200) {
+    // An Enterprise Server without limits has none to tell, to who has a good token.
+    const limitless = status === 404 && headers["x-github-request-id"] !== undefined
+    if (status !== 200 && !limitless) {
       return [refused(status, GITHUB_API_URL)]
     }
     const scopes = headers["x-oauth-scopes"]
@@ -206,7 +208,9 @@ const profiles = (flags: App.AppFlags): Checking =>
               name,
               profile.name === wanted ? "failed" : "warning",
               problems.map(({ name: key, problem }) => `${key} ${problem}`).join("; "),
-              problems.map(({ hint, name: key }) => `${key}: ${hint}`).join("\n")
+              problems
+                .map(({ hint, name: key }) => (problems.length === 1 ? hint : `${key}: ${hint}`))
+                .join("\n")
             )
           )
         )

@@ -14,6 +14,9 @@ const server = Effect.acquireRelease(
       new Promise<{ readonly url: string; readonly close: () => void }>((resolve) => {
         const http = createServer(({ headers, url }, response) => {
           if (url?.startsWith("/wrong/") === true) return response.writeHead(404).end()
+          if (url?.startsWith("/limitless/") === true) {
+            return response.writeHead(404, { "x-github-request-id": "1", "x-oauth-scopes": "repo" }).end()
+          }
           const github = url === "/rate_limit"
           const fine = github
             ? headers.authorization === "Bearer ghp_fake_good"
@@ -115,6 +118,9 @@ it.live(
       third.stdout,
       /profiles: profiles\.mine.*\n +Name one of.*\n +profiles\.yours.*\n +Name one of/
     )
+    const enterprise = { ...good, GITHUB_API_URL: `${url}/limitless` }
+    const fourth = yield* run(cwd, ["doctor", "--state", "state.sqlite"], enterprise)
+    assert.include(fourth.stdout, "ok       github: The token is accepted, with the scopes repo.")
     assert.include(third.stdout, "skipped  orphans: The settings or the profiles")
   }),
   limit
