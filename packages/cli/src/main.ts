@@ -68,6 +68,8 @@ export const main = (): void => {
   // A reader that leaves (`| head`) is a wish to stop, not a crash that would skip the cleaning up.
   for (const stream of [stdout, stderr]) {
     stream.on("error", () => {
+      // Every write fails from now on, and a second signal would end the process at once.
+      if (cleanup.unread) return
       cleanup.unread = true
       if (!cleanup.stopping) process.kill(process.pid, "SIGTERM")
     })
