@@ -18,7 +18,8 @@ export const folderOf = ({
 /**
  * Has Node.js keep the code of the modules that are loaded from now on, compiled, so that the next start need not
  * compile it. What is in the folder is run, so it is used only when it is that of the user, and no other user can
- * write there. Where that is not so, or the folder cannot be made, everything is compiled as without it.
+ * write there. Where that is not so, or the folder cannot be made, everything is compiled as without it. Nothing is
+ * made where `NODE_DISABLE_COMPILE_CACHE` says that nothing is to be kept.
  */
 export const enable = ({
   env,
@@ -28,6 +29,7 @@ export const enable = ({
   /** The id of the user that this process works for; absent where users have none. */
   readonly user: number | undefined
 }): void => {
+  if (env["NODE_DISABLE_COMPILE_CACHE"] !== undefined) return
   try {
     const folder = folderOf({ env, home: homedir() })
     mkdirSync(folder, { recursive: true, mode: 0o700 })

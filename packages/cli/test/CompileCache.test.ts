@@ -4,7 +4,7 @@ import { spawn } from "node:child_process"
 import { chmod, chown, mkdir, readdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { folderOf } from "../src/CompileCache.ts"
-import { bin, finish, folder } from "./support.ts"
+import { bin, finish, folder, run } from "./support.ts"
 
 const { PATH } = process.env
 
@@ -76,6 +76,14 @@ describe("the binary", () => {
       yield* Effect.promise(() => chown(cacheOf(home), 65_534, 65_534))
       yield* works(home)
       assert.deepStrictEqual(yield* kept(home), [])
+    })
+  )
+
+  it.live("leaves no trace where nothing is to be kept", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      assert.strictEqual((yield* run(home, ["--help"], { NODE_DISABLE_COMPILE_CACHE: "1" })).code, 0)
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(home)), [])
     })
   )
 
