@@ -18,14 +18,15 @@ describe("init in a pipe", () => {
     "writes settings that are in order and explain themselves, and an example without a key",
     Effect.fnUntraced(function* () {
       const cwd = yield* folder
-      const { code, stdout } = yield* run(cwd, ["init", "--provider", "e2b", "--json"])
+      const flags = ["--provider", "e2b", "--profile", "codex"]
+      const { code, stdout } = yield* run(cwd, ["init", ...flags, "--json"])
       assert.strictEqual(code, 0)
       assert.deepStrictEqual(JSON.parse(stdout), {
         written: ["remote-agent.json", ".env.example", ".gitignore"]
       })
       assert.deepStrictEqual(yield* names(cwd), [".env.example", ".gitignore", "remote-agent.json"])
       const settings: unknown = JSON.parse(yield* text(cwd, "remote-agent.json"))
-      assert.deepInclude(settings, { REMOTE_AGENT_PROVIDER: "e2b" })
+      assert.deepInclude(settings, { REMOTE_AGENT_PROVIDER: "e2b", REMOTE_AGENT_PROFILE: "codex" })
       assert.include(yield* text(cwd, "remote-agent.json"), "default: 3600")
       assert.match(yield* text(cwd, ".env.example"), /^E2B_API_KEY=$/m)
       assert.strictEqual((yield* run(cwd, ["config", "check"])).code, 0)

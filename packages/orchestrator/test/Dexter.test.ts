@@ -137,6 +137,20 @@ describe.skipIf(!isolates)(
       }).pipe(Effect.provide(layer))
     )
 
+    it.live("remembers the earlier turns of a session until it is to begin anew", () =>
+      Effect.gen(function* () {
+        const { ask, model } = yield* launched(() => ({ text: "It is 271.5." }))
+        yield* ask("AAPL?", { session: "s" })
+        yield* ask("And before?", { session: "s" })
+        assert.include(model.calls.at(-1)?.conversation, "AAPL?")
+        yield* ask("MSFT?", { session: "s", newSession: true })
+        assert.notInclude(model.calls.at(-1)?.conversation, "AAPL?")
+        yield* ask("And before?", { session: "s" })
+        assert.notInclude(model.calls.at(-1)?.conversation, "AAPL?")
+        assert.include(model.calls.at(-1)?.conversation, "MSFT?")
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    )
+
     it.live(
       "shows its key to nobody: not in arguments, not in files, and not in events when its model says it",
       () =>
