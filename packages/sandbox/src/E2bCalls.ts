@@ -14,8 +14,8 @@ export interface Connection {
   /** How long one answer may take; 60 seconds when absent. */
   readonly requestTimeout?: Duration.Input | undefined
   /**
-   * When to repeat what failed and is safe to repeat. When absent: five times at the most, within 30 seconds,
-   * further apart each time, and not in step with others.
+   * When to repeat what failed and is safe to repeat. When absent: five times at the most, within 30 seconds
+   * of the first failure, further apart each time, and not in step with others.
    */
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /** How long a call may wait in all because the provider says when to come back; 30 seconds when absent. */
