@@ -7,6 +7,7 @@ import { folderOf } from "../src/CompileCache.ts"
 import { bin, finish, folder, run } from "./support.ts"
 
 const { PATH } = process.env
+const limit = { timeout: 60_000 }
 
 /** Asks the binary for its help, with a home, and no setting of this machine that is about caches. */
 const help = (home: string) =>
@@ -45,7 +46,7 @@ it("keeps compiled code in the cache folder of the user", () => {
   assert.strictEqual(at({ XDG_CACHE_HOME: "" }), "/home/somebody/.cache/remote-agent")
 })
 
-describe("the binary", () => {
+describe("the binary", limit, () => {
   it.live("keeps its compiled code for its user alone, also when several start at once", () =>
     Effect.gen(function* () {
       const home = yield* folder
