@@ -1,4 +1,4 @@
-import { Agent, Id, Lifecycle, type OrchestratorError } from "@remote-agent/domain"
+import { Agent, Id, Lifecycle, OrchestratorError } from "@remote-agent/domain"
 import { Deferred, Effect, Exit, Fiber, Random, Stream } from "effect"
 import { type Process, owner, stamped, stampOf, type World } from "./World.ts"
 
@@ -64,6 +64,8 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
   const holdings: Array<Holding> = []
   // Agents whose sandbox somebody ended, paused or let expire on purpose.
   const excused = new Set<Id.AgentId>()
+  // Agents of ours that became active once: whatever happens to them later, their work is not to be given up.
+  const launched = new Set<Id.AgentId>()
   const destroyed: Array<string> = []
   const told: Array<string> = []
   const stranger = yield* Id.nextAgentId
@@ -93,7 +95,9 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
 
   const launch = some("launch", ({ orchestrator }, profile) =>
     Effect.flatMap(Random.nextIntBetween(5, 90), (minutes) =>
-      orchestrator.launch({ name: ours, ttl: `${minutes} minutes`, profile })
+      Effect.tap(orchestrator.launch({ name: ours, ttl: `${minutes} minutes`, profile }), ({ id }) =>
+        Effect.sync(() => launched.add(id))
+      )
     )
   )
   const hold = Effect.gen(function* () {
@@ -138,30 +142,83 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
       )
     )
   )
-  const query = Effect.gen(function* () {
-    // The others end with a scope, whoever asks them.
-    const mine = (yield* active).filter(({ name }) => name === ours)
-    const [agent, process] = [yield* oneOf(mine), yield* oneOf(processes)]
-    if (agent === undefined || process === undefined) return
-    let running = false
-    const asked = process.orchestrator.stream(agent.id, "what").pipe(
-      Stream.runForEach(({ event }) => Effect.sync(() => (running ||= event.type !== "result"))),
-      Effect.tapError(({ reason }) =>
-        Effect.sync(() => {
-          if (
-            options.covers === true &&
-            running &&
-            isWithout(reason) &&
-            !excused.has(agent.id) &&
-            !process.isDead()
-          ) {
-            destroyed.push(`the query of ${agent.id}`)
-          }
-        })
+  /** Whether that is the end of an agent that somebody worked with, and nobody wanted it. */
+  const isRobbed = (agentId: Id.AgentId, process: Process, reason: OrchestratorError.Reason) =>
+    options.covers === true && isWithout(reason) && !excused.has(agentId) && !process.isDead()
+
+  /** Does something with an agent that belongs to no scope: the others end with theirs, whoever works with them. */
+  const withOurs = (
+    what: string,
+    statuses: ReadonlyArray<Agent.Agent["status"]>,
+    use: (
+      process: Process,
+      id: Id.AgentId
+    ) => Effect.Effect<Effect.Effect<unknown, OrchestratorError.OrchestratorError>>
+  ) =>
+    Effect.gen(function* () {
+      const mine = (yield* agents).filter(({ name, status }) => name === ours && statuses.includes(status))
+      const [agent, process] = [yield* oneOf(mine), yield* oneOf(processes)]
+      if (agent === undefined || process === undefined) return
+      yield* begin(what, process, yield* use(process, agent.id))
+    })
+
+  const query = withOurs("query", ["active"], (process, id) =>
+    Effect.sync(() => {
+      let running = false
+      return process.orchestrator.stream(id, "what").pipe(
+        Stream.runForEach(({ event }) => Effect.sync(() => (running ||= event.type !== "result"))),
+        Effect.tapError(({ reason }) =>
+          Effect.sync(() => {
+            if (running && isRobbed(id, process, reason)) destroyed.push(`the query of ${id}`)
+          })
+        )
       )
-    )
-    yield* begin("query", process, asked)
-  })
+    })
+  )
+  const whenRunning = Effect.map(
+    oneOf(["refuse", "wait", "cancel"] as const),
+    (chosen) => chosen ?? ("refuse" as const)
+  )
+  const pause = withOurs("pause", ["active"], ({ orchestrator }, id) =>
+    Effect.map(whenRunning, (chosen) => orchestrator.pause(id, { whenRunning: chosen }))
+  )
+  const resume = withOurs("resume", ["paused"], ({ orchestrator }, id) =>
+    Effect.succeed(orchestrator.resume(id))
+  )
+  const update = withOurs("update", ["active", "paused"], ({ orchestrator }, id) =>
+    Effect.map(whenRunning, (chosen) => orchestrator.update(id, { whenRunning: chosen }))
+  )
+  const alone = withOurs("alone", ["active", "paused"], (process, id) =>
+    Effect.map(Effect.all([whenRunning, Random.nextIntBetween(1, 60)]), ([chosen, minutes]) => {
+      let working = false
+      return process.orchestrator
+        .alone(
+          "work",
+          id,
+          ({ sandbox }) =>
+            Effect.andThen(
+              Effect.sync(() => (working = true)),
+              Effect.delay(sandbox.files.stat("."), `${minutes} minutes`)
+            ),
+          { whenRunning: chosen }
+        )
+        .pipe(
+          Effect.catchTag("SandboxError", (cause) =>
+            Effect.fail(
+              new OrchestratorError.OrchestratorError({
+                operation: "work",
+                reason: new OrchestratorError.SandboxFailed({ cause })
+              })
+            )
+          ),
+          Effect.tapError(({ reason }) =>
+            Effect.sync(() => {
+              if (working && isRobbed(id, process, reason)) destroyed.push(`the work in ${id}`)
+            })
+          )
+        )
+    })
+  )
   const crash = Effect.gen(function* () {
     const process = yield* oneOf(processes)
     if (process === undefined) return
@@ -212,6 +269,10 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
     ["pool", pool],
     ["query", query],
     ["query", query],
+    ["pause", pause],
+    ["resume", resume],
+    ["update", update],
+    ["alone", alone],
     ["crash", crash],
     ["interrupt", interrupt],
     ["terminate", terminate],
@@ -258,6 +319,9 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
   yield* pass(settled)
   yield* reap
   yield* pass(settled)
+  for (const { detail, id, status } of yield* agents) {
+    if (launched.has(id) && status === "failed") destroyed.push(`${id}, which was given up: ${detail}`)
+  }
   const listed = Effect.orDie(Stream.runCollect(truth.list()))
   let held = yield* listed
   // Until none reaches the end of its life during the pass itself.
@@ -297,7 +361,8 @@ const isBereft = ({ binding, status }: Agent.Agent, ids: ReadonlySet<Id.SandboxI
 
 /** Whether a query failed because its sandbox ended or fell asleep. */
 const isWithout = (reason: OrchestratorError.Reason): boolean =>
-  reason._tag === "AgentLost" || (reason._tag === "SandboxFailed" && reason.cause.reason._tag === "Paused")
+  reason._tag === "AgentLost" ||
+  (reason._tag === "SandboxFailed" && ["Gone", "Expired", "Paused"].includes(reason.cause.reason._tag))
 
 /** Whether a launch failed because its record said that it had been given up. */
 const gaveUp = (exit: Exit.Failure<unknown, OrchestratorError.OrchestratorError>): boolean =>
