@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { family, finish, folder, lines, type Ran, run, start, survivors } from "./support.ts"
 import { key, type NotSeen, open } from "./terminal.ts"
 
-const limit = { timeout: 300_000 }
+const limit = { timeout: 600_000 }
 
 const dataOf = (cwd: string) => join(cwd, "data")
 

@@ -6,7 +6,7 @@ import { home } from "./agents.ts"
 import { folder, type Ran, run } from "./support.ts"
 import { open } from "./terminal.ts"
 
-const limit = { timeout: 300_000 }
+const limit = { timeout: 600_000 }
 
 const outcomes = ({ stdout }: Ran) => stdout.match(/"outcome":"\w+"/g)
 

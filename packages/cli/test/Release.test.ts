@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { folder } from "./support.ts"
 
-const limit = { timeout: 120_000 }
+const limit = { timeout: 600_000 }
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 

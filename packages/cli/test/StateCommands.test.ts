@@ -7,7 +7,7 @@ import * as CostTable from "../src/CostTable.ts"
 import { home, launch } from "./agents.ts"
 import { family, finish, folder, run, saying, start, survivors } from "./support.ts"
 
-const limit = { timeout: 180_000 }
+const limit = { timeout: 600_000 }
 const at = DateTime.makeUnsafe("2026-01-31T12:00:00Z")
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(StateDocument.StateDocument)))

@@ -7,7 +7,7 @@ import * as TelemetryExport from "../src/TelemetryExport.ts"
 import { home } from "./agents.ts"
 import { finish, folder, lines, run, start } from "./support.ts"
 
-const limit = { timeout: 60_000 }
+const limit = { timeout: 600_000 }
 
 interface Received {
   readonly path: string
