@@ -178,8 +178,8 @@ describe("shell", () => {
       const waits = 'sleep 600 & trap "stty size; kill $!; exit" WINCH; echo $((1 + 0))st; wait'
       terminal.type(`sh -c '${waits}'\n`)
       yield* terminal.sees("1st")
-      yield* terminal.resize(71, 23)
-      yield* terminal.sees("23 71")
+      yield* terminal.resize(71)
+      yield* terminal.sees("40 71")
       terminal.type("sh -c 'echo $((1 + 1))nd; sleep 600'\n")
       yield* terminal.sees("2nd")
       terminal.type(key.ctrlC)

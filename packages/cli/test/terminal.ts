@@ -32,8 +32,8 @@ export class NotSeen extends Data.TaggedError("NotSeen")<{
 export interface Terminal {
   /** Types. */
   readonly type: (keys: string) => void
-  /** Gives the terminal another size, as a window does that somebody drags. */
-  readonly resize: (columns: number, rows: number) => Effect.Effect<void>
+  /** Gives the terminal another width, as a window has that somebody drags. */
+  readonly resize: (columns: number) => Effect.Effect<void>
   /** Settles when the screen has shown this, after what was waited for before; fails when the binary ends without. */
   readonly sees: (text: string | RegExp) => Effect.Effect<void, NotSeen>
   /** Everything that was shown. */
@@ -69,11 +69,11 @@ const closed = (child: ChildProcess) =>
     child.kill("SIGHUP")
   })
 
-/** What runs on the terminal says which it is, and the kernel tells it of the size. */
-const resize = async ({ pid }: ChildProcess, columns: number, rows: number): Promise<void> => {
+/** What runs on the terminal says which it is, and the kernel tells it of the size: once, for one number. */
+const resize = async ({ pid }: ChildProcess, columns: number): Promise<void> => {
   const [shell] = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).split(" ")
   const device = await readlink(`/proc/${shell}/fd/0`)
-  await promisify(execFile)("stty", ["-F", device, "cols", String(columns), "rows", String(rows)])
+  await promisify(execFile)("stty", ["-F", device, "cols", String(columns)])
 }
 
 const terminalOf = (child: ChildProcess): Terminal => {
@@ -105,7 +105,7 @@ const terminalOf = (child: ChildProcess): Terminal => {
   }
   return {
     type: (keys) => void child.stdin?.write(keys),
-    resize: (columns, rows) => Effect.promise(() => resize(child, columns, rows)),
+    resize: (columns) => Effect.promise(() => resize(child, columns)),
     shown: () => shown,
     ended: Effect.promise(() => end),
     sees: (wanted) =>
