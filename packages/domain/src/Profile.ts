@@ -224,9 +224,16 @@ export class Profile extends Schema.Class<Profile>("@remote-agent/domain/Profile
   run: RunSpec,
   /** `none` when absent. */
   session: Schema.optionalKey(SessionSpec),
-  /** The hosts that set-up and queries talk to. */
+  /** The hosts that it talks to. */
   egress: Schema.optionalKey(
-    Schema.Struct({ setup: Schema.Array(Schema.String), run: Schema.Array(Schema.String) })
+    Schema.Struct({
+      /** What set-up cannot do without, beside the host of the source: looked up before a launch on this machine. */
+      setup: Schema.Array(Schema.String),
+      /** What set-up talks to as well, and can do without. */
+      optional: Schema.optionalKey(Schema.Array(Schema.String)),
+      /** What queries talk to. */
+      run: Schema.Array(Schema.String)
+    })
   ),
   /** Whether a sandbox that was set up may be kept and copied for others: no secret is written during set-up. */
   cacheable: Schema.optionalKey(Schema.Boolean)

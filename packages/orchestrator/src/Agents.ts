@@ -263,6 +263,10 @@ export const make = Effect.fnUntraced(function* (
     const ttl = yield* at("create")(lifeOf(spec.ttl ?? config.E2B_DEFAULT_TIMEOUT))
     const { env, secrets } = yield* profiles.prepare(profile, spec.env)
     const found = yield* setUps.find(profile)
+    // Sandboxes elsewhere have a network of their own, and one that starts from a kept set-up needs none for it.
+    if (sandboxes.provider === "local" && Option.isNone(found) && spec.allowInternetAccess !== false) {
+      yield* profiles.reachable(profile, { ...env, ...spec.env })
+    }
     const { onStage, repository } = spec
     const hidden = [...secrets, ...Object.values(spec.env ?? {})]
     const tried = (

@@ -165,7 +165,7 @@ export const opencode = new Profile.Profile({
     ...limits
   }),
   session: new Profile.SessionSpec({ kind: "agent-id", files: ["{home}/.local/share/opencode"] }),
-  egress: { setup: [...registry, "models.dev"], run: ["api.anthropic.com", "api.openai.com"] },
+  egress: { setup: registry, optional: ["models.dev"], run: ["api.anthropic.com", "api.openai.com"] },
   cacheable: true
 })
 

@@ -105,7 +105,9 @@ export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
     }),
     session: new Profile.SessionSpec({ kind: "runner-file", files: ["{work}/.dexter"] }),
     egress: {
-      setup: ["registry.npmjs.org", "github.com", "api.github.com", "codeload.github.com"],
+      setup: ["registry.npmjs.org"],
+      // One library comes from there, and from the registry where they cannot be reached.
+      optional: ["github.com", "api.github.com", "codeload.github.com"],
       run: [
         "api.openai.com",
         "api.anthropic.com",
@@ -181,7 +183,7 @@ export const makePython: Effect.Effect<Profile.Profile> = Effect.gen(function* (
     }),
     session: new Profile.SessionSpec({ kind: "none", files: [] }),
     egress: {
-      setup: ["pypi.org", "files.pythonhosted.org", "github.com"],
+      setup: ["pypi.org", "files.pythonhosted.org"],
       run: ["api.openai.com", "api.financialdatasets.ai"]
     },
     cacheable: true

@@ -35,10 +35,14 @@ export class Profiles extends Context.Service<
       given?: Given
     ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
     /**
-     * Whether the host of the profile's code can be found from this machine, which is the way of sandboxes on it. Fails
-     * with `NotConfigured`, which names the host. With a proxy, and for code that is here, there is nothing to check.
+     * Whether the hosts that set-up needs are known on this machine, whose network sandboxes on it use: that of the
+     * profile's code, and `egress.setup`. Fails with `NotConfigured`, which names every host that is not. Behind a
+     * proxy, of this machine or in the environment that is `given`, there is nothing to check. Nothing is sent to them.
      */
-    readonly reachable: (profile: Profile.Profile) => Effect.Effect<void, OrchestratorError.OrchestratorError>
+    readonly reachable: (
+      profile: Profile.Profile,
+      given?: Given
+    ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
     /** The secrets of the profile that are set here now, for reading what an agent prints. */
     readonly secrets: (
       profile: Profile.Profile
@@ -76,6 +80,21 @@ const missingRepository = Effect.fnUntraced(function* (profile: Profile.Profile)
   ]
 })
 
+const unknownHost =
+  (profile: Profile.Profile) =>
+  ({ host, of }: SourceHost.Needed) =>
+    of === "source"
+      ? new Config.Problem({
+          name: host,
+          problem: `is not known here, and the code of the profile ${profile.name} comes from there`,
+          hint: "Check the network, or name another repository in the profile: `source.repository`."
+        })
+      : new Config.Problem({
+          name: host,
+          problem: `is not known here, and the set-up of the profile ${profile.name} talks to it`,
+          hint: "Check the network, or leave it out of `egress.setup` in the profile if set-up can do without."
+        })
+
 const notConfigured = (
   profile: Profile.Profile,
   problems: readonly [Config.Problem, ...ReadonlyArray<Config.Problem>]
@@ -84,6 +103,11 @@ const notConfigured = (
     operation: "profile",
     reason: new OrchestratorError.NotConfigured({ profile: profile.name, problems })
   })
+
+const isSet = (given: Given, name: string): boolean => {
+  const value = Object.hasOwn(given, name) ? given[name] : undefined
+  return value !== undefined && (Redacted.isRedacted(value) ? Redacted.value(value) : value) !== ""
+}
 
 /** Exactly these profiles, with the variables of the configuration. */
 export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile.Profile>) {
@@ -105,12 +129,8 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
 
   const prepare = Effect.fn("Profiles.prepare")(function* (profile: Profile.Profile, given: Given = {}) {
     const found = yield* lookup(profile)
-    const isGiven = (name: string) => {
-      const value = Object.hasOwn(given, name) ? given[name] : undefined
-      return value !== undefined && (Redacted.isRedacted(value) ? Redacted.value(value) : value) !== ""
-    }
     const [first, ...rest] = [
-      ...ProfileEnv.missing(profile, found, isGiven),
+      ...ProfileEnv.missing(profile, found, (name) => isSet(given, name)),
       ...(yield* unreadableFiles(profile)).flat(),
       ...(yield* missingRepository(profile))
     ]
@@ -122,20 +142,16 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
     Effect.map(lookup(profile), (found) => ProfileEnv.secrets(profile, found))
   )
 
-  const reachable = Effect.fn("Profiles.reachable")(function* (profile: Profile.Profile) {
-    const host = profile.source === undefined ? undefined : SourceHost.of(profile.source)
-    if (host === undefined) return
+  const reachable = Effect.fn("Profiles.reachable")(function* (profile: Profile.Profile, given: Given = {}) {
+    const hosts = SourceHost.needed(profile)
+    if (hosts.length === 0) return
     const proxy = yield* Effect.mapError(variables(SourceHost.proxies), ({ problems }) =>
       notConfigured(profile, problems)
     )
-    if (SourceHost.proxies.some((name) => proxy(name) !== undefined) || (yield* SourceHost.isKnown(host)))
-      return
-    const problem = new Config.Problem({
-      name: host,
-      problem: `is not known here, and the code of the profile ${profile.name} comes from there`,
-      hint: "Check the network, or name another repository in the profile: `source.repository`."
-    })
-    return yield* notConfigured(profile, [problem])
+    if (SourceHost.proxies.some((name) => proxy(name) !== undefined || isSet(given, name))) return
+    const known = yield* Effect.forEach(hosts, ({ host }) => SourceHost.isKnown(host), { concurrency: 4 })
+    const [first, ...rest] = hosts.filter((_, index) => !known[index]).map(unknownHost(profile))
+    if (first !== undefined) return yield* notConfigured(profile, [first, ...rest])
   })
 
   return Profiles.of({ list, get, prepare, secrets, reachable })

@@ -16,6 +16,22 @@ export const of = ({ repository }: Profile.Source): string | undefined => {
   return protocol === "file:" || hostname === "" ? undefined : hostname.replaceAll(/^\[|\]$/g, "")
 }
 
+/** A host that set-up cannot do without, and what for. */
+export interface Needed {
+  readonly host: string
+  readonly of: "source" | "egress"
+}
+
+/** Every host that the set-up of a profile cannot do without, once. */
+export const needed = ({ egress, source }: Profile.Profile): ReadonlyArray<Needed> => {
+  const code = source === undefined ? undefined : of(source)
+  const others = new Set(egress?.setup.filter((host) => host !== code))
+  return [
+    ...(code === undefined ? [] : [{ host: code, of: "source" as const }]),
+    ...[...others].map((host) => ({ host, of: "egress" as const }))
+  ]
+}
+
 /** Whether the name of a host is known here. Nothing is sent to the host. */
 export const isKnown = (host: string): Effect.Effect<boolean> =>
   Effect.tryPromise(() => lookup(host)).pipe(

@@ -11,8 +11,10 @@ const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
 const limit = { timeout: 120_000 }
 
 /** The orchestrator of this package over sandboxes that are processes. */
-const layer = (options?: Local.Options) =>
-  Orchestrator.layer.pipe(Layer.provideMerge(Layer.mergeAll(Local.layer(options), Config.layerFrom({}))))
+const layer = (options?: Local.Options, settings: Readonly<Record<string, string>> = {}) =>
+  Orchestrator.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(Local.layer(options), Config.layerFrom(settings)))
+  )
 
 const live = Effect.flatMap(E2bServer.E2bServer, (server) => server.live)
 
@@ -33,6 +35,51 @@ describe("the sample agent in plain processes, where the user waived isolation",
         assert.include((yield* orchestrator.ask("What was Tesla's revenue in 2024?")).answer, "97,690")
         assert.strictEqual(yield* live, 0)
       }).pipe(Effect.provide(layer({ isolation: "none" }))),
+    limit
+  )
+})
+
+/** Profiles whose code, or whose set-up, needs a host that nobody knows. */
+const elsewhere = {
+  "code-elsewhere": {
+    extends: "sample",
+    source: { repository: "https://no-such-host.invalid/a.git", ref: "main", folder: "{home}/code" }
+  },
+  "set-up-elsewhere": { extends: "sample", egress: { setup: ["no-such-host.invalid"], run: [] } }
+}
+
+describe("a launch that needs a host which is not known on this machine", () => {
+  it.live(
+    "is refused with its name before anything is recorded or created, unless the sandbox has no network",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        const seen: Array<string> = []
+        for (const profile of Object.keys(elsewhere)) {
+          const { reason } = yield* Effect.flip(
+            orchestrator.launch({ profile, onStage: (stage) => Effect.sync(() => seen.push(stage)) })
+          )
+          assert(reason._tag === "NotConfigured", reason._tag)
+          assert.deepStrictEqual(
+            reason.problems.map(({ name }) => name),
+            ["no-such-host.invalid"]
+          )
+        }
+        assert.deepStrictEqual(seen, [])
+        assert.lengthOf(yield* Stream.runCollect(orchestrator.list()), 0)
+        assert.strictEqual(yield* live, 0)
+        const offline = yield* orchestrator.launch({
+          profile: "set-up-elsewhere",
+          allowInternetAccess: isolates ? false : undefined,
+          env: isolates ? {} : { HTTPS_PROXY: "http://127.0.0.1:9" }
+        })
+        yield* orchestrator.terminate(offline.id)
+        assert.strictEqual(yield* live, 0)
+      }).pipe(
+        Effect.provide(
+          layer(isolates ? {} : { isolation: "none" }, { REMOTE_AGENT_PROFILES: JSON.stringify(elsewhere) })
+        )
+      ),
     limit
   )
 })

@@ -23,17 +23,35 @@ const problems = (settings: unknown) =>
 
 const source = (repository: string) => new Profile.Source({ repository, ref: "main", folder: "{home}/code" })
 
-const check = (repository: string, variables: Record<string, string> = {}) =>
+interface Surroundings {
+  readonly variables?: Readonly<Record<string, string>>
+  readonly given?: Readonly<Record<string, string>>
+  readonly egress?: Profile.Profile["egress"]
+}
+
+const check = (repository: string, { egress, given, variables = {} }: Surroundings = {}) =>
   Effect.gen(function* () {
     const sample = yield* SampleProfile.make
-    const profile = new Profile.Profile({ ...sample, source: source(repository) })
-    return yield* Effect.flatMap(Profiles.Profiles, ({ reachable }) => reachable(profile)).pipe(
+    const profile = new Profile.Profile({
+      ...sample,
+      source: source(repository),
+      ...(egress === undefined ? {} : { egress })
+    })
+    return yield* Effect.flatMap(Profiles.Profiles, ({ reachable }) => reachable(profile, given)).pipe(
       Effect.provide(Layer.provide(Profiles.layerFrom([profile]), Config.layerFrom(variables)))
     )
   })
 
-describe("the host of a profile's code", () => {
-  it("is read from every kind of address", () => {
+/** The names of hosts that are missing. */
+const unknown = (...args: Parameters<typeof check>) =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(check(...args))
+    assert(error._tag === "OrchestratorError" && error.reason._tag === "NotConfigured")
+    return error.reason.problems.map(({ name }) => name)
+  })
+
+describe("the hosts that set-up needs", () => {
+  it("are read from every kind of address", () => {
     assert.strictEqual(SourceHost.of(source("https://github.com/a/b.git")), "github.com")
     assert.strictEqual(SourceHost.of(source("ssh://git@git.example.com:22/a/b")), "git.example.com")
     assert.strictEqual(SourceHost.of(source("git@github.com:a/b.git")), "github.com")
@@ -42,16 +60,24 @@ describe("the host of a profile's code", () => {
     assert.isUndefined(SourceHost.of(source("file:///srv/git/a")))
   })
 
-  it.live("is named when nobody knows it, and is not asked for behind a proxy or on this machine", () =>
+  it.live("are named when nobody knows them, and are not asked for behind a proxy or on this machine", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(check("https://no-such-host.invalid/a.git"))
-      assert(error._tag === "OrchestratorError" && error.reason._tag === "NotConfigured")
-      assert.deepStrictEqual(
-        error.reason.problems.map(({ name }) => name),
-        ["no-such-host.invalid"]
-      )
-      yield* check("https://no-such-host.invalid/a.git", { HTTPS_PROXY: "http://127.0.0.1:9" })
-      yield* check("http://127.0.0.1:9/a.git")
+      const elsewhere = "https://no-such-host.invalid/a.git"
+      const proxy = "http://127.0.0.1:9"
+      const egress = {
+        setup: ["localhost", "no-such-host.invalid", "other.invalid", "other.invalid"],
+        optional: ["third.invalid"],
+        run: ["fourth.invalid"]
+      }
+      assert.deepStrictEqual(yield* unknown(elsewhere), ["no-such-host.invalid"])
+      assert.deepStrictEqual(yield* unknown(elsewhere, { egress }), ["no-such-host.invalid", "other.invalid"])
+      assert.deepStrictEqual(yield* unknown("/srv/git/a", { egress }), [
+        "no-such-host.invalid",
+        "other.invalid"
+      ])
+      yield* check(elsewhere, { egress, variables: { HTTPS_PROXY: proxy } })
+      yield* check(elsewhere, { egress, given: { all_proxy: proxy } })
+      yield* check(`${proxy}/a.git`)
       yield* check("/srv/git/a")
     })
   )
