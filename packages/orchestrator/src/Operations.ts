@@ -1,12 +1,25 @@
 import { Agent, type Id, Lifecycle, OrchestratorError, type Query } from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { Clock, DateTime, Duration, Effect, Option, Result, Stream } from "effect"
+import { Clock, DateTime, Duration, Effect, Result, Stream } from "effect"
 import { AgentRuntime, type Place, type Updated } from "./AgentRuntime.ts"
+import {
+  age,
+  type Check,
+  failed,
+  type Health,
+  life,
+  machineScript,
+  ok,
+  readMachine,
+  skipped
+} from "./HealthChecks.ts"
 import type { PlaceOptions, Places } from "./Places.ts"
 import type { Queries, WhenRunning } from "./Queries.ts"
 import * as Records from "./Records.ts"
 import { StateStore } from "./StateStore.ts"
-import type * as Turns from "./Turns.ts"
+import * as Turns from "./Turns.ts"
+
+export type { Check, Health } from "./HealthChecks.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
@@ -27,22 +40,6 @@ export interface AgentInfo {
   readonly current?: Query.Query | undefined
   /** Those that wait, oldest first, a hundred at the most. */
   readonly queue: ReadonlyArray<Query.Query>
-}
-
-/** What came of looking at one thing. */
-export interface Check {
-  readonly name: "sandbox" | "program" | "disk" | "clock" | "lease" | "age"
-  readonly status: "ok" | "failed" | "skipped"
-  /** In one line, for people. */
-  readonly detail: string
-}
-
-/** How an agent is. */
-export interface Health {
-  readonly agentId: Id.AgentId
-  /** Whether nothing failed. */
-  readonly healthy: boolean
-  readonly checks: ReadonlyArray<Check>
 }
 
 /** What can be done with an agent beside asking it. */
@@ -70,38 +67,8 @@ export interface Operations {
   readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
 }
 
-/** A clock that is off by more makes certificates and tokens invalid. */
-const clockTolerance = Duration.seconds(30)
-
-/** A disk on which less is free is full soon. */
-const freeBytes = 64 * 1024 * 1024
-
 /** How long a look into the sandbox may take. */
 const lookLimit = Duration.seconds(20)
-
-const ok = (name: Check["name"], detail: string): Check => ({ name, status: "ok", detail })
-const failed = (name: Check["name"], detail: string): Check => ({ name, status: "failed", detail })
-const skipped = (name: Check["name"], detail: string): Check => ({ name, status: "skipped", detail })
-
-/** What the free space and the clock of a sandbox, as `df` and `date` print them, say of it. */
-const readMachine = (stdout: string, now: number): readonly [disk: Check, clock: Check] => {
-  const [, kibibytes, since] = /(?:^|\n)(\d+)\n(\d+)\s*$/.exec(stdout) ?? []
-  const [free, seconds] = [Number(kibibytes), Number(since)]
-  const skew = Math.abs(seconds * 1000 - now)
-  const mebibytes = `${Math.floor(free / 1024)} MiB are free.`
-  return [
-    Number.isNaN(free)
-      ? skipped("disk", "The sandbox does not say how much is free.")
-      : (free * 1024 < freeBytes ? failed : ok)("disk", mebibytes),
-    Number.isNaN(skew)
-      ? skipped("clock", "The sandbox does not say what time it has.")
-      : (skew > Duration.toMillis(clockTolerance) ? failed : ok)(
-          "clock",
-          // It was read in whole seconds, and some time ago.
-          skew < 2000 ? "It agrees with ours." : `It differs from ours by ${Math.round(skew / 1000)} s.`
-        )
-  ]
-}
 
 /** Refuses what an agent in that status cannot do. */
 const allow = (operation: string, event: Lifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
@@ -129,6 +96,7 @@ export const make = Effect.fnUntraced(function* (
   queries: Queries
 ): Effect.fn.Return<Operations, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
   const [runtime, sandboxes, store] = yield* Effect.all([AgentRuntime, Sandboxes.Sandboxes, StateStore])
+  const { ttl } = yield* Turns.Policy
   const { change, move } = Records.make(store)
 
   const get = (operation: string, id: Id.AgentId) =>
@@ -263,7 +231,7 @@ export const make = Effect.fnUntraced(function* (
 
   const look = Effect.fnUntraced(function* (sandbox: Sandbox.Sandbox) {
     const { stdout } = yield* sandbox.exec({
-      script: 'df -Pk . | tail -n 1 | { read -r _ _ _ free _; echo "$free"; }; date +%s',
+      script: machineScript,
       timeouts: { wall: lookLimit }
     })
     return readMachine(stdout, yield* Clock.currentTimeMillis)
@@ -271,7 +239,11 @@ export const make = Effect.fnUntraced(function* (
 
   const health: Operations["health"] = Effect.fn("Orchestrator.health")(function* (id) {
     const agent = yield* get("health", id)
-    const { info: seen, state } = yield* sandboxOf(agent)
+    const before = yield* sandboxOf(agent)
+    const awake = before.state === "running" && agent.status === "active"
+    const within = yield* inside(agent, awake)
+    // Looking inside may have extended its life.
+    const { info: seen, state } = awake ? yield* sandboxOf(agent) : before
     const holder = yield* turns.holder("health", id)
     const now = yield* DateTime.now
     const expected = Lifecycle.mayHoldSandbox(agent.status)
@@ -279,7 +251,9 @@ export const make = Effect.fnUntraced(function* (
       state === "running" || state === "paused"
         ? ok(
             "sandbox",
-            `It is ${state}${seen === undefined ? "" : ` until ${DateTime.formatIso(seen.endsAt)}`}.`
+            state === "running" && seen !== undefined
+              ? `It is running until ${DateTime.formatIso(seen.endsAt)}.`
+              : `It is ${state}.`
           )
         : state === "none" && !expected
           ? skipped("sandbox", `The agent is ${agent.status} and has none.`)
@@ -289,16 +263,9 @@ export const make = Effect.fnUntraced(function* (
             )
     const checks: ReadonlyArray<Check> = [
       sandbox,
-      ...(yield* inside(agent, state === "running" && agent.status === "active")),
-      Option.match(holder, {
-        onNone: () => ok("lease", "Nobody works with it."),
-        onSome: ({ holder: name, until }) =>
-          ok("lease", `${name} works with it, until ${DateTime.formatIso(until)}.`)
-      }),
-      ok(
-        "age",
-        `It was launched ${Duration.format(Duration.seconds(Math.round(Duration.toSeconds(DateTime.distance(agent.createdAt, now)))))} ago.`
-      )
+      ...within,
+      life({ holder, sandbox: seen, persistent: agent.persistent, now, reaction: ttl }),
+      age(agent, now)
     ]
     return { agentId: id, healthy: checks.every(({ status }) => status !== "failed"), checks }
   })

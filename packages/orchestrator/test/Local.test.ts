@@ -200,6 +200,28 @@ describe.skipIf(!isolates)("the sample agent in sandboxes on this machine", () =
   )
 
   it.live(
+    "tell how they are: program, disk, clock and what is left of their life",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const orchestrator = yield* Orchestrator.Orchestrator
+          const { id } = yield* orchestrator.launchScoped()
+          const { checks, healthy } = yield* orchestrator.health(id)
+          assert.deepStrictEqual(
+            checks.map(({ name, status }) => `${name} ${status}`),
+            ["sandbox ok", "program ok", "disk ok", "clock ok", "lease ok", "age ok"],
+            JSON.stringify(checks)
+          )
+          assert.isTrue(healthy)
+          const detail = (name: string) => checks.find((check) => check.name === name)?.detail
+          assert.match(detail("disk") ?? "", /^\d+ MiB are free\.$/)
+          assert.match(detail("lease") ?? "", /^Nobody works with it\. Its sandbox ends in [23]m/)
+        })
+      ).pipe(Effect.provide(layer())),
+    limit
+  )
+
+  it.live(
     "leaves nothing when the work is interrupted as soon as an agent is up",
     () =>
       Effect.gen(function* () {

@@ -231,6 +231,53 @@ describe("Orchestrator.info and health", () => {
   })
 })
 
+describe("what health says of the life of a sandbox", () => {
+  const leaseOf = Effect.fnUntraced(function* (id: Agent.Agent["id"]) {
+    const { checks, healthy } = yield* (yield* here).health(id)
+    const lease = checks.find(({ name }) => name === "lease")
+    assert(lease !== undefined)
+    return { ...lease, healthy }
+  })
+
+  it.effect("is how much is left of it, and a failure when nobody can come in time any more", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch({ ttl: "10 minutes", persistent: false })
+      yield* pass("4 minutes")
+      const well = yield* leaseOf(id)
+      assert.deepInclude(well, { status: "ok", healthy: true })
+      assert.include(well.detail, "ends in 6m")
+      yield* pass("350 seconds")
+      const late = yield* leaseOf(id)
+      assert.deepInclude(late, { status: "failed", healthy: false })
+      assert.include(late.detail, "ends in 10s")
+      // Whoever comes from elsewhere connects, which gives it a new life, and says so.
+      const other = yield* OtherProcess.make
+      const seen = (yield* other.orchestrator.health(id)).checks.find(({ name }) => name === "lease")
+      assert.include(seen?.detail, "ends in 10m")
+      assert.strictEqual(seen?.status, "ok")
+      yield* orchestrator.pause(id)
+      assert.include((yield* leaseOf(id)).detail, "sleeps until it is woken")
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+
+  it.effect("is no failure for a sandbox that is put to sleep at its end, or that is used", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const sleeper = yield* launch({ ttl: "30 seconds", persistent: true })
+      const worker = yield* launch({ ttl: "30 seconds", persistent: false })
+      yield* start(orchestrator.query(worker.id, taking(60_000)))
+      yield* pass("20 seconds")
+      const lease = yield* leaseOf(sleeper.id)
+      assert.deepInclude(lease, { status: "ok", healthy: true })
+      assert.include(lease.detail, "is put to sleep in 10s")
+      const used = yield* leaseOf(worker.id)
+      assert.deepInclude(used, { status: "ok", healthy: true })
+      assert.match(used.detail, /^process\/\S+ works with it, until .* ends in (2\d|30)s/)
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+})
+
 describe("an agent of another provider", () => {
   it.effect("is left as it is, and nothing is concluded from not finding its sandbox here", () =>
     Effect.gen(function* () {

@@ -1,0 +1,96 @@
+import { type Agent, type Id, type Lease } from "@remote-agent/domain"
+import type { Sandbox } from "@remote-agent/sandbox"
+import { DateTime, Duration, Option } from "effect"
+
+/** What came of looking at one thing. */
+export interface Check {
+  readonly name: "sandbox" | "program" | "disk" | "clock" | "lease" | "age"
+  readonly status: "ok" | "failed" | "skipped"
+  /** In one line, for people. */
+  readonly detail: string
+}
+
+/** How an agent is. */
+export interface Health {
+  readonly agentId: Id.AgentId
+  /** Whether nothing failed. */
+  readonly healthy: boolean
+  readonly checks: ReadonlyArray<Check>
+}
+
+/** A clock that is off by more makes certificates and tokens invalid. */
+const clockTolerance = Duration.seconds(30)
+
+/** A disk on which less is free is full soon. */
+const freeBytes = 64 * 1024 * 1024
+
+export const ok = (name: Check["name"], detail: string): Check => ({ name, status: "ok", detail })
+export const failed = (name: Check["name"], detail: string): Check => ({ name, status: "failed", detail })
+export const skipped = (name: Check["name"], detail: string): Check => ({ name, status: "skipped", detail })
+
+const inSeconds = (duration: Duration.Duration): string =>
+  Duration.format(Duration.seconds(Math.round(Duration.toSeconds(duration))))
+
+/** Has a sandbox print its free space in KiB and the seconds since 1970, as {@link readMachine} reads them. */
+export const machineScript =
+  'df -Pk . | tail -n 1 | { read -r _ _ _ free _; echo "free $free"; }; date "+now %s"'
+
+/** What {@link machineScript} printed, among whatever else, says of a sandbox at `now`, in milliseconds since 1970. */
+export const readMachine = (stdout: string, now: number): readonly [disk: Check, clock: Check] => {
+  const said = (name: string) => {
+    const [, digits] = new RegExp(`^${name} (\\d+)\\r?$`, "m").exec(stdout) ?? []
+    return digits === undefined ? undefined : Number(digits)
+  }
+  const [kibibytes, seconds] = [said("free"), said("now")]
+  return [
+    kibibytes === undefined
+      ? skipped("disk", "The sandbox does not say how much is free.")
+      : (kibibytes * 1024 < freeBytes ? failed : ok)("disk", `${Math.floor(kibibytes / 1024)} MiB are free.`),
+    seconds === undefined
+      ? skipped("clock", "The sandbox does not say what time it has.")
+      : clock(Math.abs(seconds * 1000 - now))
+  ]
+}
+
+const clock = (skew: number): Check =>
+  (skew > Duration.toMillis(clockTolerance) ? failed : ok)(
+    "clock",
+    // It was read in whole seconds, and some time ago.
+    skew < 2000 ? "It agrees with ours." : `It differs from ours by ${Math.round(skew / 1000)} s.`
+  )
+
+/** What is known of who works with an agent and of the life of its sandbox. */
+export interface Life {
+  readonly holder: Option.Option<Lease.Lease>
+  /** Its sandbox, as the provider tells it. */
+  readonly sandbox: Pick<Sandbox.SandboxInfo, "state" | "endsAt"> | undefined
+  readonly persistent: Agent.Agent["persistent"]
+  readonly now: DateTime.Utc
+  /** How long it may take until somebody can work with the agent, and so extend the life of its sandbox. */
+  readonly reaction: Duration.Duration
+}
+
+/**
+ * Who works with an agent, and how long its sandbox will live. It fails when that ends, with all that is in it, before
+ * anybody can extend it.
+ */
+export const life = ({ holder, now, persistent, reaction, sandbox }: Life): Check => {
+  const who = Option.match(holder, {
+    onNone: () => "Nobody works with it.",
+    onSome: ({ holder: name, until }) => `${name} works with it, until ${DateTime.formatIso(until)}.`
+  })
+  if (sandbox === undefined) return skipped("lease", `${who} No sandbox of it is known to live.`)
+  if (sandbox.state === "paused") return ok("lease", `${who} Its sandbox sleeps until it is woken.`)
+  const left = DateTime.toEpochMillis(sandbox.endsAt) - DateTime.toEpochMillis(now)
+  const ends = `${persistent ? "is put to sleep" : "ends"} ${left < 500 ? "now" : `in ${inSeconds(Duration.millis(left))}`}`
+  return persistent || left > Duration.toMillis(reaction)
+    ? ok("lease", `${who} Its sandbox ${ends}, unless it is used before.`)
+    : failed(
+        "lease",
+        `${who} Its sandbox ${ends}, which is too soon to be used before. Save what is in it, or resume the agent at once.`
+      )
+}
+
+/** How old an agent is. */
+export const age = ({ createdAt }: Agent.Agent, now: DateTime.Utc): Check =>
+  ok("age", `It was launched ${inSeconds(DateTime.distance(createdAt, now))} ago.`)
