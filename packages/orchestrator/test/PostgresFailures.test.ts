@@ -1,8 +1,9 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Agent, Id, Pool, type StateStoreError } from "@remote-agent/domain"
 import { PostgresClient, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
-import { Context, DateTime, Effect, Layer, Redacted, Result, Schedule, Stream } from "effect"
+import { Context, DateTime, Effect, Exit, Layer, Redacted, Result, Schedule, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
+import * as Migrations from "../src/Migrations.ts"
 import { makeServer, type Server as PostgresServer } from "./postgres.ts"
 import { newAgent, newQuery, thinking } from "./stateStoreCases.ts"
 
@@ -47,6 +48,45 @@ const newPool = Effect.gen(function* () {
     createdAt: now,
     updatedAt: now
   })
+})
+
+/** The schema of version 1 as it was released. */
+const schema1 = [
+  `CREATE TABLE remote_migrations (migration_id integer PRIMARY KEY, created_at timestamp with time zone NOT NULL DEFAULT now(), name VARCHAR(255) NOT NULL)`,
+  `CREATE TABLE remote_agents (id TEXT COLLATE "C" PRIMARY KEY NOT NULL, revision BIGINT NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL)`,
+  `CREATE TABLE remote_queries (id TEXT COLLATE "C" PRIMARY KEY NOT NULL, agent_id TEXT COLLATE "C" NOT NULL, status TEXT NOT NULL, outcome TEXT, ended_at TEXT, next_seq BIGINT NOT NULL, body TEXT NOT NULL)`,
+  `CREATE TABLE remote_events (query_id TEXT COLLATE "C" NOT NULL REFERENCES remote_queries (id), seq BIGINT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (query_id, seq))`,
+  `INSERT INTO remote_migrations (migration_id, name) VALUES (1, 'agents_queries_events')`
+]
+
+/** Writes what version 1 would have: an agent, a query of it that runs, and one that has ended. */
+const olderState = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
+  yield* Effect.forEach(schema1, (statement) => sql.unsafe(statement), { discard: true })
+  const [agent, query, ended] = [yield* Id.nextAgentId, yield* Id.nextQueryId, yield* Id.nextQueryId]
+  const [createdAt, updatedAt] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"]
+  const body = {
+    id: agent,
+    name: "old",
+    profile: "tiny",
+    status: "active",
+    revision: 7,
+    queryCount: 0,
+    createdAt,
+    updatedAt
+  }
+  yield* sql`INSERT INTO remote_agents VALUES (${agent}, 7, 'active', ${JSON.stringify(body)})`
+  const queries = [
+    { id: query, status: "running", outcome: null, endedAt: null, next: 2 },
+    { id: ended, status: "ended", outcome: "ok", endedAt: updatedAt, next: 0 }
+  ]
+  for (const { endedAt, id, next, outcome, status } of queries) {
+    const told = JSON.stringify({ id, agentId: agent, text: "why?", status, createdAt })
+    yield* sql`INSERT INTO remote_queries VALUES (${id}, ${agent}, ${status}, ${outcome}, ${endedAt}, ${next}, ${told})`
+  }
+  for (const [seq, text] of ["a", "b"].entries()) {
+    yield* sql`INSERT INTO remote_events VALUES (${query}, ${seq}, ${updatedAt}, ${JSON.stringify(thinking(text))})`
+  }
+  return [agent, query, ended] as const
 })
 
 describe("a state in Postgres", () => {
@@ -177,6 +217,76 @@ describe("a state in Postgres", () => {
           const error = yield* Effect.flip(open({ url }))
           assert.strictEqual(error.reason._tag, "NewerSchema")
         }).pipe(Effect.scoped)
+    )
+
+    it.effect(
+      "of an older schema is brought up to date by whoever comes first of many, with all it held",
+      () =>
+        Effect.gen(function* () {
+          const url = yield* newUrl
+          const sql = yield* beside(url)
+          const [agent, query, ended] = yield* olderState(sql)
+          const stores = yield* Effect.forEach(
+            Array.from({ length: 4 }).keys(),
+            () => open({ url, connections: 2 }),
+            { concurrency: 4 }
+          )
+          const steps = yield* sql`SELECT migration_id FROM remote_migrations ORDER BY migration_id`
+          assert.deepStrictEqual(
+            steps.map(({ migration_id }) => Number(migration_id)),
+            Array.from({ length: Migrations.latest }, (_, index) => index + 1)
+          )
+          const store = stores[0]
+          assert(store !== undefined)
+          const found = yield* Stream.runCollect(store.listAgents({ name: "old", profile: "tiny" }))
+          assert.deepStrictEqual(
+            found.map((one): unknown => [one.id, one.name, one.revision, one.labels]),
+            [[agent, "old", 7, {}]]
+          )
+          assert.deepStrictEqual(
+            (yield* Stream.runCollect(store.listQueries({ agentId: agent }))).map(
+              ({ id, outcome, status }) => [id, status, outcome]
+            ),
+            [
+              [query, "running", undefined],
+              [ended, "ended", "ok"]
+            ]
+          )
+          const [next] = yield* store.appendEvents(query, [thinking("on")])
+          assert.strictEqual(next?.seq, 2)
+          assert.deepStrictEqual(
+            (yield* Stream.runCollect(store.events(query, 0))).map(({ event, seq }) => [seq, event]),
+            [
+              [0, thinking("a")],
+              [1, thinking("b")],
+              [2, thinking("on")]
+            ]
+          )
+          const [known] = found
+          assert(known !== undefined)
+          const labelled = yield* store.updateAgent(new Agent.Agent({ ...known, labels: { team: "a" } }))
+          assert.strictEqual(labelled.revision, 8)
+          assert.lengthOf(yield* Stream.runCollect(store.listAgents({ labels: { team: "a" } })), 1)
+        }).pipe(Effect.scoped)
+    )
+
+    it.effect("of an older schema stays as it is when it cannot be brought up to date", () =>
+      Effect.gen(function* () {
+        const url = yield* newUrl
+        const sql = yield* beside(url)
+        yield* olderState(sql)
+        // What the last step makes is there already.
+        yield* sql`CREATE TABLE remote_setups (id TEXT)`
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(open({ url }))))
+        assert.deepStrictEqual(
+          (yield* sql`SELECT migration_id FROM remote_migrations`).map(({ migration_id }) =>
+            Number(migration_id)
+          ),
+          [1]
+        )
+        yield* sql`DROP TABLE remote_setups`
+        assert.strictEqual(yield* Stream.runCount((yield* open({ url })).listAgents()), 1)
+      }).pipe(Effect.scoped)
     )
 
     it.effect("gives the numbers of a log to many stores at once without a gap", () =>
