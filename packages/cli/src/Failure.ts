@@ -145,6 +145,7 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
     case "IsolationRequired":
     case "NoRepository":
     case "OtherProvider":
+    case "OtherProfile":
       return exitCode.usage
     case "QueryFailed":
       return codeOfOutcome(reason.result.outcome)

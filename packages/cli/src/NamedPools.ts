@@ -122,8 +122,8 @@ export const resize = Effect.fn("pool resize")(function* ({ json, name, size, ..
       yield* StateStore.StateStore,
       yield* Orchestrator.Orchestrator
     ]
-    const { persistent, profile } = yield* get(name)
-    const kept = yield* settled({ name: Id.PoolName.make(name), size, profile, persistent })
+    const pool = yield* get(name)
+    const kept = yield* settled({ name: pool.name, size })
     const ids = new Set(kept.agents.map(({ id }) => id))
     const many = (yield* members(name)).filter(({ id }) => !ids.has(id))
     const ended = yield* Effect.forEach(

@@ -55,8 +55,7 @@ const questionsOf = Effect.fnUntraced(function* ({ file, questions }: PoolFlags)
 /** Runs questions on a pool and gives back all results, showing what happens on the way. */
 export const runPool = Effect.fnUntraced(function* (
   questions: ReadonlyArray<string>,
-  options: AgentPool.PoolQueryOptions &
-    Pick<AgentPool.PoolSpec, "size" | "env" | "name" | "profile" | "persistent">,
+  options: AgentPool.PoolQueryOptions & Pick<AgentPool.PoolSpec, "size" | "env" | "name" | "profile">,
   display: Display.Display,
   onResult: (result: AgentPool.PoolResult) => Effect.Effect<void>
 ): Effect.fn.Return<
@@ -65,15 +64,15 @@ export const runPool = Effect.fnUntraced(function* (
   Orchestrator.Orchestrator | Scope.Scope
 > {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const { env, name, persistent, profile, size } = options
-  const pool = yield* orchestrator.pool({ size, env, name, persistent, profile, onEvent: display.onEvent })
+  const { env, name, profile, size } = options
+  const pool = yield* orchestrator.pool({ size, env, name, profile, onEvent: display.onEvent })
   return yield* Stream.runCollect(Stream.tap(pool.query(questions, options), onResult))
 }, Effect.scoped)
 
 /** The pool of a name as it is recorded, and larger or smaller when that is asked for. */
-const wellKnown = Effect.fnUntraced(function* (name: string, size: number | undefined) {
-  const { persistent, profile, ...pool } = yield* NamedPools.get(name)
-  return { name: pool.name, profile, persistent, size: size ?? pool.size }
+const wellKnown = Effect.fnUntraced(function* (name: string, { profile, size }: PoolFlags) {
+  const pool = yield* NamedPools.get(name)
+  return { name: pool.name, profile, size: size ?? pool.size }
 })
 
 /** Launches a pool, puts every question to it, prints the answers on stdout, and ends it unless it has a name. */
@@ -88,9 +87,7 @@ export const run = Effect.fn("pool run")(function* (flags: PoolFlags): Run {
   const env = yield* App.environment(flags.env)
   const started = yield* Clock.currentTimeMillis
   const timeout = flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout)
-  const asked = Effect.fnUntraced(function* (
-    pool: Pick<AgentPool.PoolSpec, "size" | "name" | "profile" | "persistent">
-  ) {
+  const asked = Effect.fnUntraced(function* (pool: Pick<AgentPool.PoolSpec, "size" | "name" | "profile">) {
     const display = yield* flags.json ? Effect.succeed(Display.none) : Display.make(note)
     const print = (result: AgentPool.PoolResult) =>
       flags.json
@@ -105,7 +102,7 @@ export const run = Effect.fn("pool run")(function* (flags: PoolFlags): Run {
   const { name } = flags
   const { results, size } = yield* name === undefined
     ? Effect.provide(asked({ size: Math.min(flags.size ?? 3, questions.length) }), App.layer(flags))
-    : Effect.provide(Effect.flatMap(wellKnown(name, flags.size), asked), App.durable(flags))
+    : Effect.provide(Effect.flatMap(wellKnown(name, flags), asked), App.durable(flags))
   if (!flags.json) yield* line(note, summary(note, results, size, (yield* Clock.currentTimeMillis) - started))
   const failures = results.flatMap(({ result }) => (Result.isFailure(result) ? [codeOf(result.failure)] : []))
   if (failures.length === 0) return

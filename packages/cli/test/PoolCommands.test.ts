@@ -45,6 +45,11 @@ describe("pools that stay", () => {
       )
       for (const { agentId } of results) assert.include(agents, agentId)
 
+      const other = yield* call("pool", "run", "--name", "research", "--profile", "dexter", "What is love?")
+      assert.strictEqual(other.stdout, "")
+      assert.include(other.stderr, 'The pool research has agents of the profile "sample"')
+      assert.strictEqual(other.code, 2)
+
       const smaller = yield* call("pool", "resize", "research", "1", "--json")
       assert.strictEqual(smaller.code, 0, smaller.stderr)
       assert.lengthOf(JSON.parse(smaller.stdout).agents, 1)

@@ -54,12 +54,19 @@ export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
   size: Schema.Int,
   busy: Schema.Int,
   waiting: Schema.Int,
-  /** How long a query has taken lately, where that is known. */
-  retryAfter: Schema.optionalKey(Schema.Duration)
+  /** When to come again: how long a query has taken lately, and ten seconds before one was answered. */
+  retryAfter: Schema.Duration
 }) {}
 
 /** The pool takes no more queries: it is being closed, or has been. */
 export class PoolClosed extends Schema.TaggedError<PoolClosed>()("PoolClosed", { name: Schema.String }) {}
+
+/** The pool has agents of one profile, and another was asked for. Nothing was changed. */
+export class OtherProfile extends Schema.TaggedError<OtherProfile>()("OtherProfile", {
+  name: Schema.String,
+  profile: Schema.String,
+  asked: Schema.String
+}) {}
 
 /** A budget is used up: the agent's, the pool's or the query's own. */
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
@@ -193,6 +200,7 @@ export const Reason = Schema.Union([
   BudgetExceeded,
   PoolFull,
   PoolClosed,
+  OtherProfile,
   TimeoutTooLong,
   AgentLost,
   OtherProvider,
@@ -270,9 +278,11 @@ const explain = (reason: Reason): string => {
     case "TakenOver":
       return `Another process works with agent ${reason.id} now, because this one had not shown itself for too long. Follow the query where it is.`
     case "PoolFull":
-      return `All ${reason.size} agents of the pool are busy and ${reason.waiting} queries wait. Try again${reason.retryAfter === undefined ? " later" : ` in about ${Duration.format(reason.retryAfter)}`}, or make it larger.`
+      return `All ${reason.size} agents of the pool are busy and ${reason.waiting} queries wait. Try again in about ${Duration.format(reason.retryAfter)}, or make it larger.`
     case "PoolClosed":
       return `The pool ${reason.name} takes no more queries. Open another.`
+    case "OtherProfile":
+      return `The pool ${reason.name} has agents of the profile ${JSON.stringify(reason.profile)}, and ${JSON.stringify(reason.asked)} was asked for. Leave the profile out, or take another name for a pool of that profile.`
     case "BudgetExceeded":
       return `The budget of the ${reason.of} is used up: ${explainBudget(reason.exceeded)}. Allow more, or use another agent than ${reason.id}.`
     case "TimeoutTooLong":

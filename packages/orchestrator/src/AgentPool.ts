@@ -29,7 +29,9 @@ import type { Queries, QueryOptions } from "./Queries.ts"
 export interface PoolSpec extends Omit<LaunchSpec, "name" | "pool"> {
   /**
    * Makes it a pool that is kept in the store under this name: its agents outlive the scope, and whoever opens it again
-   * goes on with those that are well. Several processes may use it at once.
+   * goes on with those that are well. Several processes may use it at once. Of `profile`, `persistent`, `labels`,
+   * `whenFull`, `maxSize`, `queueLimit` and `poolBudget`, what is not said when it is opened again is as it was; what
+   * is said is so from then on, but for the profile: another one is refused with `OtherProfile`.
    */
   readonly name?: Id.PoolName | undefined
   /** What happens to a query that comes when every agent has one; `wait` when absent. */
@@ -96,6 +98,9 @@ export interface AgentPool {
    */
   readonly query: (texts: Iterable<string>, options?: PoolQueryOptions) => Stream.Stream<PoolResult>
 }
+
+/** When to come again to a full pool that has answered nothing yet. */
+const firstWait = Duration.seconds(10)
 
 /** Queries that wait for an agent of a pool of this process. */
 const waitingGauge = Metric.gauge("remote_agent_pool_waiting", {
@@ -248,7 +253,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
           size: state.working,
           busy: state.busy,
           waiting: state.waiting,
-          ...(state.lately === 0 ? {} : { retryAfter: Duration.millis(Math.round(state.lately)) })
+          retryAfter: state.lately === 0 ? firstWait : Duration.millis(Math.ceil(state.lately))
         })
       })
     )

@@ -1,4 +1,11 @@
-import { type Agent, type AgentEvent, Config, type Id, OrchestratorError, Query } from "@remote-agent/domain"
+import {
+  type Agent,
+  type AgentEvent,
+  type Config,
+  type Id,
+  OrchestratorError,
+  Query
+} from "@remote-agent/domain"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import * as AgentPool from "./AgentPool.ts"
@@ -171,7 +178,6 @@ export const make = Effect.gen(function* () {
   const { reap } = yield* Reaper.make
   const pools = yield* NamedPools.make(agents, operations)
   const transfer = yield* StateTransfer.make
-  const config = yield* Config.Config
   const profiles = yield* Profiles.Profiles
 
   const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
@@ -209,11 +215,9 @@ export const make = Effect.gen(function* () {
     list: agents.list,
     ask,
     pool: Effect.fnUntraced(function* (spec) {
-      const reuse =
-        spec.name === undefined
-          ? undefined
-          : yield* pools.open(spec, spec.name, spec.profile ?? config.REMOTE_AGENT_PROFILE)
-      return yield* AgentPool.make(agents, queries, spec, reuse)
+      if (spec.name === undefined) return yield* AgentPool.make(agents, queries, spec)
+      const opened = yield* pools.open(spec, spec.name)
+      return yield* AgentPool.make(agents, queries, opened.spec, opened.reuse)
     }),
     closePool: pools.close
   })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Budget, Id } from "@remote-agent/domain"
-import { type AgentPool, Orchestrator } from "@remote-agent/orchestrator"
+import { Budget, Id, Profile } from "@remote-agent/domain"
+import { type AgentPool, Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Memory, Sandboxes } from "@remote-agent/sandbox"
-import { Duration, Effect, Fiber, Result, Stream } from "effect"
-import { exit, finish, layer, makeLog, nothingLeft, pass, standing, start, taking } from "./support.ts"
+import { Duration, Effect, Fiber, Metric, Result, Stream } from "effect"
+import { exit, layer, makeLog, nothingLeft, pass, standing, start, taking, tiny } from "./support.ts"
 
 const here = Orchestrator.Orchestrator
 const pool = (spec: AgentPool.PoolSpec) => Effect.flatMap(here, (orchestrator) => orchestrator.pool(spec))
@@ -48,6 +48,79 @@ describe("a pool with a name", () => {
       assert.deepStrictEqual(yield* standing, ["terminated", "terminated", "terminated"])
     }).pipe(Effect.provide(layer({ check: (_, { id }) => Stream.make(exit(sick.has(id) ? 1 : 0)) })))
   })
+
+  it.effect("is opened again as it was, but for what is said, which is so from then on", () =>
+    Effect.gen(function* () {
+      const { getPool } = yield* StateStore.StateStore
+      const budget = new Budget.Budget({ tokens: 5 })
+      yield* Effect.scoped(
+        pool({
+          name,
+          size: 1,
+          profile: "other",
+          persistent: false,
+          labels: { team: "a" },
+          whenFull: "reject",
+          queueLimit: 1,
+          maxSize: 3,
+          poolBudget: budget
+        })
+      )
+      const first = yield* getPool(name)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const made = yield* pool({ name, size: 2 })
+          const asking = yield* start(ask(made, [taking(2000), taking(2000)]))
+          yield* start(ask(made, ["b"]))
+          assert.deepStrictEqual(yield* ask(made, ["c"]), ["PoolFull"])
+          yield* pass("1 hour")
+          yield* Fiber.join(asking)
+        })
+      )
+      const { revision, size, updatedAt: _, ...second } = yield* getPool(name)
+      assert.deepStrictEqual([size, revision], [2, first.revision + 1])
+      assert.deepStrictEqual(second, {
+        name,
+        profile: "other",
+        status: "open",
+        persistent: false,
+        labels: { team: "a" },
+        whenFull: "reject",
+        queueLimit: 1,
+        maxSize: 3,
+        budget,
+        createdAt: first.createdAt
+      })
+      const agents = yield* Stream.runCollect((yield* here).list({ pool: name }))
+      assert.deepStrictEqual(
+        agents.map(({ labels, persistent, profile }) => ({ labels, persistent, profile })),
+        agents.map(() => ({ labels: { team: "a" }, persistent: false, profile: "other" }))
+      )
+      assert.lengthOf(agents, 2)
+      yield* Effect.scoped(pool({ name, size: 2, whenFull: "wait", queueLimit: 7 }))
+      const third = yield* getPool(name)
+      assert.deepStrictEqual([third.whenFull, third.queueLimit, third.maxSize], ["wait", 7, 3])
+    }).pipe(Effect.provide(layer({ profiles: [tiny, new Profile.Profile({ ...tiny, name: "other" })] })))
+  )
+
+  it.effect("keeps to its profile, and is not recorded with one that nobody knows", () =>
+    Effect.gen(function* () {
+      const { getPool } = yield* StateStore.StateStore
+      const unknown = yield* Effect.flip(Effect.scoped(pool({ name, size: 1, profile: "nobody" })))
+      assert.strictEqual(unknown.reason._tag, "UnknownProfile")
+      assert.strictEqual((yield* Effect.flip(getPool(name))).reason._tag, "NotFound")
+      yield* Effect.scoped(pool({ name, size: 1 }))
+      const before = yield* getPool(name)
+      const { message, reason } = yield* Effect.flip(
+        Effect.scoped(pool({ name, size: 3, profile: "other", whenFull: "reject" }))
+      )
+      assert(reason._tag === "OtherProfile")
+      assert.deepStrictEqual([reason.name, reason.profile, reason.asked], [name, "tiny", "other"])
+      assert.include(message, "take another name")
+      assert.deepStrictEqual(yield* getPool(name), before)
+      assert.strictEqual(yield* peak, 1)
+    }).pipe(Effect.provide(layer({ profiles: [tiny, new Profile.Profile({ ...tiny, name: "other" })] })))
+  )
 
   it.effect("has a budget for all of its agents together", () =>
     Effect.gen(function* () {
@@ -114,7 +187,14 @@ describe("the size of a pool", () => {
   it.effect("rejects what comes when all are busy, with counts and when to come again", () =>
     Effect.gen(function* () {
       const made = yield* pool({ size: 1, whenFull: "reject", queueLimit: 1 })
-      yield* finish(ask(made, [taking(2000)]))
+      const unanswered = yield* start(ask(made, [taking(2000), taking(0)]))
+      const also = yield* start(ask(made, ["a"]))
+      const [early] = yield* Stream.runCollect(made.query(["c"]))
+      assert(early !== undefined && Result.isFailure(early.result))
+      assert.strictEqual(early.result.failure.reason._tag, "PoolFull")
+      assert.include(early.result.failure.message, "10s", "nothing has been answered yet")
+      yield* pass("2 seconds")
+      yield* Effect.all([Fiber.join(unanswered), Fiber.join(also)])
       const busy = yield* start(ask(made, [taking(60_000)]))
       const waiting = yield* start(ask(made, ["b"]))
       assert.strictEqual(yield* made.waiting, 1)
@@ -123,7 +203,8 @@ describe("the size of a pool", () => {
       const { reason } = rejected.result.failure
       assert(reason._tag === "PoolFull")
       assert.deepStrictEqual([reason.size, reason.busy, reason.waiting], [1, 1, 1])
-      assert.include(rejected.result.failure.message, "2s")
+      assert.isAbove(Duration.toMillis(reason.retryAfter), 0)
+      assert.isBelow(Duration.toMillis(reason.retryAfter), 2000, "the average of what was answered lately")
       assert.isTrue(rejected.result.failure.isRetryable)
       yield* pass("1 hour")
       assert.deepStrictEqual([yield* Fiber.join(busy), yield* Fiber.join(waiting)], [["ok"], ["ok"]])
@@ -159,6 +240,35 @@ describe("the size of a pool", () => {
     }).pipe(Effect.provide(layer()))
   )
 })
+
+it.effect("the metrics of a pool say how many queries wait, and how long they have waited", () =>
+  Effect.gen(function* () {
+    const made = yield* pool({ size: 1 })
+    const waiting = Effect.map(Metric.snapshot, (all) =>
+      all.flatMap((one) =>
+        one.id === "remote_agent_pool_waiting" && one.type === "Gauge" ? [one.state.value] : []
+      )
+    )
+    const asking = yield* start(
+      Effect.all([ask(made, [taking(5000)]), ask(made, ["b"]), ask(made, ["c"])], { concurrency: 3 })
+    )
+    assert.deepStrictEqual(yield* waiting, [2])
+    const leaving = yield* start(ask(made, ["d"]))
+    assert.deepStrictEqual(yield* waiting, [3])
+    yield* Fiber.interrupt(leaving)
+    assert.deepStrictEqual(yield* waiting, [2])
+    yield* pass("5 seconds")
+    yield* Fiber.join(asking)
+    assert.deepStrictEqual(yield* waiting, [0])
+    const waits = (yield* Metric.snapshot).flatMap((one) =>
+      one.id === "remote_agent_pool_wait_millis" && one.type === "Histogram" ? [one.state] : []
+    )
+    assert.deepStrictEqual(
+      waits.map(({ count, max, min, sum }) => ({ count, max, min, sum })),
+      [{ count: 3, max: 5000, min: 0, sum: 10_000 }]
+    )
+  }).pipe(Effect.scoped, Effect.provide(layer()), Effect.provideService(Metric.MetricRegistry, new Map()))
+)
 
 it.effect("a pool goes on without the sandboxes that others took away", () =>
   Effect.gen(function* () {
