@@ -75,6 +75,8 @@ export class Agent extends Schema.Class<Agent>("@remote-agent/domain/Agent")({
   allowInternetAccess: Schema.optionalKey(Schema.Boolean),
   repository: Schema.optionalKey(Repository),
   budget: Schema.optionalKey(Budget),
+  /** The variables of its sandbox whose values are struck out of what it prints: their names, never the values. */
+  secretVariables: Schema.optionalKey(Schema.Array(Schema.String)),
   /**
    * What all its queries have used. The store counts it as they end, whatever revision the agent has; a write does
    * not change it.

@@ -1,5 +1,6 @@
 import { Redacted } from "effect"
 import { type Lookup, Problem } from "./Config.ts"
+import * as Mask from "./Mask.ts"
 import type { EnvRule, Profile } from "./Profile.ts"
 
 const rulesOf = (profile: Profile): ReadonlyArray<EnvRule> => profile.env ?? []
@@ -80,3 +81,24 @@ export const secrets = (profile: Profile, lookup: Lookup): ReadonlyArray<Redacte
     const value = rule.secret === true ? valueOf(rule, lookup) : undefined
     return value === undefined ? [] : [value]
   })
+
+/** An environment that is given for one sandbox. What is no secret may be given openly. */
+export type Given = Readonly<Record<string, string | Redacted.Redacted>>
+
+// A word, a number or a path: to strike it out of a text would do harm, and it protects nothing.
+const plain = /^(?:[a-z]{0,20}|[\d.:,+-]{0,20}|\/[\w./-]*)$/i
+
+const isPlain = (value: string): boolean => value.length < Mask.shortest || plain.test(value)
+
+/**
+ * The variables of a sandbox whose values must not be shown: those of the secret rules of its profile, and those that
+ * are given for it and that the profile has no rule for, but for what is given openly and plainly is no key.
+ */
+export const secretNames = (profile: Profile, given: Given = {}): ReadonlyArray<string> => {
+  const known = new Set(rulesOf(profile).map(({ name }) => name))
+  const ofRules = rulesOf(profile).flatMap(({ name, secret }) => (secret === true ? [name] : []))
+  const more = Object.entries(given).flatMap(([name, value]) =>
+    known.has(name) || (!Redacted.isRedacted(value) && isPlain(value)) ? [] : [name]
+  )
+  return [...new Set([...ofRules, ...more])]
+}

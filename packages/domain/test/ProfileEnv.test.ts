@@ -93,4 +93,19 @@ describe("Config.Variables", () => {
       assert.isUndefined((yield* variables(["PATH"]))("PATH"))
     }).pipe(Effect.provide(Layer.fresh(ConfigProvider.layer(ConfigProvider.fromUnknown({ PATH: "/bin" })))))
   )
+
+  it("hides secret rules, and what is given that no rule calls open, but for what plainly is no key", () => {
+    const redacted = Redacted.make("production")
+    const hidden = ProfileEnv.secretNames(profile, {
+      STEPS: Redacted.make("not-a-key-by-its-rule"),
+      MORE: redacted,
+      OPEN_KEY: "fake-key-0001",
+      MODE: "production",
+      PAUSE: "3600000",
+      TOOLS: "/usr/local/bin",
+      SHORT: "a-b-c"
+    })
+    assert.deepStrictEqual(hidden, ["A_KEY", "B_KEY", "TOKEN", "MORE", "OPEN_KEY"])
+    assert.deepStrictEqual(ProfileEnv.secretNames(profile), ["A_KEY", "B_KEY", "TOKEN"])
+  })
 })

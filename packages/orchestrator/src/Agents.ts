@@ -53,7 +53,11 @@ export interface LaunchSpec {
    * it lives on when nobody is left to extend its life; 3 minutes when absent.
    */
   readonly ttl?: Duration.Input | undefined
-  /** The environment of its sandbox; the place for keys. */
+  /**
+   * The environment of its sandbox; the place for keys. Their values are struck out of what the agent prints, but for
+   * those that the profile has a rule for that is not secret, and for open text that plainly is no key: a word, a
+   * number, a path, fewer than 6 characters.
+   */
   readonly env?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
   readonly allowInternetAccess?: boolean | undefined
   /** Whether its sandbox pauses, and does not end, at the end of its life; `E2B_AUTO_PAUSE` when absent. */
@@ -112,6 +116,8 @@ interface Furnishing {
   readonly kept: Entry | undefined
   /** What must be in no template. */
   readonly hidden: ReadonlyArray<string | Redacted.Redacted>
+  /** What is to be struck out of what the agent prints, by the variables of its sandbox. */
+  readonly masked: Readonly<Record<string, Redacted.Redacted>>
   readonly repository: LaunchSpec["repository"]
   readonly onStage: OnStage | undefined
   /** When the sandbox was asked for, in milliseconds since 1970. */
@@ -205,7 +211,7 @@ export const make = Effect.fnUntraced(function* (
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile,
     life: Duration.Duration | undefined,
-    { hidden, kept, onStage, repository, since }: Furnishing
+    { hidden, kept, masked, onStage, repository, since }: Furnishing
   ) {
     const place = yield* at("assets", onStage)(runtime.place(sandbox, profile))
     const binding = new Agent.Binding({
@@ -237,12 +243,13 @@ export const make = Effect.fnUntraced(function* (
           new Agent.Agent({
             ...was,
             status: "active",
-            ...(cloned === undefined ? {} : { repository: cloned })
+            ...(cloned === undefined ? {} : { repository: cloned }),
+            ...(Object.keys(masked).length === 0 ? {} : { secretVariables: Object.keys(masked) })
           })
       )
     )
     yield* settled(attemptId)
-    places.remember(id, place, life, since)
+    places.remember(id, place, life, since, Object.values(masked))
     return agent
   })
 
@@ -261,7 +268,7 @@ export const make = Effect.fnUntraced(function* (
       )
     }
     const ttl = yield* at("create")(lifeOf(spec.ttl ?? config.E2B_DEFAULT_TIMEOUT))
-    const { env, secrets } = yield* profiles.prepare(profile, spec.env)
+    const { env, masked, secrets } = yield* profiles.prepare(profile, spec.env)
     const found = yield* setUps.find(profile)
     // Sandboxes elsewhere have a network of their own, and one that starts from a kept set-up needs none for it.
     if (sandboxes.provider === "local" && Option.isNone(found) && spec.allowInternetAccess !== false) {
@@ -304,6 +311,7 @@ export const make = Effect.fnUntraced(function* (
                 const furnished = furnish(id, attemptId, sandbox, profile, held ? undefined : ttl, {
                   kept,
                   hidden,
+                  masked,
                   onStage,
                   repository,
                   since

@@ -86,7 +86,13 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const tidied = EventMask.make((text) => shortened(mask(text)))
   let result: AgentEvent.ResultEvent | undefined
   let used = Usage.zero
+  const errors = new LineBuffer(longestText)
   let stderr = ""
+
+  // Line by line, before anything is left out: what is cut first may begin or end with half of a secret.
+  const keepError = ({ cut, text }: Line) => {
+    stderr = `${stderr}${cut ? "(a long line)" : mask(text)}\n`.slice(-lastWords)
+  }
 
   const shown = (events: ReadonlyArray<AgentEvent.AgentEvent>): ReadonlyArray<AgentEvent.AgentEvent> =>
     events.flatMap((event) => {
@@ -106,9 +112,10 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     const last = rest.text === "" ? [] : readLine(rest)
     const more = result === undefined ? shown(parser.end(exitCode)) : []
     const found = result ?? failedResult("crash", crashed(exitCode), wallMillis, used)
-    const words = result === undefined || result.outcome === "error" ? mask(stderr).trim() : ""
+    keepError(errors.end())
+    const words = result === undefined || result.outcome === "error" ? stderr.trim() : ""
     const notice: ReadonlyArray<AgentEvent.AgentEvent> =
-      words === "" ? [] : [{ type: "notice", text: `standard error: ${words.slice(-lastWords)}` }]
+      words === "" ? [] : [{ type: "notice", text: `standard error: ${words}` }]
     const usage = found.usage.wallMillis > 0 ? found.usage : new Usage.Usage({ ...found.usage, wallMillis })
     return [...last, ...more, ...notice, { ...masked(found), usage }]
   }
@@ -118,8 +125,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       case "Stdout":
         return buffer.push(event.text).flatMap(readLine)
       case "Stderr":
-        // More than is shown, so that a secret at the edge is whole when it is looked for.
-        stderr = (stderr + event.text).slice(-4 * lastWords)
+        errors.push(event.text).forEach(keepError)
         return []
       case "Exit":
         return ended(event.exitCode, (yield* Clock.currentTimeMillis) - started)

@@ -1,9 +1,17 @@
-import { Agent, Config, type Id, OrchestratorError, type SandboxError } from "@remote-agent/domain"
+import {
+  Agent,
+  Config,
+  type Id,
+  OrchestratorError,
+  ProfileEnv,
+  type SandboxError
+} from "@remote-agent/domain"
 import { Sandboxes } from "@remote-agent/sandbox"
-import { Clock, Duration, Effect } from "effect"
+import { Clock, Duration, Effect, type Redacted } from "effect"
 import type { Place } from "./AgentRuntime.ts"
 import { Profiles } from "./Profiles.ts"
 import * as Records from "./Records.ts"
+import * as SandboxSecrets from "./SandboxSecrets.ts"
 import { StateStore } from "./StateStore.ts"
 
 /** How an agent's place is asked for. */
@@ -25,14 +33,24 @@ export interface Places {
   ) => Effect.Effect<Place, OrchestratorError.OrchestratorError>
   /**
    * Remembers where an agent lives. `life` is how long, counted from `since` (milliseconds since 1970, before its
-   * sandbox was asked for: a set-up may take most of it), unless somebody else keeps its sandbox alive.
+   * sandbox was asked for: a set-up may take most of it), unless somebody else keeps its sandbox alive. `secrets` is
+   * what is to be struck out of what it prints.
    */
   readonly remember: (
     id: Id.AgentId,
     place: Place,
     life: Duration.Duration | undefined,
-    since: number
+    since: number,
+    secrets?: ReadonlyArray<Redacted.Redacted>
   ) => void
+  /**
+   * What is to be struck out of what an agent prints: the values that the variables of its sandbox have there, which
+   * may be others than those that are set here. Asks the sandbox once per place. Fails when it cannot be asked now.
+   */
+  readonly secrets: (
+    agent: Agent.Agent,
+    place: Place
+  ) => Effect.Effect<ReadonlyArray<Redacted.Redacted>, SandboxError.SandboxError>
   readonly forget: (id: Id.AgentId) => void
   /** Extends the life of an agent's sandbox for as long as it is run. */
   readonly keepAlive: (id: Id.AgentId) => Effect.Effect<void>
@@ -75,10 +93,19 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
     ])
     const { move } = Records.make(store)
     const places = new Map<Id.AgentId, Known>()
+    const secretsThere = new WeakMap<Place, ReadonlyArray<Redacted.Redacted>>()
 
-    const remember: Places["remember"] = (id, place, life, since) => {
+    const remember: Places["remember"] = (id, place, life, since, values) => {
+      if (values !== undefined) secretsThere.set(place, values)
       places.set(id, { place, life, until: since + (life === undefined ? 0 : Duration.toMillis(life)) })
     }
+
+    const secrets: Places["secrets"] = Effect.fnUntraced(function* ({ secretVariables = [] }, place) {
+      const names = new Set([...ProfileEnv.secretNames(place.profile), ...secretVariables])
+      const values = secretsThere.get(place) ?? (yield* SandboxSecrets.read(place.sandbox, [...names]))
+      secretsThere.set(place, values)
+      return values
+    })
 
     const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
       const detail = "Its sandbox no longer exists."
@@ -176,6 +203,7 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
     return {
       of,
       remember,
+      secrets,
       forget: (id) => void places.delete(id),
       keepAlive,
       permit,

@@ -10,12 +10,11 @@ import * as SourceHost from "./SourceHost.ts"
 export interface Prepared {
   /** The environment of the sandbox, to be given when it is created. */
   readonly env: Readonly<Record<string, Redacted.Redacted>>
-  /** What is to be struck out of everything that the agent prints. */
+  /** The secrets of the configuration among it. */
   readonly secrets: ReadonlyArray<Redacted.Redacted>
+  /** What is to be struck out of everything that the agent prints, by the variables of its sandbox. */
+  readonly masked: Readonly<Record<string, Redacted.Redacted>>
 }
-
-/** The environment that a launch brings along, over that of the configuration. */
-export type Given = Readonly<Record<string, string | Redacted.Redacted>>
 
 /** The profiles that agents can be launched from. */
 export class Profiles extends Context.Service<
@@ -32,7 +31,7 @@ export class Profiles extends Context.Service<
      */
     readonly prepare: (
       profile: Profile.Profile,
-      given?: Given
+      given?: ProfileEnv.Given
     ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
     /**
      * Whether the hosts that set-up needs are known on this machine, whose network sandboxes on it use: that of the
@@ -127,7 +126,10 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
     })
   })
 
-  const prepare = Effect.fn("Profiles.prepare")(function* (profile: Profile.Profile, given: Given = {}) {
+  const prepare = Effect.fn("Profiles.prepare")(function* (
+    profile: Profile.Profile,
+    given: ProfileEnv.Given = {}
+  ) {
     const found = yield* lookup(profile)
     const [first, ...rest] = [
       ...ProfileEnv.missing(profile, found, (name) => isSet(given, name)),
@@ -135,7 +137,14 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
       ...(yield* missingRepository(profile))
     ]
     if (first !== undefined) return yield* notConfigured(profile, [first, ...rest])
-    return { env: ProfileEnv.sandboxEnv(profile, found), secrets: ProfileEnv.secrets(profile, found) }
+    const env = ProfileEnv.sandboxEnv(profile, found)
+    const all: ProfileEnv.Given = { ...env, ...given }
+    const masked = ProfileEnv.secretNames(profile, given).flatMap((name) => {
+      const value = all[name]
+      if (value === undefined) return []
+      return [[name, Redacted.isRedacted(value) ? value : Redacted.make(value)] as const]
+    })
+    return { env, secrets: ProfileEnv.secrets(profile, found), masked: Object.fromEntries(masked) }
   })
 
   const secrets = Effect.fn("Profiles.secrets")((profile: Profile.Profile) =>

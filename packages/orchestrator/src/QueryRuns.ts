@@ -242,7 +242,7 @@ export const make = Effect.fnUntraced(function* (
           return fail("aborted", stoppedEarly, startedAt)
         }
         const agent = yield* Records.stored(operation, store.getAgent(agentId))
-        const secrets = yield* profiles.secrets(place.profile)
+        const setHere = yield* profiles.secrets(place.profile)
         const { budgetUsd, reachedBy, timeUp } = yield* allowance(operation, agent, query)
         const stop = yield* Deferred.make<never, Stopped>()
         // The job is named in the store before it is started, under an id that can be started once.
@@ -279,8 +279,11 @@ export const make = Effect.fnUntraced(function* (
         const attempt = (
           left: number
         ): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError | Failure> =>
-          Stream.suspend(() =>
-            (options.follow ? runtime.follow : runtime.run)(place, request, { skip, secrets })
+          Stream.unwrap(
+            Effect.gen(function* () {
+              const secrets = [...setHere, ...(yield* places.secrets(agent, place))]
+              return (options.follow ? runtime.follow : runtime.run)(place, request, { skip, secrets })
+            })
           ).pipe(
             Stream.catchReason("SandboxError", "Paused", (_, error) => {
               if (left === 0 || resume === false) return Stream.fail(error)

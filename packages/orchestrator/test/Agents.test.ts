@@ -86,6 +86,7 @@ describe("Orchestrator.launch", () => {
           }),
           labels: {},
           persistent: true,
+          secretVariables: ["A_KEY"],
           usage: Usage.zero,
           revision: agent.revision,
           queryCount: 0,

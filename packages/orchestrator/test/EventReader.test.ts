@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { AgentEvent } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
-import { Effect, Schema } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as EventReader from "../src/EventReader.ts"
 import { exit, out } from "./support.ts"
@@ -118,6 +118,25 @@ describe("EventReader", () => {
         ["result"]
       )
     })
+  )
+
+  it.effect.each([1, 7, 64])(
+    "strikes secrets out of the last words before they are cut, in pieces of %i",
+    (size) =>
+      Effect.gen(function* () {
+        const secret = `fake-${"0123456789abcdef".repeat(9)}-end`
+        const { read: reader } = yield* EventReader.make({
+          protocol: "runner-jsonl",
+          secrets: [Redacted.make(secret)]
+        })
+        const text = `${`${secret} `.repeat(37)}\n${secret}\n`.repeat(9)
+        for (let from = 0; from < text.length; from += size) {
+          yield* reader({ _tag: "Stderr", text: text.slice(from, from + size) })
+        }
+        const said = JSON.stringify(yield* reader(exit(1)))
+        assert.include(said, "***")
+        assert.notMatch(said, /fake|0123|end\W/)
+      })
   )
 
   it.effect("reads a line of megabytes that comes in small pieces", () =>

@@ -151,14 +151,14 @@ export const layer = (options: Options = {}) => {
           ),
           memory
         )
+  const configured = Config.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", ...settings })
   return Orchestrator.layerNoDeps.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         sandboxes,
         AgentRuntime.layer,
         SetUpCache.layerMemory,
-        Profiles.layerFrom(profiles),
-        Config.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", ...settings }),
+        Layer.provideMerge(Profiles.layerFrom(profiles), configured),
         Layer.effectContext(
           Effect.map(MemoryStateStore.make, (made) =>
             Context.make(StateStore.StateStore, { ...made.store, ...store(made.store) }).pipe(
