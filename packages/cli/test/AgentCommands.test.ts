@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, AgentEvent, Query } from "@remote-agent/domain"
-import { Duration, Effect, Schema, type Scope } from "effect"
+import { Duration, Effect, Schedule, Schema, type Scope } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { family, finish, folder, lines, type Ran, run, start, survivors } from "./support.ts"
@@ -251,6 +251,29 @@ describe("an agent that outlives its commands", () => {
       assert.lengthOf(decodeAgents(linesOf(yield* bin.done("list", "--all", "--json"))), 1)
       assert.include(yield* bin.done("profiles"), "sample")
       assert.deepInclude(JSON.parse(yield* bin.done("profiles", "show", "sample")), { name: "sample" })
+    }))
+
+  test("has its query end when the time of its budget is up, though nobody watches", (bin) =>
+    Effect.gen(function* () {
+      yield* bin.done("launch", "--name", "brief", "--budget-seconds", "2", ...forever)
+      const { pid } = decodeStatus(yield* bin.done("local", "status", "--json"))
+      const members = Effect.promise(() => family(pid ?? 0))
+      const before = new Set((yield* members).map((one) => one.pid))
+      const id = (yield* bin.done("query", "brief", "TSLA revenue 2024", "--detach")).trim()
+      const alive = Effect.map(members, (all) =>
+        all.filter((one) => !before.has(one.pid) && one.state !== "Z")
+      )
+      const left = yield* Effect.repeat(alive, {
+        until: (all) => all.length === 0,
+        schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 600 }))
+      })
+      assert.deepStrictEqual(left, [], "its program should have ended by itself")
+
+      const found = yield* bin.run("logs", "--follow", id, "--json")
+      const last = decodeEvents(linesOf(found.stdout)).at(-1)?.event
+      assert(last?.type === "result", found.stdout)
+      assert.deepStrictEqual([found.code, last.outcome, last.limit], [1, "aborted", "budget"])
+      assert.include(last.error, "The budget of the agent is used up")
     }))
 
   test("is stopped where its time is up, and all are put to sleep, woken, looked at and updated at once", (bin) =>

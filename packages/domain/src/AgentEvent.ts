@@ -26,6 +26,13 @@ export const Outcome = Schema.Literals([
 ])
 export type Outcome = typeof Outcome.Type
 
+/**
+ * The limit that a query ran into: it kept silent too long (`idle`), took too long in all (`wall`), or used up a budget
+ * of its own, its agent's or its pool's (`budget`).
+ */
+export const Limit = Schema.Literals(["idle", "wall", "budget"])
+export type Limit = typeof Limit.Type
+
 const text = { text: Schema.String }
 
 const tool = {
@@ -57,7 +64,9 @@ export const Notice = Schema.Struct({
   type: Schema.Literal("notice"),
   ...text,
   /** Present when it does not come from the agent. */
-  by: Schema.optionalKey(Schema.Literal("orchestrator"))
+  by: Schema.optionalKey(Schema.Literal("orchestrator")),
+  /** Present when the agent had given its result, ran on for longer than it may, and was stopped. */
+  limit: Schema.optionalKey(Schema.Literal("completion"))
 })
 
 /** The agent began to use a tool. */
@@ -90,6 +99,8 @@ export const ResultEvent = Schema.Struct({
   outcome: Outcome,
   answer: Schema.String,
   error: Schema.optionalKey(Schema.String),
+  /** Present when a limit of ours ended it. */
+  limit: Schema.optionalKey(Limit),
   sessionId: Schema.optionalKey(Schema.String),
   iterations: Schema.optionalKey(Schema.Int),
   usage: Usage

@@ -4,7 +4,7 @@ import { Problem } from "./Config.ts"
 import { GitError } from "./GitError.ts"
 import { AgentId, QueryId } from "./Id.ts"
 import { AgentStatus } from "./Lifecycle.ts"
-import { QueryResult } from "./Query.ts"
+import { BudgetOwner, QueryResult } from "./Query.ts"
 import { SandboxError } from "./SandboxError.ts"
 import { StateStoreError } from "./StateStoreError.ts"
 
@@ -71,7 +71,7 @@ export class OtherProfile extends Schema.TaggedError<OtherProfile>()("OtherProfi
 /** A budget is used up: the agent's, the pool's or the query's own. */
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
   id: AgentId,
-  of: Schema.Literals(["query", "agent", "pool"]),
+  of: BudgetOwner,
   exceeded: Exceeded
 }) {}
 

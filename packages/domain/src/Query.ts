@@ -1,6 +1,6 @@
 import { Schema } from "effect"
-import { Outcome } from "./AgentEvent.ts"
-import { Budget } from "./Budget.ts"
+import { Limit, Outcome } from "./AgentEvent.ts"
+import { Budget, Exceeded } from "./Budget.ts"
 import { AgentId, QueryId } from "./Id.ts"
 import { Usage } from "./Usage.ts"
 
@@ -8,11 +8,24 @@ import { Usage } from "./Usage.ts"
 export const QueryStatus = Schema.Literals(["queued", "running", "ended"])
 export type QueryStatus = typeof QueryStatus.Type
 
+/** Whose budget it is. */
+export const BudgetOwner = Schema.Literals(["query", "agent", "pool"])
+export type BudgetOwner = typeof BudgetOwner.Type
+
+/** The time that a budget leaves a query, and what there is to say when that is up. */
+export class TimeLeft extends Schema.Class<TimeLeft>("@remote-agent/domain/TimeLeft")({
+  time: Schema.Duration,
+  of: BudgetOwner,
+  exceeded: Exceeded
+}) {}
+
 /** The process in the sandbox that answers a query: enough for whoever takes it over to find it. */
 export class QueryJob extends Schema.Class<QueryJob>("@remote-agent/domain/QueryJob")({
   id: Schema.String,
   /** Where its files are in the sandbox. */
-  directory: Schema.String
+  directory: Schema.String,
+  /** Present when a budget allowed it less time than it had otherwise: then that is how long it may take in all. */
+  timeLeft: Schema.optionalKey(TimeLeft)
 }) {}
 
 /** How long a query may take. */
@@ -69,6 +82,8 @@ export class QueryResult extends Schema.Class<QueryResult>("@remote-agent/domain
   answer: Schema.String,
   /** Why there is no answer; present whenever the outcome is not `ok`. */
   error: Schema.optionalKey(Schema.String),
+  /** Present when a limit of ours ended it. */
+  limit: Schema.optionalKey(Limit),
   sessionId: Schema.optionalKey(Schema.String),
   iterations: Schema.optionalKey(Schema.Int),
   usage: Usage

@@ -1,4 +1,4 @@
-import { type Agent, Budget, OrchestratorError, type Query, Usage } from "@remote-agent/domain"
+import { type Agent, Budget, type Id, OrchestratorError, Query, Usage } from "@remote-agent/domain"
 import { Clock, DateTime, Duration, Effect, Option } from "effect"
 import * as Records from "./Records.ts"
 import type { StateStore } from "./StateStore.ts"
@@ -9,12 +9,22 @@ interface Allowance {
   readonly budgetUsd: number | undefined
   /** The `BudgetExceeded` of the first budget that is reached when the query has used so much, beside its time. */
   readonly reachedBy: (used: Usage.Usage) => Option.Option<OrchestratorError.OrchestratorError>
-  /** Fails with `BudgetExceeded` when the time is up that is left, and does not succeed. */
+  /** The time that is left; no limit when absent. */
+  readonly timeLeft: Query.TimeLeft | undefined
+  /** Fails with `BudgetExceeded` when that time is up, and does not succeed. */
   readonly timeUp: Effect.Effect<never, OrchestratorError.OrchestratorError>
 }
 
 /** How long a query that was found with a budget used up has to tell what it has said by then. */
 const lastWords = Duration.seconds(5)
+
+/** A budget that was reached, as a failure. */
+export const usedUp = (
+  operation: string,
+  id: Id.AgentId,
+  { exceeded, of }: Pick<Query.TimeLeft, "exceeded" | "of">
+): OrchestratorError.OrchestratorError =>
+  Records.failure(operation, new OrchestratorError.BudgetExceeded({ id, of, exceeded }))
 
 /**
  * Holds the budgets against what the store has counted, over all processes. The returned function fails with
@@ -31,7 +41,7 @@ export const make = (store: StateStore["Service"]) => {
     const now = yield* Clock.currentTimeMillis
     const sandboxSeconds = (now - DateTime.toEpochMillis(agent.createdAt)) / 1000
     const wallMillis = startedAt === undefined ? 0 : Math.max(0, now - DateTime.toEpochMillis(startedAt))
-    const limits: Array<readonly ["query" | "agent" | "pool", Budget.Budget, Budget.Spent]> = []
+    const limits: Array<readonly [Query.BudgetOwner, Budget.Budget, Budget.Spent]> = []
     if (budget !== undefined) limits.push(["query", budget, { usage: { ...Usage.zero, wallMillis } }])
     if (agent.budget !== undefined)
       limits.push(["agent", agent.budget, { usage: agent.usage, sandboxSeconds }])
@@ -50,8 +60,8 @@ export const make = (store: StateStore["Service"]) => {
         limits.push(["pool", pool.value.budget, { usage }])
       }
     }
-    const error = (of: "query" | "agent" | "pool", exceeded: Budget.Exceeded) =>
-      Records.failure(operation, new OrchestratorError.BudgetExceeded({ id: agent.id, of, exceeded }))
+    const error = (of: Query.BudgetOwner, exceeded: Budget.Exceeded) =>
+      usedUp(operation, agent.id, { of, exceeded })
     const reachedBy = (used: Usage.Usage) =>
       Option.firstSomeOf(
         limits.map(([of, limited, spent]) =>
@@ -62,7 +72,7 @@ export const make = (store: StateStore["Service"]) => {
         )
       )
     let [costUsd, time] = [Infinity, Infinity]
-    let reached: OrchestratorError.OrchestratorError | undefined
+    let timeLeft: Query.TimeLeft | undefined
     for (const [of, limited, spent] of limits) {
       const exceeded = Budget.exceeded(limited, spent)
       if (Option.isSome(exceeded)) {
@@ -71,6 +81,7 @@ export const make = (store: StateStore["Service"]) => {
         return {
           budgetUsd: undefined,
           reachedBy: Option.none,
+          timeLeft: undefined,
           timeUp: Effect.delay(Effect.fail(why), lastWords)
         }
       }
@@ -87,14 +98,21 @@ export const make = (store: StateStore["Service"]) => {
         if (allowed - used >= time) continue
         time = allowed - used
         const unit = limit === "wall" ? 1 : 1000
-        reached = error(of, new Budget.Exceeded({ limit, allowed: allowed / unit, spent: allowed / unit }))
+        timeLeft = new Query.TimeLeft({
+          time: Duration.millis(Math.ceil(time)),
+          of,
+          exceeded: new Budget.Exceeded({ limit, allowed: allowed / unit, spent: allowed / unit })
+        })
       }
     }
     return {
       budgetUsd: Number.isFinite(costUsd) ? costUsd : undefined,
       reachedBy,
-      /** Fails when the time is up, and does not succeed. */
-      timeUp: reached === undefined ? Effect.never : Effect.delay(Effect.fail(reached), time)
+      timeLeft,
+      timeUp:
+        timeLeft === undefined
+          ? Effect.never
+          : Effect.delay(Effect.fail(error(timeLeft.of, timeLeft.exceeded)), time)
     }
   })
 }

@@ -15,12 +15,14 @@ export const failedResult = (
   outcome: AgentEvent.Outcome,
   error: string,
   wallMillis: number,
-  used: Usage.Usage = Usage.zero
+  used: Usage.Usage = Usage.zero,
+  limit?: AgentEvent.Limit
 ): AgentEvent.ResultEvent => ({
   type: "result",
   outcome,
   answer: "",
   error,
+  ...(limit === undefined ? {} : { limit }),
   usage: new Usage.Usage({ ...used, wallMillis })
 })
 

@@ -39,10 +39,13 @@ const prepare = Effect.fnUntraced(function* (where: Place, request: RunCommand.R
   return command
 })
 
-const overrun: AgentEvent.AgentEvent = {
+const completionGraceOf = ({ profile }: Place) => profile.run.completionGrace ?? usualCompletionGrace
+
+const overrun = (where: Place): AgentEvent.AgentEvent => ({
   type: "notice",
-  text: "The agent had given its result, did not end, and was stopped."
-}
+  text: `The agent had given its result, did not end within ${Duration.format(completionGraceOf(where))}, and was stopped.`,
+  limit: "completion"
+})
 
 /** The events of a job. They follow from its output and its end alone, so they are the same for whoever reads. */
 const eventsOf = (
@@ -83,7 +86,7 @@ const eventsOf = (
           case "Killed": {
             // Read before it is asked whether there is a result: the last line may have had no end.
             const events = yield* read({ _tag: "Exit", exitCode: -1 })
-            if (concluded()) return [...events.slice(0, -1), overrun, ...events.slice(-1)]
+            if (concluded()) return [...events.slice(0, -1), overrun(where), ...events.slice(-1)]
             return event.by === "request" ? events : yield* tooLong(event.by)
           }
         }
@@ -99,7 +102,7 @@ const eventsOf = (
 
 const stopOverrun = (where: Place, id: Id.QueryId) =>
   Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
-    Effect.delay(where.profile.run.completionGrace ?? usualCompletionGrace),
+    Effect.delay(completionGraceOf(where)),
     Effect.catch((error) => Effect.logWarning("An agent that has answered could not be stopped", error))
   )
 
@@ -148,6 +151,7 @@ const stoppedInTime = (event: AgentEvent.AgentEvent, wall: Duration.Duration): A
     ? {
         ...event,
         outcome: "timeout",
+        limit: "wall",
         error: `The agent was not done within ${Duration.format(wall)} and stopped. Allow it more time.`
       }
     : event

@@ -11,7 +11,7 @@ import {
   Usage
 } from "@remote-agent/domain"
 import { Clock, Data, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
-import { AgentRuntime } from "./AgentRuntime.ts"
+import { AgentRuntime, type Place } from "./AgentRuntime.ts"
 import * as Allowance from "./Allowance.ts"
 import { failedResult } from "./EventReader.ts"
 import type { Places } from "./Places.ts"
@@ -102,14 +102,28 @@ const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
 const usedIn = (events: ReadonlyArray<AgentEvent.AgentEvent>, before = Usage.zero): Usage.Usage =>
   events.findLast((event) => event.type === "usage")?.usage ?? before
 
-const requestOf = (query: Query.Query, agent: Agent.Agent, budgetUsd?: number): RunCommand.Request => ({
+/** The job of a query, as it is named in the store before it is started under an id that can be started once. */
+const namedJob = (place: Place, { id, timeouts }: Query.Query, left: Query.TimeLeft | undefined) => {
+  const wall = timeouts?.wall ?? place.profile.run.wallTimeout
+  return new Query.QueryJob({
+    ...jobOf(place, id),
+    ...(left === undefined || Duration.isGreaterThan(left.time, wall) ? {} : { timeLeft: left })
+  })
+}
+
+const requestOf = (
+  query: Query.Query,
+  agent: Agent.Agent,
+  budgetUsd: number | undefined,
+  job: Query.QueryJob | undefined
+): RunCommand.Request => ({
   id: query.id,
   text: query.text,
   session: query.session,
   newSession: query.newSession,
   agentSession: agent.sessions?.[query.session ?? defaultSession],
   budgetUsd,
-  wallTimeout: query.timeouts?.wall
+  wallTimeout: job?.timeLeft?.time ?? query.timeouts?.wall
 })
 
 /** Runs the queries of agents. */
@@ -226,10 +240,15 @@ export const make = Effect.fnUntraced(function* (
             )
           )
 
-        const fail = (outcome: AgentEvent.Outcome, error: string, startedAt: number) =>
+        const fail = (
+          outcome: AgentEvent.Outcome,
+          error: string,
+          limit?: AgentEvent.Limit,
+          longest = Infinity
+        ) =>
           Stream.fromIterableEffect(
             Effect.flatMap(Clock.currentTimeMillis, (now) =>
-              append([failedResult(outcome, error, now - startedAt, used)])
+              append([failedResult(outcome, error, Math.min(now - startedAt, longest), used, limit)])
             )
           )
 
@@ -239,23 +258,22 @@ export const make = Effect.fnUntraced(function* (
         let place = yield* places.of(operation, agentId, { resume })
         if (query.cancelRequestedAt !== undefined) {
           yield* Effect.catch(runtime.stop(place, id), places.blame(operation, agentId))
-          return fail("aborted", stoppedEarly, startedAt)
+          return fail("aborted", stoppedEarly)
         }
         const agent = yield* Records.stored(operation, store.getAgent(agentId))
         const setHere = yield* profiles.secrets(place.profile)
-        const { budgetUsd, reachedBy, timeUp } = yield* allowance(operation, agent, query)
+        const { budgetUsd, reachedBy, timeLeft, timeUp } = yield* allowance(operation, agent, query)
         const stop = yield* Deferred.make<never, Stopped>()
-        // The job is named in the store before it is started, under an id that can be started once.
-        const { directory } = jobOf(place, id)
-        if (query.status === "queued") {
-          yield* Records.stored(
-            operation,
-            store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease)
-          )
+        const job = query.status === "queued" ? namedJob(place, query, timeLeft) : query.job
+        if (job !== undefined && query.status === "queued") {
+          yield* Records.stored(operation, store.startQuery(id, job, turn.lease))
         }
         const current =
           query.status === "queued" ? yield* Records.stored(operation, counted(query, turn)) : agent
-        const request = requestOf(query, current, budgetUsd)
+        const request = requestOf(query, current, budgetUsd, job)
+        /** What there is to say when the time of the job is up, where a budget set it. */
+        const late =
+          job?.timeLeft === undefined ? undefined : Allowance.usedUp(operation, agentId, job.timeLeft)
 
         // Not one of the agent's events, which are counted to go on where the log ends.
         const announced =
@@ -300,15 +318,22 @@ export const make = Effect.fnUntraced(function* (
         const gone = "Its program is not in the sandbox: it was never started, or the sandbox is a new one."
 
         const onSandbox = (error: SandboxError.SandboxError): EventLog => {
-          const tooSlow = error.reason._tag === "IdleTimedOut" || error.reason._tag === "WallTimedOut"
+          const { message, reason } = error
           const blamed = Stream.fromEffect(places.blame(operation, agentId)(error))
-          if (error.reason._tag === "FileNotFound") return fail("crash", gone, startedAt)
+          if (reason._tag === "FileNotFound") return fail("crash", gone)
+          if (reason._tag === "IdleTimedOut") return fail("timeout", message, "idle")
+          if (reason._tag === "WallTimedOut") {
+            // Whoever finds it may come long after its end.
+            const longest = Duration.toMillis(reason.after)
+            return late === undefined
+              ? fail("timeout", message, "wall", longest)
+              : Stream.concat(fail("aborted", late.message, "budget", longest), Stream.fail(late))
+          }
           if (isUncertain(error)) {
             finished = true
             return blamed
           }
-          const result = fail(tooSlow ? "timeout" : "crash", error.message, startedAt)
-          return tooSlow ? result : Stream.concat(result, blamed)
+          return Stream.concat(fail("crash", message), blamed)
         }
 
         const onStopped = ({ why }: Stopped): EventLog =>
@@ -316,7 +341,7 @@ export const make = Effect.fnUntraced(function* (
             Effect.as(
               Effect.catch(runtime.stop(place, id), places.blame(operation, agentId)),
               Stream.concat(
-                fail("aborted", why?.message ?? stoppedEarly, startedAt),
+                why === undefined ? fail("aborted", stoppedEarly) : fail("aborted", why.message, "budget"),
                 why === undefined ? Stream.empty : Stream.fail(why)
               )
             )
@@ -328,6 +353,14 @@ export const make = Effect.fnUntraced(function* (
           event.type === "usage" || event.type === "result"
             ? { ...event, usage: Price.priced(price, event.usage) }
             : event
+
+        /** A program that ended at the limit that it was given, where that came of a budget. */
+        let isLate = false
+        const judged = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
+          if (late === undefined || event.type !== "result" || event.limit !== "wall") return event
+          isLate = true
+          return { ...event, outcome: "aborted", error: late.message, limit: "budget" }
+        }
 
         const reached = yield* Deferred.make<Failure>()
 
@@ -357,11 +390,14 @@ export const make = Effect.fnUntraced(function* (
               turn.lost
             ])
           ),
-          Stream.map(priced),
+          Stream.map((event) => judged(priced(event))),
           Stream.chunks,
           Stream.mapEffect((batch) => Effect.tap(append(batch), () => heed(batch))),
           Stream.flattenIterable,
-          Stream.catchTags({ SandboxError: onSandbox, Stopped: onStopped })
+          Stream.catchTags({ SandboxError: onSandbox, Stopped: onStopped }),
+          Stream.concat(
+            Stream.suspend(() => (isLate && late !== undefined ? Stream.fail(late) : Stream.empty))
+          )
         )
         return Stream.concat(Stream.fromIterable(announced), events)
       })
@@ -439,10 +475,10 @@ export const make = Effect.fnUntraced(function* (
     const { agentId, id } = query
     const place = yield* places.of(operation, agentId, query)
     const agent = yield* Records.stored(operation, store.getAgent(agentId))
-    const { budgetUsd } = yield* allowance(operation, agent, query)
-    const { directory } = jobOf(place, id)
-    yield* Records.stored(operation, store.startQuery(id, new Query.QueryJob({ id, directory }), turn.lease))
-    const request = requestOf(query, yield* Records.stored(operation, counted(query, turn)), budgetUsd)
+    const { budgetUsd, timeLeft } = yield* allowance(operation, agent, query)
+    const job = namedJob(place, query, timeLeft)
+    yield* Records.stored(operation, store.startQuery(id, job, turn.lease))
+    const request = requestOf(query, yield* Records.stored(operation, counted(query, turn)), budgetUsd, job)
     if (options.announce !== undefined) {
       yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
     }

@@ -11,12 +11,14 @@ export type SqlQueries = Pick<
 
 const Time = Schema.NullOr(Schema.DateTimeUtcFromString)
 
+const Job = Schema.fromJsonString(Schema.toCodecJson(Query.QueryJob))
+
 /** What never changes of a query is in `body`; what its course changes has columns, so that one statement does it. */
 const QueryRow = Schema.Struct({
   status: Query.QueryStatus,
   outcome: Schema.NullOr(AgentEvent.Outcome),
   error: Schema.NullOr(Plain),
-  job: Schema.NullOr(Schema.fromJsonString(Schema.toCodecJson(Query.QueryJob))),
+  job: Schema.NullOr(Job),
   cancel_requested_at: Time,
   cancel_requested_by: Schema.NullOr(Plain),
   started_at: Time,
@@ -42,6 +44,7 @@ const isPoolName = Schema.is(Id.PoolName)
 
 const decodeQueries = Schema.decodeUnknownEffect(Schema.Array(QueryRow))
 const decodeSums = Schema.decodeUnknownEffect(Schema.Array(SumRow))
+const encodeJob = Schema.encodeEffect(Job)
 const encodeQuery = Schema.encodeEffect(QueryRow)
 
 /** The columns of a usage; none of them is set where there is none. */
@@ -131,11 +134,11 @@ export const make = (database: Database): SqlQueries => {
 
   const startQuery = Effect.fn("StateStore.startQuery")(function* (
     id: Id.QueryId,
-    { directory, id: jobId }: Query.QueryJob,
+    started: Query.QueryJob,
     fence?: Lease.Fence
   ) {
     const at = DateTime.formatIso(yield* DateTime.now)
-    const job = JSON.stringify({ id: jobId, directory })
+    const job = yield* Effect.orDie(encodeJob(started))
     return yield* sql`
       UPDATE remote_queries SET status = 'running', job = ${job}, started_at = COALESCE(started_at, ${at})
       WHERE id = ${id} AND status <> 'ended' RETURNING ${columns}`.pipe(

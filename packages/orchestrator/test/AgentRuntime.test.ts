@@ -289,10 +289,11 @@ describe("AgentRuntime.run", () => {
       yield* pass("9 seconds")
       assert.isUndefined(events.pollUnsafe())
       yield* pass("1 second")
-      assert.deepStrictEqual(
-        (yield* Fiber.join(events)).map((event) => (event.type === "result" ? event.outcome : event.type)),
-        ["notice", "ok"]
-      )
+      const [notice, result] = yield* Fiber.join(events)
+      assert(notice?.type === "notice" && result?.type === "result")
+      assert.strictEqual(notice.limit, "completion")
+      assert.include(notice.text, "10s")
+      assert.deepStrictEqual([result.outcome, result.limit], ["ok", undefined])
       assert.strictEqual((yield* nothingLeft).commands, nothing.commands)
     }).pipe(Effect.provide(layer(() => Stream.concat(Stream.make(resultLine("42")), Stream.never))))
   )

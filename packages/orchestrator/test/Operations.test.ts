@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, type AgentEvent, Budget, type Query, Usage } from "@remote-agent/domain"
-import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
-import { Deferred, Duration, Effect, Exit, Fiber, Stream } from "effect"
+import { type Agents, Orchestrator, type Queries, StateStore } from "@remote-agent/orchestrator"
+import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Deferred, Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import * as OtherProcess from "./otherProcess.ts"
 import {
   answers,
@@ -15,6 +15,7 @@ import {
   type Options,
   pass,
   resultLine,
+  RunnerRequest,
   start,
   taking
 } from "./support.ts"
@@ -323,6 +324,18 @@ describe("names and labels", () => {
   )
 })
 
+const seconds = (count: number) => new Budget.Budget({ wall: Duration.seconds(count) })
+
+/** Never answers; one program stops by itself a little before the time is up that it was given. */
+const stopping = (text: string, { stdin }: Sandbox.Command): Memory.Program => {
+  if (text === "hang") return hangs
+  const { timeoutMs } = Schema.decodeUnknownSync(RunnerRequest)(stdin)
+  return Stream.concat(
+    Stream.make(line({ type: "ready", agent: "tiny" })),
+    Stream.fromEffect(Effect.delay(Effect.succeed(resultLine("", "aborted")), timeoutMs))
+  )
+}
+
 describe("budgets", () => {
   it.effect("refuse a query when an agent has used its own up, in whichever process", () =>
     Effect.gen(function* () {
@@ -463,9 +476,71 @@ describe("budgets", () => {
       const last = seen.at(-1)?.event
       assert(last?.type === "result")
       assert.strictEqual(last.outcome, "aborted")
+      assert.strictEqual(last.limit, "budget")
       assert.include(last.error, "budget")
       assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
     }).pipe(Effect.provide(layer(hanging)))
+  )
+
+  const owners: ReadonlyArray<
+    readonly [of: string, spec: Agents.LaunchSpec, query: Queries.QueryOptions, text: string]
+  > = [
+    ["agent", { budget: seconds(30) }, { budget: seconds(40) }, "hang"],
+    ["query", { budget: seconds(40) }, { budget: seconds(30) }, "hang"],
+    ["agent", { budget: new Budget.Budget({ sandboxSeconds: 30 }) }, {}, "hang"],
+    ["query", {}, { budget: seconds(30), timeout: "30 seconds" }, "hang"],
+    ["query", {}, { budget: seconds(30) }, "stops by itself"]
+  ]
+
+  it.effect.each(owners)(
+    "stop a query that nobody follows when the time of the %s is up, and whoever finds it is told why",
+    ([of, spec, options, text]) =>
+      Effect.gen(function* () {
+        const orchestrator = yield* here
+        const { id } = yield* launch(spec)
+        const query = yield* orchestrator.start(id, text, options)
+        yield* pass("28 seconds")
+        assert.strictEqual((yield* nothingLeft).commands, 1)
+        yield* pass("2 seconds")
+        assert.strictEqual((yield* nothingLeft).commands, 0, "nobody watched it")
+        yield* pass("20 minutes")
+        const last = (yield* finish(Stream.runCollect(orchestrator.events(query.id)))).at(-1)?.event
+        assert(last?.type === "result")
+        assert.strictEqual(last.outcome, "aborted")
+        assert.strictEqual(last.limit, "budget")
+        assert.include(last.error, `The budget of the ${of} is used up: 30`)
+        assert.isAtMost(last.usage.wallMillis, 30_000, "not until it was found")
+        const again = yield* Stream.runCollect(orchestrator.events(query.id))
+        assert.deepStrictEqual(again.at(-1)?.event, last)
+      }).pipe(Effect.provide(layer({ answer: stopping })))
+  )
+
+  it.effect(
+    "end a query that is followed with their own error, when its program knew that its time was up",
+    () =>
+      Effect.gen(function* () {
+        const orchestrator = yield* here
+        const { id } = yield* launch()
+        const asked = orchestrator.query(id, "stops by itself", { budget: seconds(30) })
+        const asking = yield* start(Effect.flip(asked))
+        yield* pass("29 seconds")
+        const { reason } = yield* Fiber.join(asking)
+        assert(reason._tag === "BudgetExceeded")
+        assert.strictEqual(reason.of, "query")
+      }).pipe(Effect.provide(layer({ answer: stopping })))
+  )
+
+  it.effect("leave a query its own limits when those are shorter", () =>
+    Effect.gen(function* () {
+      const orchestrator = yield* here
+      const { id } = yield* launch({ budget: seconds(40) })
+      const query = yield* orchestrator.start(id, "hang", { timeout: "30 seconds" })
+      assert.isUndefined(query.job?.timeLeft)
+      yield* pass("20 minutes")
+      const last = (yield* finish(Stream.runCollect(orchestrator.events(query.id)))).at(-1)?.event
+      assert(last?.type === "result")
+      assert.deepStrictEqual([last.outcome, last.limit, last.usage.wallMillis], ["timeout", "wall", 30_000])
+    }).pipe(Effect.provide(layer({ answer: stopping })))
   )
 
   it.effect("do not stand in the way of sessions, whose own ids are kept until a new one begins", () =>

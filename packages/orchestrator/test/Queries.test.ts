@@ -157,6 +157,7 @@ describe("Orchestrator.query", () => {
         assert(reason._tag === "QueryFailed")
         assert.strictEqual(operation, "query")
         assert.strictEqual(reason.result.outcome, outcome)
+        assert.isUndefined(reason.result.limit, "no limit of ours")
         assert.strictEqual(reason.result.error, "because")
         assert.strictEqual(reason.result.answer, "")
         assert.strictEqual(
@@ -176,6 +177,7 @@ describe("Orchestrator.query", () => {
       const { reason } = yield* Effect.flip(orchestrator.query(id, "why?"))
       assert(reason._tag === "QueryFailed")
       assert.strictEqual(reason.result.outcome, "timeout")
+      assert.strictEqual(reason.result.limit, "wall")
       assert.include(reason.result.error, "10m")
       yield* stillAnswers(id)
     }).pipe(
@@ -206,15 +208,16 @@ describe("Orchestrator.query", () => {
     )
   )
 
-  const limits: ReadonlyArray<readonly [which: string, timeout: Duration.Input | undefined, millis: number]> =
-    [
-      ["the caller's", "30 seconds", 30_000],
-      ["the profile's idle", undefined, 120_000]
-    ]
+  const limits: ReadonlyArray<
+    readonly [which: string, timeout: Duration.Input | undefined, millis: number, limit: AgentEvent.Limit]
+  > = [
+    ["the caller's", "30 seconds", 30_000, "wall"],
+    ["the profile's idle", undefined, 120_000, "idle"]
+  ]
 
   it.effect.each(limits)(
     "ends at %s limit with the outcome timeout, and kills the program",
-    ([, timeout, millis]) =>
+    ([, timeout, millis, limit]) =>
       Effect.gen(function* () {
         const orchestrator = yield* Orchestrator.Orchestrator
         const { id } = yield* launch
@@ -225,6 +228,7 @@ describe("Orchestrator.query", () => {
         const { reason } = yield* Fiber.join(fiber)
         assert(reason._tag === "QueryFailed")
         assert.strictEqual(reason.result.outcome, "timeout")
+        assert.strictEqual(reason.result.limit, limit)
         assert.strictEqual(reason.result.usage.wallMillis, millis)
         assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
         yield* stillAnswers(id)

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Agent, Id, Query, Usage } from "@remote-agent/domain"
+import { Agent, Budget, Id, Query, Usage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -13,7 +13,15 @@ import {
   thinking
 } from "./stateStoreCases.ts"
 
-const job = new Query.QueryJob({ id: "job-\u0000", directory: "/home/user/jobs/1" })
+const job = new Query.QueryJob({
+  id: "job-\u0000",
+  directory: "/home/user/jobs/1",
+  timeLeft: new Query.TimeLeft({
+    time: Duration.millis(1500),
+    of: "agent",
+    exceeded: new Budget.Exceeded({ limit: "wall", allowed: 2000.5, spent: 2000.5 })
+  })
+})
 
 const idsOf = <E, R>(queries: Stream.Stream<Query.Query, E, R>) =>
   Effect.map(Stream.runCollect(queries), (all) => all.map(({ id }) => id))
