@@ -40,7 +40,7 @@ export class Profiles extends Context.Service<
      */
     readonly reachable: (
       profile: Profile.Profile,
-      given?: Given
+      given?: ProfileEnv.Given
     ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
     /** The secrets of the profile that are set here now, for reading what an agent prints. */
     readonly secrets: (
@@ -103,7 +103,7 @@ const notConfigured = (
     reason: new OrchestratorError.NotConfigured({ profile: profile.name, problems })
   })
 
-const isSet = (given: Given, name: string): boolean => {
+const isSet = (given: ProfileEnv.Given, name: string): boolean => {
   const value = Object.hasOwn(given, name) ? given[name] : undefined
   return value !== undefined && (Redacted.isRedacted(value) ? Redacted.value(value) : value) !== ""
 }
@@ -151,7 +151,10 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
     Effect.map(lookup(profile), (found) => ProfileEnv.secrets(profile, found))
   )
 
-  const reachable = Effect.fn("Profiles.reachable")(function* (profile: Profile.Profile, given: Given = {}) {
+  const reachable = Effect.fn("Profiles.reachable")(function* (
+    profile: Profile.Profile,
+    given: ProfileEnv.Given = {}
+  ) {
     const hosts = SourceHost.needed(profile)
     if (hosts.length === 0) return
     const proxy = yield* Effect.mapError(variables(SourceHost.proxies), ({ problems }) =>
