@@ -158,8 +158,12 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
         return yield* Records.failure(operation, new OrchestratorError.AgentPaused({ id }))
       }
       const known = places.get(id)
-      // Another process may have put it to sleep, or given it another sandbox.
-      const usable = status === "active" && known?.place.sandbox.id === agent.binding?.sandboxId
+      const now = yield* Clock.currentTimeMillis
+      // Another process may have put it to sleep, or given it another sandbox; and so may have the end of its life.
+      const usable =
+        status === "active" &&
+        known?.place.sandbox.id === agent.binding?.sandboxId &&
+        (known?.life === undefined || now < known.until)
       return known !== undefined && usable ? known.place : yield* connect(operation, agent)
     })
 
@@ -179,7 +183,8 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
         yield* Effect.catch(extend(known, life), (error) =>
           Effect.andThen(
             Effect.logWarning("A sandbox's life could not be extended", error),
-            Effect.sleep(third)
+            // Often enough that one of them succeeds before the life ends.
+            Effect.sleep(third / 4)
           )
         )
       }

@@ -134,4 +134,20 @@ describe("work that takes longer than the life of a sandbox", () => {
       })
     )
   }
+
+  it.effect("wakes a sandbox that fell asleep at the end of its life, before it works there", () =>
+    scene(function* ({ orchestrator }) {
+      const { id } = yield* orchestrator.launch({ ttl: "5 minutes", persistent: true })
+      for (const work of [
+        Effect.asVoid(orchestrator.update(id)),
+        Effect.asVoid(orchestrator.alone("look", id, ({ sandbox }) => sandbox.files.stat("."))),
+        Effect.asVoid(orchestrator.query(id, "why?"))
+      ]) {
+        yield* pass("10 minutes")
+        assert.deepStrictEqual(yield* states, ["paused"])
+        yield* work
+        assert.deepStrictEqual(yield* states, ["running"])
+      }
+    })
+  )
 })

@@ -4,9 +4,9 @@ import type { Sandbox, SandboxSpec } from "./Sandbox.ts"
 import type { Sandboxes } from "./Sandboxes.ts"
 
 /**
- * Extends the life of a sandbox to `ttl` again and again, three times before it would end, for as long as it is
- * run. An extension that fails is logged; the next may succeed, and the sandbox is used in any case. One that sleeps
- * has no end that could be put off, until it wakes. Ends when the sandbox is gone.
+ * Extends the life of a sandbox to `ttl` again and again, when a third of it is over, for as long as it is run. An
+ * extension that fails is logged and tried again eight times before the life would end; the sandbox is used in any
+ * case. One that sleeps has no end that could be put off, until it wakes. Ends when the sandbox is gone.
  */
 export const keep = (
   sandboxes: Pick<Sandboxes["Service"], "extend">,
@@ -14,13 +14,16 @@ export const keep = (
   ttl: Duration.Duration
 ): Effect.Effect<void> =>
   sandboxes.extend(id, ttl).pipe(
-    Effect.catchIf(
-      (error) => error.reason._tag !== "Gone",
-      (error) =>
-        error.reason._tag === "Paused"
-          ? Effect.void
-          : Effect.logWarning("A sandbox's life could not be extended", error)
+    Effect.catchReason("SandboxError", "Paused", () => Effect.void),
+    Effect.tapError((error) =>
+      error.reason._tag === "Gone"
+        ? Effect.void
+        : Effect.logWarning("A sandbox's life could not be extended", error)
     ),
+    Effect.retry({
+      schedule: Schedule.spaced(Duration.divideUnsafe(ttl, 12)),
+      while: ({ reason }) => reason._tag !== "Gone"
+    }),
     Effect.schedule(Schedule.spaced(Duration.divideUnsafe(ttl, 3))),
     Effect.catch(() => Effect.void),
     Effect.asVoid
