@@ -92,5 +92,7 @@ export class Agent extends Schema.Class<Agent>("@remote-agent/domain/Agent")({
   queryCount: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString,
-  lastQueryAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
+  lastQueryAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
+  /** When somebody began to terminate it, as long as that is not done: if its sandbox is gone then, it was meant to. */
+  endRequestedAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
 }) {}

@@ -367,6 +367,14 @@ export const make = Effect.fnUntraced(function* (
     const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore("terminate"))
     const binding = yield* Records.bindingOf("terminate", agent, sandboxes.provider)
     if (binding !== undefined) {
+      // Before it is gone: whoever works with it must not take it for lost. What cannot be noted is ended all the same.
+      if (Lifecycle.mayHoldSandbox(agent.status)) {
+        const now = yield* DateTime.now
+        yield* Effect.catch(
+          change(id, (was) => new Agent.Agent({ ...was, endRequestedAt: was.endRequestedAt ?? now })),
+          (error) => Effect.logWarning("The end of an agent could not be announced", error)
+        )
+      }
       yield* Effect.mapError(sandboxes.terminate(binding.sandboxId), Records.fromSandbox("terminate"))
     }
     places.forget(id)

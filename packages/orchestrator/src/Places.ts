@@ -64,7 +64,10 @@ export interface Places {
     id: Id.AgentId,
     wall: Duration.Duration
   ) => Effect.Effect<void, SandboxError.SandboxError>
-  /** What a sandbox's failure means for the agent in it: what is confirmed gone is lost, and nothing else is. */
+  /**
+   * What a sandbox's failure means for the agent in it: what is confirmed gone is lost, and nothing else is. Fails with
+   * `AgentNotReady` when somebody ended the agent on purpose.
+   */
   readonly blame: (
     operation: string,
     id: Id.AgentId
@@ -109,7 +112,10 @@ export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandb
 
     const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
       const detail = "Its sandbox no longer exists."
-      yield* Effect.mapError(move(id, "sandboxGone", detail), Records.fromStore(operation))
+      const { status } = yield* Effect.mapError(move(id, "sandboxGone", detail), Records.fromStore(operation))
+      if (status === "terminated") {
+        return yield* Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
+      }
       return yield* Records.failure(operation, new OrchestratorError.AgentLost({ id }))
     })
 

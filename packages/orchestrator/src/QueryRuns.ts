@@ -72,6 +72,12 @@ export interface QueryRuns {
 /** What is said of a query that somebody stopped. */
 export const stoppedEarly = "The query was stopped before it ended."
 
+/** What is said of a query whose agent somebody terminated. */
+const agentEnded = "Its agent was terminated before the query ended."
+
+const isEnded = ({ reason }: Failure): boolean =>
+  reason._tag === "AgentNotReady" && reason.status === "terminated"
+
 /** The name of the session of queries that name none. */
 const defaultSession = "default"
 
@@ -319,7 +325,6 @@ export const make = Effect.fnUntraced(function* (
 
         const onSandbox = (error: SandboxError.SandboxError): EventLog => {
           const { message, reason } = error
-          const blamed = Stream.fromEffect(places.blame(operation, agentId)(error))
           if (reason._tag === "FileNotFound") return fail("crash", gone)
           if (reason._tag === "IdleTimedOut") return fail("timeout", message, "idle")
           if (reason._tag === "WallTimedOut") {
@@ -331,9 +336,16 @@ export const make = Effect.fnUntraced(function* (
           }
           if (isUncertain(error)) {
             finished = true
-            return blamed
+            return Stream.fromEffect(places.blame(operation, agentId)(error))
           }
-          return Stream.concat(fail("crash", message), blamed)
+          return Stream.unwrap(
+            Effect.map(Effect.flip(places.blame(operation, agentId)(error)), (why) =>
+              Stream.concat(
+                isEnded(why) ? fail("aborted", agentEnded) : fail("crash", message),
+                Stream.fail(why)
+              )
+            )
+          )
         }
 
         const onStopped = ({ why }: Stopped): EventLog =>

@@ -77,20 +77,26 @@ export const make = (store: StateStore["Service"]) => {
     return yield* store.updateAgent(next(yield* store.getAgent(id)), fence)
   }, Effect.retry(startOver))
 
-  /** Lets something happen to an agent, unless it cannot any more: whoever ended it meanwhile has the last word. */
+  /**
+   * Lets something happen to an agent, unless it cannot any more: whoever ended it meanwhile has the last word. One
+   * whose sandbox is gone while somebody ends it is not lost.
+   */
   const move = (id: Id.AgentId, event: Lifecycle.LifecycleEvent, detail?: string, fence?: Lease.Fence) =>
     change(
       id,
       (agent) => {
-        const next = Lifecycle.transition(agent.status, event)
+        const isMeant = event === "sandboxGone" && agent.endRequestedAt !== undefined
+        const next = Lifecycle.transition(agent.status, isMeant ? "terminated" : event)
         if (Result.isFailure(next)) return agent
         const status = next.success
-        const { binding, detail: _, ...rest } = agent
+        const { binding, detail: _, endRequestedAt, ...rest } = agent
+        const ends = status === "terminated" || event === "replaced" ? undefined : endRequestedAt
         return new Agent.Agent({
           ...rest,
           status,
           ...(binding === undefined || status === "terminated" || status === "lost" ? {} : { binding }),
-          ...(detail === undefined ? {} : { detail })
+          ...(detail === undefined || isMeant ? {} : { detail }),
+          ...(ends === undefined ? {} : { endRequestedAt: ends })
         })
       },
       fence

@@ -215,7 +215,7 @@ describe("the size of a pool", () => {
     Effect.gen(function* () {
       for (const [millis, tag] of [
         [5000, "ok"],
-        [60_000, "AgentLost"]
+        [60_000, "AgentNotReady"]
       ] as const) {
         const results = yield* makeLog<string>()
         const using = yield* start(
