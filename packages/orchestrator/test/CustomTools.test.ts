@@ -1,7 +1,7 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Config, Id, Profile } from "@remote-agent/domain"
 import { Isolation } from "@remote-agent/e2b-local"
-import { AgentRuntime, Profiles } from "@remote-agent/orchestrator"
+import { AgentRuntime, Profiles, RunCommand } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Option, Stream } from "effect"
 import { readFileSync } from "node:fs"
@@ -69,12 +69,64 @@ describe.skipIf(!isolates)("the example of custom tools", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("puts a skill where Dexter looks for it, with a name and a description", () =>
+  it.live("puts a skill with a name and a description, and rules, where Dexter looks for them", () =>
     Effect.gen(function* () {
-      const { sandbox } = yield* placed(yield* profileOf("dexter-with-skill"))
+      const { sandbox } = yield* placed(yield* profileOf("dexter-with-skill-and-rules"))
+      assert.match(yield* sandbox.files.readString("work/.dexter/RULES.md"), /^# Rules\n/)
       const skill = yield* sandbox.files.readString(".agent/.dexter/skills/dividend-check/SKILL.md")
       assert.match(skill, /^---\nname: dividend-check\ndescription: \S[^\n]+\n---\n/)
       assert.include(yield* sandbox.files.readString(".agent/dexter-runner.mjs"), "--request")
     }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.live(
+    "gives Claude Code a server of tools, which answers, and tells a failure of the tool from one of the call",
+    () =>
+      Effect.gen(function* () {
+        const profile = yield* profileOf("claude-code-with-tool")
+        const { home, sandbox } = yield* placed(profile)
+        const { argv, cwd } = RunCommand.make(profile, { id: yield* Id.nextQueryId, text: "?" }, home)
+        assert.strictEqual(argv[argv.indexOf("--mcp-config") + 1], `${home}/.agent/mcp.json`)
+        assert.include(argv.join(" "), "mcp__rates__exchange_rate")
+        // The arguments that it has without the tool are those of the profile that it extends.
+        const ours = yield* (yield* Profiles.Profiles).get("claude-code")
+        assert.includeMembers([...profile.run.argv], ours.run.argv.slice(0, -1))
+
+        const { mcpServers } = JSON.parse(yield* sandbox.files.readString(".agent/mcp.json"))
+        const { args, command } = mcpServers.rates
+        const requests = [
+          { id: 1, method: "initialize", params: { protocolVersion: "2025-06-18", capabilities: {} } },
+          { method: "notifications/initialized" },
+          { id: 2, method: "tools/list" },
+          ...[
+            { name: "exchange_rate", arguments: { amount: 100, from: "EUR", to: "USD" } },
+            { name: "exchange_rate", arguments: { amount: 100, from: "EUR", to: "XXX" } },
+            { name: "other", arguments: {} }
+          ].map((params, index) => ({ id: 3 + index, method: "tools/call", params })),
+          { id: 6, method: "resources/list" }
+        ]
+        const { exitCode, stderr, stdout } = yield* sandbox.exec({
+          argv: [command, ...args],
+          cwd,
+          stdin: requests.map((request) => `${JSON.stringify({ jsonrpc: "2.0", ...request })}\n`).join("")
+        })
+        assert.strictEqual(exitCode, 0, stderr)
+        const replies = stdout
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+        assert.deepStrictEqual(
+          replies.map(({ id, jsonrpc }) => [jsonrpc, id]),
+          [1, 2, 3, 4, 5, 6].map((id) => ["2.0", id])
+        )
+        assert.deepInclude(replies[0].result, { protocolVersion: "2025-06-18", capabilities: { tools: {} } })
+        assert.strictEqual(replies[1].result.tools[0].name, "exchange_rate")
+        assert.deepStrictEqual(replies[2].result, {
+          content: [{ type: "text", text: "100 EUR are 109.00 USD." }]
+        })
+        assert.isTrue(replies[3].result.isError)
+        assert.include(replies[3].result.content[0].text, "XXX")
+        assert.deepStrictEqual([replies[4].error.code, replies[5].error.code], [-32602, -32601])
+      }).pipe(Effect.scoped, Effect.provide(layer))
   )
 })

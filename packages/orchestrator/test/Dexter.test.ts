@@ -265,15 +265,17 @@ describe.skipIf(!isolates)(
         }).pipe(Effect.scoped, Effect.provide(layer))
     )
 
-    it.live("shows the model a skill of the user's own", () =>
+    it.live("shows the model a skill and rules of the user's own", () =>
       Effect.gen(function* () {
         const skill = new Profile.Asset({
           path: "{run}/.dexter/skills/tone/SKILL.md",
           content: "Answer in rhymes."
         })
-        const { ask, model } = yield* launched(priceScript, { assets: [skill] })
+        const rules = new Profile.Asset({ path: "{work}/.dexter/RULES.md", content: "Name your sources." })
+        const { ask, model } = yield* launched(priceScript, { assets: [skill, rules] })
         yield* ask("What is AAPL?")
         assert.include(model.calls[0]?.conversation, "Answer in rhymes.")
+        assert.include(model.calls[0]?.conversation, "Name your sources.")
       }).pipe(Effect.scoped, Effect.provide(layer))
     )
 

@@ -5,6 +5,7 @@ import { AgentRuntime, EventReader, Profiles, RunCommand } from "@remote-agent/o
 import { Local, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Stream } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import * as dexterRepository from "./dexterRepository.ts"
 import * as llmServer from "./llmServer.ts"
 
@@ -211,6 +212,45 @@ describe.each(agents)("$name, installed from the registry, with a stand-in for i
         }).pipe(Effect.scoped)
         assert.strictEqual(yield* Effect.flatMap(E2bServer.E2bServer, (server) => server.live), 0)
       }).pipe(Effect.provide(layer))
+  )
+})
+
+const example = fileURLToPath(new URL("../../../examples/custom-tools/", import.meta.url))
+
+/** A profile of the example, whose files are beside its configuration. */
+const exampleOf = (name: string) => {
+  const profile = JSON.parse(readFileSync(`${example}/remote-agent.json`, "utf8")).profiles[name]
+  const assets = profile.assets.map((asset: { readonly file: string }) => ({
+    ...asset,
+    file: `${example}${asset.file}`
+  }))
+  return { ...profile, assets }
+}
+
+describe("Claude Code with a tool of the user's own, by the Model Context Protocol", () => {
+  it.live("is offered the tool, and tells its model what it answers", () =>
+    Effect.gen(function* () {
+      const tool = "mcp__rates__exchange_rate"
+      const { ask, model } = yield* launched(
+        "claude-code-with-tool",
+        ({ toolResults, tools }) => {
+          if (tools.length === 0) return { text: "A title" }
+          return toolResults === 0
+            ? { tool, args: { amount: 100, from: "EUR", to: "USD" } }
+            : { text: "109 dollars." }
+        },
+        (url) => ({ profile: exampleOf("claude-code-with-tool"), settings: { ANTHROPIC_BASE_URL: url } })
+      )
+      const { result, seen } = yield* ask("What are 100 EUR in USD?", { model: "claude-sonnet-4-6" })
+      assert.strictEqual(result.outcome, "ok", JSON.stringify(seen))
+      assert.strictEqual(result.answer, "109 dollars.")
+      assert(model.calls.some(({ tools }) => tools.includes(tool)))
+      assert.include(model.calls.at(-1)?.conversation, "100 EUR are 109.00 USD.")
+      assert.deepStrictEqual(
+        seen.flatMap((event) => ("tool" in event ? [`${event.type} ${event.tool}`] : [])),
+        [`tool_start ${tool}`, `tool_end ${tool}`]
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer))
   )
 })
 

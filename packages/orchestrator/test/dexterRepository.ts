@@ -35,12 +35,14 @@ export class Agent {
   async *run(query, history) {
     const { channel, maxIterations = 10, model = "gpt-4.1", requestToolApproval, signal, toolAllowlist } = this.config
     const started = performance.now()
+    // Where it works now, and not where it was loaded, as its skills.
+    const rules = existsSync(".dexter/RULES.md") ? readFileSync(".dexter/RULES.md", "utf8") : ""
     const earlier = history === undefined ? [] : history.getRecentTurnsAsMessages()
     for (const message of earlier) {
       if (!(message instanceof HumanMessage || message instanceof AIMessage)) throw new Error("a message of another copy")
     }
     const messages = [
-      { role: "system", content: "channel " + channel + " in " + process.cwd() + " " + skills },
+      { role: "system", content: "channel " + channel + " in " + process.cwd() + " " + skills + " " + rules },
       ...earlier.map((message) => ({ role: message instanceof HumanMessage ? "user" : "assistant", content: message.content })),
       { role: "user", content: query }
     ]
