@@ -103,9 +103,13 @@ export class Orchestrator extends Context.Service<
     readonly resume: Operations.Operations["resume"]
     /**
      * Brings the program of an agent to what its profile says now. Fails with `UpdateFailed`; the agent is then as it
-     * was before, or, where even that failed, `failed`. Like `pause` while it answers.
+     * was before, or, where even that failed, `failed`. Like `pause` while it answers. With `resume: false` one that
+     * sleeps is not woken for it: it fails with `AgentPaused`.
      */
-    readonly update: Operations.Operations["update"]
+    readonly update: (
+      id: Id.AgentId,
+      options?: Operations.OperationOptions & Places.PlaceOptions
+    ) => ReturnType<Operations.Operations["update"]>
     /**
      * Works in the place of an agent while it answers nothing and nobody else works with it. Fails with `QueryRunning`
      * while it answers, unless that is waited for or cancelled, and with `AgentPaused` when it must not be woken.
@@ -186,7 +190,8 @@ export const make = Effect.gen(function* () {
   }, Effect.scoped)
 
   /** What was kept may be of the code before: whoever updates one agent wants the next to be as new. */
-  const update: Operations.Operations["update"] = Effect.fnUntraced(function* (id, options) {
+  const update: Orchestrator["Service"]["update"] = Effect.fnUntraced(function* (id, options) {
+    if (options?.resume === false) yield* operations.alone("update", id, () => Effect.void, options)
     const updated = yield* operations.update(id, options)
     const { profile } = yield* agents.get(id)
     yield* setUps.forget(yield* profiles.get(profile))

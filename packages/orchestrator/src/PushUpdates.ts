@@ -14,7 +14,7 @@ export interface Affected {
 
 /**
  * What became of an agent. `Overtaken`: a newer push took the place of this one before its turn came. `Skipped`: it
- * sleeps, or works on a branch of its own.
+ * sleeps, works on a branch of its own, or lives at another provider.
  */
 export type Outcome = "Updated" | "Unchanged" | "Overtaken" | "Skipped" | "Failed"
 
@@ -43,8 +43,9 @@ export class PushUpdates extends Context.Service<
   {
     /**
      * Brings every agent up to date that a delivery is about; one that is no push to a branch is about none. One at a
-     * time per agent: of those pushes that wait for the same agent, only the newest is carried out. Fails when all
-     * was tried and some failed.
+     * time per agent: of those pushes that wait for the same agent, only the newest is carried out. An agent that
+     * sleeps is not woken, and is brought up to date by the next push that finds it awake. Fails when all was tried and
+     * some failed.
      */
     readonly handle: (
       delivery: Webhook.Delivery
@@ -93,6 +94,9 @@ interface Line {
   users: number
 }
 
+/** Nothing is cut short, and nobody is woken. */
+const gently = { whenRunning: "wait", resume: false } as const
+
 /** How many agents are updated at the same time for one push. */
 const concurrency = 4
 
@@ -135,10 +139,9 @@ export const make = Effect.gen(function* () {
     }).pipe(Effect.scoped)
 
   const pull = Effect.fnUntraced(function* (push: WebhookEvent.Push, { id }: Agent.Agent) {
-    const options = { whenRunning: "wait", resume: false } as const
-    const { branch } = yield* repositories.status(id, options)
+    const { branch } = yield* repositories.status(id, gently)
     if (branch !== push.branch) return "Skipped" as const
-    const { before, commit } = yield* repositories.pull(id, {}, options)
+    const { before, commit } = yield* repositories.pull(id, {}, gently)
     return before === commit ? ("Unchanged" as const) : ("Updated" as const)
   })
 
@@ -146,12 +149,14 @@ export const make = Effect.gen(function* () {
     function* (push: WebhookEvent.Push, { agent, ...wanted }: Affected) {
       const pulled = wanted.pull ? yield* pull(push, agent) : "Unchanged"
       if (!wanted.update) return pulled
-      const { from, to } = yield* orchestrator.update(agent.id, { whenRunning: "wait" })
+      const { from, to } = yield* orchestrator.update(agent.id, gently)
       return from === to ? pulled : ("Updated" as const)
     },
     Effect.catchReason("OrchestratorError", "AgentPaused", () => Effect.succeed("Skipped" as const)),
     // It was ended while its turn came.
-    Effect.catchReason("OrchestratorError", "AgentNotReady", () => Effect.succeed("Skipped" as const))
+    Effect.catchReason("OrchestratorError", "AgentNotReady", () => Effect.succeed("Skipped" as const)),
+    // It is for whoever works with that provider.
+    Effect.catchReason("OrchestratorError", "OtherProvider", () => Effect.succeed("Skipped" as const))
   )
 
   const one = Effect.fn("PushUpdates.agent")(function* (push: WebhookEvent.Push, affected: Affected) {
@@ -169,7 +174,7 @@ export const make = Effect.gen(function* () {
   })
 
   const affected = (push: WebhookEvent.Push) =>
-    orchestrator.list({ status: "active" }).pipe(
+    orchestrator.list({ status: ["active", "paused"] }).pipe(
       Stream.mapEffect((agent) =>
         profiles.get(agent.profile).pipe(
           Effect.map(({ source }) => source),

@@ -1,8 +1,23 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Config, GitError, Id } from "@remote-agent/domain"
+import { Agent, Config, GitError, Id, Profile } from "@remote-agent/domain"
+import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import type { WebhookEvent } from "@remote-agent/github"
-import { Orchestrator, Profiles, PushUpdates, Repositories } from "@remote-agent/orchestrator"
-import { DateTime, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import {
+  AgentRuntime,
+  Intents,
+  MemoryStateStore,
+  Orchestrator,
+  Profiles,
+  PushUpdates,
+  Repositories,
+  SampleProfile
+} from "@remote-agent/orchestrator"
+import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { Context, DateTime, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import * as FakeGitHub from "../../github/test/FakeGitHub.ts"
+
+const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
 
 const at = DateTime.makeUnsafe(0)
 
@@ -63,7 +78,32 @@ const over = (
 const about = (agent: Agent.Agent, change?: Partial<WebhookEvent.Push>) =>
   Option.isSome(PushUpdates.affectedBy(push(change), agent, undefined))
 
+const source = (repository: string, ref = "main") =>
+  new Profile.Source({ repository, ref, folder: "{home}/code" })
+/** What the push is for, where it is for anything. */
+const found = (agent: Agent.Agent, code: Profile.Source, change?: Partial<WebhookEvent.Push>) =>
+  Option.getOrUndefined(
+    Option.map(PushUpdates.affectedBy(push(change), agent, code), ({ pull, update }) => ({
+      pull,
+      update
+    }))
+  )
+
 describe("which agents a push is about", () => {
+  it.effect("those whose own code is at the branch, and says which of both it is for", () =>
+    Effect.gen(function* () {
+      const worker = yield* agentOf("https://github.com/octo/other")
+      assert.deepStrictEqual(found(worker, source("git@github.com:octo/hello.git")), {
+        pull: false,
+        update: true
+      })
+      assert.deepStrictEqual(found(yield* agentOf(url), source(url)), { pull: true, update: true })
+      assert.isUndefined(found(worker, source(url, "v1.0.4")))
+      assert.isUndefined(found(worker, source(url), { branch: "other", isDefaultBranch: false }))
+      assert.isUndefined(found(worker, source("/srv/git/hello")))
+    })
+  )
+
   it.effect("those that track the branch, by any spelling of the repository", () =>
     Effect.gen(function* () {
       const tracking = yield* agentOf(url)
@@ -150,5 +190,99 @@ describe("PushUpdates", () => {
       yield* handle(delivery(push({ branch: undefined, isDefaultBranch: false })))
       assert.notStrictEqual(PushUpdates.keyOf(push({ after: "b" })), PushUpdates.keyOf(push({ after: "c" })))
     })
+  )
+})
+
+const answerOf = (answer: string) => ({ "answer.sh": `printf '%s' '${answer}'\n` })
+
+/** An agent whose code is at a repository of a GitHub of ours, in real sandboxes. */
+const overRepository = Effect.gen(function* () {
+  const github = yield* FakeGitHub.make()
+  yield* github.createRepository("octo/agent", { private: false })
+  yield* github.commit("octo/agent", "main", answerOf("one"))
+  const sample = yield* SampleProfile.make
+  const profile = new Profile.Profile({
+    ...sample,
+    name: "pushed",
+    assets: [],
+    source: new Profile.Source({
+      repository: `${github.url}/octo/agent.git`,
+      ref: "main",
+      folder: "{home}/code"
+    }),
+    health: new Profile.ProfileCommand({ argv: ["test", "-f", "{source}/answer.sh"] }),
+    run: new Profile.RunSpec({
+      ...sample.run,
+      argv: ["sh", "{source}/answer.sh"],
+      input: "stdin-text",
+      protocol: "text"
+    })
+  })
+  const services = yield* Layer.build(
+    PushUpdates.layer.pipe(
+      Layer.provideMerge(Orchestrator.layerNoDeps),
+      // It works on no repository, so that none is pulled.
+      Layer.provide(Layer.mock(Repositories.Repositories, {})),
+      Layer.provideMerge(
+        Layer.mergeAll(
+          Local.layer(),
+          AgentRuntime.layer,
+          Profiles.layerFrom([profile]),
+          MemoryStateStore.layer,
+          Intents.layerMemory,
+          Config.layerFrom({})
+        )
+      )
+    )
+  )
+  return { github, services }
+})
+
+describe.skipIf(!isolates)("a push to the repository of an agent's own code", () => {
+  it.live(
+    "has the agent run the new code, unless it is to another branch; and wakes none that sleeps",
+    () =>
+      Effect.gen(function* () {
+        const { github, services } = yield* overRepository
+        const orchestrator = Context.get(services, Orchestrator.Orchestrator)
+        const sandboxes = Context.get(services, Sandboxes.Sandboxes)
+        const { handle } = Context.get(services, PushUpdates.PushUpdates)
+        const { binding, id } = yield* orchestrator.launch({ profile: "pushed" })
+        assert(binding !== undefined)
+        const answer = Effect.map(orchestrator.query(id, "?"), (result) => result.answer)
+        const state = Effect.map(sandboxes.info(binding.sandboxId), (info) => info.state)
+        const pushed = (text: string, branch = "main") =>
+          Effect.gen(function* () {
+            const after = yield* github.commit("octo/agent", branch, answerOf(text))
+            const repository = { owner: "octo", name: "agent" }
+            const isDefaultBranch = branch === "main"
+            yield* handle(delivery(push({ repository, branch, isDefaultBranch, after })))
+          })
+        assert.strictEqual(yield* answer, "one")
+        yield* pushed("two")
+        assert.strictEqual(yield* answer, "two")
+        yield* pushed("other", "next")
+        assert.strictEqual(yield* answer, "two")
+
+        yield* orchestrator.pause(id)
+        yield* pushed("three")
+        assert.deepStrictEqual([(yield* orchestrator.get(id)).status, yield* state], ["paused", "paused"])
+        // What it slept through, it has with the next push that finds it awake.
+        assert.strictEqual(yield* answer, "two")
+        yield* pushed("four")
+        assert.strictEqual(yield* answer, "four")
+
+        // Its record does not say so, as when its provider has put it to sleep.
+        yield* sandboxes.pause(binding.sandboxId)
+        yield* pushed("five")
+        assert.deepStrictEqual([(yield* orchestrator.get(id)).status, yield* state], ["active", "paused"])
+        yield* orchestrator.resume(id)
+        yield* orchestrator.update(id)
+        assert.strictEqual(yield* answer, "five")
+
+        yield* orchestrator.terminate(id)
+        assert.strictEqual(yield* Context.get(services, E2bServer.E2bServer).live, 0)
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
+    { timeout: 120_000 }
   )
 })
