@@ -106,7 +106,9 @@ export const make = (): Parser => ({ counts: "first", line: parse, end: () => []
 const resultOf = (line: Extract<typeof Line.Type, { readonly type: "result" }>): AgentEvent.ResultEvent => {
   const answer = line.answer ?? ""
   const outcome = Object.hasOwn(outcomes, line.outcome) ? outcomes[line.outcome] : undefined
-  const unknown = `The agent ended with the unknown outcome ${JSON.stringify(line.outcome.slice(0, 40))}.`
+  // Whole or not at all: a part of it could be a part of a secret, which nobody would know to mask.
+  const named = line.outcome.length > 40 ? "" : ` ${JSON.stringify(line.outcome)}`
+  const unknown = `The agent ended with an unknown outcome${named}.`
   return result({
     outcome: outcome ?? "crash",
     answer,

@@ -452,6 +452,20 @@ describe("secrets", () => {
     })
   )
 
+  it.effect("are not told in part where an outcome is not known", () =>
+    Effect.gen(function* () {
+      const long = `canary-${"0123456789".repeat(6)}`
+      for (const outcome of [long, "odd"]) {
+        const text = JSON.stringify({ type: "result", outcome })
+        const options = { protocol: "runner-jsonl", secrets: [Redacted.make(long)] } as const
+        const shown = JSON.stringify(yield* read(options, cutBytes(text, [])))
+        assert.include(shown, "unknown outcome")
+        assert.strictEqual(shown.includes("odd"), outcome === "odd")
+        assert.notInclude(shown, "canary")
+      }
+    })
+  )
+
   it.effect("are struck out of standard error", () =>
     Effect.gen(function* () {
       const { read: step } = yield* EventReader.make({ protocol: "text", secrets })
