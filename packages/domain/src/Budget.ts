@@ -17,14 +17,18 @@ export class Budget extends Schema.Class<Budget>("@remote-agent/domain/Budget")(
       })
     )
   ),
-  /** Seconds for which sandboxes ran, whether they answered or not. */
+  /**
+   * Seconds since agents were launched, whether they answered or not, also those for which they slept. An agent that
+   * has ended counts until its record was last changed, and one whose end nobody has noticed yet as if it lived. For
+   * a query: since it was begun.
+   */
   sandboxSeconds: Schema.optionalKey(Limit)
 }) {}
 
 /** What was used of a budget. */
 export interface Spent {
   readonly usage: Usage
-  /** Seconds for which sandboxes ran; not looked at when absent. */
+  /** Seconds since agents were launched, as in {@link Budget}; not looked at when absent. */
   readonly sandboxSeconds?: number | undefined
 }
 

@@ -2,7 +2,7 @@ import {
   type Agent,
   type AgentEvent,
   type Budget,
-  type Id,
+  Id,
   OrchestratorError,
   type Pool,
   type Query
@@ -40,7 +40,7 @@ export interface PoolSpec extends Omit<LaunchSpec, "name" | "pool"> {
   readonly maxSize?: number | undefined
   /** How many queries may wait before one is rejected; 0 when absent. */
   readonly queueLimit?: number | undefined
-  /** What all agents of a pool with a name may use together. */
+  /** What all its agents may use together, those as well that have ended. Of a pool with a name it is kept. */
   readonly poolBudget?: Budget.Budget | undefined
   /** How long the end of the scope waits for queries that run; not at all when absent. */
   readonly drain?: Duration.Input | undefined
@@ -165,7 +165,10 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
   const tell = spec.onEvent ?? (() => Effect.void)
   const launches = yield* Semaphore.make(Math.max(1, spec.launchConcurrency ?? 5))
   const candidates = [...(reuse?.candidates ?? [])]
-  const { name, ...launchSpec } = spec
+  const { name, poolBudget, ...launchSpec } = spec
+  // What its agents use is summed up by a name, which nobody else can open.
+  const group = poolBudget === undefined ? undefined : Id.PoolName.make(`pool_${yield* Id.nextToken}`)
+  const limited = name === undefined ? { poolBudget } : {}
   /** Changed in single steps only, in between which nothing else runs. */
   const state = { target: size, working: size, waiting: 0, busy: 0, slots: size, lately: 0 }
   // Shut down at the end, or queries that still wait for an agent would wait for ever.
@@ -191,7 +194,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
       yield* tell({ _tag: "Lost", slot: number, agent })
     }
     return yield* name === undefined
-      ? agents.launchScoped(launchSpec)
+      ? agents.launchScoped({ ...launchSpec, pool: group })
       : agents.launch({ ...launchSpec, pool: name })
   })
 
@@ -289,7 +292,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
             const since = yield* Clock.currentTimeMillis
             yield* tell({ _tag: "Started", slot: slot.number, index, query })
             const result = yield* Effect.result(
-              queries.query(slot.agent.id, query, { timeout: options.timeout }, (record) =>
+              queries.query(slot.agent.id, query, { timeout: options.timeout, ...limited }, (record) =>
                 tell({ _tag: "Event", slot: slot.number, record })
               )
             )

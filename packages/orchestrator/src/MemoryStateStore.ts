@@ -280,6 +280,17 @@ export const make = Effect.gen(function* () {
       })
     ),
     listPools: Stream.suspend(() => Stream.fromIterable(inOrder(pools))),
+    poolUsage: Effect.fn("StateStore.poolUsage")((pool) =>
+      Effect.sync(() => {
+        const ended = matching({ pool }).reduce((all, { usage }) => Usage.add(all, usage), Usage.zero)
+        const running = inOrder(queries).flatMap(({ agentId, id, startedAt, status }) => {
+          if (status !== "running" || startedAt === undefined || agents.get(agentId)?.pool !== pool) return []
+          const told = logs.get(id)?.findLast(({ event }) => event.type === "usage")?.event
+          return [{ id, startedAt, usage: told?.type === "usage" ? told.usage : Usage.zero }]
+        })
+        return { ended, running }
+      })
+    ),
     usage: Effect.fn("StateStore.usage")(({ agentId, pool, since } = {}) =>
       Effect.sync(() =>
         summary(

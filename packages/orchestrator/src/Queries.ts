@@ -38,16 +38,22 @@ export interface QueryOptions {
   readonly budget?: Budget.Budget | undefined
 }
 
+/** How a question is put to an agent of a pool. */
+export interface PooledOptions extends QueryOptions {
+  /** What all agents of a pool without a name may use together. */
+  readonly poolBudget?: Budget.Budget | undefined
+}
+
 type Failure = OrchestratorError.OrchestratorError
 
 /** Puts questions to agents. */
 export interface Queries {
-  readonly stream: (agentId: Id.AgentId, text: string, options?: QueryOptions) => QueryRuns.EventLog
+  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => QueryRuns.EventLog
   /** Runs a query to its end, telling `onEvent` of every event on the way. */
   readonly query: (
     agentId: Id.AgentId,
     text: string,
-    options?: QueryOptions,
+    options?: PooledOptions,
     onEvent?: (record: AgentEvent.EventRecord) => Effect.Effect<void>
   ) => Effect.Effect<Query.QueryResult, Failure>
   readonly start: (

@@ -1,6 +1,7 @@
 import {
   Agent,
   type AgentEvent,
+  type Budget,
   Config,
   Id,
   type OrchestratorError,
@@ -34,6 +35,8 @@ export interface RunOptions {
   readonly detach: boolean
   /** What its log says first. */
   readonly announce?: AgentEvent.AgentEvent | undefined
+  /** What all agents of its pool may use together; as the store has it by the pool's name when absent. */
+  readonly poolBudget?: Budget.Budget | undefined
 }
 
 /** Brings queries to their end, each in a turn of its agent. */
@@ -268,7 +271,10 @@ export const make = Effect.fnUntraced(function* (
         }
         const agent = yield* Records.stored(operation, store.getAgent(agentId))
         const setHere = yield* profiles.secrets(place.profile)
-        const { budgetUsd, reachedBy, timeLeft, timeUp } = yield* allowance(operation, agent, query)
+        const { budgetUsd, look, timeLeft, timeUp } = yield* allowance(operation, agent, query, {
+          longest: place.profile.run.wallTimeout,
+          poolBudget: options.poolBudget
+        })
         const stop = yield* Deferred.make<never, Stopped>()
         const job = query.status === "queued" ? namedJob(place, query, timeLeft) : query.job
         if (job !== undefined && query.status === "queued") {
@@ -379,6 +385,7 @@ export const make = Effect.fnUntraced(function* (
         // What an agent has used is told after each call of its model. If that was the last, only the answer comes.
         const heed = Effect.fnUntraced(function* (batch: ReadonlyArray<AgentEvent.AgentEvent>) {
           if (finished) return
+          const reachedBy = batch.some(({ type }) => type === "usage") ? yield* look : Option.none
           for (const event of batch) {
             if (yield* Deferred.isDone(reached)) {
               return yield* Deferred.fail(stop, new Stopped({ why: yield* Deferred.await(reached) }))
@@ -487,7 +494,8 @@ export const make = Effect.fnUntraced(function* (
     const { agentId, id } = query
     const place = yield* places.of(operation, agentId, query)
     const agent = yield* Records.stored(operation, store.getAgent(agentId))
-    const { budgetUsd, timeLeft } = yield* allowance(operation, agent, query)
+    const longest = place.profile.run.wallTimeout
+    const { budgetUsd, timeLeft } = yield* allowance(operation, agent, query, { longest })
     const job = namedJob(place, query, timeLeft)
     yield* Records.stored(operation, store.startQuery(id, job, turn.lease))
     const request = requestOf(query, yield* Records.stored(operation, counted(query, turn)), budgetUsd, job)

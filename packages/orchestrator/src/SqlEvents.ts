@@ -30,8 +30,9 @@ const encodeEvent = (event: AgentEvent.AgentEvent) => Effect.orDie(Schema.encode
 /** What the events make of their query. */
 const changeOf = (events: ReadonlyArray<AgentEvent.AgentEvent>, at: string) => {
   const result = events.find((event) => event.type === "result")
+  const told = events.findLast((event) => event.type === "usage")
   return result === undefined
-    ? { status: "running" }
+    ? { status: "running", ...(told === undefined ? {} : usageColumns(told.usage)) }
     : {
         status: "ended",
         outcome: result.outcome,

@@ -6,7 +6,7 @@ import type { StateStore } from "./StateStore.ts"
 /** What a store does with queries. */
 export type SqlQueries = Pick<
   StateStore["Service"],
-  "createQuery" | "getQuery" | "listQueries" | "startQuery" | "requestCancel" | "usage"
+  "createQuery" | "getQuery" | "listQueries" | "startQuery" | "requestCancel" | "usage" | "poolUsage"
 >
 
 const Time = Schema.NullOr(Schema.DateTimeUtcFromString)
@@ -39,12 +39,23 @@ const SumRow = Schema.Struct({
   wall_millis: Schema.NullOr(Schema.Finite)
 })
 
+/** What a query of a pool that runs has told, or without an id what all its agents' queries that have ended used. */
+const PoolRow = Schema.Struct({
+  id: Schema.NullOr(Id.QueryId),
+  started_at: Time,
+  input_tokens: Schema.NullOr(Schema.Finite),
+  output_tokens: Schema.NullOr(Schema.Finite),
+  cost_usd: Schema.NullOr(Schema.Finite),
+  wall_millis: Schema.NullOr(Schema.Finite)
+})
+
 /** Nothing else is asked for: some databases fail for text that they cannot hold. */
 const isPoolName = Schema.is(Id.PoolName)
 
 const decodeQueries = Schema.decodeUnknownEffect(Schema.Array(QueryRow))
 const decodeSums = Schema.decodeUnknownEffect(Schema.Array(SumRow))
 const encodeJob = Schema.encodeEffect(Job)
+const decodePool = Schema.decodeUnknownEffect(Schema.Array(PoolRow))
 const encodeQuery = Schema.encodeEffect(QueryRow)
 
 /** The columns of a usage; none of them is set where there is none. */
@@ -68,8 +79,11 @@ const toUsage = (row: Readonly<Record<keyof ReturnType<typeof usageColumns>, num
         ...(row.cost_usd === null ? {} : { costUsd: Math.min(most, row.cost_usd) })
       })
 
+const usedOf = (row: typeof PoolRow.Type) => toUsage(row) ?? Usage.zero
+
 const toQuery = (row: typeof QueryRow.Type): Query.Query => {
-  const usage = toUsage(row)
+  // Of one that runs, the columns have what it has told by now.
+  const usage = row.status === "ended" ? toUsage(row) : undefined
   return new Query.Query({
     ...row.body,
     status: row.status,
@@ -214,12 +228,35 @@ export const make = (database: Database): SqlQueries => {
     }
   })
 
+  // One statement, which sees one moment: a query that ends meanwhile is counted once.
+  const poolUsage: SqlQueries["poolUsage"] = Effect.fn("StateStore.poolUsage")(function* (pool) {
+    const names = Object.keys(usageColumns(undefined))
+    const sums = sql.literal(names.map(sum).join(", "))
+    const numbers = sql.literal(names.map((name) => `CAST(${name} AS DOUBLE PRECISION)`).join(", "))
+    const rows = yield* sql`
+      SELECT CAST(NULL AS TEXT) AS id, CAST(NULL AS TEXT) AS started_at, ${sums}
+      FROM remote_agents WHERE pool = ${pool}
+      UNION ALL
+      SELECT CAST(id AS TEXT), CAST(started_at AS TEXT), ${numbers} FROM remote_queries
+      WHERE status = 'running' AND agent_id IN (SELECT id FROM remote_agents WHERE pool = ${pool})
+      ORDER BY id`.pipe(Effect.flatMap(decoded("poolUsage", decodePool)), run("poolUsage"))
+    return {
+      ended: rows.reduce((all, row) => (row.id === null ? Usage.add(all, usedOf(row)) : all), Usage.zero),
+      running: rows.flatMap((row) =>
+        row.id === null || row.started_at === null
+          ? []
+          : [{ id: row.id, startedAt: row.started_at, usage: usedOf(row) }]
+      )
+    }
+  })
+
   return {
     createQuery,
     getQuery: Effect.fn("StateStore.getQuery")((id) => run("getQuery")(get("getQuery", id))),
     listQueries,
     startQuery,
     requestCancel,
-    usage
+    usage,
+    poolUsage
   }
 }

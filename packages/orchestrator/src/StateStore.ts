@@ -65,6 +65,22 @@ export interface UsageSummary {
   readonly outcomes: Readonly<Partial<Record<AgentEvent.Outcome, number>>>
 }
 
+/** What a query that runs has used by now, as far as its agent has told. */
+export interface RunningUsage {
+  readonly id: Id.QueryId
+  readonly startedAt: DateTime.Utc
+  /** Without its time, which is still going by. */
+  readonly usage: Usage.Usage
+}
+
+/** What all agents of a pool have used, ended ones as well, at one moment. */
+export interface PoolUsage {
+  /** By queries that have ended. */
+  readonly ended: Usage.Usage
+  /** By those that run, oldest first. */
+  readonly running: ReadonlyArray<RunningUsage>
+}
+
 /** Something that a store is given as it was in another. */
 export type StateRecord =
   | { readonly _tag: "Pool"; readonly pool: Pool.Pool }
@@ -142,5 +158,7 @@ export class StateStore extends Context.Service<
     readonly restore: (records: Iterable<StateRecord>) => Result<ReadonlySet<string>>
     /** What queries have used, summed up. */
     readonly usage: (filter?: UsageFilter) => Result<UsageSummary>
+    /** What the agents of a pool have used, also in the middle of queries: by their last `usage` event. */
+    readonly poolUsage: (pool: Id.PoolName) => Result<PoolUsage>
   }
 >()("@remote-agent/orchestrator/StateStore") {}

@@ -1,9 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Budget, Id, Profile } from "@remote-agent/domain"
+import { Budget, Id, Profile, Query, Usage } from "@remote-agent/domain"
 import { type AgentPool, Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Memory, Sandboxes } from "@remote-agent/sandbox"
-import { Duration, Effect, Fiber, Metric, Result, Stream } from "effect"
-import { exit, layer, makeLog, nothingLeft, pass, standing, start, taking, tiny } from "./support.ts"
+import { DateTime, Duration, Effect, Fiber, Metric, Result, Stream } from "effect"
+import {
+  exit,
+  layer,
+  line,
+  makeLog,
+  nothingLeft,
+  pass,
+  standing,
+  start,
+  taking,
+  timed,
+  tiny
+} from "./support.ts"
 
 const here = Orchestrator.Orchestrator
 const pool = (spec: AgentPool.PoolSpec) => Effect.flatMap(here, (orchestrator) => orchestrator.pool(spec))
@@ -121,25 +133,118 @@ describe("a pool with a name", () => {
       assert.strictEqual(yield* peak, 1)
     }).pipe(Effect.provide(layer({ profiles: [tiny, new Profile.Profile({ ...tiny, name: "other" })] })))
   )
+})
 
-  it.effect("has a budget for all of its agents together", () =>
+const told = (...used: ReadonlyArray<number>) =>
+  Stream.fromIterable(
+    used.map((inputTokens) => line({ type: "event", event: { type: "usage", inputTokens, outputTokens: 0 } }))
+  )
+
+const hm = line({ type: "event", event: { type: "thinking", message: "hm" } })
+
+describe.each([{ name }, {}])("the budget of a pool (%o)", (named) => {
+  const limited = (size: number, poolBudget: Budget.Budget) => pool({ ...named, size, poolBudget })
+
+  it.effect("is for all of its agents together, in the middle of their queries as well", () =>
     Effect.gen(function* () {
+      const made = yield* limited(2, new Budget.Budget({ wall: Duration.seconds(5) }))
+      const four = Array.from({ length: 4 }, () => taking(2000))
+      const asking = yield* start(timed(ask(made, four)))
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(asking), [
+        ["ok", "ok", "BudgetExceeded", "BudgetExceeded"],
+        2500
+      ])
+      const [late] = yield* Stream.runCollect(made.query(["late"]))
+      assert(late !== undefined && Result.isFailure(late.result))
+      const { reason } = late.result.failure
+      assert(reason._tag === "BudgetExceeded")
+      assert.deepStrictEqual([reason.of, reason.exceeded.limit], ["pool", "wall"])
+      yield* (yield* here).closePool(name)
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+
+  it.effect("counts the seconds of all sandboxes from their launches to their ends", () =>
+    Effect.gen(function* () {
+      const made = yield* limited(2, new Budget.Budget({ sandboxSeconds: 100 }))
+      yield* pass("10 seconds")
+      yield* made.resize(1)
+      // The one that was ended has had 10 seconds, the other may have 90.
+      const asking = yield* start(timed(ask(made, [taking(79_000), taking(60_000)])))
+      yield* pass("79 seconds")
+      yield* pass("999 millis")
+      assert.isUndefined(asking.pollUnsafe())
+      yield* pass("1 millis")
+      assert.deepStrictEqual(yield* Fiber.join(asking), [["ok", "BudgetExceeded"], 80_000])
+      assert.deepStrictEqual(yield* ask(made, ["late"]), ["BudgetExceeded"])
+      yield* (yield* here).closePool(name)
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+
+  it.effect("counts what other agents have told in the middle of their queries", () =>
+    Effect.gen(function* () {
+      const made = yield* limited(3, new Budget.Budget({ tokens: 1000 }))
+      const asking = yield* start(ask(made, ["0", "1", "2"]))
+      yield* pass("1 second")
+      yield* pass("1 second")
+      assert.isUndefined(asking.pollUnsafe())
+      yield* pass("1 second")
+      yield* pass("1 second")
+      yield* pass("1 hour")
+      assert.deepStrictEqual(yield* Fiber.join(asking), [
+        "BudgetExceeded",
+        "BudgetExceeded",
+        "BudgetExceeded"
+      ])
+      const { usage } = yield* (yield* here).usage()
+      assert.strictEqual(Usage.totalTokens(usage), 1200, "each was stopped after the call that reached it")
+      yield* (yield* here).closePool(name)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        layer({
+          answer: () =>
+            Stream.concat(
+              Stream.flatMap(Stream.make(100, 200, 300, 400, 500), (used) =>
+                Stream.concat(told(used), Stream.fromEffect(Effect.delay(Effect.succeed(hm), "1 second")))
+              ),
+              Stream.never
+            )
+        })
+      )
+    )
+  )
+})
+
+it.effect(
+  "a query that nobody ended counts as long as it can have run for its pool's budget, and not longer",
+  () =>
+    Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const ready = yield* makeLog<Id.AgentId>()
       const made = yield* pool({
         name,
         size: 2,
-        poolBudget: new Budget.Budget({ wall: Duration.seconds(3) })
+        launchConcurrency: 1,
+        poolBudget: new Budget.Budget({ wall: Duration.minutes(11) }),
+        onEvent: (event) => (event._tag === "Ready" ? ready.tell(event.agent.id) : Effect.void)
       })
-      const asking = yield* start(
-        ask(
-          made,
-          Array.from({ length: 4 }, () => taking(2000))
-        )
-      )
-      yield* pass("1 hour")
-      assert.deepStrictEqual(yield* Fiber.join(asking), ["ok", "ok", "BudgetExceeded", "BudgetExceeded"])
+      yield* pass("1 second")
+      // The other one answers first.
+      const [, agentId] = yield* ready.all
+      assert(agentId !== undefined)
+      const id = yield* Id.nextQueryId
+      const createdAt = yield* DateTime.now
+      yield* store.createQuery(new Query.Query({ id, agentId, text: "lost", status: "queued", createdAt }))
+      yield* store.startQuery(id, new Query.QueryJob({ id, directory: "/home/user/jobs/1" }))
+      yield* pass("30 minutes")
+      // Ten minutes are taken for the lost one, so that one is left.
+      const slow = yield* start(timed(ask(made, [taking(100_000)])))
+      yield* pass("2 minutes")
+      assert.deepStrictEqual(yield* Fiber.join(slow), [["BudgetExceeded"], 60_000])
+      yield* (yield* here).closePool(name)
     }).pipe(Effect.scoped, Effect.provide(layer()))
-  )
-})
+)
 
 describe("the size of a pool", () => {
   it.effect("grows at once, and shrinks when agents have answered", () =>

@@ -26,6 +26,11 @@ const job = new Query.QueryJob({
 const idsOf = <E, R>(queries: Stream.Stream<Query.Query, E, R>) =>
   Effect.map(Stream.runCollect(queries), (all) => all.map(({ id }) => id))
 
+const told = (inputTokens: number, costUsd?: number) => ({
+  type: "usage" as const,
+  usage: new Usage.Usage({ ...Usage.zero, inputTokens, ...(costUsd === undefined ? {} : { costUsd }) })
+})
+
 /** What every store does with queries on their way, and with what they used. */
 export const cases: ReadonlyArray<Case> = [
   {
@@ -210,6 +215,47 @@ export const cases: ReadonlyArray<Case> = [
         usage: Usage.zero,
         queries: 0,
         outcomes: {}
+      })
+    })
+  },
+  {
+    name: "says what a pool has used, also in the middle of queries",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const pool = Id.PoolName.make("workers")
+      assert.deepStrictEqual(yield* store.poolUsage(pool), { ended: Usage.zero, running: [] })
+      const [one, two, other] = [yield* createdAgent(), yield* createdAgent("active"), yield* createdAgent()]
+      yield* store.updateAgent(new Agent.Agent({ ...one, pool }))
+      const mine = yield* store.updateAgent(new Agent.Agent({ ...two, pool }))
+      const asked = Effect.fnUntraced(function* (agent: Agent.Agent) {
+        const query = yield* newQuery(agent.id)
+        yield* store.createQuery(query)
+        yield* TestClock.adjust("1 second")
+        return query
+      })
+      const queries = [yield* asked(one), yield* asked(mine), yield* asked(mine), yield* asked(other)]
+      const [first, second, queued, foreign] = queries
+      assert(first !== undefined && second !== undefined && queued !== undefined && foreign !== undefined)
+      yield* store.startQuery(first.id, job)
+      yield* store.appendEvents(first.id, [told(1), told(2, 0.5), thinking("a")])
+      yield* store.appendEvents(second.id, [thinking("a")])
+      yield* store.appendEvents(foreign.id, [told(100)])
+      const running = yield* store.getQuery(first.id)
+      assert.isUndefined(running.usage, "what it used is known when it has ended")
+      const startedAt = DateTime.add(first.createdAt, { seconds: 4 })
+      assert.deepStrictEqual(yield* store.poolUsage(pool), {
+        ended: Usage.zero,
+        running: [
+          { id: first.id, startedAt, usage: told(2, 0.5).usage },
+          { id: second.id, startedAt, usage: Usage.zero }
+        ]
+      })
+      yield* store.appendEvents(first.id, [told(3), result])
+      yield* store.appendEvents(second.id, [told(7)])
+      yield* store.updateAgent(new Agent.Agent({ ...(yield* store.getAgent(mine.id)), status: "terminated" }))
+      assert.deepStrictEqual(yield* store.poolUsage(pool), {
+        ended: result.usage,
+        running: [{ id: second.id, startedAt, usage: told(7).usage }]
       })
     })
   },
