@@ -175,6 +175,7 @@ describe.each([{ name }, {}])("the budget of a pool (%o)", (named) => {
       yield* pass("999 millis")
       assert.isUndefined(asking.pollUnsafe())
       yield* pass("1 millis")
+      yield* pass("1 hour")
       assert.deepStrictEqual(yield* Fiber.join(asking), [["ok", "BudgetExceeded"], 80_000])
       assert.deepStrictEqual(yield* ask(made, ["late"]), ["BudgetExceeded"])
       yield* (yield* here).closePool(name)
