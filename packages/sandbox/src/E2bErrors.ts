@@ -14,6 +14,7 @@ type Classes = Pick<
   | "SandboxError"
   | "SandboxNotFoundError"
   | "ServiceBusyError"
+  | "TemplateError"
   | "TimeoutError"
 >
 
@@ -66,7 +67,8 @@ export const verdict = (sdk: Classes, cause: unknown, asked: Asked): Verdict => 
     return isControlPlane(asked.operation) ? known(new SandboxError.Gone({})) : { _tag: "vanished" }
   }
   if (cause instanceof sdk.NotEnoughSpaceError) return known(new SandboxError.NotEnoughSpace({}))
-  if (cause instanceof sdk.InvalidArgumentError) {
+  // A template with a daemon that is too old for the SDK: the next try fails the same way.
+  if (cause instanceof sdk.InvalidArgumentError || cause instanceof sdk.TemplateError) {
     return known(new SandboxError.InvalidRequest({ detail: oneLine(cause.message) }))
   }
   if (cause instanceof sdk.NotFoundError) {

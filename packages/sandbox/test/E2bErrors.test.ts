@@ -4,6 +4,7 @@ import { E2b } from "@remote-agent/sandbox"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Duration, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { verdict } from "../src/E2bErrors.ts"
 import {
   type Answer,
   type Arrived,
@@ -255,6 +256,37 @@ it.live("a name that nobody has: a create is Unreachable and certainly never arr
     const sandboxes = yield* E2b.make(pointedAt("http://nobody.invalid"))
     const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
     assert.deepInclude(error.reason, { _tag: "Unreachable", sent: false })
+  })
+)
+
+it.live("a template too old for the SDK: a create says so, is asked once, and its sandbox is ended", () =>
+  Effect.gen(function* () {
+    const { arrived, url } = yield* serve((request) =>
+      isCreate(request) ? json(201, { ...view, envdVersion: "0.0.9" }) : reply(204)
+    )
+    const sandboxes = yield* E2b.make(pointedAt(url))
+    const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
+    assert(error.reason._tag === "InvalidRequest", error.reason._tag)
+    assert.include(error.reason.detail, "template")
+    assert.isFalse(error.isRetryable)
+    assert.deepStrictEqual(
+      arrived.map(({ method }) => method),
+      ["POST", "DELETE"]
+    )
+  })
+)
+
+it.live("what a sandbox of an older template cannot do is an InvalidRequest", () =>
+  Effect.gen(function* () {
+    const sdk = yield* Effect.promise(() => import("e2b"))
+    for (const operation of ["watch", "write", "exec"] as const) {
+      const read = verdict(sdk, new sdk.TemplateError("You need to update the template."), { operation })
+      assert(read._tag === "known", operation)
+      assert.deepStrictEqual(
+        read.reason,
+        new SandboxError.InvalidRequest({ detail: "You need to update the template." })
+      )
+    }
   })
 )
 

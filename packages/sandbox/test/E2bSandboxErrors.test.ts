@@ -33,7 +33,8 @@ const questions = {
   write: ({ files }) => files.write("x", "y"),
   list: ({ files }) => files.list("x"),
   rename: ({ files }) => files.rename("x", "y"),
-  exec: (sandbox) => sandbox.exec({ argv: ["true"] })
+  exec: (sandbox) => sandbox.exec({ argv: ["true"] }),
+  execAs: (sandbox) => sandbox.exec({ argv: ["true"], user: "nobody" })
 } satisfies Record<string, Question>
 
 type Operation = keyof typeof questions
@@ -48,7 +49,8 @@ const isAsked: Record<Operation, (arrived: Arrived) => boolean> = {
   write: ({ method, path }) => method === "POST" && path.startsWith("/files"),
   list: ({ path }) => path === "/filesystem.Filesystem/ListDir",
   rename: ({ path }) => path === "/filesystem.Filesystem/Move",
-  exec: (arrived) => arrived.path === startPath && isMarked(arrived)
+  exec: (arrived) => arrived.path === startPath && isMarked(arrived),
+  execAs: (arrived) => arrived.path === startPath && isMarked(arrived)
 }
 
 const frame = (flags: number, message: unknown): Buffer => {
@@ -128,6 +130,34 @@ const rows: ReadonlyArray<
   ["exec", "not_found", streamError("not_found"), "running", "InvalidRequest", false, 1],
   ["exec", "invalid_argument", streamError("invalid_argument"), "running", "InvalidRequest", false, 1],
   ["exec", "unauthenticated", streamError("unauthenticated"), "running", "Unauthorized", false, 1],
+  [
+    "execAs",
+    "unauthenticated, for a user",
+    streamError("unauthenticated"),
+    "running",
+    "InvalidRequest",
+    false,
+    1
+  ],
+  [
+    "exec",
+    "deadline_exceeded while it runs",
+    streamError("deadline_exceeded"),
+    "running",
+    "Unreachable",
+    false,
+    1
+  ],
+  [
+    "exec",
+    "deadline_exceeded while it sleeps",
+    streamError("deadline_exceeded"),
+    "paused",
+    "Paused",
+    false,
+    1
+  ],
+  ["exec", "resource_exhausted", streamError("resource_exhausted"), "running", "RateLimited", true, 1],
   ["exec", "unavailable while it runs", streamError("unavailable"), "running", "Unreachable", false, 1],
   ["exec", "502 while it sleeps", refusal(502), "paused", "Paused", false, 1],
   ["exec", "502 when it is gone", refusal(502), "gone", "Gone", false, 1],
