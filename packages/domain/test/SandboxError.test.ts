@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { OrchestratorError, Retry, SandboxError } from "@remote-agent/domain"
+import { Id, OrchestratorError, Retry, SandboxError } from "@remote-agent/domain"
 import { Duration, Effect, Schema } from "effect"
 
 const codec = Schema.toCodecJson(SandboxError.SandboxError)
@@ -9,6 +9,63 @@ const wrap = (cause: SandboxError.SandboxError) =>
     operation: "launch",
     reason: new OrchestratorError.LaunchFailed({ stage: "create", cause })
   })
+
+/** What may be done twice, because twice is the same as once. */
+const repeatable: ReadonlySet<SandboxError.Operation> = new Set([
+  "connect",
+  "info",
+  "list",
+  "resume",
+  "terminate",
+  "extend",
+  "removeSnapshot",
+  "kill",
+  "read",
+  "write",
+  "listFiles",
+  "stat",
+  "remove",
+  "makeDir",
+  "watch",
+  "host"
+])
+
+interface Classes {
+  /** Of what may be done twice. */
+  readonly question: Retry.RetryClass
+  /** Of everything else. */
+  readonly act: Retry.RetryClass
+}
+
+const always = (one: Retry.RetryClass): Classes => ({ question: one, act: one })
+const unsure: Classes = { question: "safe", act: "ambiguous" }
+const after = Duration.seconds(1)
+
+const table: ReadonlyArray<readonly [SandboxError.Reason, Classes]> = [
+  [new SandboxError.Gone({}), always("never")],
+  [new SandboxError.Unreachable({ sent: false }), always("safe")],
+  [new SandboxError.Unreachable({ sent: true }), unsure],
+  [new SandboxError.Paused({}), always("never")],
+  [new SandboxError.Expired({}), always("never")],
+  [new SandboxError.QuotaExceeded({}), always("safe")],
+  [new SandboxError.RateLimited({}), always("safe")],
+  [new SandboxError.Busy({}), always("safe")],
+  [new SandboxError.Unauthorized({}), always("never")],
+  [
+    new SandboxError.Ambiguous({ attemptId: Id.AttemptId.make(`att_${"0".repeat(26)}`) }),
+    always("ambiguous")
+  ],
+  [new SandboxError.InvalidRequest({ detail: "no" }), always("never")],
+  [new SandboxError.Unsupported({ feature: "it" }), always("never")],
+  [new SandboxError.ProviderFailed({ status: 500 }), unsure],
+  [new SandboxError.RequestTimedOut({ after }), unsure],
+  [new SandboxError.IdleTimedOut({ after }), always("never")],
+  [new SandboxError.WallTimedOut({ after }), always("never")],
+  [new SandboxError.OutputTooLarge({ limitBytes: 1 }), always("never")],
+  [new SandboxError.FileNotFound({ path: "x" }), always("never")],
+  [new SandboxError.NotEnoughSpace({}), always("never")],
+  [new SandboxError.IsolationUnavailable({ hint: "x" }), always("never")]
+]
 
 describe("SandboxError", () => {
   it.effect.prop(
@@ -31,15 +88,24 @@ describe("SandboxError", () => {
     })
   )
 
-  it.effect.prop(
-    "is retryable exactly when its class is safe",
-    [SandboxError.Reason, SandboxError.Operation],
-    ([reason, operation]) =>
-      Effect.sync(() => {
+  for (const [reason, classes] of table) {
+    const sent = reason._tag === "Unreachable" ? (reason.sent ? " (sent)" : " (never left)") : ""
+    it(`${reason._tag}${sent} is ${[...new Set(Object.values(classes))].join(" or ")} to repeat`, () => {
+      for (const operation of SandboxError.Operation.literals) {
+        const expected = repeatable.has(operation) ? classes.question : classes.act
         const error = SandboxError.fail(operation, reason)
-        assert.strictEqual(error.isRetryable, Retry.retryClass(error) === "safe")
-      })
-  )
+        assert.strictEqual(Retry.retryClass(error), expected, operation)
+        assert.strictEqual(error.isRetryable, expected === "safe", operation)
+      }
+    })
+  }
+
+  it("has a class for every reason", () => {
+    const known = new Set(table.map(([{ _tag }]) => _tag))
+    for (const { fields } of SandboxError.Reason.members) {
+      assert.isTrue(known.has(fields._tag.schema.literal), fields._tag.schema.literal)
+    }
+  })
 
   it("never calls a create safe to repeat once the request may have arrived", () => {
     for (const reason of [
