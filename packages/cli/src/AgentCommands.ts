@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { app, durable, json, lazily, optional, question, Seconds, state, timeout } from "./Flags.ts"
+import { app, durable, env, json, lazily, optional, question, Seconds, state, timeout } from "./Flags.ts"
 
 const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const Count = Schema.Int.check(Schema.isGreaterThan(0))
@@ -75,6 +75,38 @@ export const launch = Command.make(
     {
       command: "remote-agent launch --profile claude-code --label team=research --budget-usd 5",
       description: "With a label, and a limit of what it may cost"
+    }
+  ])
+)
+
+/** `fork`. */
+export const fork = Command.make(
+  "fork",
+  {
+    agent,
+    name: text("name", "How the second agent is called (default: made from the profile)"),
+    label: label("A label, beside those of the first agent: key=value"),
+    env,
+    ...durable,
+    json
+  },
+  lazily(
+    "fork",
+    () => import("./ForkAgent.ts"),
+    ({ run }, flags) => run(flags)
+  )
+).pipe(
+  Command.withDescription(
+    "Launch a second agent that goes on with the conversations of an agent, and print its id"
+  ),
+  Command.withExamples([
+    {
+      command: "remote-agent fork analyst --name sceptic",
+      description: "Both remember what was said until now, and go apart from then on"
+    },
+    {
+      command: "remote-agent fork analyst --env ANTHROPIC_API_KEY",
+      description: "Variables of the first launch are kept nowhere: say them again"
     }
   ])
 )

@@ -28,6 +28,7 @@ export const root = Command.make("remote-agent").pipe(
       group: "agents that stay",
       commands: [
         Agents.launch,
+        Agents.fork,
         Agents.query,
         Agents.logs,
         Agents.cancel,

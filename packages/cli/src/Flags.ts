@@ -50,7 +50,7 @@ export const profile = optional(
 )
 
 /** Variables of the sandbox. */
-const env = Flag.String("env").pipe(
+export const env = Flag.String("env").pipe(
   Flag.withDescription("A variable of the sandbox: NAME=value, or NAME for its value here (repeatable)"),
   Flag.atLeast(0)
 )

@@ -152,6 +152,32 @@ describe("an agent that outlives its commands", () => {
       assert.strictEqual(unwell.code, 0, "an agent that was ended has no sandbox, and needs none")
     }))
 
+  test("is forked into a second one, which goes on with what was said to the first", (bin) =>
+    Effect.gen(function* () {
+      yield* bin.done("launch", "--name", "first", "--label", "team=a", "--quiet")
+      const session = ["--session", "s"]
+      yield* bin.done("query", "first", "What was Tesla's revenue in 2024?", ...session)
+      const forked = yield* bin.run("fork", "first", "--name", "second", "--label", "tier=1")
+      assert.strictEqual(forked.code, 0, forked.stderr)
+      assert.match(forked.stdout, /^agt_\w{26}\n$/)
+      assert.include(forked.stderr, "second is active, with the conversations of first.")
+      const listed = decodeAgents(linesOf(yield* bin.done("list", "--json")))
+      assert.deepStrictEqual(
+        listed.map(({ labels, name }) => `${name} ${JSON.stringify(labels)}`),
+        ['first {"team":"a"}', 'second {"team":"a","tier":"1"}']
+      )
+      assert.include(yield* bin.done("query", "second", "and the year before?", ...session), "96,773")
+      yield* bin.done("query", "first", "What was Apple's revenue in 2022?", ...session)
+      assert.include(yield* bin.done("query", "second", "and the year before?", ...session), "2022")
+
+      yield* bin.done("terminate", "first")
+      const gone = yield* bin.run("fork", "first", "--json")
+      assert.deepStrictEqual([gone.code, reasonOf(gone)], [1, "AgentNotReady"])
+      const badName = yield* bin.run("fork", "second", "--name", "a b")
+      assert.strictEqual(badName.code, 2, badName.stderr)
+      yield* bin.done("terminate", "second")
+    }))
+
   test("answers when nobody waits, is followed from another process, and is cancelled", (bin) =>
     Effect.gen(function* () {
       yield* bin.done("launch", "--name", "quick", "--quiet")

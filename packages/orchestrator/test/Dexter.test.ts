@@ -5,12 +5,17 @@ import {
   AgentRuntime,
   DexterProfile,
   EventReader,
+  Intents,
+  MemoryStateStore,
+  Orchestrator,
   Profiles,
   type RunCommand
 } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import * as dexterRepository from "./dexterRepository.ts"
 import * as llmServer from "./llmServer.ts"
 
@@ -310,6 +315,59 @@ describe.skipIf(!isolates)(
     )
   }
 )
+
+describe.skipIf(!isolates)("a session of an agent whose code is at a branch that moves", () => {
+  it.live("goes on after a pause and an update of the code", () =>
+    Effect.gen(function* () {
+      const source = yield* dexterRepository.make
+      const branch = (tag: string) =>
+        execFileSync("git", ["-C", fileURLToPath(source.repository), "update-ref", "refs/heads/used", tag])
+      branch("v1.0.3")
+      const model = yield* llmServer.make(({ index }) => ({ text: `answer ${index}` }))
+      const profile = onNode(yield* DexterProfile.make, source.repository, "used")
+      const services = yield* Layer.build(
+        Orchestrator.layerNoDeps.pipe(
+          Layer.provideMerge(
+            Layer.mergeAll(
+              Local.layer(),
+              AgentRuntime.layer,
+              Profiles.layerFrom([new Profile.Profile({ ...profile, egress: { setup: [], run: [] } })]),
+              MemoryStateStore.layer,
+              Intents.layerMemory,
+              Config.layerFrom({})
+            )
+          )
+        )
+      )
+      const orchestrator = Context.get(services, Orchestrator.Orchestrator)
+      const { id } = yield* orchestrator.launch({
+        profile: "dexter",
+        env: { OPENAI_API_KEY: key, OPENAI_BASE_URL: `${model.url}/v1` }
+      })
+      const ask = Effect.fnUntraced(function* (text: string, session: string) {
+        const events = yield* Stream.runCollect(orchestrator.stream(id, text, { session }))
+        const ready = events.find(({ event }) => event.type === "ready")?.event
+        assert.deepInclude(events.at(-1)?.event, { type: "result", outcome: "ok" })
+        return ready?.type === "ready" ? ready.version : undefined
+      })
+      assert.strictEqual(yield* ask("first", "s"), "1.0.3")
+      yield* orchestrator.pause(id)
+      yield* orchestrator.resume(id)
+      assert.strictEqual(yield* ask("second", "s"), "1.0.3")
+      assert.include(model.calls.at(-1)?.conversation, "answer 0")
+      branch("v1.0.4")
+      assert.strictEqual((yield* orchestrator.update(id)).to, source.head)
+      assert.strictEqual(yield* ask("third", "s"), "1.0.4")
+      for (const said of ["first", "answer 0", "second", "answer 1"]) {
+        assert.include(model.calls.at(-1)?.conversation, said)
+      }
+      yield* ask("fourth", "another")
+      assert.notInclude(model.calls.at(-1)?.conversation, "answer 0")
+      yield* orchestrator.terminate(id)
+      assert.strictEqual(yield* Context.get(services, E2bServer.E2bServer).live, 0)
+    }).pipe(Effect.scoped)
+  )
+})
 
 /** The Python version is too old to be fetched here: the same package, with an agent that is as noisy. */
 const python = (source: Profile.Source) =>
