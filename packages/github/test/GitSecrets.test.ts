@@ -1,5 +1,6 @@
 import { assert, it, vi } from "@effect/vitest"
 import { GitError } from "@remote-agent/domain"
+import type { Sandbox } from "@remote-agent/sandbox"
 import { Cause, Effect, Exit, FileSystem, Logger, References, Stream, Tracer } from "effect"
 import { env, execPath } from "node:process"
 import { author, canary, layer, setUp } from "./gitSupport.ts"
@@ -44,46 +45,67 @@ const { status, signal } = spawnSync("git", process.argv.slice(2), { stdio: [0, 
 process.exit(status ?? 1)
 `
 
+/** What is logged, and what spans say, while an effect runs. */
+const hearing = () => {
+  const said: Array<string> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      said.push(options.name)
+      const attribute = span.attribute.bind(span)
+      span.attribute = (key, value) => {
+        said.push(`${key}=${String(value)}`)
+        attribute(key, value)
+      }
+      const end = span.end.bind(span)
+      span.end = (time, exit) => {
+        if (Exit.isFailure(exit)) said.push(Cause.pretty(exit.cause), JSON.stringify(exit))
+        end(time, exit)
+      }
+      return span
+    }
+  })
+  const logger = Logger.make(({ cause, message }) => {
+    said.push(JSON.stringify(message), Cause.pretty(cause))
+  })
+  const heard = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    effect.pipe(
+      Effect.withTracer(tracer),
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(References.MinimumLogLevel, "All")
+    )
+  return { said, heard }
+}
+
+/** Where in a sandbox the token is, while a process there has this in its environment. */
+const lookIn = (sandbox: Sandbox.Sandbox) => (planted: string) =>
+  Effect.map(
+    sandbox.exec({
+      script: `set -- "${searching.a}""${searching.b}" "${searching.c}""${searching.d}"
+[ -z "$PLANTED" ] || exec sleep 60 &
+${search}
+kill $!`,
+      env: { PLANTED: planted }
+    }),
+    ({ stdout }) => stdout.trim()
+  )
+
+const textsOf = (error: Error): ReadonlyArray<string> => [
+  error.message,
+  String(error.stack),
+  JSON.stringify(error)
+]
+
 it.live("the token is nowhere: not in the sandbox, in arguments, environments, logs, spans or errors", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const folder = yield* fs.makeTempDirectoryScoped({ prefix: "git-wrapper-" })
     const path = env["PATH"] ?? ""
     yield* fs.writeFileString(`${folder}/git`, wrapper(`${folder}/notes`, path), { mode: 0o755 })
-    const said: Array<string> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        said.push(options.name)
-        const attribute = span.attribute.bind(span)
-        span.attribute = (key, value) => {
-          said.push(`${key}=${String(value)}`)
-          attribute(key, value)
-        }
-        const end = span.end.bind(span)
-        span.end = (time, exit) => {
-          if (Exit.isFailure(exit)) said.push(Cause.pretty(exit.cause), JSON.stringify(exit))
-          end(time, exit)
-        }
-        return span
-      }
-    })
-    const logger = Logger.make(({ cause, message }) => {
-      said.push(JSON.stringify(message), Cause.pretty(cause))
-    })
+    const { heard, said } = hearing()
     yield* Effect.gen(function* () {
       const { cache, clone, git, sandbox, server } = yield* setUp({ host: { path: `${folder}:${path}` } })
-      const lookFor = (what: string) =>
-        Effect.map(
-          sandbox.exec({
-            script: `set -- "${searching.a}""${searching.b}" "${searching.c}""${searching.d}"
-[ -z "$PLANTED" ] || exec sleep 60 &
-${search}
-kill $!`,
-            env: { PLANTED: what }
-          }),
-          ({ stdout }) => stdout.trim()
-        )
+      const lookFor = lookIn(sandbox)
       const workspace = yield* clone()
       yield* sandbox.files.write("work/new.txt", "new")
       yield* git.createBranch(workspace, "agent/work")
@@ -98,7 +120,7 @@ kill $!`,
         Effect.flip(git.push(workspace, { branch: "main", to: "protected" })),
         Effect.flip(git.pull({ ...workspace, dir: "nowhere" }))
       ])
-      said.push(...failures.flatMap((error) => [error.message, String(error.stack), JSON.stringify(error)]))
+      said.push(...failures.flatMap(textsOf))
       assert.strictEqual(yield* lookFor(""), "")
       // The search does find what is there.
       yield* sandbox.files.write("planted", `a ${canary} b`)
@@ -111,11 +133,7 @@ kill $!`,
         assert.notInclude(Buffer.from(yield* fs.readFile(`${cache}/${file}`)).toString("latin1"), canary)
       }
       assert.isTrue(server.requests.some(({ authorized, status }) => authorized && status === 200))
-    }).pipe(
-      Effect.withTracer(tracer),
-      Effect.provide(Logger.layer([logger])),
-      Effect.provideService(References.MinimumLogLevel, "All")
-    )
+    }).pipe(heard)
     const notes = yield* fs.readFileString(`${folder}/notes`)
     assert.include(notes, "environ ")
     assert.include(notes, "git-upload-pack".slice(0, 3))
@@ -172,6 +190,56 @@ it.live("hands a sandbox a credential that works once, leaves no trace of it and
     )
     yield* sandbox.exec({ script: "ps -e -o args= >processes" })
     assert.notInclude(yield* sandbox.files.readString("processes"), "remote-agent-")
+  }).pipe(Effect.scoped, Effect.provide(layer))
+)
+
+it.live("a sandbox with a credential shows it nowhere, neither while it waits nor after it was used", () =>
+  Effect.gen(function* () {
+    const { heard, said } = hearing()
+    yield* Effect.gen(function* () {
+      const { clone, git, out, sandbox, server, sh } = yield* setUp()
+      const lookFor = lookIn(sandbox)
+      const workspace = yield* clone({ mode: "credential" })
+      yield* server.commit("octo/hello", "main", { "b.txt": "b" })
+      yield* git.pull(workspace)
+      yield* git.createBranch(workspace, "agent/work")
+      yield* git.commit(workspace, { message: "new", author, allowEmpty: true })
+      yield* git.push(workspace)
+      const failures = yield* Effect.all([
+        Effect.flip(clone({ mode: "credential", dir: "x", repository: "octo/nothing" })),
+        Effect.flip(git.push(workspace, { branch: "nowhere" })),
+        Effect.flip(git.push(workspace, { to: "protected" })),
+        Effect.flip(git.pull({ ...workspace, dir: "nowhere" }))
+      ])
+      said.push(...failures.flatMap(textsOf))
+      assert.strictEqual(yield* lookFor(""), "")
+
+      // One that waits for the agent's own git, that is used, and that has been.
+      yield* Effect.gen(function* () {
+        yield* git.credential(workspace)
+        assert.strictEqual(yield* lookFor(""), "")
+        const push =
+          "GIT_TERMINAL_PROMPT=0 GIT_TRACE=1 GIT_TRACE_SETUP=1 git push origin HEAD:refs/heads/alone"
+        const pushed = yield* sh(`${push} >$HOME/pushed.log 2>&1`)
+        assert.strictEqual(pushed.exitCode, 0)
+        assert.strictEqual(yield* lookFor(""), "")
+      }).pipe(Effect.scoped)
+      assert.strictEqual(yield* lookFor(""), "")
+
+      // Where it would be, the search has looked: it finds there what is there.
+      const reflog = yield* out("cat .git/logs/HEAD .git/logs/refs/heads/agent/work")
+      assert.include(reflog, "new")
+      assert.notInclude(`${reflog}\n${yield* out("cat .git/config")}`, "ghp_")
+      assert.include(yield* out("cat $HOME/pushed.log"), "git")
+      yield* sh(`echo '${canary}' >>.git/logs/HEAD`)
+      assert.include(yield* lookFor(""), ".git/logs/HEAD")
+      yield* sh("sed -i '$d' .git/logs/HEAD")
+      assert.include(yield* lookFor(canary), "environ")
+    }).pipe(heard)
+    assert.isAbove(said.length, 10)
+    const all = said.join("\n")
+    assert.notInclude(all, canary)
+    assert.notInclude(all, basic)
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
