@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { app, durable, env, json, lazily, optional, question, Seconds, state, timeout } from "./Flags.ts"
+import { answering, app, durable, env, json, lazily, optional, question, Seconds, state } from "./Flags.ts"
 
 const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const Count = Schema.Int.check(Schema.isGreaterThan(0))
@@ -119,7 +119,7 @@ export const query = Command.make(
     question: question.pipe(Argument.withDescription("The question, in quotes")),
     session: text("session", "The conversation it belongs to; it sees the earlier questions of the same one"),
     newSession: onOff("new-session", "Begin that conversation anew"),
-    timeout,
+    ...answering,
     noResume: onOff("no-resume", "Fail when the agent sleeps, and do not wake it"),
     replace: onOff("replace", "Give an agent that was lost or has failed a new, empty sandbox"),
     detach: onOff("detach", "Print the id of the query once it runs, and leave it running"),

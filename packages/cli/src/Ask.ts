@@ -9,17 +9,22 @@ import { Screen } from "./Screen.ts"
 export interface AskFlags extends App.AppFlags {
   readonly question: string
   readonly timeout?: number | undefined
+  readonly model?: string | undefined
+  readonly maxSteps?: number | undefined
   readonly env: ReadonlyArray<string>
   readonly json: boolean
 }
 
 /** Launches an agent, asks it one question, prints the answer on stdout, and ends it. */
-export const run = Effect.fn("ask")(function* ({ env, json, question, timeout, ...flags }: AskFlags): Run {
+export const run = Effect.fn("ask")(function* (all: AskFlags): Run {
+  const { env, json, maxSteps, model, question, timeout, ...flags } = all
   const screen = yield* Screen
   const sandboxEnv = yield* App.environment(env)
   const ask = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
     orchestrator.ask(question, {
       env: sandboxEnv,
+      model,
+      maxIterations: maxSteps,
       timeout: timeout === undefined ? undefined : Duration.seconds(timeout),
       onEvent: (record) =>
         json ? Effect.void : Effect.provideService(Answer.progress(record), Screen, screen)

@@ -142,6 +142,7 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
       return exitCode.notFound
     case "UnknownProfile":
     case "NotConfigured":
+    case "OptionUnsupported":
     case "IsolationRequired":
     case "NoRepository":
     case "OtherProvider":

@@ -81,6 +81,29 @@ export const timeout = optional(
   )
 )
 
+const Model = Schema.String.check(
+  Schema.isPattern(/^[^\s\p{Cc}-][^\s\p{Cc}]{0,199}$/u, { message: "the name of a model, without blanks" })
+)
+
+const Steps = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))
+
+/** What a command takes that puts a question to an agent: how it is to answer. */
+export const answering = {
+  timeout,
+  model: optional(
+    Flag.String("model").pipe(
+      Flag.withSchema(Model),
+      Flag.withDescription("The model that the agent uses for it (default: what the profile says)")
+    )
+  ),
+  maxSteps: optional(
+    Flag.Int("max-steps").pipe(
+      Flag.withSchema(Steps),
+      Flag.withDescription("How many steps the agent may take for it (default: its own settings)")
+    )
+  )
+}
+
 /** A question that is not empty. */
 const Question = Schema.String.check(Schema.isPattern(/\S/, { message: "a question that is not empty" }))
 

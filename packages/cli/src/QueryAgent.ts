@@ -14,6 +14,8 @@ export interface QueryFlags extends App.AppFlags {
   readonly session?: string | undefined
   readonly newSession: boolean
   readonly timeout?: number | undefined
+  readonly model?: string | undefined
+  readonly maxSteps?: number | undefined
   readonly noResume: boolean
   readonly replace: boolean
   readonly detach: boolean
@@ -36,6 +38,8 @@ export const run = Effect.fn("query")(function* (flags: QueryFlags): Run {
     session: flags.session,
     newSession: flags.newSession,
     timeout: flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout),
+    model: flags.model,
+    maxIterations: flags.maxSteps,
     resume: !flags.noResume,
     replace: flags.replace
   }

@@ -1,13 +1,13 @@
 import { Argument, Command } from "effect/cli"
-import { app, isolation, json, lazily, question, timeout } from "./Flags.ts"
+import { answering, app, isolation, json, lazily, question } from "./Flags.ts"
 
 /** `ask`. */
 export const ask = Command.make(
   "ask",
   {
     question: question.pipe(Argument.withDescription("The question, in quotes")),
+    ...answering,
     ...app,
-    timeout,
     json
   },
   lazily(

@@ -99,6 +99,8 @@ describe("remote-agent", () => {
     ["ask", "  "],
     ["ask", "hello", "--timeout", "0"],
     ["ask", "hello", "--timeout", "soon"],
+    ["ask", "hello", "--max-steps", "0"],
+    ["ask", "hello", "--model", "two words"],
     ["ask", "hello", "--provider", "docker"],
     ["pool", "run", "hello", "--size", "0"],
     ["pool", "run", "hello", "--no-such-flag"],
@@ -118,6 +120,22 @@ describe("remote-agent", () => {
 })
 
 describe("remote-agent ask", () => {
+  test("holds the agent to so many steps", (cwd) =>
+    Effect.gen(function* () {
+      const question = "Compare the revenue of Apple, Tesla and Microsoft in 2024"
+      const { code, stdout } = yield* run(cwd, [
+        "ask",
+        question,
+        "--max-steps",
+        "1",
+        "--model",
+        "m1",
+        "--json"
+      ])
+      assert.strictEqual(code, 1)
+      assert.deepInclude(JSON.parse(stdout), { outcome: "max_iterations", query: question })
+    }))
+
   test("prints the answer on stdout and nothing else there", (cwd) =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* run(cwd, ["ask", "What was Tesla's revenue in 2024?"])

@@ -28,7 +28,11 @@ describe("config show", () => {
     "tells every setting, its value and where it comes from, and no key",
     Effect.fnUntraced(function* () {
       const cwd = yield* folder
-      yield* put(cwd, "remote-agent.json", JSON.stringify({ DEXTER_MAX_STEPS: 7, E2B_MAX_TIMEOUT: 9000 }))
+      yield* put(
+        cwd,
+        "remote-agent.json",
+        JSON.stringify({ DEXTER_MAX_STEPS: 7, DEXTER_MODEL: "gpt-4.1", E2B_MAX_TIMEOUT: 9000 })
+      )
       yield* put(cwd, ".env", "OPENAI_API_KEY=sk-fake-dotenv-0001\nE2B_MAX_TIMEOUT=8000\n")
       const env = { ANTHROPIC_API_KEY: "sk-fake-env-0002" }
       const { code, stdout } = yield* run(cwd, ["config", "show", "--json"], env)
@@ -36,6 +40,7 @@ describe("config show", () => {
       const { settings } = yield* Schema.decodeEffect(Shown)(stdout)
       const of = (name: string) => settings.find((setting) => setting.name === name)
       assert.deepInclude(of("DEXTER_MAX_STEPS"), { value: "7", source: "remote-agent.json" })
+      assert.deepInclude(of("DEXTER_MODEL"), { value: "gpt-4.1", source: "remote-agent.json" })
       assert.deepInclude(of("E2B_MAX_TIMEOUT"), { value: "8000", source: ".env", fallback: "86400" })
       assert.deepInclude(of("OPENAI_API_KEY"), { source: ".env", secret: true })
       assert.deepInclude(of("ANTHROPIC_API_KEY"), { source: "the environment", secret: true })

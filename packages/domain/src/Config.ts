@@ -250,6 +250,10 @@ export const variables = {
   FINANCIAL_DATASETS_API_KEY: secret("The key for the data of financialdatasets.ai"),
   ANTHROPIC_API_KEY: secret("The key for models of Anthropic"),
   ENABLE_CLAUDE_CODE: onOff(false, "Whether Claude Code may be run"),
+  DEXTER_MODEL: text(
+    "The model that Dexter uses when a query names none; Dexter's own when not set",
+    "the name of a model"
+  ),
   DEXTER_MAX_STEPS: whole(1, 1000, 20, "How many steps Dexter may take for one query"),
   OTEL_EXPORTER_OTLP_ENDPOINT: url(
     "Where traces, metrics and logs are sent to (OTLP over HTTP); nowhere when not set"

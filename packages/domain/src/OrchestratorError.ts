@@ -94,6 +94,12 @@ export class OtherProvider extends Schema.TaggedError<OtherProvider>()("OtherPro
   here: Schema.String
 }) {}
 
+/** The agents of the profile cannot be told this for a query. Nothing was started. */
+export class OptionUnsupported extends Schema.TaggedError<OptionUnsupported>()("OptionUnsupported", {
+  profile: Schema.String,
+  option: Schema.Literals(["model", "maxIterations"])
+}) {}
+
 /** There is no profile of this name. */
 export class UnknownProfile extends Schema.TaggedError<UnknownProfile>()("UnknownProfile", {
   name: Schema.String,
@@ -202,6 +208,7 @@ export const Reason = Schema.Union([
   PoolClosed,
   OtherProfile,
   TimeoutTooLong,
+  OptionUnsupported,
   AgentLost,
   OtherProvider,
   UnknownProfile,
@@ -287,6 +294,8 @@ const explain = (reason: Reason): string => {
       return `The budget of the ${reason.of} is used up: ${explainBudget(reason.exceeded)}. Allow more, or use another agent than ${reason.id}.`
     case "TimeoutTooLong":
       return `A query that may take ${Duration.format(reason.asked)} could outlive its sandbox, which may be asked to live for ${Duration.format(reason.longest)} (E2B_MAX_TIMEOUT). Allow the query less time, or raise that limit if your account has a higher one.`
+    case "OptionUnsupported":
+      return `Agents of the profile ${JSON.stringify(reason.profile)} take no ${reason.option === "model" ? "model" : "limit of steps"} for a query. Leave it out, or say in the profile how they are told (${reason.option === "model" ? "run.modelArgv" : "run.iterationsArgv"}).`
     case "AgentLost":
       return `The sandbox of agent ${reason.id} no longer exists. Launch a new agent, or ask for a new sandbox.`
     case "OtherProvider":

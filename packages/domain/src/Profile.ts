@@ -143,6 +143,8 @@ export class RunSpec extends Schema.Class<RunSpec>("@remote-agent/domain/RunSpec
     request: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
     /** The model when a query names none; the agent's own when absent. */
     model: Schema.optionalKey(Schema.NonEmptyString),
+    /** The variable of the sandbox that names the model when neither a query nor `model` does. */
+    modelEnv: Schema.optionalKey(Schema.NonEmptyString),
     /** Added when a model is chosen. */
     modelArgv: option("model"),
     /** Added when there is a limit of money. */

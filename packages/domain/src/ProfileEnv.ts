@@ -75,6 +75,13 @@ export const sandboxEnv = (profile: Profile, lookup: Lookup): Readonly<Record<st
     })
   )
 
+/** The model that the agent uses when a query names none, as far as it is known here. */
+export const model = ({ env = [], run }: Profile, lookup: Lookup): string | undefined => {
+  if (run.model !== undefined) return run.model
+  const value = env.flatMap((rule) => (rule.name === run.modelEnv ? [valueOf(rule, lookup)] : [])).at(-1)
+  return value === undefined ? undefined : Redacted.value(value)
+}
+
 /** The values of that environment which must not be shown. */
 export const secrets = (profile: Profile, lookup: Lookup): ReadonlyArray<Redacted.Redacted> =>
   rulesOf(profile).flatMap((rule) => {

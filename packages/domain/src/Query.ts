@@ -40,6 +40,14 @@ export class QueryTimeouts extends Schema.Class<QueryTimeouts>("@remote-agent/do
 export const TracePlace = Schema.String.check(Schema.isPattern(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/))
 export type TracePlace = typeof TracePlace.Type
 
+/** The name of a model: not a flag, and without blanks. */
+export const ModelName = Schema.String.check(
+  Schema.isPattern(/^[^\s\p{Cc}-][^\s\p{Cc}]{0,199}$/u, { expected: "the name of a model, without blanks" })
+)
+
+/** How many steps an agent may take. */
+export const Steps = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))
+
 /** One question to one agent, and how it ended once it did. */
 export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   id: QueryId,
@@ -51,6 +59,10 @@ export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   newSession: Schema.optionalKey(Schema.Boolean),
   /** False when it must not wake an agent that sleeps to begin. */
   resume: Schema.optionalKey(Schema.Boolean),
+  /** Instead of the one of the profile. */
+  model: Schema.optionalKey(ModelName),
+  /** How many steps the agent may take for it; as many as the agent's own settings say when absent. */
+  maxIterations: Schema.optionalKey(Steps),
   /** The most that it may use by itself. */
   budget: Schema.optionalKey(Budget),
   status: QueryStatus,

@@ -24,12 +24,14 @@ describe("Config", () => {
         E2B_API_KEY: "e2b_fake",
         E2B_AUTO_PAUSE: "No",
         DEXTER_MAX_STEPS: 7,
+        DEXTER_MODEL: "gpt-4.1",
         E2B_API_URL: "http://127.0.0.1:3000/"
       })
       assert.strictEqual(values.E2B_API_KEY && Redacted.value(values.E2B_API_KEY), "e2b_fake")
       assert.notInclude(JSON.stringify(values), "e2b_fake")
       assert.strictEqual(values.E2B_AUTO_PAUSE, false)
       assert.strictEqual(values.DEXTER_MAX_STEPS, 7)
+      assert.strictEqual(values.DEXTER_MODEL, "gpt-4.1")
       assert.strictEqual(values.E2B_API_URL, "http://127.0.0.1:3000")
     })
   )

@@ -108,4 +108,15 @@ describe("Config.Variables", () => {
     assert.deepStrictEqual(hidden, ["A_KEY", "B_KEY", "TOKEN", "MORE", "OPEN_KEY"])
     assert.deepStrictEqual(ProfileEnv.secretNames(profile), ["A_KEY", "B_KEY", "TOKEN"])
   })
+
+  it("knows the model that its agents use by themselves: the profile's, else that of its variable", () => {
+    const using = (run: Partial<Profile.RunSpec>) =>
+      new Profile.Profile({ ...profile, run: new Profile.RunSpec({ ...profile.run, ...run }) })
+    const known = lookup({ MAX_STEPS: "m1", MINE: "m2" })
+    assert.isUndefined(ProfileEnv.model(profile, known))
+    assert.strictEqual(ProfileEnv.model(using({ modelEnv: "STEPS" }), known), "m1")
+    assert.strictEqual(ProfileEnv.model(using({ modelEnv: "STEPS" }), lookup({})), "20")
+    assert.isUndefined(ProfileEnv.model(using({ modelEnv: "STEPPS" }), known))
+    assert.strictEqual(ProfileEnv.model(using({ modelEnv: "STEPS", model: "m0" }), known), "m0")
+  })
 })

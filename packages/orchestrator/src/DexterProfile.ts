@@ -95,6 +95,7 @@ export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
       cwd: "{run}",
       env: places,
       input: "stdin-json",
+      modelEnv: "DEXTER_MODEL",
       request: {
         denyTools: ["write_file", "edit_file", "bash", "ask_user_question", "browser", "cron", "heartbeat"]
       },
@@ -177,6 +178,7 @@ export const makePython: Effect.Effect<Profile.Profile> = Effect.gen(function* (
       argv: [...python, "{run}/dexter-runner.py", "-"],
       env: places,
       input: "stdin-json",
+      modelEnv: "DEXTER_MODEL",
       protocol: "runner-jsonl",
       wallTimeout: Duration.minutes(15),
       idleTimeout: Duration.minutes(5)

@@ -42,6 +42,10 @@ export class Profiles extends Context.Service<
       profile: Profile.Profile,
       given?: ProfileEnv.Given
     ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
+    /** The model that agents of the profile use when a query names none, as far as the configuration says. */
+    readonly model: (
+      profile: Profile.Profile
+    ) => Effect.Effect<string | undefined, OrchestratorError.OrchestratorError>
     /** The secrets of the profile that are set here now, for reading what an agent prints. */
     readonly secrets: (
       profile: Profile.Profile
@@ -151,6 +155,10 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
     Effect.map(lookup(profile), (found) => ProfileEnv.secrets(profile, found))
   )
 
+  const model = Effect.fn("Profiles.model")((profile: Profile.Profile) =>
+    Effect.map(lookup(profile), (found) => ProfileEnv.model(profile, found))
+  )
+
   const reachable = Effect.fn("Profiles.reachable")(function* (
     profile: Profile.Profile,
     given: ProfileEnv.Given = {}
@@ -166,7 +174,7 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
     if (first !== undefined) return yield* notConfigured(profile, [first, ...rest])
   })
 
-  return Profiles.of({ list, get, prepare, secrets, reachable })
+  return Profiles.of({ list, get, prepare, model, secrets, reachable })
 })
 
 /** Exactly these profiles. */

@@ -16,6 +16,7 @@ import { Profiles } from "./Profiles.ts"
 import * as QueryRuns from "./QueryRuns.ts"
 import * as QueryTrace from "./QueryTrace.ts"
 import * as Records from "./Records.ts"
+import * as RunCommand from "./RunCommand.ts"
 import { StateStore } from "./StateStore.ts"
 import type * as Turns from "./Turns.ts"
 
@@ -34,6 +35,10 @@ export interface QueryOptions {
    * it nothing is replaced.
    */
   readonly replace?: boolean | ReplaceOptions | undefined
+  /** The model that the agent is to use; the profile's own when absent. */
+  readonly model?: string | undefined
+  /** How many steps the agent may take; as many as its own settings say when absent. */
+  readonly maxIterations?: number | undefined
   /** The most that this query may use. */
   readonly budget?: Budget.Budget | undefined
 }
@@ -89,7 +94,7 @@ export const make = Effect.fnUntraced(function* (
   const record = Effect.fnUntraced(function* (
     agentId: Id.AgentId,
     text: string,
-    { budget, newSession, resume, session, timeout }: QueryOptions
+    { budget, maxIterations, model, newSession, resume, session, timeout }: QueryOptions
   ) {
     const id = yield* Id.nextQueryId
     const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
@@ -103,6 +108,8 @@ export const make = Effect.fnUntraced(function* (
       ...(session === undefined ? {} : { session }),
       ...(newSession === undefined ? {} : { newSession }),
       ...(resume === undefined ? {} : { resume }),
+      ...(model === undefined ? {} : { model }),
+      ...(maxIterations === undefined ? {} : { maxIterations }),
       ...(budget === undefined ? {} : { budget }),
       ...(wall === undefined ? {} : { timeouts: new Query.QueryTimeouts({ wall }) }),
       ...(trace === undefined ? {} : { trace })
@@ -136,6 +143,11 @@ export const make = Effect.fnUntraced(function* (
     const { run } = yield* profiles.get(agent.profile)
     const wall = options.timeout === undefined ? run.wallTimeout : Duration.fromInputUnsafe(options.timeout)
     yield* places.permit(operation, wall)
+    const option = RunCommand.unsupported(run, options)
+    if (option !== undefined) {
+      const { profile } = agent
+      return yield* Records.failure(operation, new OrchestratorError.OptionUnsupported({ profile, option }))
+    }
     const isNew = yield* replaced(agent, options)
     yield* places.of(operation, agentId, options)
     const query = yield* Effect.acquireRelease(

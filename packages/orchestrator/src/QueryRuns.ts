@@ -131,6 +131,8 @@ const requestOf = (
   session: query.session,
   newSession: query.newSession,
   agentSession: agent.sessions?.[query.session ?? defaultSession],
+  model: query.model,
+  maxIterations: query.maxIterations,
   budgetUsd,
   wallTimeout: job?.timeLeft?.time ?? query.timeouts?.wall
 })
@@ -365,8 +367,11 @@ export const make = Effect.fnUntraced(function* (
             )
           )
 
-        const { name, run: program } = place.profile
-        const price = Price.find(prices, program.model, name)
+        const price = Price.find(
+          prices,
+          query.model ?? (yield* profiles.model(place.profile)),
+          place.profile.name
+        )
         const priced = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent =>
           event.type === "usage" || event.type === "result"
             ? { ...event, usage: Price.priced(price, event.usage) }

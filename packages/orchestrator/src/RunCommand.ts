@@ -54,6 +54,16 @@ const requestJson = (run: Profile.RunSpec, request: Request, wall: Duration.Dura
   })}\n`
 }
 
+/** What of a request agents of a profile cannot be told, if there is such a thing. */
+export const unsupported = (
+  { input, iterationsArgv, modelArgv }: Profile.RunSpec,
+  { maxIterations, model }: Pick<Request, "maxIterations" | "model">
+): "model" | "maxIterations" | undefined => {
+  if (input === "stdin-json" || input === "request-file") return undefined
+  if (model !== undefined && modelArgv === undefined) return "model"
+  return maxIterations !== undefined && iterationsArgv === undefined ? "maxIterations" : undefined
+}
+
 /**
  * What to run for a query in a sandbox with this home folder. The query is in `stdin` or in a file; only a profile
  * whose input is `argv` puts it into the arguments, as the last one.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, type AgentEvent, Budget, type Query, Usage } from "@remote-agent/domain"
+import { Agent, type AgentEvent, Budget, Profile, type Query, Usage } from "@remote-agent/domain"
 import { type Agents, Orchestrator, type Queries, StateStore } from "@remote-agent/orchestrator"
 import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Deferred, Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
@@ -17,7 +17,8 @@ import {
   resultLine,
   RunnerRequest,
   start,
-  taking
+  taking,
+  tiny
 } from "./support.ts"
 
 const here = Orchestrator.Orchestrator
@@ -399,6 +400,45 @@ describe("budgets", () => {
         layer({ ...greedy, settings: { REMOTE_AGENT_PRICES: '{"tiny": {"input": 1, "output": 10}}' } })
       )
     )
+  )
+
+  const priced: ReadonlyArray<
+    readonly [model: string | undefined, setting: string | undefined, cost: number]
+  > = [
+    ["m1", "m2", 1],
+    [undefined, "m2", 2],
+    [undefined, undefined, 3],
+    ["unknown", "m2", 3]
+  ]
+
+  it.effect.each(priced)(
+    "price what the query's model %s costs, else the agent's %s",
+    ([model, setting, cost]) => {
+      const env = [new Profile.EnvRule({ name: "ITS_MODEL", from: ["MY_MODEL"] })]
+      const run = new Profile.RunSpec({ ...tiny.run, modelEnv: "ITS_MODEL" })
+      const prices =
+        '{"m1": {"input": 1, "output": 0}, "m2": {"input": 2, "output": 0}, "tiny": {"input": 3, "output": 0}}'
+      return Effect.gen(function* () {
+        const orchestrator = yield* here
+        const { id } = yield* launch()
+        const { usage } = yield* orchestrator.query(id, "?", { model })
+        assert.strictEqual(usage.costUsd, cost)
+      }).pipe(
+        Effect.provide(
+          layer({
+            profiles: [new Profile.Profile({ ...tiny, env, run })],
+            settings: {
+              REMOTE_AGENT_PRICES: prices,
+              ...(setting === undefined ? {} : { MY_MODEL: setting })
+            },
+            answer: () =>
+              Stream.make(
+                line({ type: "result", outcome: "ok", answer: "42", usage: { inputTokens: 1_000_000 } })
+              )
+          })
+        )
+      )
+    }
   )
 
   it.effect(

@@ -161,6 +161,8 @@ describe("Profiles from the configuration", () => {
       assert.strictEqual(env?.filter(({ name }) => name === "DEXTER_MODEL").length, 1)
       assert.strictEqual(env?.at(-1)?.value, "gpt-4.1")
       assert.deepStrictEqual((yield* get("sample")).assets, [])
+      const profiles = yield* Profiles.Profiles
+      assert.strictEqual(yield* profiles.model(yield* get("dexter")), "gpt-4.1")
     }).pipe(
       Effect.provide(
         layer({

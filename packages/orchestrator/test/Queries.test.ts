@@ -3,13 +3,14 @@ import {
   type Agent,
   type AgentEvent,
   Id,
-  type Query,
+  Profile,
+  Query,
   SandboxError,
   StateStoreError
 } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Memory, Sandboxes } from "@remote-agent/sandbox"
-import { DateTime, Duration, Effect, Fiber, Ref, Stream } from "effect"
+import { DateTime, Duration, Effect, Fiber, Ref, Schema, Stream } from "effect"
 import {
   answers,
   ends,
@@ -24,8 +25,10 @@ import {
   out,
   pass,
   resultLine,
+  RunnerRequest,
   start,
   taking,
+  tiny,
   unreachable
 } from "./support.ts"
 
@@ -145,6 +148,70 @@ describe("Orchestrator.query", () => {
         })
       )
     )
+  })
+
+  it.effect("tells the program the model and the steps of the query, whoever starts it", () => {
+    const seen: Array<unknown> = []
+    return Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const store = yield* StateStore.StateStore
+      const { id } = yield* launch
+      const options = { model: "m/1:free", maxIterations: 7 }
+      const { queryId } = yield* orchestrator.query(id, "asked", options)
+      const { maxIterations, model } = yield* store.getQuery(queryId)
+      assert.deepStrictEqual({ maxIterations, model }, options)
+      yield* Stream.runDrain(orchestrator.events((yield* orchestrator.start(id, "detached", options)).id))
+      const left = yield* store.getQuery(queryId)
+      const waiting = new Query.Query({
+        id: yield* Id.nextQueryId,
+        agentId: id,
+        createdAt: left.createdAt,
+        model: "m2",
+        maxIterations: 1,
+        text: "taken over",
+        status: "queued"
+      })
+      yield* store.createQuery(waiting)
+      yield* Stream.runDrain(orchestrator.events(waiting.id))
+      yield* orchestrator.query(id, "plain")
+      assert.deepStrictEqual(seen, [
+        ["asked", "m/1:free", 7],
+        ["detached", "m/1:free", 7],
+        ["taken over", "m2", 1],
+        ["plain", undefined, undefined]
+      ])
+    }).pipe(
+      Effect.provide(
+        layer({
+          answer: (text, { stdin }) => {
+            const { maxIterations, model } = Schema.decodeUnknownSync(RunnerRequest)(stdin)
+            seen.push([text, model, maxIterations])
+            return answers("42")
+          }
+        })
+      )
+    )
+  })
+
+  it.effect("refuses what its agent cannot be told, before there is a query", () => {
+    const queries: Array<Query.Query> = []
+    const deaf = new Profile.Profile({
+      ...tiny,
+      run: new Profile.RunSpec({
+        ...tiny.run,
+        input: "stdin-text",
+        protocol: "text",
+        modelArgv: ["-m", "{model}"]
+      })
+    })
+    return Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const { id } = yield* launch
+      const { reason } = yield* Effect.flip(orchestrator.query(id, "?", { model: "m", maxIterations: 3 }))
+      assert(reason._tag === "OptionUnsupported")
+      assert.deepStrictEqual([reason.profile, reason.option], ["tiny", "maxIterations"])
+      assert.deepStrictEqual(queries, [])
+    }).pipe(Effect.provide(layer({ ...keeping(queries), profiles: [deaf] })))
   })
 
   it.effect.each(["error", "max_iterations", "denied", "empty", "timeout", "crash"] as const)(

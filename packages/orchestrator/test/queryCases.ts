@@ -42,6 +42,8 @@ export const cases: ReadonlyArray<Case> = [
         ...query,
         status: "ended",
         outcome: "error",
+        model: "provider/model:free",
+        maxIterations: 7,
         error: "half a pair \ud83d, \u0000",
         usage: new Usage.Usage({
           inputTokens: Number.MAX_SAFE_INTEGER,

@@ -41,7 +41,9 @@ export const RunnerRequest = Schema.fromJsonString(
     id: Schema.String,
     query: Schema.String,
     timeoutMs: Schema.Finite,
-    session: Schema.optionalKey(Schema.String)
+    session: Schema.optionalKey(Schema.String),
+    model: Schema.optionalKey(Schema.String),
+    maxIterations: Schema.optionalKey(Schema.Finite)
   })
 )
 
