@@ -2,7 +2,7 @@ import { Effect, Schema } from "effect"
 import { Budget } from "./Budget.ts"
 import { AgentId, PoolName, SandboxId } from "./Id.ts"
 import { AgentStatus } from "./Lifecycle.ts"
-import { Usage, zero } from "./Usage.ts"
+import { SessionTotal, Usage, zero } from "./Usage.ts"
 
 /** What a person may call an agent: letters, digits, `.`, `_` and `-`, at most 64. Not unique. */
 export const AgentName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,63}$/)).pipe(
@@ -87,6 +87,8 @@ export class Agent extends Schema.Class<Agent>("@remote-agent/domain/Agent")({
   ),
   /** The agent program's own session ids, by our names of the sessions. */
   sessions: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  /** By those ids what their sessions have used in all, for programs that count so. */
+  sessionTotals: Schema.optionalKey(Schema.Record(Schema.String, SessionTotal)),
   /** Counts the writes; a write that names an older one is refused. */
   revision: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
   queryCount: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),

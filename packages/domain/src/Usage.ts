@@ -35,5 +35,26 @@ export const add = (self: Usage, that: Usage): Usage =>
       : { costUsd: sum(self.costUsd ?? 0, that.costUsd ?? 0) })
   })
 
+/** Tokens that an agent has counted over a whole session, all its queries together. */
+export class SessionTotal extends Schema.Class<SessionTotal>("@remote-agent/domain/SessionTotal")({
+  inputTokens: Count,
+  outputTokens: Count
+}) {}
+
+/**
+ * What one query used whose agent tells the total of its session, `earlier` being the total before. One that is below
+ * that is of a count that began anew, and is what the query used.
+ */
+export const since = (earlier: SessionTotal | undefined, total: Usage): Usage =>
+  earlier === undefined ||
+  total.inputTokens < earlier.inputTokens ||
+  total.outputTokens < earlier.outputTokens
+    ? total
+    : new Usage({
+        ...total,
+        inputTokens: total.inputTokens - earlier.inputTokens,
+        outputTokens: total.outputTokens - earlier.outputTokens
+      })
+
 /** Tokens in both directions. */
 export const totalTokens = (usage: Usage): number => sum(usage.inputTokens, usage.outputTokens)

@@ -49,6 +49,9 @@ const longestText = 64 * 1024
 /** How much of standard error is kept, and shown when there is no result. */
 const lastWords = 2000
 
+/** Whether the counts of tokens in a result are those of all queries of its session together. */
+export const countsSessions = (protocol: Profile.Protocol): boolean => protocol === "codex-jsonl"
+
 const parserFor = ({ jsonPath, protocol }: Options): Parser => {
   switch (protocol) {
     case "runner-jsonl":

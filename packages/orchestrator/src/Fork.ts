@@ -114,7 +114,17 @@ export const make = (
 
     return Effect.fn("Orchestrator.fork")(function* (id, options = {}) {
       const { agent, content } = yield* conversations(id)
-      const { allowInternetAccess, budget, labels, persistent, profile, repository, sessions, ttl } = agent
+      const {
+        allowInternetAccess,
+        budget,
+        labels,
+        persistent,
+        profile,
+        repository,
+        sessions,
+        sessionTotals,
+        ttl
+      } = agent
       const launch = agents.launch({
         profile,
         allowInternetAccess,
@@ -129,7 +139,8 @@ export const make = (
         const place = yield* places.of("fork", forked.id)
         if (content !== undefined) yield* Effect.mapError(unpack(place, content), at("fork"))
         if (sessions === undefined) return forked
-        const taken = change(forked.id, (known) => new Agent.Agent({ ...known, sessions }))
+        const totals = sessionTotals === undefined ? {} : { sessionTotals }
+        const taken = change(forked.id, (known) => new Agent.Agent({ ...known, sessions, ...totals }))
         return yield* Effect.mapError(taken, Records.fromStore("fork"))
       })
       return yield* Effect.uninterruptibleMask((restore) =>

@@ -14,7 +14,7 @@ import {
 import { Clock, Data, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
 import { AgentRuntime, type Place } from "./AgentRuntime.ts"
 import * as Allowance from "./Allowance.ts"
-import { failedResult } from "./EventReader.ts"
+import * as EventReader from "./EventReader.ts"
 import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
 import { jobOf } from "./QueryJobs.ts"
@@ -111,6 +111,20 @@ const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
 const usedIn = (events: ReadonlyArray<AgentEvent.AgentEvent>, before = Usage.zero): Usage.Usage =>
   events.findLast((event) => event.type === "usage")?.usage ?? before
 
+/** An agent that has this session, and of the totals of sessions those that can be gone on with. */
+const withSession = (
+  agent: Agent.Agent,
+  name: string,
+  id: string,
+  total: Usage.SessionTotal | undefined
+): Agent.Agent => {
+  const sessions = { ...agent.sessions, [name]: id }
+  if (total === undefined) return new Agent.Agent({ ...agent, sessions })
+  const used = new Set(Object.values(sessions))
+  const others = Object.entries(agent.sessionTotals ?? {}).filter(([one]) => one !== id && used.has(one))
+  return new Agent.Agent({ ...agent, sessions, sessionTotals: Object.fromEntries([...others, [id, total]]) })
+}
+
 /** The job of a query, as it is named in the store before it is started under an id that can be started once. */
 const namedJob = (place: Place, { id, timeouts }: Query.Query, left: Query.TimeLeft | undefined) => {
   const wall = timeouts?.wall ?? place.profile.run.wallTimeout
@@ -165,7 +179,11 @@ export const make = Effect.fnUntraced(function* (
       const since = query.startedAt ?? query.createdAt
       const wallMillis = (yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(since)
       const used = query.status === "running" ? yield* usedBy(id) : Usage.zero
-      return yield* store.appendEvents(id, [failedResult(outcome, why, wallMillis, used)], turn?.lease)
+      return yield* store.appendEvents(
+        id,
+        [EventReader.failedResult(outcome, why, wallMillis, used)],
+        turn?.lease
+      )
     },
     Effect.catchReason("StateStoreError", "LogClosed", () => Effect.succeed([]))
   )
@@ -202,16 +220,17 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  /** Remembers the agent's own id of the session, so that the next query of it can go on with it. */
-  const keepSession = Effect.fnUntraced(function* (query: Query.Query, sessionId: string, turn: Turns.Turn) {
+  /** Remembers the agent's own id of the session, so that the next query of it can go on with it, and its total. */
+  const keepSession = Effect.fnUntraced(function* (
+    query: Query.Query,
+    sessionId: string,
+    total: Usage.SessionTotal | undefined,
+    turn: Turns.Turn
+  ) {
     const name = query.session ?? defaultSession
     const agent = yield* store.getAgent(query.agentId)
-    if (agent.sessions?.[name] === sessionId) return
-    yield* change(
-      query.agentId,
-      (known) => new Agent.Agent({ ...known, sessions: { ...known.sessions, [name]: sessionId } }),
-      turn.lease
-    )
+    if (agent.sessions?.[name] === sessionId && total === undefined) return
+    yield* change(query.agentId, (known) => withSession(known, name, sessionId, total), turn.lease)
   })
 
   /** Runs a query that has its turn, from where its log ends to its end. */
@@ -230,6 +249,7 @@ export const make = Effect.fnUntraced(function* (
             : yield* Records.stored(operation, Stream.runCollect(store.events(id, 0)))
         let skip = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
         let used = usedIn(known.map(({ event }) => event))
+        let total: Usage.SessionTotal | undefined
         let [finished, takenOver] = [false, false]
 
         const append = (events: ReadonlyArray<AgentEvent.AgentEvent>) =>
@@ -240,7 +260,7 @@ export const make = Effect.fnUntraced(function* (
             const result = events.find((event) => event.type === "result")
             if (result !== undefined) finished = true
             const named = result ?? events.find((event) => event.type === "session")
-            if (named?.sessionId !== undefined) yield* keepSession(query, named.sessionId, turn)
+            if (named?.sessionId !== undefined) yield* keepSession(query, named.sessionId, total, turn)
             return records
           }).pipe(
             Effect.mapError(Records.fromStore(operation)),
@@ -259,7 +279,9 @@ export const make = Effect.fnUntraced(function* (
         ) =>
           Stream.fromIterableEffect(
             Effect.flatMap(Clock.currentTimeMillis, (now) =>
-              append([failedResult(outcome, error, Math.min(now - startedAt, longest), used, limit)])
+              append([
+                EventReader.failedResult(outcome, error, Math.min(now - startedAt, longest), used, limit)
+              ])
             )
           )
 
@@ -285,6 +307,7 @@ export const make = Effect.fnUntraced(function* (
         const current =
           query.status === "queued" ? yield* Records.stored(operation, counted(query, turn)) : agent
         const request = requestOf(query, current, budgetUsd, job)
+        const totals = current.sessionTotals ?? {}
         /** What there is to say when the time of the job is up, where a budget set it. */
         const late =
           job?.timeLeft === undefined ? undefined : Allowance.usedUp(operation, agentId, job.timeLeft)
@@ -372,6 +395,18 @@ export const make = Effect.fnUntraced(function* (
           query.model ?? (yield* profiles.model(place.profile)),
           place.profile.name
         )
+        const counting = EventReader.countsSessions(place.profile.run.protocol)
+        /** The result of a program that counts the tokens of a whole session, with those of this query alone. */
+        const apart = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
+          if (!counting || event.type !== "result" || event.sessionId === undefined) return event
+          const { sessionId, usage } = event
+          // A failure may come without counts, which does not mean that the session has none.
+          const { inputTokens, outputTokens } = usage
+          if (inputTokens + outputTokens > 0) total = new Usage.SessionTotal({ inputTokens, outputTokens })
+          const earlier = Object.hasOwn(totals, sessionId) ? totals[sessionId] : undefined
+          return { ...event, usage: Usage.since(earlier, usage) }
+        }
+
         const priced = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent =>
           event.type === "usage" || event.type === "result"
             ? { ...event, usage: Price.priced(price, event.usage) }
@@ -414,7 +449,7 @@ export const make = Effect.fnUntraced(function* (
               turn.lost
             ])
           ),
-          Stream.map((event) => judged(priced(event))),
+          Stream.map((event) => judged(priced(apart(event)))),
           Stream.chunks,
           Stream.mapEffect((batch) => Effect.tap(append(batch), () => heed(batch))),
           Stream.flattenIterable,

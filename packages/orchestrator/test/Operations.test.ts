@@ -337,6 +337,72 @@ const stopping = (text: string, { stdin }: Sandbox.Command): Memory.Program => {
   )
 }
 
+const dollars = '{"tiny": {"input": 1000000, "output": 0}}'
+
+/** Counts the tokens of each thread in all, as Codex does: 100 for each turn, also for one that fails. */
+const codex = () => {
+  const threads = new Map<string, number>()
+  const run: NonNullable<Options["other"]> = (command) => {
+    if (!("argv" in command) || command.argv[0] !== "count") return undefined
+    const thread = command.argv.at(2) ?? `thread-${threads.size}`
+    const turns = (threads.get(thread) ?? 0) + 1
+    threads.set(thread, turns)
+    const usage = { input_tokens: 90 * turns, output_tokens: 10 * turns }
+    return Stream.make(
+      line({ type: "thread.started", thread_id: thread }),
+      line({ type: "item.completed", item: { id: "1", type: "agent_message", text: thread } }),
+      line(command.stdin === "fail" ? { type: "turn.failed" } : { type: "turn.completed", usage }),
+      exit(0)
+    )
+  }
+  const profile = new Profile.Profile({
+    ...tiny,
+    run: new Profile.RunSpec({
+      ...tiny.run,
+      argv: ["count"],
+      input: "stdin-text",
+      resumeArgv: ["resume", "{session}"],
+      protocol: "codex-jsonl"
+    })
+  })
+  return layer({ other: run, profiles: [profile], settings: { REMOTE_AGENT_PRICES: dollars } })
+}
+
+describe("an agent that counts the tokens of a session", () => {
+  it.effect("is counted and priced for each query alone, whichever process asks", () =>
+    Effect.gen(function* () {
+      const [orchestrator, other] = [yield* here, yield* OtherProcess.make]
+      const { id } = yield* launch()
+      const ask = Effect.fnUntraced(function* (
+        by: Orchestrator.Orchestrator["Service"],
+        text: string,
+        options: Queries.QueryOptions
+      ) {
+        const { answer, usage } = yield* by.query(id, text, options)
+        return [answer, usage.inputTokens, usage.outputTokens, usage.costUsd]
+      })
+      assert.deepStrictEqual(yield* ask(orchestrator, "1", { session: "a" }), ["thread-0", 90, 10, 90])
+      assert.deepStrictEqual(yield* ask(other.orchestrator, "2", { session: "a" }), ["thread-0", 90, 10, 90])
+      assert.deepStrictEqual(yield* ask(orchestrator, "1", {}), ["thread-1", 90, 10, 90])
+      const { reason } = yield* Effect.flip(orchestrator.query(id, "fail", { session: "a" }))
+      assert.strictEqual(reason._tag, "QueryFailed")
+      // What the failed turn did not tell is told by the next.
+      assert.deepStrictEqual(yield* ask(orchestrator, "3", { session: "a" }), ["thread-0", 180, 20, 180])
+      const detached = yield* orchestrator.start(id, "4", { session: "a" })
+      yield* Stream.runDrain(other.orchestrator.events(detached.id))
+      assert.deepStrictEqual(yield* ask(orchestrator, "1", { session: "a", newSession: true }), [
+        "thread-2",
+        90,
+        10,
+        90
+      ])
+      const { sessionTotals, usage } = yield* orchestrator.get(id)
+      assert.strictEqual(Usage.totalTokens(usage), 700)
+      assert.deepStrictEqual(Object.keys(sessionTotals ?? {}).toSorted(), ["thread-1", "thread-2"])
+    }).pipe(Effect.scoped, Effect.provide(codex()))
+  )
+})
+
 describe("budgets", () => {
   it.effect("refuse a query when an agent has used its own up, in whichever process", () =>
     Effect.gen(function* () {

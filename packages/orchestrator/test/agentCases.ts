@@ -58,7 +58,8 @@ export const cases: ReadonlyArray<Case> = [
         repository: new Agent.Repository({ url: "https://example.com/r.git", ref: "main", commit: "abc" }),
         budget: new Budget.Budget({ costUsd: 0.1, tokens: 5, wall: Duration.hours(1), sandboxSeconds: 60 }),
         usage: new Usage.Usage({ inputTokens: 1, outputTokens: 2, wallMillis: 0.25, costUsd: 0.1 }),
-        sessions: { s1: "their-id", ["__proto__"]: "x", "": "\ud83d" }
+        sessions: { s1: "their-id", ["__proto__"]: "x", "": "\ud83d" },
+        sessionTotals: { "their-id": new Usage.SessionTotal({ inputTokens: 7, outputTokens: 0 }) }
       })
       assert.deepStrictEqual(yield* store.getAgent(agent.id), agent)
       assert.deepStrictEqual(yield* listed({ profile: agent.profile }), [agent.id])
