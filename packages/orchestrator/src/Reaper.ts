@@ -78,6 +78,9 @@ export interface Entry {
   readonly error?: SandboxError.SandboxError | StateStoreError.StateStoreError | undefined
 }
 
+/** The agents in these are what a sandbox may be kept for. */
+const holding = Lifecycle.AgentStatus.literals.filter(Lifecycle.mayHoldSandbox)
+
 /** A plan and what became of it. */
 export interface Report extends Omit<Plan, "decisions"> {
   readonly dryRun: boolean
@@ -142,10 +145,25 @@ export const make: Effect.Effect<
     Effect.mapError(fromSandbox("reap"))
   )
 
+  /** The agents that may hold a sandbox, and those that the listed ones were made for: of the ended, no others. */
+  const agentsOf = Effect.fnUntraced(function* (seen: ReadonlyArray<Sandbox.SandboxInfo>) {
+    const holders = yield* Stream.runCollect(store.listAgents({ status: holding }))
+    const found = new Set(holders.map(({ id }) => id))
+    const stamped = new Set(
+      seen.flatMap(({ metadata }) =>
+        Option.toArray(Stamp.read(metadata)).flatMap(({ agentId, owner: whose }) =>
+          whose === owner && !found.has(agentId) ? [agentId] : []
+        )
+      )
+    )
+    const ended = yield* Effect.forEach(stamped, (id) => ReaperActs.known(store, id), { concurrency: 4 })
+    return [...holders, ...ended.flatMap(Option.toArray)]
+  })
+
   const look = Effect.fnUntraced(function* (options: PlanOptions, until: number) {
     const now = yield* DateTime.now
     const { complete, sandboxes: seen } = yield* listed(options.budget ?? {})
-    const agents = yield* Effect.mapError(Stream.runCollect(store.listAgents()), fromStore("reap"))
+    const agents = yield* Effect.mapError(agentsOf(seen), fromStore("reap"))
     const open = yield* Effect.mapError(Stream.runCollect(intents.list), fromStore("reap"))
     const ids = new Set(seen.map(({ id }) => id))
     const missing = agents.flatMap(({ binding, status }) =>
@@ -198,13 +216,14 @@ export const make: Effect.Effect<
     const facts = yield* look(options, until)
     const { decisions, ...plan } = planOf(facts)
     const dryRun = options.dryRun ?? false
+    const carryOut = acts.carryOut(facts)
 
     const one = Effect.fnUntraced(function* (decision: ReapPlan.Decision) {
       const entry = (outcome: Outcome): Entry => ({ decision, outcome })
       if (decision.action === "leave-alone") return entry("left")
       if (dryRun) return entry("planned")
       if ((yield* Clock.currentTimeMillis) >= until) return entry("postponed")
-      return yield* acts.carryOut(facts, decision).pipe(
+      return yield* carryOut(decision).pipe(
         Effect.map((done) => entry(done ? "done" : "spared")),
         Effect.catch((error) => Effect.succeed<Entry>({ decision, outcome: "failed", error }))
       )

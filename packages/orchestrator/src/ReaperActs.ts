@@ -4,6 +4,7 @@ import {
   type Lifecycle,
   ReapPlan,
   type SandboxError,
+  Stamp,
   type StateStoreError
 } from "@remote-agent/domain"
 import type { Sandboxes } from "@remote-agent/sandbox"
@@ -15,17 +16,39 @@ import type { StateStore } from "./StateStore.ts"
 export interface ReaperActs {
   /** Whether the provider says that there is no such sandbox. Fails when it does not say. */
   readonly isGone: (id: Id.SandboxId) => Effect.Effect<boolean, SandboxError.SandboxError>
-  /** Carries a decision out, and says whether it still held. */
+  /** Carries out decisions of a plan from these facts, and says of each whether it still held. */
   readonly carryOut: (
-    facts: ReapPlan.Facts,
+    facts: ReapPlan.Facts
+  ) => (
     decision: ReapPlan.Decision
   ) => Effect.Effect<boolean, SandboxError.SandboxError | StateStoreError.StateStoreError>
 }
+
+/** The facts by what a decision names, put in order once for all decisions. */
+const lookUp = (facts: ReapPlan.Facts) => ({
+  ...facts,
+  sandboxOf: new Map(facts.sandboxes.map((sandbox) => [sandbox.id, sandbox])),
+  agentOf: new Map(facts.agents.map((agent) => [agent.id, agent])),
+  boundTo: Map.groupBy(facts.agents, ({ binding }) => binding?.sandboxId)
+})
+type Known = ReturnType<typeof lookUp>
 
 const unbound = (agent: Agent.Agent) => {
   const { binding: _, ...rest } = agent
   return rest
 }
+
+/** An agent, if there is one of the id. */
+export const known = (
+  store: StateStore["Service"],
+  id: Id.AgentId
+): Effect.Effect<Option.Option<Agent.Agent>, StateStoreError.StateStoreError> =>
+  Effect.catchReason(
+    Effect.asSome(store.getAgent(id)),
+    "StateStoreError",
+    "NotFound",
+    () => Effect.succeedNone
+  )
 
 /** Carries out the decisions of a plan, each only if it still holds. */
 export const make = (
@@ -37,14 +60,6 @@ export const make = (
     sandboxes.info(id).pipe(
       Effect.as(false),
       Effect.catchReason("SandboxError", "Gone", () => Effect.succeed(true))
-    )
-
-  const known = (id: Id.AgentId) =>
-    Effect.catchReason(
-      Effect.asSome(store.getAgent(id)),
-      "StateStoreError",
-      "NotFound",
-      () => Effect.succeedNone
     )
 
   /**
@@ -65,7 +80,7 @@ export const make = (
     write(new Agent.Agent({ ...(status === "failed" ? agent : unbound(agent)), status, detail }))
 
   const terminate = Effect.fnUntraced(function* (
-    facts: ReapPlan.Facts,
+    facts: Known,
     { attemptId, reason, rule }: ReapPlan.Decision,
     sandbox: ReapPlan.Seen,
     agentId: Id.AgentId
@@ -73,12 +88,17 @@ export const make = (
     const info = yield* Effect.catchReason(sandboxes.info(sandbox.id), "SandboxError", "Gone", () =>
       Effect.succeed(sandbox)
     )
-    const agent = yield* known(agentId)
-    const others = facts.agents.filter(({ id }) => id !== agentId)
+    const agent = yield* known(store, agentId)
+    const stamped = Option.flatMap(Stamp.read(info.metadata), (stamp) =>
+      Option.fromUndefinedOr(facts.agentOf.get(stamp.agentId))
+    )
+    const related = [...(facts.boundTo.get(sandbox.id) ?? []), ...Option.toArray(stamped)]
+    const others = related.filter(({ id }) => id !== agentId)
     const again = ReapPlan.ofSandbox(
       {
         ...facts,
         now: yield* DateTime.now,
+        sandboxes: [info],
         agents: [...others, ...Option.toArray(agent)],
         intents: yield* Stream.runCollect(intents.list)
       },
@@ -101,24 +121,29 @@ export const make = (
   })
 
   const markAgent = Effect.fnUntraced(function* (
-    facts: ReapPlan.Facts,
+    facts: Known,
     { action, reason, sandboxId }: ReapPlan.Decision,
     agentId: Id.AgentId
   ) {
-    const agent = yield* known(agentId)
-    const planned = facts.agents.find(({ id }) => id === agentId)
+    const agent = yield* known(store, agentId)
+    const planned = facts.agentOf.get(agentId)
     if (Option.isNone(agent) || agent.value.revision !== planned?.revision) return false
     if (action === "mark-failed") return Option.isSome(yield* mark(agent.value, "failed", reason))
     if (sandboxId === undefined || !(yield* isGone(sandboxId))) return false
     return Option.isSome(yield* mark(agent.value, "lost", reason))
   })
 
-  const carryOut: ReaperActs["carryOut"] = (facts, decision) => {
+  const carryOut: ReaperActs["carryOut"] = (all) => {
+    const facts = lookUp(all)
+    return (decision) => act(facts, decision)
+  }
+
+  const act = (facts: Known, decision: ReapPlan.Decision) => {
     const { action, agentId, attemptId, sandboxId } = decision
     if (action === "forget" && attemptId !== undefined) return Effect.as(intents.close(attemptId), true)
     if (agentId === undefined) return Effect.succeed(false)
     if (action !== "terminate") return markAgent(facts, decision, agentId)
-    const sandbox = facts.sandboxes.find(({ id }) => id === sandboxId)
+    const sandbox = sandboxId === undefined ? undefined : facts.sandboxOf.get(sandboxId)
     return sandbox === undefined ? Effect.succeed(false) : terminate(facts, decision, sandbox, agentId)
   }
 

@@ -394,3 +394,32 @@ describe("Reaper.reap", () => {
     )
   )
 })
+
+describe("agents that have ended", () => {
+  it.effect("are not read, however many there are, but those that a sandbox was made for", () => {
+    const [filters, read] = [new Array<StateStore.AgentFilter | undefined>(), new Array<Id.AgentId>()]
+    const watched: NonNullable<Options["store"]> = (store) => ({
+      listAgents: (filter) => {
+        filters.push(filter)
+        return store.listAgents(filter)
+      },
+      getAgent: (id) => {
+        read.push(id)
+        return store.getAgent(id)
+      }
+    })
+    return Effect.gen(function* () {
+      yield* Effect.replicateEffect(recorded("terminated"), 50, { discard: true })
+      const { id } = yield* recorded("terminated")
+      yield* stamped("me", id)
+      yield* stamped("you", (yield* recorded("terminated")).id)
+      yield* pass("1 day")
+      const report = yield* reap()
+      assert.deepStrictEqual(said(report), ["terminate ended-agent done"])
+      assert.lengthOf(yield* alive, 1)
+      assert.deepStrictEqual(filters, [{ status: ["launching", "active", "paused"] }])
+      // Once for the plan, and once right before it is carried out.
+      assert.deepStrictEqual(read, [id, id])
+    }).pipe(Effect.provide(layerReaper({ store: watched })))
+  })
+})
