@@ -133,6 +133,8 @@ describe("EventReader", () => {
         for (let from = 0; from < text.length; from += size) {
           yield* reader({ _tag: "Stderr", text: text.slice(from, from + size) })
         }
+        // Longer than a line is kept, and cut within a secret.
+        yield* reader({ _tag: "Stderr", text: `${secret} `.repeat(1000) })
         const said = JSON.stringify(yield* reader(exit(1)))
         assert.include(said, "***")
         assert.notMatch(said, /fake|0123|end\W/)

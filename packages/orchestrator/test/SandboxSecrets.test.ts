@@ -167,7 +167,7 @@ describe("the keys that a sandbox was given", () => {
   it.effect(
     "are those that are set here where the sandbox tells nothing, and a warning says so without them",
     () => {
-      const { asked, layer: made } = scene(() => Stream.make(out("no such option"), exit(125)))
+      const { asked, layer: made } = scene(() => Stream.make(out("A_KEY=half\0"), exit(125)))
       const warnings: Array<string> = []
       const logger = Logger.make(({ message }) => void warnings.push(String(message)))
       return Effect.gen(function* () {
