@@ -84,6 +84,37 @@ describe("a launch that needs a host which is not known on this machine", () => 
   )
 })
 
+describe.skipIf(!isolates)("a launch from a kept set-up", () => {
+  it.live(
+    "asks for no host: nothing is fetched for it",
+    () =>
+      Effect.gen(function* () {
+        const { launch, terminate } = yield* Orchestrator.Orchestrator
+        // Behind a proxy, of which this machine knows nothing.
+        const first = yield* launch({ env: { HTTPS_PROXY: "http://127.0.0.1:9" } })
+        const stages: Array<string> = []
+        const second = yield* launch({ onStage: (stage) => Effect.sync(() => stages.push(stage)) })
+        assert.notInclude(stages, "setup")
+        yield* terminate(first.id)
+        yield* terminate(second.id)
+        assert.strictEqual(yield* live, 0)
+      }).pipe(
+        Effect.provide(
+          layer(
+            {},
+            {
+              REMOTE_AGENT_PROFILE: "kept",
+              REMOTE_AGENT_PROFILES: JSON.stringify({
+                kept: { ...elsewhere["set-up-elsewhere"], setup: [{ argv: ["true"] }], cacheable: true }
+              })
+            }
+          )
+        )
+      ),
+    limit
+  )
+})
+
 describe.skipIf(!isolates)("the sample agent in sandboxes on this machine", () => {
   it.live(
     "answers one question from its figures, and leaves nothing",
