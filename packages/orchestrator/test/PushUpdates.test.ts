@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Config, GitError, Id, Profile } from "@remote-agent/domain"
+import { Agent, Config, GitError, Id, OrchestratorError, Profile } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import type { WebhookEvent } from "@remote-agent/github"
 import {
@@ -59,7 +59,7 @@ const url = "https://github.com/octo/hello"
 /** Updates of these agents; `pull` is what pulling one does. */
 const over = (
   agents: ReadonlyArray<Agent.Agent>,
-  pull: (id: Id.AgentId) => Effect.Effect<void, GitError.GitError>
+  pull: (id: Id.AgentId) => Effect.Effect<void, GitError.GitError | OrchestratorError.OrchestratorError>
 ) =>
   PushUpdates.layer.pipe(
     Layer.provide(
@@ -176,6 +176,29 @@ describe("PushUpdates", () => {
       assert.strictEqual(error._tag, "PushUpdateFailed")
       assert.include(error.message, `1 of 9 agents`)
       assert.include(error.message, broken?.id ?? "?")
+    })
+  )
+
+  it.effect("leaves agents that sleep, were ended or live at another provider, and that is no failure", () =>
+    Effect.gen(function* () {
+      const reasons = [
+        (id: Id.AgentId) => new OrchestratorError.AgentPaused({ id }),
+        (id: Id.AgentId) => new OrchestratorError.AgentNotReady({ id, status: "terminated" }),
+        (id: Id.AgentId) => new OrchestratorError.OtherProvider({ id, provider: "e2b", here: "local" })
+      ]
+      const agents = yield* Effect.forEach(reasons, () => agentOf(url))
+      const refused: Array<string> = []
+      const pull = (id: Id.AgentId) =>
+        Effect.suspend(() => {
+          const reason = reasons[agents.findIndex((agent) => agent.id === id)]?.(id)
+          if (reason === undefined) return Effect.void
+          refused.push(reason._tag)
+          return Effect.fail(new OrchestratorError.OrchestratorError({ operation: "pull", reason }))
+        })
+      yield* Effect.flatMap(PushUpdates.PushUpdates, ({ handle }) => handle(delivery(push()))).pipe(
+        Effect.provide(over(agents, pull))
+      )
+      assert.sameMembers(refused, ["AgentPaused", "AgentNotReady", "OtherProvider"])
     })
   )
 
