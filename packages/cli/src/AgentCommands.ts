@@ -1,9 +1,18 @@
 import { Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { answering, app, durable, env, json, lazily, optional, question, Seconds, state } from "./Flags.ts"
-
-const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
-const Count = Schema.Int.check(Schema.isGreaterThan(0))
+import {
+  answering,
+  app,
+  budget,
+  durable,
+  env,
+  json,
+  lazily,
+  optional,
+  question,
+  Seconds,
+  state
+} from "./Flags.ts"
 
 /** An agent, as an argument. */
 export const agent = Argument.String("agent").pipe(
@@ -43,24 +52,7 @@ export const launch = Command.make(
       "The repository that it works on, owner/name or its address; it is cloned into its work folder"
     ),
     ref: text("ref", "The branch, tag or commit of the repository"),
-    budgetUsd: optional(
-      Flag.Finite("budget-usd").pipe(
-        Flag.withSchema(Positive),
-        Flag.withDescription("US dollars that all its queries may cost")
-      )
-    ),
-    budgetTokens: optional(
-      Flag.Int("budget-tokens").pipe(
-        Flag.withSchema(Count),
-        Flag.withDescription("Tokens that all its queries may use")
-      )
-    ),
-    budgetSeconds: optional(
-      Flag.Int("budget-seconds").pipe(
-        Flag.withSchema(Count),
-        Flag.withDescription("Seconds that all its queries may take")
-      )
-    ),
+    ...budget("all its queries"),
     json
   },
   lazily(
@@ -120,6 +112,7 @@ export const query = Command.make(
     session: text("session", "The conversation it belongs to; it sees the earlier questions of the same one"),
     newSession: onOff("new-session", "Begin that conversation anew"),
     ...answering,
+    ...budget("it"),
     noResume: onOff("no-resume", "Fail when the agent sleeps, and do not wake it"),
     replace: onOff("replace", "Give an agent that was lost or has failed a new, empty sandbox"),
     detach: onOff("detach", "Print the id of the query once it runs, and leave it running"),

@@ -2,11 +2,12 @@ import { Orchestrator } from "@remote-agent/orchestrator"
 import { Duration, Effect } from "effect"
 import * as Answer from "./Answer.ts"
 import * as App from "./App.ts"
+import * as Budgets from "./Budgets.ts"
 import type { Run } from "./Failure.ts"
 import { Screen } from "./Screen.ts"
 
 /** The flags of `ask`. */
-export interface AskFlags extends App.AppFlags {
+export interface AskFlags extends App.AppFlags, Budgets.BudgetFlags {
   readonly question: string
   readonly timeout?: number | undefined
   readonly model?: string | undefined
@@ -25,6 +26,7 @@ export const run = Effect.fn("ask")(function* (all: AskFlags): Run {
       env: sandboxEnv,
       model,
       maxIterations: maxSteps,
+      budget: Budgets.of(all),
       timeout: timeout === undefined ? undefined : Duration.seconds(timeout),
       onEvent: (record) =>
         json ? Effect.void : Effect.provideService(Answer.progress(record), Screen, screen)

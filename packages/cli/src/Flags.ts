@@ -104,6 +104,31 @@ export const answering = {
   )
 }
 
+const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
+const Count = Schema.Int.check(Schema.isGreaterThan(0))
+
+/** The most that something may use. `what` is what uses it, as one says it before "may". */
+export const budget = (what: string) => ({
+  budgetUsd: optional(
+    Flag.Finite("budget-usd").pipe(
+      Flag.withSchema(Positive),
+      Flag.withDescription(`US dollars that ${what} may cost`)
+    )
+  ),
+  budgetTokens: optional(
+    Flag.Int("budget-tokens").pipe(
+      Flag.withSchema(Count),
+      Flag.withDescription(`Tokens that ${what} may use`)
+    )
+  ),
+  budgetSeconds: optional(
+    Flag.Int("budget-seconds").pipe(
+      Flag.withSchema(Count),
+      Flag.withDescription(`Seconds that ${what} may take`)
+    )
+  )
+})
+
 /** A question that is not empty. */
 const Question = Schema.String.check(Schema.isPattern(/\S/, { message: "a question that is not empty" }))
 

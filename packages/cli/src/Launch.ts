@@ -1,7 +1,8 @@
-import { Agent, Budget } from "@remote-agent/domain"
+import { Agent } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { Duration, Effect, Option, Schema } from "effect"
 import * as App from "./App.ts"
+import * as Budgets from "./Budgets.ts"
 import * as Documents from "./Documents.ts"
 import { type Run, Usage } from "./Failure.ts"
 import * as Labels from "./Labels.ts"
@@ -9,7 +10,7 @@ import { line, Screen } from "./Screen.ts"
 import * as Stages from "./Stages.ts"
 
 /** The flags of `launch`. */
-export interface LaunchFlags extends App.AppFlags {
+export interface LaunchFlags extends App.AppFlags, Budgets.BudgetFlags {
   readonly name?: string | undefined
   readonly ephemeral: boolean
   /** In seconds. */
@@ -18,9 +19,6 @@ export interface LaunchFlags extends App.AppFlags {
   readonly env: ReadonlyArray<string>
   readonly repository?: string | undefined
   readonly ref?: string | undefined
-  readonly budgetUsd?: number | undefined
-  readonly budgetTokens?: number | undefined
-  readonly budgetSeconds?: number | undefined
   readonly json: boolean
 }
 
@@ -53,15 +51,6 @@ const repositoryOf = Effect.fnUntraced(function* ({
   })
 })
 
-const budgetOf = ({ budgetSeconds, budgetTokens, budgetUsd }: LaunchFlags): Budget.Budget | undefined =>
-  budgetSeconds === undefined && budgetTokens === undefined && budgetUsd === undefined
-    ? undefined
-    : new Budget.Budget({
-        ...(budgetUsd === undefined ? {} : { costUsd: budgetUsd }),
-        ...(budgetTokens === undefined ? {} : { tokens: budgetTokens }),
-        ...(budgetSeconds === undefined ? {} : { wall: Duration.seconds(budgetSeconds) })
-      })
-
 /** Launches an agent that outlives the command, and prints its id on stdout. */
 export const run = Effect.fn("launch")(function* (flags: LaunchFlags): Run {
   const { note, out } = yield* Screen
@@ -70,7 +59,7 @@ export const run = Effect.fn("launch")(function* (flags: LaunchFlags): Run {
     labels: yield* Labels.pairs(flags.label),
     env: yield* App.environment(flags.env),
     repository: yield* repositoryOf(flags),
-    budget: budgetOf(flags),
+    budget: Budgets.of(flags),
     ttl: flags.ttl === undefined ? undefined : Duration.seconds(flags.ttl),
     persistent: flags.ephemeral ? false : undefined
   }

@@ -2,13 +2,14 @@ import { Orchestrator, type Queries } from "@remote-agent/orchestrator"
 import { Duration, Effect, Option, Stream } from "effect"
 import * as Answer from "./Answer.ts"
 import * as App from "./App.ts"
+import * as Budgets from "./Budgets.ts"
 import * as Documents from "./Documents.ts"
 import type { Run } from "./Failure.ts"
 import * as Provider from "./Provider.ts"
 import { line, Screen } from "./Screen.ts"
 
 /** The flags of `query`. */
-export interface QueryFlags extends App.AppFlags {
+export interface QueryFlags extends App.AppFlags, Budgets.BudgetFlags {
   readonly agent: string
   readonly question: string
   readonly session?: string | undefined
@@ -40,6 +41,7 @@ export const run = Effect.fn("query")(function* (flags: QueryFlags): Run {
     timeout: flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout),
     model: flags.model,
     maxIterations: flags.maxSteps,
+    budget: Budgets.of(flags),
     resume: !flags.noResume,
     replace: flags.replace
   }

@@ -1,5 +1,5 @@
 import { Argument, Command } from "effect/cli"
-import { answering, app, isolation, json, lazily, question } from "./Flags.ts"
+import { answering, app, budget, isolation, json, lazily, question } from "./Flags.ts"
 
 /** `ask`. */
 export const ask = Command.make(
@@ -7,6 +7,7 @@ export const ask = Command.make(
   {
     question: question.pipe(Argument.withDescription("The question, in quotes")),
     ...answering,
+    ...budget("it"),
     ...app,
     json
   },

@@ -308,6 +308,9 @@ describe("an agent that outlives its commands", () => {
       yield* bin.done("launch", "--name", "quick", "--quiet")
       const late = yield* bin.run("query", "slow", "TSLA revenue 2024", "--timeout", "1", "--json")
       assert.strictEqual(late.code, 4, late.stderr)
+      const limited = ["--budget-seconds", "1", "--budget-usd", "0.5", "--budget-tokens", "9", "--json"]
+      const dear = yield* bin.run("query", "slow", "TSLA revenue 2024", ...limited)
+      assert.deepStrictEqual([dear.code, reasonOf(dear)], [1, "BudgetExceeded"])
 
       assert.strictEqual((yield* bin.run("pause", "--all", "--cancel")).code, 2, "somebody has to agree")
       const all = (text: string) => linesOf(text).map((one): { readonly status: string } => JSON.parse(one))

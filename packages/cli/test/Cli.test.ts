@@ -100,6 +100,7 @@ describe("remote-agent", () => {
     ["ask", "hello", "--timeout", "0"],
     ["ask", "hello", "--timeout", "soon"],
     ["ask", "hello", "--max-steps", "0"],
+    ["ask", "hello", "--budget-usd", "0"],
     ["ask", "hello", "--model", "two words"],
     ["ask", "hello", "--provider", "docker"],
     ["pool", "run", "hello", "--size", "0"],
@@ -120,6 +121,14 @@ describe("remote-agent", () => {
 })
 
 describe("remote-agent ask", () => {
+  test("holds the agent to a budget", (cwd) =>
+    Effect.gen(function* () {
+      const slow = ["--env", "SAMPLE_AGENT_STEP_MS=3600000", "--budget-seconds", "1"]
+      const { code, stdout } = yield* run(cwd, ["ask", "AAPL revenue 2024", ...slow, "--json"])
+      assert.strictEqual(code, 1)
+      assert.deepNestedInclude(JSON.parse(stdout), { "error.reason": "BudgetExceeded" })
+    }))
+
   test("holds the agent to so many steps", (cwd) =>
     Effect.gen(function* () {
       const question = "Compare the revenue of Apple, Tesla and Microsoft in 2024"
