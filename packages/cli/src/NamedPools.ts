@@ -1,6 +1,7 @@
 import { type Agent, Id, type Pool, StateStoreError } from "@remote-agent/domain"
 import { type AgentPool, Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Deferred, Effect, Schema, Stream, type Terminal } from "effect"
+import * as Budgets from "./Budgets.ts"
 import * as App from "./App.ts"
 import { confirm } from "./Confirm.ts"
 import { Ended, exitCode, type Failure, NotFound, type Run, Usage } from "./Failure.ts"
@@ -74,7 +75,7 @@ const tell = Effect.fnUntraced(function* (
 })
 
 /** The flags of `pool create`. */
-export interface CreateFlags extends App.AppFlags {
+export interface CreateFlags extends App.AppFlags, Budgets.BudgetFlags {
   readonly name: string
   readonly size?: number | undefined
   readonly env: ReadonlyArray<string>
@@ -101,6 +102,7 @@ export const create = Effect.fn("pool create")(function* ({
       name: Id.PoolName.make(name),
       size,
       env: given,
+      poolBudget: Budgets.of(flags),
       profile: flags.profile
     })
     yield* tell(name, launched, json)

@@ -2,6 +2,7 @@ import type { OrchestratorError } from "@remote-agent/domain"
 import { type AgentPool, Orchestrator } from "@remote-agent/orchestrator"
 import { Clock, Duration, Effect, FileSystem, Result, type Scope, Stream } from "effect"
 import * as App from "./App.ts"
+import * as Budgets from "./Budgets.ts"
 import * as Documents from "./Documents.ts"
 import * as Display from "./Display.ts"
 import * as NamedPools from "./NamedPools.ts"
@@ -9,7 +10,7 @@ import { codeOf, Ended, exitCode, type Run, toLines, Usage } from "./Failure.ts"
 import { bold, green, line, type Output, red, Screen } from "./Screen.ts"
 
 /** The flags of `pool`. */
-export interface PoolFlags extends App.AppFlags {
+export interface PoolFlags extends App.AppFlags, Budgets.BudgetFlags {
   readonly questions: ReadonlyArray<string>
   /** A file with a question per line. */
   readonly file?: string | undefined
@@ -55,7 +56,8 @@ const questionsOf = Effect.fnUntraced(function* ({ file, questions }: PoolFlags)
 /** Runs questions on a pool and gives back all results, showing what happens on the way. */
 export const runPool = Effect.fnUntraced(function* (
   questions: ReadonlyArray<string>,
-  options: AgentPool.PoolQueryOptions & Pick<AgentPool.PoolSpec, "size" | "env" | "name" | "profile">,
+  options: AgentPool.PoolQueryOptions &
+    Pick<AgentPool.PoolSpec, "size" | "env" | "name" | "poolBudget" | "profile">,
   display: Display.Display,
   onResult: (result: AgentPool.PoolResult) => Effect.Effect<void>
 ): Effect.fn.Return<
@@ -64,8 +66,8 @@ export const runPool = Effect.fnUntraced(function* (
   Orchestrator.Orchestrator | Scope.Scope
 > {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const { env, name, profile, size } = options
-  const pool = yield* orchestrator.pool({ size, env, name, profile, onEvent: display.onEvent })
+  const { env, name, profile, size, poolBudget } = options
+  const pool = yield* orchestrator.pool({ size, env, name, profile, onEvent: display.onEvent, poolBudget })
   return yield* Stream.runCollect(Stream.tap(pool.query(questions, options), onResult))
 }, Effect.scoped)
 
@@ -96,7 +98,12 @@ export const run = Effect.fn("pool run")(function* (flags: PoolFlags): Run {
           out.live && note.live
           ? display.say(toText(out, result))
           : line(out, toText(out, result))
-    const results = yield* runPool(questions, { ...pool, env, order: flags.order, timeout }, display, print)
+    const results = yield* runPool(
+      questions,
+      { ...pool, env, poolBudget: Budgets.of(flags), order: flags.order, timeout },
+      display,
+      print
+    )
     return { results, size: pool.size }
   }, Effect.scoped)
   const { name } = flags

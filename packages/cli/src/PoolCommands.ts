@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { app, durable, json, lazily, optional, question, state, timeout } from "./Flags.ts"
+import { app, budget, durable, json, lazily, optional, question, state, timeout } from "./Flags.ts"
 
 const Size = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
 
@@ -40,6 +40,7 @@ const run = Command.make(
       Flag.withDefault("input"),
       Flag.withDescription("Print answers in the order of the questions, or as they come")
     ),
+    ...budget("all queries of the pool"),
     ...app,
     timeout,
     json
@@ -65,7 +66,7 @@ const run = Command.make(
 
 const create = Command.make(
   "create",
-  { name, size, ...app, json },
+  { name, size, ...budget("all queries of the pool"), ...app, json },
   lazily("pool create", load, (module, flags) => module.create(flags))
 ).pipe(
   Command.withDescription("Launch a pool of agents that stays, under a name"),

@@ -93,6 +93,10 @@ describe("pools that stay", () => {
       assert.deepStrictEqual([late.code, outcomes(late)], [4, ['"outcome":"timeout"']], late.stderr)
       const own = yield* run(cwd, [...asked, "--size", "1", ...slow])
       assert.deepStrictEqual([own.code, outcomes(own)], [4, ['"outcome":"timeout"']], own.stderr)
+      const limited = ["--budget-seconds", "1", "--env", "SAMPLE_AGENT_STEP_MS=3600000", "--json"]
+      const dear = yield* run(cwd, ["pool", "run", "TSLA revenue 2024", ...limited])
+      assert.strictEqual(dear.code, 1, dear.stderr)
+      assert.include(dear.stdout, '"reason":"BudgetExceeded"')
       const unknown = yield* run(cwd, ["pool", "create", "other", "--profile", "nobody"])
       assert.strictEqual(unknown.code, 2)
       yield* run(cwd, ["pool", "terminate", "slow", "--yes"])
