@@ -46,7 +46,10 @@ export interface AgentInfo {
 export interface Operations {
   readonly pause: (id: Id.AgentId, options?: OperationOptions) => Effect.Effect<Agent.Agent, Failure>
   readonly resume: (id: Id.AgentId) => Effect.Effect<Agent.Agent, Failure>
-  readonly update: (id: Id.AgentId, options?: OperationOptions) => Effect.Effect<Updated, Failure>
+  readonly update: (
+    id: Id.AgentId,
+    options?: OperationOptions & PlaceOptions
+  ) => Effect.Effect<Updated, Failure>
   readonly health: (id: Id.AgentId) => Effect.Effect<Health, Failure>
   readonly info: (id: Id.AgentId) => Effect.Effect<AgentInfo, Failure>
   readonly rename: (id: Id.AgentId, name: Agent.AgentName) => Effect.Effect<Agent.Agent, Failure>
@@ -157,7 +160,7 @@ export const make = Effect.fnUntraced(function* (
 
   const update: Operations["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
     const { lost } = yield* queries.quiet("update", id, options.whenRunning ?? "refuse")
-    const place = yield* places.of("update", id)
+    const place = yield* places.of("update", id, { resume: options.resume })
     yield* Effect.forkScoped(places.keepAlive(id))
     const updated = yield* runtime.update(place).pipe(
       Effect.catch((failure) =>

@@ -103,7 +103,7 @@ export class Orchestrator extends Context.Service<
     readonly resume: Operations.Operations["resume"]
     /**
      * Brings the program of an agent to what its profile says now. Fails with `UpdateFailed`; the agent is then as it
-     * was before, or, where even that failed, `failed`. Like `pause` while it answers. With `resume: false` one that
+     * was before, or, where even that failed, as it was left, and its `detail` says so. Like `pause` while it answers. With `resume: false` one that
      * sleeps is not woken for it: it fails with `AgentPaused`.
      */
     readonly update: (
@@ -191,7 +191,6 @@ export const make = Effect.gen(function* () {
 
   /** What was kept may be of the code before: whoever updates one agent wants the next to be as new. */
   const update: Orchestrator["Service"]["update"] = Effect.fnUntraced(function* (id, options) {
-    if (options?.resume === false) yield* operations.alone("update", id, () => Effect.void, options)
     const updated = yield* operations.update(id, options)
     const { profile } = yield* agents.get(id)
     yield* setUps.forget(yield* profiles.get(profile))
