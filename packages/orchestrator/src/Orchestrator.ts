@@ -103,8 +103,8 @@ export class Orchestrator extends Context.Service<
     readonly resume: Operations.Operations["resume"]
     /**
      * Brings the program of an agent to what its profile says now. Fails with `UpdateFailed`; the agent is then as it
-     * was before, or, where even that failed, as it was left, and its `detail` says so. Like `pause` while it answers. With `resume: false` one that
-     * sleeps is not woken for it: it fails with `AgentPaused`.
+     * was before, or, where even that failed, as it was left, and its `detail` says so. Like `pause` while it answers.
+     * With `resume: false` one that sleeps is not woken for it: it fails with `AgentPaused`.
      */
     readonly update: (
       id: Id.AgentId,
