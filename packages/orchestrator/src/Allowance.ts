@@ -6,7 +6,7 @@ import type { StateStore } from "./StateStore.ts"
 type Failure = OrchestratorError.OrchestratorError
 
 /** The `BudgetExceeded` of the first budget that is reached when the query has used so much, beside its time. */
-type ReachedBy = (used: Usage.Usage) => Option.Option<Failure>
+export type ReachedBy = (used: Usage.Usage) => Option.Option<Failure>
 
 /** What a query may use before a budget is reached: its own, that of its agent, and that of the agent's pool. */
 interface Allowance {

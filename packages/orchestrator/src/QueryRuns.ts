@@ -1,26 +1,25 @@
 import {
-  Agent,
   type AgentEvent,
   type Budget,
   Config,
-  Id,
+  type Id,
   type OrchestratorError,
   Price,
-  Query,
+  type Query,
   type SandboxError,
   type StateStoreError,
   Usage
 } from "@remote-agent/domain"
 import { Clock, Data, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
-import { AgentRuntime, type Place } from "./AgentRuntime.ts"
+import { AgentRuntime } from "./AgentRuntime.ts"
 import * as Allowance from "./Allowance.ts"
 import * as EventReader from "./EventReader.ts"
 import type { Places } from "./Places.ts"
 import { Profiles } from "./Profiles.ts"
-import { jobOf } from "./QueryJobs.ts"
+import * as QueryMeter from "./QueryMeter.ts"
+import * as QueryRecords from "./QueryRecords.ts"
 import * as QueryTrace from "./QueryTrace.ts"
 import * as Records from "./Records.ts"
-import type * as RunCommand from "./RunCommand.ts"
 import { StateStore } from "./StateStore.ts"
 import * as Turns from "./Turns.ts"
 
@@ -81,14 +80,8 @@ const agentEnded = "Its agent was terminated before the query ended."
 const isEnded = ({ reason }: Failure): boolean =>
   reason._tag === "AgentNotReady" && reason.status === "terminated"
 
-/** The name of the session of queries that name none. */
-const defaultSession = "default"
-
 /** How long it may take to stop a program whose reader has left. */
 const stopLimit = Duration.seconds(30)
-
-/** How long an agent that has used up a budget may keep silent, as one does before its answer. */
-const lastWords = Duration.seconds(30)
 
 /** Somebody wants the end of a query that runs. */
 class Stopped extends Data.TaggedError("Stopped")<{ readonly why: Failure | undefined }> {}
@@ -107,50 +100,6 @@ const wakeUps = 5
 const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
   Effect.mapError(effect, (why) => new Stopped({ why }))
 
-/** What a query has used, as its events tell; else what was known before. */
-const usedIn = (events: ReadonlyArray<AgentEvent.AgentEvent>, before = Usage.zero): Usage.Usage =>
-  events.findLast((event) => event.type === "usage")?.usage ?? before
-
-/** An agent that has this session, and of the totals of sessions those that can be gone on with. */
-const withSession = (
-  agent: Agent.Agent,
-  name: string,
-  id: string,
-  total: Usage.SessionTotal | undefined
-): Agent.Agent => {
-  const sessions = { ...agent.sessions, [name]: id }
-  if (total === undefined) return new Agent.Agent({ ...agent, sessions })
-  const used = new Set(Object.values(sessions))
-  const others = Object.entries(agent.sessionTotals ?? {}).filter(([one]) => one !== id && used.has(one))
-  return new Agent.Agent({ ...agent, sessions, sessionTotals: Object.fromEntries([...others, [id, total]]) })
-}
-
-/** The job of a query, as it is named in the store before it is started under an id that can be started once. */
-const namedJob = (place: Place, { id, timeouts }: Query.Query, left: Query.TimeLeft | undefined) => {
-  const wall = timeouts?.wall ?? place.profile.run.wallTimeout
-  return new Query.QueryJob({
-    ...jobOf(place, id),
-    ...(left === undefined || Duration.isGreaterThan(left.time, wall) ? {} : { timeLeft: left })
-  })
-}
-
-const requestOf = (
-  query: Query.Query,
-  agent: Agent.Agent,
-  budgetUsd: number | undefined,
-  job: Query.QueryJob | undefined
-): RunCommand.Request => ({
-  id: query.id,
-  text: query.text,
-  session: query.session,
-  newSession: query.newSession,
-  agentSession: agent.sessions?.[query.session ?? defaultSession],
-  model: query.model,
-  maxIterations: query.maxIterations,
-  budgetUsd,
-  wallTimeout: job?.timeLeft?.time ?? query.timeouts?.wall
-})
-
 /** Runs the queries of agents. */
 export const make = Effect.fnUntraced(function* (
   places: Places,
@@ -163,13 +112,15 @@ export const make = Effect.fnUntraced(function* (
     Config.Config
   ])
   const { beat } = yield* Turns.Policy
-  const { change } = Records.make(store)
+  const { counted, keepSession } = QueryRecords.make(store)
   const allowance = Allowance.make(store)
   /** Ends the queries that run here. */
   const running = new Map<Id.QueryId, Deferred.Deferred<never, Stopped>>()
 
   const usedBy = (id: Id.QueryId) =>
-    Effect.map(Stream.runCollect(store.events(id, 0)), (known) => usedIn(known.map(({ event }) => event)))
+    Effect.map(Stream.runCollect(store.events(id, 0)), (known) =>
+      QueryMeter.usedIn(known.map(({ event }) => event))
+    )
 
   /** Ends the log of a query that nobody answers. */
   const close = Effect.fnUntraced(
@@ -199,40 +150,6 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  /** Counts a query, and forgets the agent's own id of a session that begins anew. */
-  const counted = Effect.fnUntraced(function* (
-    { agentId, newSession, session }: Query.Query,
-    turn: Turns.Turn
-  ) {
-    const now = yield* DateTime.now
-    return yield* change(
-      agentId,
-      (agent) => {
-        const { [session ?? defaultSession]: _, ...others } = agent.sessions ?? {}
-        return new Agent.Agent({
-          ...agent,
-          queryCount: agent.queryCount + 1,
-          lastQueryAt: now,
-          ...(newSession === true ? { sessions: others } : {})
-        })
-      },
-      turn.lease
-    )
-  })
-
-  /** Remembers the agent's own id of the session, so that the next query of it can go on with it, and its total. */
-  const keepSession = Effect.fnUntraced(function* (
-    query: Query.Query,
-    sessionId: string,
-    total: Usage.SessionTotal | undefined,
-    turn: Turns.Turn
-  ) {
-    const name = query.session ?? defaultSession
-    const agent = yield* store.getAgent(query.agentId)
-    if (agent.sessions?.[name] === sessionId && total === undefined) return
-    yield* change(query.agentId, (known) => withSession(known, name, sessionId, total), turn.lease)
-  })
-
   /** Runs a query that has its turn, from where its log ends to its end. */
   const run = (
     operation: string,
@@ -248,19 +165,20 @@ export const make = Effect.fnUntraced(function* (
             ? []
             : yield* Records.stored(operation, Stream.runCollect(store.events(id, 0)))
         let skip = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
-        let used = usedIn(known.map(({ event }) => event))
-        let total: Usage.SessionTotal | undefined
+        let used = QueryMeter.usedIn(known.map(({ event }) => event))
+        let meter: QueryMeter.QueryMeter | undefined
         let [finished, takenOver] = [false, false]
 
         const append = (events: ReadonlyArray<AgentEvent.AgentEvent>) =>
           Effect.gen(function* () {
             const records = yield* store.appendEvents(id, events, turn.lease)
             skip += events.length
-            used = usedIn(events, used)
+            used = QueryMeter.usedIn(events, used)
             const result = events.find((event) => event.type === "result")
             if (result !== undefined) finished = true
             const named = result ?? events.find((event) => event.type === "session")
-            if (named?.sessionId !== undefined) yield* keepSession(query, named.sessionId, total, turn)
+            if (named?.sessionId !== undefined)
+              yield* keepSession(query, named.sessionId, meter?.total(), turn)
             return records
           }).pipe(
             Effect.mapError(Records.fromStore(operation)),
@@ -300,14 +218,13 @@ export const make = Effect.fnUntraced(function* (
           poolBudget: options.poolBudget
         })
         const stop = yield* Deferred.make<never, Stopped>()
-        const job = query.status === "queued" ? namedJob(place, query, timeLeft) : query.job
+        const job = query.status === "queued" ? QueryRecords.namedJob(place, query, timeLeft) : query.job
         if (job !== undefined && query.status === "queued") {
           yield* Records.stored(operation, store.startQuery(id, job, turn.lease))
         }
         const current =
           query.status === "queued" ? yield* Records.stored(operation, counted(query, turn)) : agent
-        const request = requestOf(query, current, budgetUsd, job)
-        const totals = current.sessionTotals ?? {}
+        const request = QueryRecords.requestOf(query, current, budgetUsd, job)
         /** What there is to say when the time of the job is up, where a budget set it. */
         const late =
           job?.timeLeft === undefined ? undefined : Allowance.usedUp(operation, agentId, job.timeLeft)
@@ -390,54 +307,15 @@ export const make = Effect.fnUntraced(function* (
             )
           )
 
-        const price = Price.find(
-          prices,
-          query.model ?? (yield* profiles.model(place.profile)),
-          place.profile.name
-        )
-        const counting = EventReader.countsSessions(place.profile.run.protocol)
-        /** The result of a program that counts the tokens of a whole session, with those of this query alone. */
-        const apart = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
-          if (!counting || event.type !== "result" || event.sessionId === undefined) return event
-          const { sessionId, usage } = event
-          // A failure may come without counts, which does not mean that the session has none.
-          const { inputTokens, outputTokens } = usage
-          if (inputTokens + outputTokens > 0) total = new Usage.SessionTotal({ inputTokens, outputTokens })
-          const earlier = Object.hasOwn(totals, sessionId) ? totals[sessionId] : undefined
-          return { ...event, usage: Usage.since(earlier, usage) }
-        }
-
-        const priced = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent =>
-          event.type === "usage" || event.type === "result"
-            ? { ...event, usage: Price.priced(price, event.usage) }
-            : event
-
-        /** A program that ended at the limit that it was given, where that came of a budget. */
-        let isLate = false
-        const judged = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
-          if (late === undefined || event.type !== "result" || event.limit !== "wall") return event
-          isLate = true
-          return { ...event, outcome: "aborted", error: late.message, limit: "budget" }
-        }
-
-        const reached = yield* Deferred.make<Failure>()
-
-        // What an agent has used is told after each call of its model. If that was the last, only the answer comes.
-        const heed = Effect.fnUntraced(function* (batch: ReadonlyArray<AgentEvent.AgentEvent>) {
-          if (finished) return
-          const reachedBy = batch.some(({ type }) => type === "usage") ? yield* look : Option.none
-          for (const event of batch) {
-            if (yield* Deferred.isDone(reached)) {
-              return yield* Deferred.fail(stop, new Stopped({ why: yield* Deferred.await(reached) }))
-            }
-            const why = event.type === "usage" ? reachedBy(event.usage) : Option.none()
-            if (Option.isSome(why)) yield* Deferred.succeed(reached, why.value)
-          }
+        const { name, run: program } = place.profile
+        const read = QueryMeter.make({
+          countsSessions: EventReader.countsSessions(program.protocol),
+          totals: current.sessionTotals ?? {},
+          price: Price.find(prices, query.model ?? (yield* profiles.model(place.profile)), name),
+          late
         })
-
-        const silent = Effect.flatMap(Deferred.await(reached), (why) =>
-          Effect.delay(Effect.fail(why), lastWords)
-        )
+        meter = read
+        const { heed, over } = yield* QueryMeter.watch(look)
 
         const events = attempt(wakeUps).pipe(
           Stream.interruptWhen(
@@ -445,17 +323,19 @@ export const make = Effect.fnUntraced(function* (
               Deferred.await(stop),
               cancelled(id),
               stoppedBy(timeUp),
-              stoppedBy(silent),
+              stoppedBy(over),
               turn.lost
             ])
           ),
-          Stream.map((event) => judged(priced(apart(event)))),
+          Stream.map(read.read),
           Stream.chunks,
-          Stream.mapEffect((batch) => Effect.tap(append(batch), () => heed(batch))),
+          Stream.mapEffect((batch) =>
+            Effect.tap(append(batch), () => (finished ? Effect.void : Effect.asVoid(heed(batch))))
+          ),
           Stream.flattenIterable,
           Stream.catchTags({ SandboxError: onSandbox, Stopped: onStopped }),
           Stream.concat(
-            Stream.suspend(() => (isLate && late !== undefined ? Stream.fail(late) : Stream.empty))
+            Stream.suspend(() => (read.isLate() && late !== undefined ? Stream.fail(late) : Stream.empty))
           )
         )
         return Stream.concat(Stream.fromIterable(announced), events)
@@ -536,9 +416,14 @@ export const make = Effect.fnUntraced(function* (
     const agent = yield* Records.stored(operation, store.getAgent(agentId))
     const longest = place.profile.run.wallTimeout
     const { budgetUsd, timeLeft } = yield* allowance(operation, agent, query, { longest })
-    const job = namedJob(place, query, timeLeft)
+    const job = QueryRecords.namedJob(place, query, timeLeft)
     yield* Records.stored(operation, store.startQuery(id, job, turn.lease))
-    const request = requestOf(query, yield* Records.stored(operation, counted(query, turn)), budgetUsd, job)
+    const request = QueryRecords.requestOf(
+      query,
+      yield* Records.stored(operation, counted(query, turn)),
+      budgetUsd,
+      job
+    )
     if (options.announce !== undefined) {
       yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
     }
