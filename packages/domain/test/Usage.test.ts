@@ -18,8 +18,9 @@ describe("Usage.add", () => {
   })
 })
 
+const total = (inputTokens: number, outputTokens: number) => ({ inputTokens, outputTokens })
+
 describe("Usage.since", () => {
-  const total = (inputTokens: number, outputTokens: number) => ({ inputTokens, outputTokens })
   const earlier = new Usage.SessionTotal(total(100, 20))
 
   it.each([
