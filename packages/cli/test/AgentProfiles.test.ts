@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as dexterRepository from "../../orchestrator/test/dexterRepository.ts"
 import * as llmServer from "../../orchestrator/test/llmServer.ts"
-import { finish, folder, leftFolders, run, saying, start } from "./support.ts"
+import { finish, inFolder, run, saying, start } from "./support.ts"
 
 const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
 
@@ -18,16 +18,7 @@ const put = (cwd: string, name: string, content: unknown) =>
 
 /** A test in a folder of its own, in which no folder of a sandbox is left. */
 const test = (name: string, body: (cwd: string) => Effect.Effect<void, never, Scope.Scope>) =>
-  it.live(
-    name,
-    () =>
-      Effect.gen(function* () {
-        const cwd = yield* folder
-        yield* body(cwd)
-        assert.deepStrictEqual(yield* Effect.promise(() => leftFolders(cwd)), [], "no folder should be left")
-      }),
-    limit
-  )
+  it.live(name, () => inFolder(body), limit)
 
 describe("a profile whose code is at a host that nobody knows", () => {
   test("is refused with the name of the host, and nothing is recorded or created", (cwd) =>

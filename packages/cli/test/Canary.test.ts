@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { mkdir, readdir, readFile, readlink, writeFile } from "node:fs/promises"
-import { createServer } from "node:http"
 import { join, relative } from "node:path"
 import { home } from "./agents.ts"
+import { receiver } from "./receiver.ts"
 import { family, finish, type Ran, start } from "./support.ts"
 
 const limit = { timeout: 600_000 }
@@ -130,33 +130,6 @@ const byName = ["--env", "GIVEN_KEY", "--env", "LOOSE_KEY"]
 /** What they are later: one is the same, one another, and those of the launch are not known any more. */
 const later = { THE_SETTING: canaries.setting.value, TURNED_KEY: canaries.fresh.value }
 
-/** Receives what observers are sent. */
-const observer: Effect.Effect<
-  { readonly url: string; readonly received: Array<string> },
-  never,
-  Scope.Scope
-> = Effect.gen(function* () {
-  const received: Array<string> = []
-  const server = createServer((request, response) => {
-    const parts: Array<Buffer> = []
-    request.on("data", (part: Buffer) => parts.push(part))
-    request.on("end", () => {
-      received.push(Buffer.concat(parts).toString())
-      response.writeHead(200, { "content-type": "application/json" }).end("{}")
-    })
-  })
-  yield* Effect.acquireRelease(
-    Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
-    () =>
-      Effect.promise(() => {
-        server.closeAllConnections()
-        return new Promise<void>((resolve) => server.close(() => resolve()))
-      })
-  )
-  const address = server.address()
-  return { url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`, received }
-})
-
 /** The folders that a sandbox writes itself, with the output of its programs: what its agent keeps there is the agent's own. */
 const ofSandbox = /^\.local\/share\/remote-agent\/sandboxes\/[^/]+\/[^/]+\/(?:home|tmp|vartmp)\//
 
@@ -212,7 +185,7 @@ describe("a key of an agent", () => {
     "is in nothing that is printed, kept, sent or shown by the system, however the agent says it",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
-      const { received, url } = yield* observer
+      const { received, url } = yield* receiver
       const put = (name: string, text: string) => Effect.promise(() => writeFile(join(cwd, name), text))
       yield* put("remote-agent.json", JSON.stringify(settings(url)))
       yield* Effect.promise(() => mkdir(join(cwd, "exports")))
@@ -322,7 +295,7 @@ describe("a key of an agent", () => {
       // It is in the files that the agent wrote, or this search would be for nothing.
       const agents = yield* Effect.promise(() => Promise.all(theirs.map((file) => readFile(file))))
       assert.isTrue(agents.some((content) => findIn("", content).length > 0))
-      note(findIn("what observers are sent", received.join("\n")))
+      note(findIn("what observers are sent", received.map(({ body }) => body).join("\n")))
       assert.isAbove(received.length, 0)
       assert.deepStrictEqual(leaks, [])
     }),

@@ -2,21 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { folder, leftFolders, run } from "./support.ts"
+import { inFolder, run } from "./support.ts"
 
 const limit = { timeout: 120_000 }
 
 const test = (name: string, body: (cwd: string) => Effect.Effect<void>) =>
-  it.live(
-    name,
-    () =>
-      Effect.gen(function* () {
-        const cwd = yield* folder
-        yield* body(cwd)
-        assert.deepStrictEqual(yield* Effect.promise(() => leftFolders(cwd)), [], "no folder should be left")
-      }),
-    limit
-  )
+  it.live(name, () => inFolder(body), limit)
 
 const Document = Schema.Struct({
   index: Schema.optionalKey(Schema.Int),

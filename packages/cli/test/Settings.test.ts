@@ -1,11 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
-import { Host } from "@remote-agent/cli"
 import { Effect, Layer } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Settings from "../src/Settings.ts"
+import { host } from "./host.ts"
 import { folder } from "./support.ts"
 
 const put = (cwd: string, name: string, text: string) =>
@@ -20,22 +20,7 @@ const all = (
 ) =>
   Config.Config.pipe(
     Effect.provide(
-      Settings.layer(flags).pipe(
-        Layer.provide(
-          Layer.mergeAll(
-            NodeServices.layer,
-            Layer.succeed(Host.Host, {
-              env,
-              cwd,
-              dataFolder: join(cwd, "data"),
-              interactive: false,
-              log: () => undefined,
-              command: ["false"],
-              leftovers: () => undefined
-            })
-          )
-        )
-      )
+      Settings.layer(flags).pipe(Layer.provide(Layer.mergeAll(NodeServices.layer, host(cwd, env))))
     )
   )
 

@@ -1,12 +1,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Host, Screen, Secrets } from "@remote-agent/cli"
+import { Screen, Secrets } from "@remote-agent/cli"
 import { Config } from "@remote-agent/domain"
 import { Owner } from "@remote-agent/orchestrator"
 import { Effect, FileSystem, Layer, Ref } from "effect"
 import { writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import * as State from "../src/State.ts"
+import { host } from "./host.ts"
 import { folder } from "./support.ts"
 
 const world = (cwd: string, env: Readonly<Record<string, string>>) =>
@@ -14,15 +15,7 @@ const world = (cwd: string, env: Readonly<Record<string, string>>) =>
     NodeServices.layer,
     Layer.succeed(Secrets.Secrets, Secrets.make()),
     Layer.succeed(Screen.Screen, { out: Screen.silent, err: Screen.silent, note: Screen.silent }),
-    Layer.succeed(Host.Host, {
-      env,
-      cwd,
-      dataFolder: join(cwd, "data"),
-      interactive: false,
-      log: () => undefined,
-      command: ["false"],
-      leftovers: () => undefined
-    })
+    host(cwd, env)
   )
 
 /** Whom the settings say the sandboxes belong to, and whom the state was made for. */

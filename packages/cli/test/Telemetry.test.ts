@@ -1,47 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema, type Scope } from "effect"
+import { Effect, Schema } from "effect"
 import { readFile } from "node:fs/promises"
-import { createServer, type IncomingHttpHeaders } from "node:http"
 import { join } from "node:path"
 import * as TelemetryExport from "../src/TelemetryExport.ts"
 import { home } from "./agents.ts"
+import { type Received, receiver } from "./receiver.ts"
 import { finish, folder, lines, run, start } from "./support.ts"
 
 const limit = { timeout: 600_000 }
-
-interface Received {
-  readonly path: string
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
-}
-
-/** A receiver of OTLP over HTTP that keeps what it gets. */
-const receiver: Effect.Effect<
-  { readonly url: string; readonly received: ReadonlyArray<Received> },
-  never,
-  Scope.Scope
-> = Effect.gen(function* () {
-  const received: Array<Received> = []
-  const server = createServer((request, response) => {
-    let body = ""
-    request.on("data", (data: Buffer) => (body += data.toString()))
-    request.on("end", () => {
-      received.push({ path: request.url ?? "", headers: request.headers, body })
-      response.writeHead(200, { "content-type": "application/json" }).end("{}")
-    })
-  })
-  yield* Effect.acquireRelease(
-    Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
-    () =>
-      Effect.promise(() => {
-        server.closeAllConnections()
-        return new Promise<void>((resolve) => server.close(() => resolve()))
-      })
-  )
-  const address = server.address()
-  const port = typeof address === "object" && address !== null ? address.port : 0
-  return { url: `http://127.0.0.1:${port}`, received }
-})
 
 const Span = Schema.Struct({
   traceId: Schema.String,

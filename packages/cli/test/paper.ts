@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
-import { Cli, Host, Screen, Secrets } from "@remote-agent/cli"
+import { Cli, Screen, Secrets } from "@remote-agent/cli"
 import { Cause, Effect, Exit, Layer } from "effect"
-import { join } from "node:path"
+import { host } from "./host.ts"
 
 interface Wanted {
   readonly cwd: string
@@ -32,15 +32,7 @@ export const run = Effect.fnUntraced(function* (
         NodeServices.layer,
         Layer.succeed(Secrets.Secrets, Secrets.make()),
         Layer.succeed(Screen.Screen, { out: output("out"), err: output("err"), note: output("err") }),
-        Layer.succeed(Host.Host, {
-          env,
-          cwd,
-          dataFolder: join(cwd, "data"),
-          interactive: false,
-          log: () => undefined,
-          command: ["false"],
-          leftovers: (text) => leftovers.push(text)
-        })
+        host(cwd, env, (text) => leftovers.push(text))
       )
     )
   )

@@ -1,3 +1,4 @@
+import { assert } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
@@ -122,3 +123,13 @@ export const leftFolders = async (temporary: string): Promise<ReadonlyArray<stri
   const inside = await Promise.all(roots.map((root) => readdir(join(temporary, root))))
   return inside.flat().filter((name) => !name.startsWith("."))
 }
+
+/** A test in a folder of its own, in which no folder of a sandbox is left. */
+export const inFolder = <E, R>(
+  body: (cwd: string) => Effect.Effect<void, E, R>
+): Effect.Effect<void, E, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const cwd = yield* folder
+    yield* body(cwd)
+    assert.deepStrictEqual(yield* Effect.promise(() => leftFolders(cwd)), [], "no folder should be left")
+  })
