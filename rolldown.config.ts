@@ -14,12 +14,12 @@ const assets = [
 const inlineAssets = {
   name: "inline-assets",
   load: {
-    filter: { id: /packages\/orchestrator\/src\/Assets\.ts$/ },
+    filter: { id: /packages\/orchestrator\/src\/profiles\/assets\.ts$/ },
     handler: async (id: string) => {
       const texts = await Promise.all(
         assets.map(async (name) => [
           name,
-          await readFile(new URL(`../assets/${name}`, `file://${id}`), "utf8")
+          await readFile(new URL(`../../assets/${name}`, `file://${id}`), "utf8")
         ])
       )
       return {
@@ -48,7 +48,7 @@ const lazyBuiltins = {
   }
 }
 
-const segmenter = fileURLToPath(new URL("packages/cli/src/Segmenter.ts", import.meta.url))
+const segmenter = fileURLToPath(new URL("packages/cli/src/ui/Segmenter.ts", import.meta.url))
 
 export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
@@ -67,7 +67,7 @@ export default defineConfig({
       groups: [
         { name: "version", test: /cli\/src\/version\.ts$/, priority: 3 },
         { name: "main", test: /cli\/src\/main\.ts$/, priority: 2 },
-        { name: "State", test: /cli\/src\/(State|Telemetry)\.ts$/, priority: 1 }
+        { name: "State", test: /cli\/src\/(app\/State|process\/Telemetry)\.ts$/, priority: 1 }
       ]
     },
     minify: true

@@ -16,7 +16,7 @@ import type { ChildProcessSpawner } from "effect/process"
 import { execFile } from "node:child_process"
 import { env } from "node:process"
 import { promisify } from "node:util"
-import * as GitServer from "../packages/github/test/gitServer.ts"
+import * as GitServer from "../packages/github/test/support/gitServer.ts"
 import { BenchBroken, type Outcome } from "./Report.ts"
 
 /** What is measured. */

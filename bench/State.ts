@@ -2,7 +2,7 @@ import { Agent, type AgentEvent, Id, Query } from "@remote-agent/domain"
 import { PostgresClient, SqliteClient, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
 import { Clock, DateTime, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { makeServer } from "../packages/orchestrator/test/postgres.ts"
+import { makeServer } from "../packages/orchestrator/test/support/postgres.ts"
 import { BenchBroken, type Measure, type Outcome } from "./Report.ts"
 
 /** How much is measured. */

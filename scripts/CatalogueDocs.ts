@@ -8,7 +8,7 @@ const folders = ["sandbox", "github", "orchestrator", "cli"]
 
 const sources = async (folder: string): Promise<ReadonlyArray<string>> => {
   const path = fileURLToPath(new URL(`../packages/${folder}/src/`, import.meta.url))
-  const names = (await readdir(path)).filter((name) => name.endsWith(".ts"))
+  const names = (await readdir(path, { recursive: true })).filter((name) => name.endsWith(".ts"))
   return Promise.all(names.toSorted().map((name) => readFile(`${path}${name}`, "utf8")))
 }
 
@@ -29,7 +29,7 @@ const commentOn = (source: string, type: string): string => {
 
 const events = async (): Promise<string> => {
   const source = await readFile(
-    fileURLToPath(new URL("../packages/domain/src/AgentEvent.ts", import.meta.url)),
+    fileURLToPath(new URL("../packages/domain/src/agent/AgentEvent.ts", import.meta.url)),
     "utf8"
   )
   const rows = AgentEvent.AgentEvent.members.map(({ fields }) => {

@@ -12,6 +12,8 @@ interface SchemaClass extends Schema.Top {
 interface Kind {
   /** The module, which is also the name of the class. */
   readonly name: string
+  /** The folder of the module in the source of the domain. */
+  readonly room: string
   /** An operation that fails so, for the message that is shown. */
   readonly operation: string
   readonly error: SchemaClass
@@ -21,30 +23,35 @@ interface Kind {
 const kinds: ReadonlyArray<Kind> = [
   {
     name: "OrchestratorError",
+    room: "",
     operation: "query",
     error: Domain.OrchestratorError.OrchestratorError,
     reasons: Domain.OrchestratorError.Reason.members
   },
   {
     name: "SandboxError",
+    room: "sandbox/",
     operation: "exec",
     error: Domain.SandboxError.SandboxError,
     reasons: Domain.SandboxError.Reason.members
   },
   {
     name: "StateStoreError",
+    room: "state/",
     operation: "getAgent",
     error: Domain.StateStoreError.StateStoreError,
     reasons: Domain.StateStoreError.Reason.members
   },
   {
     name: "GitError",
+    room: "repository/",
     operation: "push",
     error: Domain.GitError.GitError,
     reasons: Domain.GitError.Reason.members
   },
   {
     name: "GitHubError",
+    room: "repository/",
     operation: "repository",
     error: Domain.GitHubError.GitHubError,
     reasons: Domain.GitHubError.Reason.members
@@ -141,8 +148,11 @@ const told = ({ error, operation }: Kind, reason: SchemaClass): typeof Told.Type
 }
 
 /** The comment on every class of a module, as one line. */
-const commentsOf = async (module: string): Promise<ReadonlyMap<string, string>> => {
-  const source = await readFile(new URL(`../packages/domain/src/${module}.ts`, import.meta.url), "utf8")
+const commentsOf = async (kind: Kind): Promise<ReadonlyMap<string, string>> => {
+  const source = await readFile(
+    new URL(`../packages/domain/src/${kind.room}${kind.name}.ts`, import.meta.url),
+    "utf8"
+  )
   const found = source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+) /g)
   return new Map(
     [...found].map(([, comment = "", name = ""]) => [
@@ -159,7 +169,7 @@ const cell = (text: string): string =>
     .replaceAll("\n", " ")
 
 const section = async (kind: Kind): Promise<string> => {
-  const comments = await commentsOf(kind.name)
+  const comments = await commentsOf(kind)
   const rows = kind.reasons.map((reason) => {
     const { isRetryable, message } = told(kind, reason)
     const what = comments.get(reason.identifier)

@@ -1,20 +1,29 @@
 import { Effect } from "effect"
 import { CliOutput, Command, TerminalCapabilities } from "effect/cli"
-import * as Acts from "./AgentActCommands.ts"
-import * as Agents from "./AgentCommands.ts"
-import { completions } from "./CompletionCommands.ts"
-import { doctor } from "./DoctorCommands.ts"
-import { Ended, exitCode, toJson, toLines, Usage } from "./Failure.ts"
-import { quiet, verbose } from "./Flags.ts"
-import { Host } from "./Host.ts"
-import { local } from "./LocalCommands.ts"
-import { pool } from "./PoolCommands.ts"
-import { ask, demo } from "./QuestionCommands.ts"
-import { cp, exec, shell } from "./SandboxCommands.ts"
-import { branch, commit, issue, pr, publish, pull, push, webhook } from "./RepositoryCommands.ts"
-import { line, type Output, red, Screen } from "./Screen.ts"
-import { cost, reap, state } from "./StateCommands.ts"
-import { config, init } from "./SettingsCommands.ts"
+import * as Acts from "./commands/agent/AgentActCommands.ts"
+import * as Agents from "./commands/agent/AgentCommands.ts"
+import { completions } from "./commands/completion/completion.ts"
+import { doctor } from "./commands/settings/DoctorCommands.ts"
+import { Ended, exitCode, toJson, toLines, Usage } from "./ui/Failure.ts"
+import { quiet, verbose } from "./commands/shared/flags.ts"
+import { Host } from "./process/CommandHost.ts"
+import { local } from "./commands/local/LocalCommands.ts"
+import { pool } from "./commands/pool/PoolCommands.ts"
+import { ask, demo } from "./commands/query/QuestionCommands.ts"
+import { cp, exec, shell } from "./commands/sandbox/SandboxCommands.ts"
+import {
+  branch,
+  commit,
+  issue,
+  pr,
+  publish,
+  pull,
+  push,
+  webhook
+} from "./commands/repository/RepositoryCommands.ts"
+import { line, type Output, red, Screen } from "./ui/Screen.ts"
+import { cost, reap, state } from "./commands/state/StateCommands.ts"
+import { config, init } from "./commands/settings/SettingsCommands.ts"
 import { version } from "./version.ts"
 
 /** Every command there is. */

@@ -4,11 +4,11 @@ import { Cause, Effect, Layer, Stream } from "effect"
 import { homedir } from "node:os"
 import type { WriteStream } from "node:tty"
 import * as Cli from "./Cli.ts"
-import * as DataFolder from "./DataFolder.ts"
-import { Host, type RawTerminal } from "./Host.ts"
-import * as Logging from "./Logging.ts"
-import { type Output, Screen } from "./Screen.ts"
-import * as Secrets from "./Secrets.ts"
+import * as DataFolder from "./app/dataFolder.ts"
+import { Host, type RawTerminal } from "./process/CommandHost.ts"
+import * as Logging from "./process/Logging.ts"
+import { type Output, Screen } from "./ui/Screen.ts"
+import * as Secrets from "./process/redaction.ts"
 
 const { env, stderr, stdin, stdout } = process
 

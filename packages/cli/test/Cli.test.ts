@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { inFolder, run } from "./support.ts"
+import { inFolder, run } from "./support/support.ts"
 
 const limit = { timeout: 120_000 }
 

@@ -1,12 +1,12 @@
 import { DateTime, Duration, Schema } from "effect"
-import { Exceeded } from "./Budget.ts"
-import { Problem } from "./Config.ts"
-import { GitError } from "./GitError.ts"
+import { Exceeded } from "./query/Budget.ts"
+import { Problem } from "./config/RemoteAgentConfig.ts"
+import { GitError } from "./repository/GitError.ts"
 import { AgentId, QueryId } from "./Id.ts"
-import { AgentStatus } from "./Lifecycle.ts"
-import { BudgetOwner, QueryResult } from "./Query.ts"
-import { SandboxError } from "./SandboxError.ts"
-import { StateStoreError } from "./StateStoreError.ts"
+import { AgentStatus } from "./agent/AgentLifecycle.ts"
+import { BudgetOwner, QueryResult } from "./query/Query.ts"
+import { SandboxError } from "./sandbox/SandboxError.ts"
+import { StateStoreError } from "./state/StateStoreError.ts"
 
 /** The stages of a launch, in their order. */
 export const LaunchStage = Schema.Literals([

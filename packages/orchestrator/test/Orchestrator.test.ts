@@ -19,7 +19,7 @@ import {
   standing,
   start,
   taking
-} from "./support.ts"
+} from "./support/support.ts"
 
 const ask = (text: string, options?: Orchestrator.AskOptions) =>
   Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.ask(text, options))

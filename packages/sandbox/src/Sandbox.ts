@@ -1,9 +1,9 @@
 import type { SandboxError } from "@remote-agent/domain"
 import type { Id } from "@remote-agent/domain"
 import type { DateTime, Duration, Effect, Redacted, Scope, Stream } from "effect"
-import type { Cursor } from "./JobFrames.ts"
-import type { JobEvent } from "./JobReader.ts"
-import type { Status } from "./JobStatus.ts"
+import type { Cursor } from "./job/JobFrames.ts"
+import type { JobEvent } from "./job/JobReader.ts"
+import type { Status } from "./job/JobStatus.ts"
 
 /** What a sandbox is to be. */
 export interface SandboxSpec {

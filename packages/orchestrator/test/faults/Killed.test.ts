@@ -16,7 +16,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { none } from "../../../sandbox/test/faults/Fault.ts"
 import * as FaultProxy from "../../../sandbox/test/faults/FaultProxy.ts"
-import { newPath } from "../storeSupport.ts"
+import { newPath } from "../support/storeSupport.ts"
 import { profiles } from "./programs.ts"
 
 // Real processes: how long they take is up to the machine.

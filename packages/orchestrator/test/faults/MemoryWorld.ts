@@ -2,7 +2,7 @@ import { type Config, type Id, Profile, SandboxError } from "@remote-agent/domai
 import { Intents, MemoryStateStore, type Profiles } from "@remote-agent/orchestrator"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Random, Stream } from "effect"
-import { exit, line, pass, resultLine, unreachable } from "../support.ts"
+import { exit, line, pass, resultLine, unreachable } from "../support/support.ts"
 import { makeProcess, type World } from "./World.ts"
 
 const hours = Duration.hours(5)

@@ -1,0 +1,45 @@
+import { Config } from "@remote-agent/domain"
+import { GitHub, type GitHubModel } from "@remote-agent/github"
+import { Effect, Option } from "effect"
+import { Usage } from "../../ui/Failure.ts"
+
+const parsed = (text: string, from: string) =>
+  Effect.mapError(
+    Effect.fromOption(GitHub.parseRepo(text)),
+    () => new Usage({ message: `${from} names no repository. Say it as owner/name.` })
+  )
+
+/**
+ * The repository that somebody means: `--repo`, else `GITHUB_REPO_OWNER` and `GITHUB_REPO_NAME`; none when nothing
+ * is said. Fails with `Usage` for what is no repository.
+ */
+export const said = Effect.fnUntraced(function* (
+  repo: string | undefined
+): Effect.fn.Return<Option.Option<GitHubModel.Repo>, Usage, Config.Config> {
+  if (repo !== undefined) return Option.some(yield* parsed(repo, "--repo"))
+  const { GITHUB_REPO_NAME: name, GITHUB_REPO_OWNER: owner } = yield* Config.Config
+  if (owner === undefined) return Option.none()
+  return Option.some(yield* parsed(`${owner}/${name}`, "GITHUB_REPO_OWNER with GITHUB_REPO_NAME"))
+})
+
+/** {@link said}, where nothing else says it. */
+export const needed = Effect.fnUntraced(function* (
+  repo: string | undefined
+): Effect.fn.Return<GitHubModel.Repo, Usage, Config.Config> {
+  return yield* Effect.mapError(
+    Effect.fromOption(yield* said(repo)),
+    () =>
+      new Usage({
+        message:
+          "No repository is named. Say --repo owner/name, or set GITHUB_REPO_OWNER and GITHUB_REPO_NAME."
+      })
+  )
+})
+
+/** Fails before anything is made when there is no credential for GitHub. */
+export const credential = Effect.gen(function* () {
+  const config = yield* Config.Config
+  if (config.GITHUB_APP_ID === undefined) {
+    yield* Config.requireKeys(config, ["GITHUB_TOKEN"], "working with GitHub")
+  }
+})

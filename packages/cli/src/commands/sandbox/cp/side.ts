@@ -1,0 +1,176 @@
+import type { SandboxError } from "@remote-agent/domain"
+import type { Sandbox } from "@remote-agent/sandbox"
+import { Effect, FileSystem, Path, type PlatformError } from "effect"
+import { posix } from "node:path"
+import { type Existing, isPlainName } from "./location.ts"
+import { NotFound, Usage } from "../../../ui/Failure.ts"
+
+type Result<A> = Effect.Effect<A, SandboxError.SandboxError | Usage | NotFound>
+
+/** What a folder holds. */
+export interface Entry {
+  readonly name: string
+  readonly type: "file" | "folder" | "other"
+}
+
+/** Files that can be copied from and to: those of this machine, or those of a sandbox. Paths are absolute. */
+export interface Side {
+  /** The absolute path. */
+  readonly resolve: (path: string) => Result<string>
+  readonly typeOf: (path: string) => Result<Existing>
+  readonly list: (folder: string) => Result<ReadonlyArray<Entry>>
+  readonly read: (path: string) => Result<Uint8Array>
+  /** Creates the folders on the way; what was there is replaced in one step. */
+  readonly write: (path: string, bytes: Uint8Array) => Result<void>
+  readonly makeFolder: (path: string) => Result<void>
+  readonly remove: (path: string) => Result<void>
+  readonly rename: (from: string, to: string) => Result<void>
+  /** The files at or below a path that can be run. */
+  readonly executables: (path: string) => Result<ReadonlySet<string>>
+  readonly makeExecutable: (paths: ReadonlyArray<string>) => Result<void>
+}
+
+const failed = (what: string, path: string) => (error: PlatformError.PlatformError) =>
+  error.reason._tag === "NotFound"
+    ? new NotFound({ message: `There is no ${path} here. Check the path.` })
+    : new Usage({
+        message: `${path} cannot be ${what} (${error.reason._tag}). Check its path and who may do it.`
+      })
+
+const oneOf = (type: FileSystem.File.Type): Entry["type"] =>
+  type === "File" ? "file" : type === "Directory" ? "folder" : "other"
+
+/** The files of this machine; relative paths start at `cwd`. */
+export const here = Effect.fnUntraced(function* (cwd: string) {
+  const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+
+  const walk = (folder: string): Result<ReadonlyArray<string>> =>
+    Effect.flatMap(list(folder), (entries) =>
+      Effect.map(
+        Effect.forEach(
+          entries.filter(({ type }) => type !== "other"),
+          ({ name, type }) => {
+            const one = path.join(folder, name)
+            return type === "folder" ? walk(one) : Effect.succeed([one])
+          }
+        ),
+        (all) => all.flat()
+      )
+    )
+
+  const list: Side["list"] = Effect.fnUntraced(function* (folder) {
+    const entries = yield* Effect.mapError(fs.readDirectoryEntries(folder), failed("read", folder))
+    return entries.map(({ name, type }) => ({ name, type: oneOf(type) }))
+  })
+
+  const typeOf: Side["typeOf"] = (file) =>
+    fs.stat(file).pipe(
+      Effect.map(({ type }): Existing => (type === "Directory" ? "folder" : "file")),
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed<Existing>("nothing")),
+      Effect.mapError(failed("read", file))
+    )
+
+  const isExecutable = (file: string) =>
+    Effect.map(Effect.mapError(fs.stat(file), failed("read", file)), ({ mode }) => (mode & 0o100) !== 0)
+
+  const side: Side = {
+    resolve: (file) => Effect.succeed(path.resolve(cwd, file)),
+    typeOf,
+    list,
+    read: (file) => Effect.mapError(fs.readFile(file), failed("read", file)),
+    write: Effect.fnUntraced(
+      function* (file, bytes) {
+        const folder = path.dirname(file)
+        yield* fs.makeDirectory(folder, { recursive: true })
+        const part = path.join(
+          yield* fs.makeTempDirectoryScoped({ directory: folder, prefix: ".part-" }),
+          "file"
+        )
+        yield* fs.writeFile(part, bytes)
+        yield* fs.rename(part, file)
+      },
+      (effect, file) => Effect.mapError(Effect.scoped(effect), failed("written", file))
+    ),
+    makeFolder: (folder) =>
+      Effect.mapError(fs.makeDirectory(folder, { recursive: true }), failed("made", folder)),
+    remove: (file) =>
+      Effect.mapError(fs.remove(file, { recursive: true, force: true }), failed("removed", file)),
+    rename: (from, to) => Effect.mapError(fs.rename(from, to), failed("written", to)),
+    executables: Effect.fnUntraced(function* (root) {
+      const files = (yield* typeOf(root)) === "folder" ? yield* walk(root) : [root]
+      return new Set(yield* Effect.filter(files, isExecutable, { concurrency: 8 }))
+    }),
+    makeExecutable: (files) =>
+      Effect.forEach(
+        files,
+        (file) =>
+          Effect.mapError(
+            Effect.flatMap(fs.stat(file), ({ mode }) =>
+              // Whoever may read it may run it, as the mask of the user leaves it.
+              fs.chmod(file, (mode & 0o777) | ((mode & 0o444) >> 2))
+            ),
+            failed("made executable", file)
+          ),
+        { discard: true }
+      )
+  }
+  return side
+})
+
+/** The files of a sandbox. */
+export const there = ({ exec, files }: Sandbox.Sandbox): Side => {
+  const list: Side["list"] = Effect.fnUntraced(function* (folder) {
+    const entries = yield* files.list(folder)
+    const odd = entries.find(({ name }) => !isPlainName(name))
+    if (odd !== undefined) {
+      return yield* new Usage({
+        message: `${folder} holds something of the name ${JSON.stringify(odd.name)}, which no file can have. Nothing was copied.`
+      })
+    }
+    return entries.map(({ name, type }) => ({
+      name,
+      type: type === "file" ? "file" : type === "directory" ? "folder" : "other"
+    }))
+  })
+
+  const lists = (path: string) =>
+    files.list(path).pipe(
+      Effect.as<Existing>("folder"),
+      Effect.catchReason("SandboxError", "InvalidRequest", () => Effect.succeed<Existing>("file"))
+    )
+
+  return {
+    resolve: (path) =>
+      path.startsWith("/")
+        ? Effect.succeed(posix.normalize(path))
+        : Effect.map(files.stat("."), (home) => posix.join(home.path, path)),
+    typeOf: (path) =>
+      files.stat(path).pipe(
+        Effect.flatMap(({ type }): Effect.Effect<Existing, SandboxError.SandboxError> =>
+          // What a link leads to is not told.
+          type === "symlink" ? lists(path) : Effect.succeed(type === "directory" ? "folder" : "file")
+        ),
+        Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed<Existing>("nothing"))
+      ),
+    list,
+    read: files.read,
+    write: files.write,
+    makeFolder: files.makeDir,
+    remove: files.remove,
+    rename: files.rename,
+    executables: (root) =>
+      Effect.map(
+        exec({ argv: ["find", root, "-type", "f", "-perm", "-u+x", "-print0"] }),
+        ({ stdout }) => new Set(stdout.split("\0").filter((path) => path !== ""))
+      ),
+    makeExecutable: (paths) =>
+      paths.length === 0
+        ? Effect.void
+        : Effect.asVoid(
+            exec({
+              argv: ["xargs", "-0", "chmod", "+x", "--"],
+              stdin: paths.map((path) => `${path}\0`).join("")
+            })
+          )
+  }
+}

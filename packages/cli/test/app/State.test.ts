@@ -1,0 +1,80 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Screen, Secrets } from "@remote-agent/cli"
+import { Config } from "@remote-agent/domain"
+import { Owner } from "@remote-agent/orchestrator"
+import { Effect, FileSystem, Layer, Ref } from "effect"
+import { writeFile } from "node:fs/promises"
+import { basename, join } from "node:path"
+import * as State from "../../src/app/State.ts"
+import { host } from "../support/host.ts"
+import { folder } from "../support/support.ts"
+
+const world = (cwd: string, env: Readonly<Record<string, string>>) =>
+  Layer.mergeAll(
+    NodeServices.layer,
+    Layer.succeed(Secrets.Secrets, Secrets.make()),
+    Layer.succeed(Screen.Screen, { out: Screen.silent, err: Screen.silent, note: Screen.silent }),
+    host(cwd, env)
+  )
+
+/** Whom the settings say the sandboxes belong to, and whom the state was made for. */
+const owners = Effect.fnUntraced(function* (cwd: string, env: Readonly<Record<string, string>> = {}) {
+  return yield* Effect.gen(function* () {
+    const { REMOTE_AGENT_OWNER: settings } = yield* Config.Config
+    return { settings, state: yield* Owner.Owner }
+  }).pipe(Effect.provide(Layer.provide(State.layer({}), world(cwd, env))))
+})
+
+const name = "REMOTE_AGENT_OWNER"
+
+describe("the state of a command", () => {
+  it.live("gives its owner to settings that name none, which an empty one does not", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const first = yield* owners(cwd)
+      assert.strictEqual(first.settings, first.state)
+      assert.deepStrictEqual(yield* owners(cwd, { [name]: "" }), first)
+      assert.deepStrictEqual(yield* owners(cwd, { [name]: "mine" }), { ...first, settings: "mine" })
+      yield* Effect.promise(() => writeFile(join(cwd, "remote-agent.json"), `{ "${name}": "theirs" }`))
+      assert.deepStrictEqual(yield* owners(cwd), { ...first, settings: "theirs" })
+    })
+  )
+
+  it.live("reads every file of settings once", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const read = yield* Ref.make<ReadonlyArray<string>>([])
+      const counted = Layer.effect(
+        FileSystem.FileSystem,
+        Effect.map(FileSystem.FileSystem, (fs) => ({
+          ...fs,
+          readFileString: (path: string) =>
+            Effect.andThen(
+              Ref.update(read, (names) => [...names, basename(path)]),
+              fs.readFileString(path)
+            )
+        }))
+      )
+      const counting = Layer.provideMerge(counted, world(cwd, {}))
+      yield* Effect.provide(Config.Config, Layer.provide(State.layer({}), counting))
+      assert.deepStrictEqual(yield* Ref.get(read), [".env", "remote-agent.json"])
+    })
+  )
+
+  it.live("is not opened when the settings are wrong", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      yield* Effect.promise(() => writeFile(join(cwd, "remote-agent.json"), "{,}"))
+      const failure = yield* Effect.flip(owners(cwd, { DEXTER_MAX_STEPS: "0" }))
+      assert.isTrue(failure._tag === "ConfigError")
+      if (failure._tag !== "ConfigError") return
+      assert.deepStrictEqual(
+        failure.problems.map((problem) => problem.name),
+        ["remote-agent.json", "DEXTER_MAX_STEPS"]
+      )
+      const fs = yield* FileSystem.FileSystem
+      assert.isFalse(yield* fs.exists(join(cwd, "data")))
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+})

@@ -1,0 +1,59 @@
+import { NodeServices } from "@effect/platform-node"
+import type { Agent } from "@remote-agent/domain"
+import { Agent as AgentSchema } from "@remote-agent/domain"
+import { Orchestrator, type StateStore } from "@remote-agent/orchestrator"
+import { assert } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import * as App from "../../src/app/App.ts"
+import * as State from "../../src/app/State.ts"
+import { Host } from "../../src/process/CommandHost.ts"
+import { Screen, silent } from "../../src/ui/Screen.ts"
+import * as Secrets from "../../src/process/redaction.ts"
+import { bin, folder, run, withoutCache } from "./support.ts"
+
+/** Where the binary keeps its data when its home is this folder. */
+const dataOf = (cwd: string) => join(cwd, ".local", "share", "remote-agent")
+
+const world = (cwd: string) =>
+  Layer.mergeAll(
+    NodeServices.layer,
+    Layer.succeed(Secrets.Secrets, Secrets.make()),
+    Layer.succeed(Screen, { out: silent, err: silent, note: silent }),
+    Layer.succeed(Host, {
+      env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...withoutCache },
+      cwd,
+      dataFolder: dataOf(cwd),
+      interactive: false,
+      log: () => undefined,
+      command: [process.execPath, bin],
+      leftovers: () => undefined
+    })
+  )
+
+/** Works with what the binary works with when its home is this folder. */
+const durably = <A, E>(cwd: string, effect: Effect.Effect<A, E, App.Durable>) =>
+  Effect.orDie(Effect.provide(effect, Layer.provide(App.durable({}), world(cwd))))
+
+/** Works with the records that the binary has when its home is this folder. */
+export const recorded = <A, E>(cwd: string, effect: Effect.Effect<A, E, StateStore.StateStore>) =>
+  Effect.orDie(Effect.provide(effect, Layer.provide(State.layer({}), world(cwd))))
+
+/** Launches an agent of that name that outlives the launch. */
+export const launch = (cwd: string, name: string): Effect.Effect<Agent.Agent> =>
+  durably(
+    cwd,
+    Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
+      orchestrator.launch({ name: AgentSchema.AgentName.make(name) })
+    )
+  )
+
+/** A home of its own; at its end the server of it has ended, and no folder of a sandbox may be left. */
+export const home = Effect.acquireRelease(folder, (cwd) =>
+  Effect.gen(function* () {
+    yield* run(cwd, ["local", "stop", "--yes"])
+    const left = yield* Effect.promise(() => readdir(join(dataOf(cwd), "sandboxes")).catch(() => []))
+    assert.deepStrictEqual(left, [], "no folder of a sandbox should be left")
+  })
+)

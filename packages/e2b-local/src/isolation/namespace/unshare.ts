@@ -1,0 +1,94 @@
+/**
+ * Isolation out of util-linux alone: `unshare`, `mount`, `pivot_root`, `nsenter`, `setpriv`.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Option } from "effect"
+import * as Guest from "./NamespaceRuntime.ts"
+import * as Layout from "./mounts.ts"
+import type { Boot } from "../SandboxRuntime.ts"
+
+// $1 the new root, $2 "net" for a network of its own, then triples of kind, source and target up to "--",
+// then the command that becomes PID 1.
+const bootScript = `
+umask 022
+root=$1 net=$2; shift 2
+mount -t tmpfs -o size=4m,mode=755 tmpfs "$root"
+cd "$root"
+place() {
+  if [ -d "$1" ]; then mkdir -p ".$2"; else mkdir -p ".\${2%/*}"; [ -e ".$2" ] || : > ".$2"; fi
+}
+# A file system that is noexec or the like must keep that in a user namespace.
+restrict() {
+  mount -o "remount,bind,nosuid,nodev$2" "$1" 2>/dev/null || mount -o "remount,bind,nosuid,nodev,noexec$2" "$1"
+}
+while [ "$1" != -- ]; do
+  case $1 in
+    ro) place "$2" "$3"; mount --rbind "$2" ".$3"; restrict ".$3" ,ro ;;
+    rw) place "$2" "$3"; mount --bind "$2" ".$3"; restrict ".$3" "" ;;
+    dev) place "$2" "$3"; mount --bind "$2" ".$3" ;;
+    link) mkdir -p ".\${3%/*}"; ln -s "$2" ".$3" ;;
+    # A kernel without them only has no terminals.
+    pts)
+      mkdir -p ".$3/pts"
+      mount -t devpts -o newinstance,ptmxmode=0666,mode=620,nosuid,noexec devpts ".$3/pts" 2>/dev/null || :
+      ln -s pts/ptmx ".$3/ptmx" ;;
+    proc) mkdir -p ".$3"; mount -t proc -o nosuid,nodev,noexec proc ".$3" ;;
+    shm) mkdir -p ".$3"; mount -t tmpfs -o nosuid,nodev,size=256m,mode=1777 tmpfs ".$3" ;;
+  esac
+  shift 3
+done
+shift
+hostname sandbox 2>/dev/null || :
+if [ "$net" = net ]; then
+  ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || perl -e '
+    use Socket; socket(S, PF_INET, SOCK_DGRAM, 0) or exit 1; ioctl(S, 0x8914, pack("a16s", "lo", 65)) or exit 1' || {
+    echo "the loopback of a network namespace could not be brought up: install iproute2" >&2; exit 1; }
+fi
+mkdir -p run .old
+pivot_root . .old
+umount -i -n -l -c /.old
+rmdir /.old
+mount -o remount,bind,ro / 2>/dev/null || mount -o remount,ro /
+cd /
+exec "$@"
+`
+
+const triple = (item: Layout.Item): ReadonlyArray<string> => [
+  item.kind,
+  "source" in item ? item.source : "",
+  item.target
+]
+
+/** Boots a sandbox; `uid` is the uid of the host for a real root, none for everybody else. */
+export const boot = Effect.fnUntraced(function* (
+  request: Boot,
+  items: ReadonlyArray<Layout.Item>,
+  root: string,
+  uid: Option.Option<number>
+) {
+  return yield* Guest.boot({
+    boot: request,
+    uid,
+    command: [
+      "unshare",
+      ...(Option.isNone(uid) ? ["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"] : []),
+      "--mount",
+      "--pid",
+      "--ipc",
+      "--uts",
+      ...(request.internet ? [] : ["--net"]),
+      "--fork",
+      "--kill-child",
+      "--propagation",
+      "private",
+      "sh",
+      "-euc",
+      bootScript,
+      "sh",
+      root,
+      request.internet ? "host" : "net",
+      ...items.flatMap(triple)
+    ]
+  })
+})

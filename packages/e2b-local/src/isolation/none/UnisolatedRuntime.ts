@@ -1,0 +1,210 @@
+/**
+ * No isolation: plain processes in a folder and process group of their own. Only for programs that are trusted as
+ * much as the server itself. Processes see the whole host; those that leave their group and session on purpose
+ * survive their sandbox where the server can make no control groups. Absolute links into a sandbox's folders still lead
+ * to the old ones in what is made from its snapshot.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Option } from "effect"
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
+import { RpcError } from "../../envd/ConnectProtocol.ts"
+import { BootFailed, E2bServerError } from "../../server/E2bServerError.ts"
+import * as HostProcess from "../../host/HostProcess.ts"
+import type { Boot, Command, Machine, Provider, Running } from "../SandboxRuntime.ts"
+import * as PlainFiles from "./files.ts"
+import * as Shell from "../shell.ts"
+import * as Sweep from "../../server/OrphanCleanup.ts"
+import * as Tcp from "../../ports/tcp.ts"
+import * as TreeCopy from "../../host/copyTree.ts"
+import * as Usage from "../../host/ResourceUsage.ts"
+
+const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
+const env = { PATH: systemPath }
+
+// Told of every process group; when the server is gone, whatever ended it, it kills them.
+const watchdogScript = `
+trap '' HUP INT TERM
+groups=" "
+while read -r word group; do
+  case $word in
+    add) groups="$groups$group " ;;
+    drop) case $groups in *" $group "*) groups="\${groups%% $group *} \${groups#* $group }" ;; esac ;;
+  esac
+done
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done`
+
+// The command is a child and no leader of a group, so that `exec setsid` keeps its pid, as in a real sandbox.
+const outerScript = 'exec 5>&2 2>/dev/null; sh -c "$1" 2>&5 5>&-; code=$?; exit "$code"'
+
+// A login shell would replace PATH by that of the host's profile.
+const profile =
+  '[ -z "${E2B_LOCAL_PATH-}" ] || { PATH=$E2B_LOCAL_PATH; export PATH; unset E2B_LOCAL_PATH; }\n'
+
+const signalNumbers: Readonly<Record<string, number>> = { SIGKILL: 9, SIGTERM: 15 }
+
+const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    process.kill(-group, signal)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const internal = (error: HostProcess.HostProcessError) =>
+  new RpcError({ code: "internal", message: error.message })
+
+const writable = ["home", "tmp"] as const
+
+const bootFailed = (detail: string) =>
+  new E2bServerError({ operation: "boot", reason: new BootFailed({ detail }) })
+
+const attempt = <A>(promise: () => Promise<A>) =>
+  Effect.tryPromise({ try: promise, catch: (cause) => bootFailed(String(cause)) })
+
+const emptyFolders = (directory: string) =>
+  attempt(async () => {
+    await Promise.all(writable.map((name) => Fs.mkdir(Path.join(directory, name), { mode: 0o700 })))
+    await Fs.writeFile(Path.join(directory, "home", ".profile"), profile)
+  })
+
+const layOut = Effect.fnUntraced(function* ({ directory, seed }: Boot) {
+  yield* Option.match(seed, {
+    onNone: () => emptyFolders(directory),
+    onSome: (from) =>
+      TreeCopy.folders({ names: writable, from, to: directory, owner: Option.none() }).pipe(
+        Effect.mapError((error) => bootFailed(error.message))
+      )
+  })
+  const home = yield* attempt(() => Fs.realpath(Path.join(directory, "home")))
+  const temporary = yield* attempt(() => Fs.realpath(Path.join(directory, "tmp")))
+  return { home, temporary }
+})
+
+const boot = Effect.fnUntraced(function* (request: Boot) {
+  const scope = yield* Effect.scope
+  const { home, temporary } = yield* layOut(request)
+  const groups = new Set<number>()
+  const outers = new Set<HostProcess.HostProcess>()
+  const watchdog = yield* HostProcess.scoped({
+    command: "sh",
+    args: ["-c", watchdogScript],
+    env,
+    stdin: true
+  }).pipe(Effect.mapError((error) => bootFailed(error.message)))
+  const tell = (word: "add" | "drop", group: number) =>
+    watchdog.stdin === undefined
+      ? Effect.void
+      : Effect.ignore(HostProcess.write(watchdog.stdin, `${word} ${group}\n`))
+  const add = Effect.fnUntraced(function* (group: number) {
+    groups.add(group)
+    yield* tell("add", group)
+    yield* Sweep.record(request.directory, group)
+  })
+  const drop = Effect.fnUntraced(function* (group: number) {
+    groups.delete(group)
+    yield* tell("drop", group)
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      for (const group of groups) signalGroup(group, "SIGKILL")
+      yield* Effect.forEach(outers, (outer) => outer.dispose, { concurrency: "unbounded", discard: true })
+    })
+  )
+
+  /** Descendants may outlive a command; their number must be forgotten before it is given to another process. */
+  const forgetWhenEmpty = (group: number) =>
+    Effect.suspend(() =>
+      signalGroup(group, 0) ? Effect.as(Effect.sleep("1 second"), false) : Effect.succeed(true)
+    ).pipe(Effect.repeat({ until: (empty) => empty }), Effect.andThen(drop(group)))
+
+  const start = Effect.fnUntraced(
+    function* (command: Command) {
+      const stdio = yield* request.pipes.stdio(command.stdin)
+      const outer = yield* HostProcess.spawn({
+        ...request.cage.wrap({ command: "sh", args: ["-c", outerScript, "sh", Shell.launcher] }),
+        env,
+        cwd: home,
+        stdio,
+        control: true
+      })
+      outers.add(outer)
+      if (stdio.stdin !== undefined) {
+        yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(outer.exited)), scope)
+      }
+      // Before it is told what to become: from here on it cannot outlive the server.
+      yield* add(outer.pid)
+      const pid = yield* HostProcess.launch(outer, {
+        ...command,
+        env: { ...command.env, E2B_LOCAL_PATH: command.env["PATH"] ?? systemPath },
+        limits: { openFiles: request.limits.openFiles, fileBytes: request.limits.fileBytes }
+      }).pipe(
+        Effect.onError(() =>
+          Effect.andThen(
+            outer.dispose,
+            Effect.andThen(
+              drop(outer.pid),
+              Effect.sync(() => outers.delete(outer))
+            )
+          )
+        )
+      )
+      // Where it goes with `exec setsid`.
+      yield* add(pid)
+      const sent = new Set<NodeJS.Signals>()
+      const running: Running = {
+        pid,
+        stdin: outer.stdin,
+        stdout: outer.stdout,
+        stderr: outer.stderr,
+        exited: Effect.map(outer.exited, (status) => {
+          // A shell can only tell a signal as a code; one that was sent from here is told as what it was.
+          const signal = [...sent].find((name) => status.code === 128 + (signalNumbers[name] ?? 0))
+          return signal === undefined ? status : { code: null, signal }
+        }),
+        signal: (signal) =>
+          Effect.sync(() => {
+            if (outer.hasExited()) return
+            sent.add(signal)
+            try {
+              process.kill(pid, signal)
+            } catch {
+              // It has ended a moment ago.
+            }
+          }),
+        release: Effect.gen(function* () {
+          yield* outer.dispose
+          outers.delete(outer)
+          yield* Effect.forkIn(Effect.andThen(forgetWhenEmpty(outer.pid), forgetWhenEmpty(pid)), scope)
+        })
+      }
+      return running
+    },
+    Effect.catchTag("HostProcessError", (error) => Effect.fail(internal(error)))
+  )
+
+  const toAll = (signal: "SIGSTOP" | "SIGCONT") =>
+    Effect.sync(() => {
+      for (const group of groups) signalGroup(group, signal)
+    })
+
+  return {
+    home,
+    temporary,
+    path: `${Path.dirname(process.execPath)}:${systemPath}`,
+    writable,
+    start,
+    files: PlainFiles.make([home, temporary]),
+    connect: Tcp.connect,
+    freeze: toAll("SIGSTOP"),
+    thaw: toAll("SIGCONT"),
+    usage: Effect.suspend(() => Usage.ofTree(({ group }) => groups.has(group), true)),
+    died: Effect.never
+  } satisfies Machine
+})
+
+/** Plain processes. Never taken unless it was asked for. */
+export const provider: Provider = { kind: "none", boot }

@@ -1,0 +1,160 @@
+/**
+ * Passes HTTP requests and upgraded connections on to servers in sandboxes.
+ *
+ * It stands before the routes of this server, because a program in a sandbox answers for every path and protocol.
+ *
+ * @since 0.1.0
+ */
+import { Deferred, Effect, FiberSet, Option, Redacted } from "effect"
+import * as Http from "node:http"
+import type { Duplex } from "node:stream"
+import { sameSecret } from "../server/RequestGuard.ts"
+import * as Ports from "./PortTable.ts"
+import type { Sandbox } from "../sandboxes/Sandbox.ts"
+import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
+
+/** What a client is told instead of what a program in a sandbox would say. */
+interface Refusal {
+  readonly status: number
+  readonly message: string
+}
+
+const refusal = (status: number, message: string): Refusal => ({ status, message })
+const gone = refusal(502, "The sandbox was not found or is not running")
+
+const body = (target: Ports.Target, { message, status }: Refusal) =>
+  JSON.stringify({ sandboxId: target.sandboxId, port: target.port, code: status, message })
+
+const refuse = (response: Http.ServerResponse, target: Ports.Target, refused: Refusal) => {
+  if (response.headersSent) return void response.destroy()
+  response.writeHead(refused.status, { "content-type": "application/json", connection: "close" })
+  response.end(body(target, refused))
+}
+
+const refuseSocket = (socket: Duplex, target: Ports.Target, refused: Refusal) => {
+  const text = body(target, refused)
+  socket.end(
+    `HTTP/1.1 ${refused.status} ${Http.STATUS_CODES[refused.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`
+  )
+}
+
+/** One request and its response, until both are over. */
+const exchange = (
+  target: Ports.Target,
+  request: Http.IncomingMessage,
+  response: Http.ServerResponse,
+  connection: Duplex
+) =>
+  Effect.callback<void>((resume) => {
+    const upstream = Http.request({
+      method: request.method ?? "GET",
+      path: request.url ?? "/",
+      headers: Ports.forwarded(target, request.rawHeaders),
+      setHost: false,
+      // An agent, even none, would connect by itself.
+      createConnection: () => connection
+    })
+    upstream.once("error", () =>
+      refuse(response, target, refusal(502, "The program at this port did not answer as a web server does"))
+    )
+    upstream.once("response", (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, answer.rawHeaders)
+      answer.pipe(response)
+      answer.once("error", () => response.destroy())
+    })
+    response.once("close", () => resume(Effect.void))
+    request.pipe(upstream)
+    return Effect.sync(() => {
+      upstream.destroy()
+      response.destroy()
+    })
+  })
+
+/** An upgraded connection, until either side closes it: not a byte of it is looked at. */
+const tunnel = (
+  target: Ports.Target,
+  request: Http.IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  connection: Duplex
+) =>
+  Effect.callback<void>((resume) => {
+    const headers = Ports.forwarded(target, request.rawHeaders)
+    const lines = headers.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${headers[at + 1] ?? ""}`] : []))
+    connection.write(`${request.method} ${request.url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`, "latin1")
+    connection.write(head)
+    connection.pipe(socket)
+    socket.pipe(connection)
+    connection.once("close", () => socket.destroy())
+    socket.once("close", () => resume(Effect.void))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const allowed = (target: Ports.Target, request: Http.IncomingMessage, sandbox: Sandbox) =>
+  Ports.isFromItself(target, request.headers) &&
+  Option.match(sandbox.trafficToken, {
+    onNone: () => true,
+    onSome: (token) =>
+      sameSecret(request.headers["e2b-traffic-access-token"]?.toString(), Redacted.value(token))
+  })
+
+/**
+ * Takes the requests for sandboxes away from the listeners that a server has by now. A paused sandbox wakes when it
+ * was created to do so.
+ */
+export const install = Effect.fnUntraced(function* (server: Http.Server) {
+  const registry = yield* SandboxRegistry
+  const run = yield* FiberSet.makeRuntime<never, void, never>()
+
+  const reach = Effect.fnUntraced(function* (
+    target: Ports.Target,
+    request: Http.IncomingMessage,
+    use: (connection: Duplex) => Effect.Effect<void>
+  ) {
+    const find = Effect.mapError(registry.get(target.sandboxId), () => gone)
+    if (!allowed(target, request, yield* find)) {
+      return yield* Effect.fail(
+        refusal(403, "requests of other web pages, and without the token, are refused")
+      )
+    }
+    yield* Effect.mapError(registry.wake(target.sandboxId), () => gone)
+    const sandbox = yield* find
+    if (sandbox.state !== "running") return yield* Effect.fail(gone)
+    const connection = yield* Effect.mapError(sandbox.machine.connect(target.port), () =>
+      refusal(502, "The sandbox is running but the port is not open")
+    )
+    yield* Effect.raceFirst(
+      use(connection),
+      Effect.mapError(Deferred.await(sandbox.severed), () => gone)
+    )
+  }, Effect.scoped)
+
+  const onRequest = (target: Ports.Target, request: Http.IncomingMessage, response: Http.ServerResponse) =>
+    reach(target, request, (connection) => exchange(target, request, response, connection)).pipe(
+      Effect.catch((refused) => Effect.sync(() => refuse(response, target, refused)))
+    )
+
+  const onUpgrade = (target: Ports.Target, request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on("error", () => {})
+    return reach(target, request, (connection) => tunnel(target, request, socket, head, connection)).pipe(
+      Effect.catch((refused) => Effect.sync(() => refuseSocket(socket, target, refused)))
+    )
+  }
+
+  yield* Effect.sync(() => {
+    const requests = server.listeners("request")
+    server.removeAllListeners("request")
+    server.on("request", (request, response) => {
+      const target = Ports.targetOf(request.headers)
+      if (Option.isSome(target)) run(onRequest(target.value, request, response))
+      else for (const listener of requests) listener.call(server, request, response)
+    })
+    const upgrades = server.listeners("upgrade")
+    server.removeAllListeners("upgrade")
+    server.on("upgrade", (request, socket, head) => {
+      const target = Ports.targetOf(request.headers)
+      if (Option.isSome(target)) run(onUpgrade(target.value, request, socket, head))
+      else for (const listener of upgrades) listener.call(server, request, socket, head)
+    })
+  })
+})

@@ -1,0 +1,80 @@
+/**
+ * The metrics of one sandbox: a sample is taken whenever they are asked for, so that an unwatched sandbox costs nothing.
+ *
+ * @since 0.1.0
+ */
+import { Clock, DateTime, Effect, Option } from "effect"
+import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
+import type { Usage } from "../host/ResourceUsage.ts"
+
+/** One sample as the API tells it; memory and disk are in bytes, and their totals are those of the host. */
+interface Metric {
+  readonly timestamp: string
+  readonly timestampUnix: number
+  readonly cpuCount: number
+  /** Since the sample before, or since the start; 100 is all processors of the host. */
+  readonly cpuUsedPct: number
+  readonly memUsed: number
+  readonly memTotal: number
+  /** The host does not tell it per sandbox. */
+  readonly memCache: 0
+  readonly diskUsed: number
+  readonly diskTotal: number
+}
+
+/** Samples of one sandbox. */
+export interface Metrics {
+  /** Takes a sample, unless the last one is less than a second old or the host tells nothing. */
+  readonly sample: Effect.Effect<void>
+  /** What was sampled, oldest first, between two times in seconds. */
+  readonly between: (start: number, end: number) => ReadonlyArray<Metric>
+}
+
+const KEPT = 1000
+
+const diskOf = (directory: string) =>
+  Effect.tryPromise(() => Fs.statfs(directory)).pipe(
+    Effect.map(({ bfree, blocks, bsize }) => ({ used: (blocks - bfree) * bsize, total: blocks * bsize })),
+    Effect.orElseSucceed(() => ({ used: 0, total: 0 }))
+  )
+
+/** The share of all processors between two moments; a process that was not waited for takes its part with it. */
+const cpuPercent = (seconds: number, millis: number, count: number): number =>
+  millis <= 0 ? 0 : Math.max(0, Math.round((seconds * 100_000 * 100) / millis / count) / 100)
+
+/** For a sandbox whose files are in `directory`, started just now. */
+export const make = Effect.fnUntraced(function* (
+  usage: Effect.Effect<Option.Option<Usage>>,
+  directory: string
+) {
+  const samples: Array<Metric> = []
+  let last = { at: yield* Clock.currentTimeMillis, cpuSeconds: 0 }
+  const cpuCount = Os.availableParallelism()
+  const sample = Effect.gen(function* () {
+    const before = yield* Clock.currentTimeMillis
+    if (samples.length > 0 && before - last.at < 1000) return
+    const [found, disk] = yield* Effect.all([usage, diskOf(directory)], { concurrency: 2 })
+    if (Option.isNone(found)) return
+    const at = yield* Clock.currentTimeMillis
+    const { cpuSeconds, memoryBytes } = found.value
+    samples.push({
+      timestamp: DateTime.formatIso(DateTime.makeUnsafe(at)),
+      timestampUnix: Math.floor(at / 1000),
+      cpuCount,
+      cpuUsedPct: cpuPercent(cpuSeconds - last.cpuSeconds, at - last.at, cpuCount),
+      memUsed: memoryBytes,
+      memTotal: Os.totalmem(),
+      memCache: 0,
+      diskUsed: disk.used,
+      diskTotal: disk.total
+    })
+    if (samples.length > KEPT) samples.shift()
+    last = { at, cpuSeconds }
+  })
+  return {
+    sample,
+    between: (start, end) =>
+      samples.filter(({ timestampUnix }) => timestampUnix >= start && timestampUnix <= end)
+  } satisfies Metrics
+})

@@ -1,0 +1,331 @@
+import { GitHubError } from "@remote-agent/domain"
+import { Context, DateTime, Effect, Option, Redacted, Ref, Stream } from "effect"
+import * as GitHubHooks from "../api/internal/hooks.ts"
+import * as Model from "../api/model.ts"
+import * as GitHubPulls from "../api/internal/pulls.ts"
+
+/** A repository as it is at the start. */
+export interface ScriptedRepository {
+  /** `main` when absent. */
+  readonly defaultBranch?: string | undefined
+  readonly private?: boolean | undefined
+  /** The newest commit of each branch. */
+  readonly branches?: Readonly<Record<string, string>> | undefined
+  readonly pullRequests?: ReadonlyArray<Model.PullRequest> | undefined
+  readonly issues?: ReadonlyArray<Model.Issue> | undefined
+  /** The checks of commits, by their sha. */
+  readonly checks?: Readonly<Record<string, ReadonlyArray<Model.Check>>> | undefined
+}
+
+/** Something that was asked of GitHub, for assertions on what was done and in which order. */
+export interface Call {
+  readonly operation: GitHubError.Operation
+  /** `owner/name`; empty where there is no repository. */
+  readonly target: string
+  /** What was given besides the repository. */
+  readonly input: ReadonlyArray<unknown>
+}
+
+/** How GitHub behaves. */
+export interface Options {
+  /** By `owner/name`. */
+  readonly repositories: Readonly<Record<string, ScriptedRepository>>
+  /** A reason makes the call fail before anything is done. Called for every call, in order. */
+  readonly fault?: ((call: Call, index: number) => GitHubError.Reason | undefined) | undefined
+  /** What `token` gives; none when absent. */
+  readonly token?: Redacted.Redacted | undefined
+  /** Who we are; `agent` when absent. */
+  readonly login?: string | undefined
+}
+
+/** What GitHub was asked: what tests assert on. */
+export class Calls extends Context.Service<
+  Calls,
+  {
+    readonly all: Effect.Effect<ReadonlyArray<Call>>
+    /** The comments that were written on an issue or a pull request, oldest first. */
+    readonly comments: (repo: Model.Repo, number: number) => Effect.Effect<ReadonlyArray<string>>
+    /** Moves a branch to a commit, or makes it, as a push does; open pull requests follow. */
+    readonly push: (repo: Model.Repo, branch: string, sha: string) => Effect.Effect<void>
+  }
+>()("@remote-agent/github/GitHubMemory/Calls") {}
+
+interface Repository {
+  readonly defaultBranch: string
+  readonly private: boolean
+  readonly branches: Map<string, string>
+  readonly pulls: Map<number, Model.PullRequest>
+  readonly issues: Map<number, Model.Issue>
+  readonly comments: Map<number, Array<string>>
+  readonly checks: ReadonlyMap<string, ReadonlyArray<Model.Check>>
+  readonly hooks: Map<number, Model.Hook>
+  last: number
+}
+
+const byNumber = <A extends { readonly number: number }>(all: ReadonlyArray<A> | undefined) =>
+  new Map((all ?? []).map((one) => [one.number, one]))
+
+const start = (scripted: ScriptedRepository): Repository => ({
+  defaultBranch: scripted.defaultBranch ?? "main",
+  private: scripted.private ?? true,
+  branches: new Map(Object.entries(scripted.branches ?? {})),
+  pulls: byNumber(scripted.pullRequests),
+  issues: byNumber(scripted.issues),
+  comments: new Map(),
+  checks: new Map(Object.entries(scripted.checks ?? {})),
+  hooks: new Map(),
+  last: Math.max(
+    0,
+    ...[...(scripted.pullRequests ?? []), ...(scripted.issues ?? [])].map(({ number }) => number)
+  )
+})
+
+const nameOf = ({ name, owner }: Model.Repo) => `${owner}/${name}`
+
+const inState =
+  ({ state = "open" }: Model.Filter) =>
+  (one: { readonly state: string }) =>
+    state === "all" || state === one.state
+
+const invalid = (...problems: ReadonlyArray<string>) => new GitHubError.Invalid({ problems })
+
+const notFound = new GitHubError.NotFound({ credential: "token", needs: [] })
+
+const openFor = (repository: Repository, repo: Model.Repo, head: string) =>
+  [...repository.pulls.values()].filter(
+    (pull) => pull.state === "open" && Model.qualified(repo, pull.head.branch) === Model.qualified(repo, head)
+  )
+
+/** GitHub in memory, with the record of what it was asked. */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const login = options.login ?? "agent"
+  const repositories = new Map(
+    Object.entries(options.repositories).map(([name, scripted]) => [name.toLowerCase(), start(scripted)])
+  )
+  const calls = yield* Ref.make<ReadonlyArray<Call>>([])
+
+  const called = Effect.fnUntraced(function* (
+    operation: GitHubError.Operation,
+    target: string,
+    ...input: ReadonlyArray<unknown>
+  ) {
+    const call: Call = { operation, target, input }
+    const index = (yield* Ref.getAndUpdate(calls, (all) => [...all, call])).length
+    const reason = options.fault?.(call, index)
+    if (reason !== undefined) return yield* new GitHubError.GitHubError({ operation, target, reason })
+    return (why: GitHubError.Reason) => new GitHubError.GitHubError({ operation, target, reason: why })
+  })
+
+  const opened = Effect.fnUntraced(function* (
+    operation: GitHubError.Operation,
+    repo: Model.Repo,
+    ...input: ReadonlyArray<unknown>
+  ) {
+    const failure = yield* called(operation, nameOf(repo), ...input)
+    const repository = repositories.get(nameOf(repo).toLowerCase())
+    if (repository === undefined) return yield* failure(notFound)
+    const url = `https://github.com/${nameOf(repo)}`
+    return { repository, failure, url }
+  })
+
+  const createPullRequest = Effect.fn("GitHub.createPullRequest")(function* (
+    repo: Model.Repo,
+    spec: Model.PullRequestSpec
+  ): Effect.fn.Return<GitHubPulls.Proposed, GitHubError.GitHubError> {
+    const { failure, repository, url } = yield* opened("createPullRequest", repo, spec)
+    const existing = Option.getOrUndefined(
+      GitHubPulls.choose(openFor(repository, repo, spec.head), spec.base)
+    )
+    const branch = spec.base ?? existing?.base.branch ?? repository.defaultBranch
+    const [sha, baseSha] = [repository.branches.get(spec.head), repository.branches.get(branch)]
+    if (existing === undefined && sha === undefined) return yield* failure(invalid("head: invalid"))
+    if (baseSha === undefined) return yield* failure(invalid("base: invalid"))
+    if (existing === undefined && sha === baseSha) {
+      return yield* failure(invalid(`No commits between ${branch} and ${spec.head}`))
+    }
+    const number = existing?.number ?? ++repository.last
+    const before: Model.PullRequest = existing ?? {
+      number,
+      url: `${url}/pull/${number}`,
+      title: spec.title,
+      body: spec.body ?? "",
+      state: "open",
+      draft: spec.draft ?? false,
+      merged: false,
+      head: { branch: spec.head, sha: sha ?? "" },
+      base: { branch, sha: baseSha },
+      author: login,
+      labels: [],
+      reviewers: [],
+      teamReviewers: []
+    }
+    const { base: _, ...texts } = GitHubPulls.changes(before, spec)
+    const pullRequest: Model.PullRequest = {
+      ...before,
+      ...texts,
+      base: { branch, sha: baseSha },
+      labels: [...before.labels, ...GitHubPulls.missing(spec.labels, before.labels)],
+      reviewers: [...before.reviewers, ...GitHubPulls.missing(spec.reviewers, before.reviewers)],
+      teamReviewers: existing === undefined ? [...(spec.teamReviewers ?? [])] : before.teamReviewers
+    }
+    repository.pulls.set(number, pullRequest)
+    const isSame = JSON.stringify(pullRequest) === JSON.stringify(before)
+    return {
+      pullRequest,
+      outcome: existing === undefined ? "created" : isSame ? "unchanged" : "updated",
+      problems: []
+    }
+  })
+
+  const createWebhook = Effect.fn("GitHub.createWebhook")(function* (
+    repo: Model.Repo,
+    spec: GitHubHooks.HookSpec
+  ): Effect.fn.Return<GitHubHooks.Hooked, GitHubError.GitHubError> {
+    const { repository } = yield* opened("createWebhook", repo, spec)
+    const events = spec.events ?? GitHubHooks.defaultEvents
+    const existing = Option.getOrUndefined(GitHubHooks.find([...repository.hooks.values()], spec.url))
+    if (existing !== undefined && spec.secret === undefined && GitHubHooks.isAsWanted(existing, events)) {
+      return { hook: existing, outcome: "unchanged", secret: Option.none() }
+    }
+    const hook: Model.Hook = {
+      id: existing?.id ?? ++repository.last,
+      url: spec.url,
+      events,
+      active: true,
+      contentType: "json"
+    }
+    repository.hooks.set(hook.id, hook)
+    if (existing !== undefined)
+      return { hook, outcome: "updated", secret: Option.fromUndefinedOr(spec.secret) }
+    return { hook, outcome: "created", secret: Option.some(spec.secret ?? (yield* GitHubHooks.randomSecret)) }
+  })
+
+  const listed = <A>(
+    operation: GitHubError.Operation,
+    repo: Model.Repo,
+    filter: unknown,
+    all: (repository: Repository) => ReadonlyArray<A>
+  ) =>
+    Stream.unwrap(
+      Effect.map(opened(operation, repo, filter), ({ repository }) => Stream.fromIterable(all(repository)))
+    )
+
+  const service = {
+    token: Effect.as(called("token", ""), Option.fromUndefinedOr(options.token)),
+    repository: Effect.fn("GitHub.repository")(function* (repo: Model.Repo) {
+      const { repository, url } = yield* opened("repository", repo)
+      return {
+        ...repo,
+        url,
+        cloneUrl: `${url}.git`,
+        defaultBranch: repository.defaultBranch,
+        private: repository.private,
+        archived: false
+      }
+    }),
+    latestCommit: Effect.fn("GitHub.latestCommit")(function* (repo: Model.Repo, branch?: string) {
+      const { failure, repository, url } = yield* opened("latestCommit", repo, branch)
+      const sha = repository.branches.get(branch ?? repository.defaultBranch)
+      if (sha === undefined) return yield* failure(notFound)
+      return { sha, url: `${url}/commit/${sha}`, message: "A commit", author: login }
+    }),
+    createPullRequest,
+    pullRequest: Effect.fn("GitHub.pullRequest")(function* (repo: Model.Repo, number: number) {
+      const { failure, repository } = yield* opened("pullRequest", repo, number)
+      return repository.pulls.get(number) ?? (yield* failure(notFound))
+    }),
+    pullRequests: (repo: Model.Repo, filter: Model.PullRequestFilter = {}) =>
+      listed("pullRequests", repo, filter, ({ pulls }) =>
+        [...pulls.values()]
+          .filter(inState(filter))
+          .filter(({ base }) => filter.base === undefined || filter.base === base.branch)
+          .filter(
+            ({ head }) =>
+              filter.head === undefined ||
+              Model.qualified(repo, filter.head) === Model.qualified(repo, head.branch)
+          )
+          .toReversed()
+      ),
+    comment: Effect.fn("GitHub.comment")(function* (repo: Model.Repo, number: number, body: string) {
+      const { failure, repository, url } = yield* opened("comment", repo, number, body)
+      if (!repository.issues.has(number) && !repository.pulls.has(number)) return yield* failure(notFound)
+      const comments = repository.comments.get(number) ?? []
+      comments.push(body)
+      repository.comments.set(number, comments)
+      const id = comments.length
+      return { id, url: `${url}/issues/${number}#issuecomment-${id}`, body, author: login }
+    }),
+    createIssue: Effect.fn("GitHub.createIssue")(function* (repo: Model.Repo, spec: Model.IssueSpec) {
+      const { failure, repository, url } = yield* opened("createIssue", repo, spec)
+      if (spec.title.trim() === "") return yield* failure(invalid("title: missing field"))
+      const [number, now] = [++repository.last, yield* DateTime.now]
+      const issue: Model.Issue = {
+        number,
+        url: `${url}/issues/${number}`,
+        title: spec.title,
+        body: spec.body ?? "",
+        state: "open",
+        author: login,
+        labels: spec.labels ?? [],
+        createdAt: now,
+        updatedAt: now
+      }
+      repository.issues.set(number, issue)
+      return issue
+    }),
+    listIssues: (repo: Model.Repo, filter: Model.IssueFilter = {}) =>
+      listed("listIssues", repo, filter, ({ issues }) =>
+        [...issues.values()]
+          .filter(inState(filter))
+          .filter(({ labels }) => GitHubPulls.missing(filter.labels, labels).length === 0)
+          .toReversed()
+      ),
+    checks: Effect.fn("GitHub.checks")(function* (repo: Model.Repo, ref: string) {
+      const { repository } = yield* opened("checks", repo, ref)
+      const sha = repository.branches.get(ref) ?? ref
+      const checks = repository.checks.get(sha) ?? []
+      return { sha, state: Model.verdict(checks), checks }
+    }),
+    createWebhook,
+    listWebhooks: (repo: Model.Repo) =>
+      listed("listWebhooks", repo, undefined, ({ hooks }) => [...hooks.values()]),
+    deleteWebhook: Effect.fn("GitHub.deleteWebhook")(function* (repo: Model.Repo, id: number) {
+      const { repository } = yield* opened("deleteWebhook", repo, id)
+      repository.hooks.delete(id)
+    }),
+    pingWebhook: Effect.fn("GitHub.pingWebhook")(function* (repo: Model.Repo, id: number) {
+      const { failure, repository } = yield* opened("pingWebhook", repo, id)
+      if (!repository.hooks.has(id)) return yield* failure(notFound)
+    }),
+    deleteBranch: Effect.fn("GitHub.deleteBranch")(function* (repo: Model.Repo, branch: string) {
+      const { failure, repository } = yield* opened("deleteBranch", repo, branch)
+      if (branch === repository.defaultBranch) {
+        return yield* failure(invalid("the default branch cannot be deleted"))
+      }
+      repository.branches.delete(branch)
+      for (const pull of openFor(repository, repo, branch)) {
+        repository.pulls.set(pull.number, { ...pull, state: "closed" })
+      }
+    })
+  }
+
+  const push = (repo: Model.Repo, branch: string, sha: string) =>
+    Effect.sync(() => {
+      const repository = repositories.get(nameOf(repo).toLowerCase())
+      if (repository === undefined) return
+      repository.branches.set(branch, sha)
+      for (const pull of openFor(repository, repo, branch)) {
+        repository.pulls.set(pull.number, { ...pull, head: { ...pull.head, sha } })
+      }
+    })
+
+  return {
+    service,
+    calls: Calls.of({
+      all: Ref.get(calls),
+      comments: (repo, number) =>
+        Effect.sync(() => repositories.get(nameOf(repo).toLowerCase())?.comments.get(number)?.slice() ?? []),
+      push
+    })
+  }
+})

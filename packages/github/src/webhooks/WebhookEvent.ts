@@ -1,0 +1,219 @@
+import { Effect, Schema } from "effect"
+import type * as Model from "../api/model.ts"
+import * as Wire from "../api/internal/wire.ts"
+
+/** A delivery that is not what GitHub sends: no JSON, or not the payload that belongs to the event. */
+export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { event: Schema.String }) {
+  override get message() {
+    return `the payload of a webhook (${this.event}) is not what GitHub sends. Check that the webhook is one of GitHub's.`
+  }
+
+  /** Never: the same bytes mean the same. */
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+interface Common {
+  readonly repository: Model.Repo
+  /** The login of whoever caused it. */
+  readonly sender: string
+}
+
+/** Commits were pushed, or a branch or a tag was made or removed. */
+export interface Push extends Common {
+  readonly _tag: "Push"
+  /** Such as `refs/heads/main`. */
+  readonly ref: string
+  /** The branch, unless it is a tag that was pushed. */
+  readonly branch: string | undefined
+  /** Whether that is the default branch of the repository. */
+  readonly isDefaultBranch: boolean
+  /** All zeros when the ref is new. */
+  readonly before: string
+  /** All zeros when the ref was removed. */
+  readonly after: string
+  readonly created: boolean
+  readonly deleted: boolean
+  readonly forced: boolean
+  /** What was pushed, oldest first; GitHub sends 2048 at the most. */
+  readonly commits: ReadonlyArray<{ readonly id: string; readonly message: string }>
+}
+
+/** Something happened to a pull request. */
+export interface PullRequest extends Common {
+  readonly _tag: "PullRequest"
+  /** Such as `opened`, `synchronize`, `closed`. */
+  readonly action: string
+  readonly pullRequest: Model.PullRequest
+}
+
+/** Something happened to an issue. */
+export interface Issues extends Common {
+  readonly _tag: "Issues"
+  readonly action: string
+  readonly issue: Model.Issue
+}
+
+/** Something happened to a comment on an issue or a pull request. */
+export interface IssueComment extends Common {
+  readonly _tag: "IssueComment"
+  readonly action: string
+  readonly issue: Model.Issue
+  readonly isPullRequest: boolean
+  readonly comment: Model.Comment
+}
+
+/** The webhook was made, or somebody wants to know whether it works. */
+export interface Ping {
+  readonly _tag: "Ping"
+  readonly hookId: number | undefined
+}
+
+/** Any other event, as it came. */
+export interface Other {
+  readonly _tag: "Other"
+  /** GitHub's name for it, such as `workflow_run`. */
+  readonly name: string
+  readonly payload: Schema.Json
+}
+
+/** What GitHub tells a webhook. */
+export type Event = Push | PullRequest | Issues | IssueComment | Ping | Other
+
+const Base = {
+  repository: Schema.Struct({
+    name: Schema.String,
+    // In a push it is a committer, whose login may be missing.
+    owner: Schema.Struct({
+      login: Schema.optionalKey(Schema.String),
+      name: Schema.optionalKey(Schema.NullOr(Schema.String))
+    }),
+    default_branch: Schema.optionalKey(Schema.String)
+  }),
+  sender: Schema.optionalKey(Schema.NullOr(Schema.Struct({ login: Schema.String })))
+}
+
+const Acted = { ...Base, action: Schema.String }
+
+const PushPayload = Schema.Struct({
+  ...Base,
+  ref: Schema.String,
+  before: Schema.String,
+  after: Schema.String,
+  created: Schema.Boolean,
+  deleted: Schema.Boolean,
+  forced: Schema.Boolean,
+  commits: Schema.Array(Schema.Struct({ id: Schema.String, message: Schema.String }))
+})
+
+const PullRequestPayload = Schema.Struct({ ...Acted, pull_request: Wire.PullRequest })
+const IssuesPayload = Schema.Struct({ ...Acted, issue: Wire.Issue })
+const IssueCommentPayload = Schema.Struct({ ...Acted, issue: Wire.Issue, comment: Wire.Comment })
+const PingPayload = Schema.Struct({ hook_id: Schema.optionalKey(Schema.Int) })
+
+const common = ({ repository: { name, owner }, sender }: Schema.Struct<typeof Base>["Type"]): Common => ({
+  repository: { owner: owner.login ?? owner.name ?? "", name },
+  sender: sender?.login ?? "ghost"
+})
+
+const heads = "refs/heads/"
+
+const readPush = (payload: typeof PushPayload.Type): Push => {
+  const { after, before, commits, created, deleted, forced, ref, repository } = payload
+  const branch = ref.startsWith(heads) ? ref.slice(heads.length) : undefined
+  const isDefaultBranch = branch !== undefined && branch === repository.default_branch
+  return {
+    _tag: "Push",
+    ...common(payload),
+    ref,
+    branch,
+    isDefaultBranch,
+    before,
+    after,
+    created,
+    deleted,
+    forced,
+    commits
+  }
+}
+
+const parse = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Json))
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+/** The JSON of a body. GitHub sends it as it is, or as the field `payload` of a form when a webhook was made by hand. */
+const jsonOf = (body: Uint8Array, contentType: string) =>
+  Effect.try({ try: () => utf8.decode(body), catch: () => "no text" }).pipe(
+    Effect.map((text) =>
+      contentType.startsWith("application/x-www-form-urlencoded")
+        ? (new URLSearchParams(text).get("payload") ?? "")
+        : text
+    ),
+    Effect.flatMap((text) => parse(text))
+  )
+
+/**
+ * Reads a payload whose signature was verified. `name` is the header `x-github-event`. Events that this knows nothing
+ * of are given as they came.
+ */
+export const decode = (
+  name: string,
+  body: Uint8Array,
+  contentType = "application/json"
+): Effect.Effect<Event, Malformed> =>
+  Effect.gen(function* (): Effect.fn.Return<Event, string | Schema.SchemaError> {
+    const payload = yield* jsonOf(body, contentType)
+    switch (name) {
+      case "push":
+        return readPush(yield* Schema.decodeUnknownEffect(PushPayload)(payload))
+      case "pull_request": {
+        const read = yield* Schema.decodeUnknownEffect(PullRequestPayload)(payload)
+        const { action, pull_request } = read
+        return { _tag: "PullRequest", ...common(read), action, pullRequest: Wire.pullRequest(pull_request) }
+      }
+      case "issues": {
+        const read = yield* Schema.decodeUnknownEffect(IssuesPayload)(payload)
+        return { _tag: "Issues", ...common(read), action: read.action, issue: Wire.issue(read.issue) }
+      }
+      case "issue_comment": {
+        const read = yield* Schema.decodeUnknownEffect(IssueCommentPayload)(payload)
+        return {
+          _tag: "IssueComment",
+          ...common(read),
+          action: read.action,
+          issue: Wire.issue(read.issue),
+          isPullRequest: read.issue.pull_request !== undefined,
+          comment: Wire.comment(read.comment)
+        }
+      }
+      case "ping": {
+        const { hook_id } = yield* Schema.decodeUnknownEffect(PingPayload)(payload)
+        return { _tag: "Ping", hookId: hook_id }
+      }
+      default:
+        return { _tag: "Other", name, payload }
+    }
+  }).pipe(Effect.mapError(() => new Malformed({ event: name })))
+
+const RepositoryName = Schema.Struct({ repository: Schema.Struct({ full_name: Schema.String }) })
+
+/**
+ * What an event is about: events with the same key are handled one after the other. A ref, an issue or a pull
+ * request of a repository; for other events the repository, or else the event's name.
+ */
+export const keyOf = (event: Event): string => {
+  switch (event._tag) {
+    case "Push":
+      return `${event.repository.owner}/${event.repository.name} ${event.ref}`
+    case "PullRequest":
+      return `${event.repository.owner}/${event.repository.name} #${event.pullRequest.number}`
+    case "Issues":
+    case "IssueComment":
+      return `${event.repository.owner}/${event.repository.name} #${event.issue.number}`
+    case "Ping":
+      return "ping"
+    case "Other":
+      return Schema.is(RepositoryName)(event.payload) ? event.payload.repository.full_name : event.name
+  }
+}

@@ -1,0 +1,198 @@
+import { Config, Id } from "@remote-agent/domain"
+import { Clock, Data, DateTime, Duration, Effect, Layer, type Redacted, Schema, Stream } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { Deliveries } from "./Deliveries.ts"
+import * as WebhookEvent from "./WebhookEvent.ts"
+import * as WebhookSignature from "./WebhookSignature.ts"
+import * as WebhookWork from "./DeliveryQueue.ts"
+
+/** Whether somebody who knows one of the secrets has signed exactly these bytes, in constant time. */
+export const verify: (
+  body: Uint8Array,
+  signature: string | undefined,
+  secrets: WebhookSignature.Secrets
+) => boolean = WebhookSignature.verify
+
+/** The value of `x-hub-signature-256` with which GitHub signs a body. */
+export const sign: (body: Uint8Array, secret: Redacted.Redacted) => string = WebhookSignature.sign
+
+/** Reads a payload whose signature was verified; see `WebhookEvent.decode`. */
+export const decode: (
+  event: string,
+  body: Uint8Array,
+  contentType?: string
+) => Effect.Effect<WebhookEvent.Event, WebhookEvent.Malformed> = WebhookEvent.decode
+
+/** An event that GitHub has delivered. */
+export interface Delivery {
+  /** GitHub's id for it; the same when it is delivered again. */
+  readonly id: string
+  readonly event: WebhookEvent.Event
+  /** Counts how often it was tried, from 1. */
+  readonly attempt: number
+}
+
+/** How deliveries are received. */
+export interface Options<E, R> {
+  /**
+   * What is done with a delivery, after it was answered. When it fails or does not end within the time limit, that is
+   * logged, and the same delivery may come again.
+   */
+  readonly handle: (delivery: Delivery) => Effect.Effect<void, E, R>
+  /** `/webhook` when absent. */
+  readonly path?: `/${string}` | undefined
+  /** Events of the same key are handled one after the other; `WebhookEvent.keyOf` when absent. */
+  readonly key?: ((event: WebhookEvent.Event) => string) | undefined
+  /** The largest body that is read, in bytes; 25 MiB when absent, which is the largest that GitHub sends. */
+  readonly maxBodyBytes?: number | undefined
+  /** How long a body may take to arrive; 10 seconds when absent, after which GitHub itself gives up. */
+  readonly bodyTimeout?: Duration.Input | undefined
+  /** How many deliveries are handled at the same time; 8 when absent. */
+  readonly concurrency?: number | undefined
+  /** How many may wait to be handled; 1000 when absent. More are refused with 503. */
+  readonly capacity?: number | undefined
+  /** How long after the death of this process another may take over what it was handling; a minute when absent. */
+  readonly claimFor?: Duration.Input | undefined
+  /** How long handling one delivery may take; half an hour when absent. */
+  readonly timeLimit?: Duration.Input | undefined
+  /** How long handling may go on after the layer is closed; 30 seconds when absent. */
+  readonly grace?: Duration.Input | undefined
+}
+
+/** The answer to a request that is refused. */
+class Refused extends Data.TaggedError("Refused")<{
+  readonly status: number
+  readonly why: string
+  readonly retryAfter?: number
+}> {}
+
+const refuse = (status: number, why: string) => Effect.fail(new Refused({ status, why }))
+
+const answer = (status: number, outcome: string, headers: Record<string, string> = {}) =>
+  HttpServerResponse.jsonUnsafe({ outcome }, { status, headers: { ...headers, "cache-control": "no-store" } })
+
+const duration = (input: Duration.Input | undefined, fallback: Duration.Input) =>
+  Duration.fromInputUnsafe(input ?? fallback)
+
+const readLength = Schema.decodeUnknownOption(Schema.FiniteFromString)
+
+/** Reads a body up to a size. What is more is neither kept nor waited for. */
+const bodyOf = (request: HttpServerRequest.HttpServerRequest, maximum: number) =>
+  Effect.gen(function* () {
+    const tooLarge = refuse(413, "the body is too large")
+    const announced = readLength(request.headers["content-length"])
+    if (announced._tag === "Some" && announced.value > maximum) return yield* tooLarge
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    yield* Stream.runForEach(request.stream, (chunk) => {
+      size += chunk.byteLength
+      chunks.push(chunk)
+      return size > maximum ? tooLarge : Effect.void
+    }).pipe(Effect.catchTag("HttpServerError", () => refuse(400, "the body did not arrive")))
+    return Buffer.concat(chunks)
+  })
+
+const isName = Schema.is(Schema.String.check(Schema.isPattern(/^[\w.-]{1,128}$/)))
+
+/**
+ * A route that receives webhook deliveries of GitHub, for the `HttpRouter` of a server.
+ *
+ * It answers before the work is done: 202 accepted, 200 handled before, 401 not signed with a secret of ours, 400 not
+ * what GitHub sends, 408 too slow, 413 too large, 409 being handled now, 503 no room or no store. GitHub notes
+ * everything but 2xx as failed and lets people send it again; a delivery that is being handled is refused, so that it
+ * is not lost when the handling fails.
+ *
+ * A delivery id is handled once by all servers that share a `Deliveries`. GitHub does not sign the id, so who could
+ * read a delivery on its way could send it again under another one: receive over HTTPS.
+ */
+export const layer = <E, R>(
+  options: Options<E, R> & { readonly secrets: WebhookSignature.Secrets }
+): Layer.Layer<never, never, HttpRouter.HttpRouter | Deliveries | R> =>
+  HttpRouter.use(
+    Effect.fnUntraced(function* (router) {
+      const context = yield* Effect.context<R>()
+      const { submit } = yield* WebhookWork.make({
+        holder: yield* Id.nextToken,
+        concurrency: options.concurrency ?? 8,
+        capacity: options.capacity ?? 1000,
+        claimFor: duration(options.claimFor, "1 minute"),
+        timeLimit: duration(options.timeLimit, "30 minutes"),
+        grace: duration(options.grace, "30 seconds")
+      })
+      const bodyTimeout = duration(options.bodyTimeout, "10 seconds")
+      const maximum = options.maxBodyBytes ?? 25 * 1024 * 1024
+      const keyOf = options.key ?? WebhookEvent.keyOf
+
+      const receive = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+        const signature = request.headers["x-hub-signature-256"]
+        // Nothing of what is not signed at all is read.
+        if (!WebhookSignature.isWellFormed(signature))
+          return yield* refuse(401, "the signature is missing or malformed")
+        const body = yield* Effect.timeoutOrElse(bodyOf(request, maximum), {
+          duration: bodyTimeout,
+          orElse: () => refuse(408, "the body took too long")
+        })
+        if (!verify(body, signature, options.secrets)) return yield* refuse(401, "the signature is wrong")
+        const [name, id] = [request.headers["x-github-event"], request.headers["x-github-delivery"]]
+        if (!isName(name) || !isName(id)) return yield* refuse(400, "a header of GitHub is missing")
+        const event = yield* Effect.catchTag(
+          decode(name, body, request.headers["content-type"]),
+          "Malformed",
+          ({ message }) => refuse(400, message)
+        )
+        const work = (attempt: number) =>
+          options
+            .handle({ id, event, attempt })
+            .pipe(
+              Effect.provideContext(context),
+              Effect.withSpan("Webhook.handle", { root: true, attributes: { id, event: name, attempt } })
+            )
+        const admission = yield* Effect.catchTag(submit(id, keyOf(event), work), "StateStoreError", (error) =>
+          Effect.andThen(
+            Effect.logError("A webhook delivery could not be claimed", error),
+            Effect.fail(new Refused({ status: 503, why: "deliveries cannot be noted", retryAfter: 10 }))
+          )
+        )
+        switch (admission._tag) {
+          case "Accepted":
+            return answer(202, "accepted")
+          case "Processed":
+            return answer(200, "handled before")
+          case "Full":
+            return yield* new Refused({ status: 503, why: "there is no room", retryAfter: 10 })
+          case "Busy": {
+            const left = DateTime.toEpochMillis(admission.until) - (yield* Clock.currentTimeMillis)
+            const retryAfter = Math.max(1, Math.ceil(left / 1000))
+            return yield* new Refused({ status: 409, why: "it is being handled", retryAfter })
+          }
+        }
+      })
+
+      yield* router.add("POST", options.path ?? "/webhook", (request) =>
+        receive(request).pipe(
+          Effect.catchTag("Refused", ({ retryAfter, status, why }) =>
+            Effect.as(
+              Effect.logDebug(`A webhook delivery was refused with ${status}: ${why}`),
+              answer(status, why, {
+                // What is left of the body is not wanted.
+                ...(status === 408 || status === 413 || status === 401 ? { connection: "close" } : {}),
+                ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) })
+              })
+            )
+          )
+        )
+      )
+    })
+  )
+
+/** {@link layer} with the secrets of the configuration, `GITHUB_WEBHOOK_SECRET`; fails when there are none. */
+export const layerConfig = <E, R>(
+  options: Options<E, R>
+): Layer.Layer<never, Config.ConfigError, HttpRouter.HttpRouter | Deliveries | Config.Config | R> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const config = yield* Config.Config
+      yield* Config.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
+      return layer({ ...options, secrets: config.GITHUB_WEBHOOK_SECRET ?? [] })
+    })
+  )

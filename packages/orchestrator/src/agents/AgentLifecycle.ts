@@ -1,0 +1,295 @@
+import { Agent, type Id, Lifecycle, OrchestratorError, type Query } from "@remote-agent/domain"
+import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Clock, DateTime, Duration, Effect, Result, Stream } from "effect"
+import { AgentRuntime, type Place, type Updated } from "../runtime/AgentRuntime.ts"
+import {
+  age,
+  type Check,
+  failed,
+  type Health,
+  life,
+  machineScript,
+  ok,
+  readMachine,
+  skipped
+} from "./AgentHealth.ts"
+import type { PlaceOptions, Places } from "./AgentSandboxes.ts"
+import type { Queries, WhenRunning } from "../queries/Queries.ts"
+import * as Records from "../state/AgentStore.ts"
+import { StateStore } from "../state/StateStore.ts"
+import * as Turns from "./AgentLocks.ts"
+
+export type { Check, Health } from "./AgentHealth.ts"
+
+type Failure = OrchestratorError.OrchestratorError
+
+/** What is done with an agent that may be answering. */
+export interface OperationOptions {
+  /** `refuse` when absent. */
+  readonly whenRunning?: WhenRunning | undefined
+}
+
+/** An agent with what is known of its sandbox and its queries. Nothing is woken to find out. */
+export interface AgentInfo {
+  readonly agent: Agent.Agent
+  /** How its sandbox is; `unknown` when the provider cannot be asked, and `none` when there is none. */
+  readonly sandbox: "running" | "paused" | "gone" | "unknown" | "none"
+  /** When the provider will end or pause its sandbox. */
+  readonly endsAt?: DateTime.Utc | undefined
+  /** The query that it answers. */
+  readonly current?: Query.Query | undefined
+  /** Those that wait, oldest first, a hundred at the most. */
+  readonly queue: ReadonlyArray<Query.Query>
+}
+
+/** What can be done with an agent beside asking it. */
+export interface Operations {
+  readonly pause: (id: Id.AgentId, options?: OperationOptions) => Effect.Effect<Agent.Agent, Failure>
+  readonly resume: (id: Id.AgentId) => Effect.Effect<Agent.Agent, Failure>
+  readonly update: (
+    id: Id.AgentId,
+    options?: OperationOptions & PlaceOptions
+  ) => Effect.Effect<Updated, Failure>
+  readonly health: (id: Id.AgentId) => Effect.Effect<Health, Failure>
+  readonly info: (id: Id.AgentId) => Effect.Effect<AgentInfo, Failure>
+  readonly rename: (id: Id.AgentId, name: Agent.AgentName) => Effect.Effect<Agent.Agent, Failure>
+  readonly label: (
+    id: Id.AgentId,
+    labels: Readonly<Record<string, string | undefined>>
+  ) => Effect.Effect<Agent.Agent, Failure>
+  /**
+   * Works in the place of an agent while it answers nothing, and nobody else works with it. A query is waited for or
+   * refused like in `pause`. Fails with `TakenOver` when the right to it is lost, which stops the work.
+   */
+  readonly alone: <A, E, R>(
+    operation: string,
+    id: Id.AgentId,
+    work: (place: Place) => Effect.Effect<A, E, R>,
+    options?: OperationOptions & PlaceOptions
+  ) => Effect.Effect<A, E | Failure, R>
+  readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
+}
+
+/** How long a look into the sandbox may take. */
+const lookLimit = Duration.seconds(20)
+
+/** Refuses what an agent in that status cannot do. */
+const allow = (operation: string, event: Lifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
+  Result.isSuccess(Lifecycle.transition(status, event))
+    ? Effect.void
+    : Effect.fail(Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
+
+/** An agent with labels set, and those without a value taken away; the others stay. */
+export const relabelled = (
+  agent: Agent.Agent,
+  labels: Readonly<Record<string, string | undefined>>
+): Agent.Agent => {
+  const all: Record<string, string> = { ...agent.labels }
+  for (const [key, value] of Object.entries(labels)) {
+    if (value === undefined) delete all[key]
+    else all[key] = value
+  }
+  return new Agent.Agent({ ...agent, labels: all })
+}
+
+/** The operations on the agents of a store. */
+export const make = Effect.fnUntraced(function* (
+  places: Places,
+  turns: Turns.Turns,
+  queries: Queries
+): Effect.fn.Return<Operations, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
+  const [runtime, sandboxes, store] = yield* Effect.all([AgentRuntime, Sandboxes.Sandboxes, StateStore])
+  const { ttl } = yield* Turns.Policy
+  const { change, move } = Records.make(store)
+
+  const get = (operation: string, id: Id.AgentId) =>
+    Effect.mapError(store.getAgent(id), Records.fromStore(operation))
+
+  const pause: Operations["pause"] = Effect.fn("Orchestrator.pause")(function* (id, options = {}) {
+    const before = yield* get("pause", id)
+    if (before.status === "paused") return before
+    yield* allow("pause", "paused", before)
+    const { lease } = yield* queries.quiet("pause", id, options.whenRunning ?? "refuse")
+    // It may have ended, or been paused by another, while we waited.
+    const agent = yield* get("pause", id)
+    if (agent.status === "paused") return agent
+    yield* allow("pause", "paused", agent)
+    const binding = yield* Records.bindingOf("pause", agent, sandboxes.provider)
+    if (binding === undefined) return yield* get("pause", id)
+    places.forget(id)
+    yield* Effect.catch(sandboxes.pause(binding.sandboxId), places.blame("pause", id))
+    return yield* Effect.mapError(move(id, "paused", undefined, lease), Records.fromStore("pause"))
+  }, Effect.scoped)
+
+  const resume: Operations["resume"] = Effect.fn("Orchestrator.resume")(function* (id) {
+    yield* turns.take("resume", id)
+    // Connects anew: its sandbox may sleep though its record says nothing of it.
+    places.forget(id)
+    yield* places.of("resume", id)
+    return yield* get("resume", id)
+  }, Effect.scoped)
+
+  /**
+   * Looks at what a failed update has left. What is gone is lost; all else stays for whoever wants to save what is in
+   * it, also when nobody could undo the update or see whether it was undone.
+   */
+  const aftermath = Effect.fnUntraced(function* (
+    id: Id.AgentId,
+    { cause, restored }: OrchestratorError.UpdateFailed
+  ) {
+    if (restored && cause._tag !== "SandboxError") return
+    places.forget(id)
+    const { binding } = yield* get("update", id)
+    if (binding === undefined) return
+    yield* sandboxes.info(binding.sandboxId).pipe(
+      Effect.catchReason("SandboxError", "Gone", (_, error) => places.blame("update", id)(error)),
+      Effect.catchTag("SandboxError", () => Effect.void)
+    )
+    if (!restored) yield* describe(id, "An update failed and could not be undone.")
+  })
+
+  /** Says something of an agent in its record, or nothing. */
+  const describe = (id: Id.AgentId, detail: string | undefined) =>
+    Records.stored(
+      "update",
+      change(id, (agent) => {
+        const { detail: _, ...rest } = agent
+        return new Agent.Agent({ ...rest, ...(detail === undefined ? {} : { detail }) })
+      })
+    )
+
+  const update: Operations["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
+    const { lost } = yield* queries.quiet("update", id, options.whenRunning ?? "refuse")
+    const place = yield* places.of("update", id, { resume: options.resume })
+    yield* Effect.forkScoped(places.keepAlive(id))
+    const updated = yield* runtime.update(place).pipe(
+      Effect.catch((failure) =>
+        Effect.andThen(aftermath(id, failure), Effect.fail(Records.failure("update", failure)))
+      ),
+      Effect.raceFirst(lost)
+    )
+    if ((yield* get("update", id)).detail !== undefined) yield* describe(id, undefined)
+    return updated
+  }, Effect.scoped)
+
+  const alone: Operations["alone"] = (operation, id, work, options = {}) =>
+    Effect.gen(function* () {
+      const { lost } = yield* queries.quiet(operation, id, options.whenRunning ?? "refuse")
+      const place = yield* places.of(operation, id, { resume: options.resume })
+      yield* Effect.forkScoped(places.keepAlive(id))
+      return yield* Effect.raceFirst(work(place), lost)
+    }).pipe(Effect.scoped, Effect.withSpan("Orchestrator.alone", { attributes: { operation, agentId: id } }))
+
+  const sandboxOf = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
+    if (binding === undefined) return { state: "none" as const, info: undefined }
+    if (binding.provider !== sandboxes.provider) return { state: "unknown" as const, info: undefined }
+    const info = yield* Effect.result(sandboxes.info(binding.sandboxId))
+    if (Result.isSuccess(info)) return { state: info.success.state, info: info.success }
+    const { _tag } = info.failure.reason
+    return { state: _tag === "Gone" ? ("gone" as const) : ("unknown" as const), info: undefined }
+  })
+
+  const info: Operations["info"] = Effect.fn("Orchestrator.info")(function* (id) {
+    const agent = yield* get("info", id)
+    const of = (status: Query.QueryStatus, limit: number) =>
+      Effect.mapError(
+        Stream.runCollect(store.listQueries({ agentId: id, status }, { limit })),
+        Records.fromStore("info")
+      )
+    const [{ info: seen, state }, [current], queue] = yield* Effect.all(
+      [sandboxOf(agent), of("running", 1), of("queued", 100)],
+      { concurrency: 3 }
+    )
+    return { agent, sandbox: state, endsAt: seen?.endsAt, current, queue }
+  })
+
+  /** Looks into a sandbox that is awake: its program, its disk, its clock. */
+  const inside = Effect.fnUntraced(function* (agent: Agent.Agent, awake: boolean) {
+    const names = ["program", "disk", "clock"] as const
+    if (!awake) return names.map((name) => skipped(name, "Its sandbox is not awake."))
+    const place = yield* Effect.result(places.of("health", agent.id, { resume: false }))
+    if (Result.isFailure(place)) return names.map((name) => skipped(name, place.failure.message))
+    const { sandbox } = place.success
+    const program = runtime.checkHealth(place.success).pipe(
+      Effect.as(ok("program", "Its health check passes.")),
+      Effect.catch((error) =>
+        Effect.succeed(
+          error._tag === "CommandFailed"
+            ? failed("program", `Its health check ended with exit code ${error.exitCode}.`)
+            : failed(
+                "program",
+                error._tag === "SandboxError" ? error.message : `It lacks something: ${error._tag}.`
+              )
+        )
+      )
+    )
+    const machine = look(sandbox).pipe(
+      Effect.catch((error) =>
+        Effect.succeed([skipped("disk", error.message), skipped("clock", error.message)] as const)
+      )
+    )
+    const [first, rest] = yield* Effect.all([program, machine], { concurrency: 2 })
+    return [first, ...rest]
+  })
+
+  const look = Effect.fnUntraced(function* (sandbox: Sandbox.Sandbox) {
+    const { stdout } = yield* sandbox.exec({
+      script: machineScript,
+      timeouts: { wall: lookLimit }
+    })
+    return readMachine(stdout, yield* Clock.currentTimeMillis)
+  })
+
+  const health: Operations["health"] = Effect.fn("Orchestrator.health")(function* (id) {
+    const agent = yield* get("health", id)
+    const before = yield* sandboxOf(agent)
+    const awake = before.state === "running" && agent.status === "active"
+    const within = yield* inside(agent, awake)
+    // Looking inside may have extended its life.
+    const { info: seen, state } = awake ? yield* sandboxOf(agent) : before
+    const holder = yield* turns.holder("health", id)
+    const now = yield* DateTime.now
+    const expected = Lifecycle.mayHoldSandbox(agent.status)
+    const sandbox =
+      state === "running" || state === "paused"
+        ? ok(
+            "sandbox",
+            state === "running" && seen !== undefined
+              ? `It is running until ${DateTime.formatIso(seen.endsAt)}.`
+              : `It is ${state}.`
+          )
+        : state === "none" && !expected
+          ? skipped("sandbox", `The agent is ${agent.status} and has none.`)
+          : failed(
+              "sandbox",
+              state === "unknown" ? "The provider could not be asked." : "It no longer exists."
+            )
+    const checks: ReadonlyArray<Check> = [
+      sandbox,
+      ...within,
+      life({ holder, sandbox: seen, persistent: agent.persistent, now, reaction: ttl }),
+      age(agent, now)
+    ]
+    return { agentId: id, healthy: checks.every(({ status }) => status !== "failed"), checks }
+  })
+
+  const rename: Operations["rename"] = Effect.fn("Orchestrator.rename")((id, name) =>
+    Effect.mapError(
+      change(id, (agent) => new Agent.Agent({ ...agent, name })),
+      Records.fromStore("rename")
+    )
+  )
+
+  const label: Operations["label"] = Effect.fn("Orchestrator.label")((id, labels) =>
+    Effect.mapError(
+      change(id, (agent) => relabelled(agent, labels)),
+      Records.fromStore("label")
+    )
+  )
+
+  const find: Operations["find"] = Effect.fn("Orchestrator.find")((text) =>
+    Effect.mapError(store.findAgents(text), Records.fromStore("find"))
+  )
+
+  return { pause, resume, update, alone, health, info, rename, label, find }
+})

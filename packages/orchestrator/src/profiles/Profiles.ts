@@ -1,0 +1,198 @@
+import { Config, OrchestratorError, type Profile, ProfileEnv } from "@remote-agent/domain"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { access, constants } from "node:fs/promises"
+import * as AgentProfiles from "./AgentProfiles.ts"
+import * as LocalRepository from "../runtime/setup/localRepository.ts"
+import * as ProfileSettings from "./ProfileSettings.ts"
+import * as SourceHost from "../runtime/setup/sourceHost.ts"
+
+/** What the sandbox of an agent gets from the configuration. */
+export interface Prepared {
+  /** The environment of the sandbox, to be given when it is created. */
+  readonly env: Readonly<Record<string, Redacted.Redacted>>
+  /** The secrets of the configuration among it. */
+  readonly secrets: ReadonlyArray<Redacted.Redacted>
+  /** What is to be struck out of everything that the agent prints, by the variables of its sandbox. */
+  readonly masked: Readonly<Record<string, Redacted.Redacted>>
+}
+
+/** The profiles that agents can be launched from. */
+export class Profiles extends Context.Service<
+  Profiles,
+  {
+    /** Fails with `UnknownProfile`, which names those there are. */
+    readonly get: (name: string) => Effect.Effect<Profile.Profile, OrchestratorError.OrchestratorError>
+    /** All of them, by name. */
+    readonly list: ReadonlyArray<Profile.Profile>
+    /**
+     * What a sandbox of the profile is to get. Fails with `NotConfigured`, which names everything that is missing:
+     * keys that are not `given` for the launch either, files of the user's own, a repository on this machine.
+     * Nothing has been created then.
+     */
+    readonly prepare: (
+      profile: Profile.Profile,
+      given?: ProfileEnv.Given
+    ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
+    /**
+     * Whether the hosts that set-up needs are known on this machine, whose network sandboxes on it use: that of the
+     * profile's code, and `egress.setup`. Fails with `NotConfigured`, which names every host that is not. Behind a
+     * proxy, of this machine or in the environment that is `given`, there is nothing to check. Nothing is sent to them.
+     */
+    readonly reachable: (
+      profile: Profile.Profile,
+      given?: ProfileEnv.Given
+    ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
+    /** The model that agents of the profile use when a query names none, as far as the configuration says. */
+    readonly model: (
+      profile: Profile.Profile
+    ) => Effect.Effect<string | undefined, OrchestratorError.OrchestratorError>
+    /** The secrets of the profile that are set here now, for reading what an agent prints. */
+    readonly secrets: (
+      profile: Profile.Profile
+    ) => Effect.Effect<ReadonlyArray<Redacted.Redacted>, OrchestratorError.OrchestratorError>
+  }
+>()("@remote-agent/orchestrator/Profiles") {}
+
+const unreadableFiles = (profile: Profile.Profile) =>
+  Effect.forEach(profile.assets, ({ file }, index) =>
+    file === undefined
+      ? Effect.succeed([])
+      : Effect.promise(() =>
+          access(file, constants.R_OK).then(
+            () => [],
+            () => [
+              new Config.Problem({
+                name: `profiles.${profile.name}.assets[${index}].file`,
+                problem: `cannot be read: ${file}`,
+                hint: "Check its path and who may read it."
+              })
+            ]
+          )
+        )
+  )
+
+const missingRepository = Effect.fnUntraced(function* (profile: Profile.Profile) {
+  const folder = profile.source === undefined ? undefined : LocalRepository.folderOf(profile.source)
+  if (folder === undefined || (yield* LocalRepository.exists(folder))) return []
+  return [
+    new Config.Problem({
+      name: `profiles.${profile.name}.source.repository`,
+      problem: `is not there: ${folder}`,
+      hint: "Name the folder of a git repository on this machine, or an address."
+    })
+  ]
+})
+
+const unknownHost =
+  (profile: Profile.Profile) =>
+  ({ host, of }: SourceHost.Needed) =>
+    of === "source"
+      ? new Config.Problem({
+          name: host,
+          problem: `is not known here, and the code of the profile ${profile.name} comes from there`,
+          hint: "Check the network, or name another repository in the profile: `source.repository`."
+        })
+      : new Config.Problem({
+          name: host,
+          problem: `is not known here, and the set-up of the profile ${profile.name} talks to it`,
+          hint: "Check the network, or leave it out of `egress.setup` in the profile if set-up can do without."
+        })
+
+const notConfigured = (
+  profile: Profile.Profile,
+  problems: readonly [Config.Problem, ...ReadonlyArray<Config.Problem>]
+) =>
+  new OrchestratorError.OrchestratorError({
+    operation: "profile",
+    reason: new OrchestratorError.NotConfigured({ profile: profile.name, problems })
+  })
+
+const isSet = (given: ProfileEnv.Given, name: string): boolean => {
+  const value = Object.hasOwn(given, name) ? given[name] : undefined
+  return value !== undefined && (Redacted.isRedacted(value) ? Redacted.value(value) : value) !== ""
+}
+
+/** Exactly these profiles, with the variables of the configuration. */
+export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile.Profile>) {
+  const variables = yield* Config.Variables
+  const byName = new Map(profiles.map((profile) => [profile.name, profile]))
+  const list = [...byName.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+
+  const lookup = (profile: Profile.Profile) =>
+    Effect.mapError(variables(ProfileEnv.names(profile)), ({ problems }) => notConfigured(profile, problems))
+
+  const get = Effect.fn("Profiles.get")(function* (name: string) {
+    const profile = byName.get(name)
+    if (profile !== undefined) return profile
+    return yield* new OrchestratorError.OrchestratorError({
+      operation: "profile",
+      reason: new OrchestratorError.UnknownProfile({ name, known: list.map((known) => known.name) })
+    })
+  })
+
+  const prepare = Effect.fn("Profiles.prepare")(function* (
+    profile: Profile.Profile,
+    given: ProfileEnv.Given = {}
+  ) {
+    const found = yield* lookup(profile)
+    const [first, ...rest] = [
+      ...ProfileEnv.missing(profile, found, (name) => isSet(given, name)),
+      ...(yield* unreadableFiles(profile)).flat(),
+      ...(yield* missingRepository(profile))
+    ]
+    if (first !== undefined) return yield* notConfigured(profile, [first, ...rest])
+    const env = ProfileEnv.sandboxEnv(profile, found)
+    const all: ProfileEnv.Given = { ...env, ...given }
+    const masked = ProfileEnv.secretNames(profile, given).flatMap((name) => {
+      const value = all[name]
+      if (value === undefined) return []
+      return [[name, Redacted.isRedacted(value) ? value : Redacted.make(value)] as const]
+    })
+    return { env, secrets: ProfileEnv.secrets(profile, found), masked: Object.fromEntries(masked) }
+  })
+
+  const secrets = Effect.fn("Profiles.secrets")((profile: Profile.Profile) =>
+    Effect.map(lookup(profile), (found) => ProfileEnv.secrets(profile, found))
+  )
+
+  const model = Effect.fn("Profiles.model")((profile: Profile.Profile) =>
+    Effect.map(lookup(profile), (found) => ProfileEnv.model(profile, found))
+  )
+
+  const reachable = Effect.fn("Profiles.reachable")(function* (
+    profile: Profile.Profile,
+    given: ProfileEnv.Given = {}
+  ) {
+    const hosts = SourceHost.needed(profile)
+    if (hosts.length === 0) return
+    const proxy = yield* Effect.mapError(variables(SourceHost.proxies), ({ problems }) =>
+      notConfigured(profile, problems)
+    )
+    if (SourceHost.proxies.some((name) => proxy(name) !== undefined || isSet(given, name))) return
+    const known = yield* Effect.forEach(hosts, ({ host }) => SourceHost.isKnown(host), { concurrency: 4 })
+    const [first, ...rest] = hosts.filter((_, index) => !known[index]).map(unknownHost(profile))
+    if (first !== undefined) return yield* notConfigured(profile, [first, ...rest])
+  })
+
+  return Profiles.of({ list, get, prepare, model, secrets, reachable })
+})
+
+/** Exactly these profiles. */
+export const layerFrom = (profiles: ReadonlyArray<Profile.Profile>): Layer.Layer<Profiles> =>
+  Layer.effect(Profiles, make(profiles))
+
+/**
+ * The profiles that come with this package and more, one of the same name in the place of ours, and over both what
+ * the setting `REMOTE_AGENT_PROFILES` says. Fails with everything that is wrong in it.
+ */
+export const layer = (
+  more: ReadonlyArray<Profile.Profile> = []
+): Layer.Layer<Profiles, Config.ConfigError, Config.Config> =>
+  Layer.effect(
+    Profiles,
+    Effect.gen(function* () {
+      const { REMOTE_AGENT_PROFILES } = yield* Config.Config
+      const ours = yield* AgentProfiles.all
+      return yield* make(yield* ProfileSettings.apply([...ours, ...more], REMOTE_AGENT_PROFILES))
+    })
+  )

@@ -1,0 +1,142 @@
+import { type AgentEvent, Mask, type Profile, Usage } from "@remote-agent/domain"
+import type { Sandbox } from "@remote-agent/sandbox"
+import { Clock, Effect, Redacted } from "effect"
+import * as ClaudeStreamJson from "./ClaudeStreamJson.ts"
+import * as CodexJsonl from "./CodexJsonl.ts"
+import { type Line, LineBuffer } from "./LineBuffer.ts"
+import * as EventMask from "./eventRedactor.ts"
+import * as OpencodeJson from "./OpencodeJson.ts"
+import { type Parser, raw } from "./Parser.ts"
+import * as PlainOutput from "./PlainOutput.ts"
+import * as RunnerJsonl from "./RunnerJsonl.ts"
+
+/** The result of a query whose agent gave none, with what it had used by then. */
+export const failedResult = (
+  outcome: AgentEvent.Outcome,
+  error: string,
+  wallMillis: number,
+  used: Usage.Usage = Usage.zero,
+  limit?: AgentEvent.Limit
+): AgentEvent.ResultEvent => ({
+  type: "result",
+  outcome,
+  answer: "",
+  error,
+  ...(limit === undefined ? {} : { limit }),
+  usage: new Usage.Usage({ ...used, wallMillis })
+})
+
+/** What is to be read. */
+export interface Options extends Pick<Profile.RunSpec, "protocol" | "jsonPath"> {
+  /** What is struck out of every event. */
+  readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
+}
+
+/** Reads one run of a program. */
+export interface EventReader {
+  /** The events that follow from what the program did. */
+  readonly read: (event: Sandbox.ProcessEvent) => Effect.Effect<ReadonlyArray<AgentEvent.AgentEvent>>
+  /** Whether the program has given its result, and has only to end. */
+  readonly concluded: () => boolean
+}
+
+/** How much of a line is read, in UTF-16 units. A longer one is noise. */
+export const longestLine = 8 * 1024 * 1024
+
+/** How much of a text is kept in an event that is not the result. */
+const longestText = 64 * 1024
+
+/** How much of standard error is kept, and shown when there is no result. */
+const lastWords = 2000
+
+/** Whether the counts of tokens in a result are those of all queries of its session together. */
+export const countsSessions = (protocol: Profile.Protocol): boolean => protocol === "codex-jsonl"
+
+const parserFor = ({ jsonPath, protocol }: Options): Parser => {
+  switch (protocol) {
+    case "runner-jsonl":
+      return RunnerJsonl.make()
+    case "claude-stream-json":
+      return ClaudeStreamJson.make()
+    case "codex-jsonl":
+      return CodexJsonl.make()
+    case "opencode-json":
+      return OpencodeJson.make()
+    case "text":
+      return PlainOutput.text()
+    case "json-path":
+      return PlainOutput.jsonPath(jsonPath ?? { answer: "$" })
+  }
+}
+
+const crashed = (exitCode: number): string =>
+  exitCode === -1
+    ? "The agent was killed before it gave a result."
+    : `The agent ended with exit code ${exitCode} and without a result.`
+
+const shortened = (text: string): string =>
+  text.length > longestText ? `${text.slice(0, longestText).toWellFormed()} … (cut)` : text
+
+/**
+ * Turns what a program does into events: the same bytes into the same events, however they were cut, but for the
+ * time in `usage`. The result waits until the program has ended, so that it is the last event; a program that ends
+ * without one has crashed, whatever its exit code says, and its last words on standard error come before.
+ */
+export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<EventReader> {
+  const started = yield* Clock.currentTimeMillis
+  const buffer = new LineBuffer(longestLine)
+  const parser = parserFor(options)
+  const mask = Mask.make((options.secrets ?? []).map((secret) => Redacted.value(secret)))
+  const masked = EventMask.make(mask)
+  const tidied = EventMask.make((text) => shortened(mask(text)))
+  let result: AgentEvent.ResultEvent | undefined
+  let used = Usage.zero
+  const errors = new LineBuffer(longestText)
+  let stderr = ""
+
+  // Line by line, before anything is left out: what is cut first may begin or end with half of a secret.
+  const keepError = ({ cut, text }: Line) => {
+    stderr = `${stderr}${cut ? "(a long line)" : mask(text)}\n`.slice(-lastWords)
+  }
+
+  const shown = (events: ReadonlyArray<AgentEvent.AgentEvent>): ReadonlyArray<AgentEvent.AgentEvent> =>
+    events.flatMap((event) => {
+      if (event.type === "usage") ({ usage: used } = event)
+      if (event.type !== "result") return [tidied(event)]
+      if (result === undefined || parser.counts === "last") result = event
+      return []
+    })
+
+  const readLine = ({ cut, text }: Line): ReadonlyArray<AgentEvent.AgentEvent> =>
+    text.trim() === "" && !cut && options.protocol !== "text"
+      ? []
+      : shown(cut ? [raw(text)] : parser.line(text))
+
+  const ended = (exitCode: number, wallMillis: number): ReadonlyArray<AgentEvent.AgentEvent> => {
+    const rest = buffer.end()
+    const last = rest.text === "" ? [] : readLine(rest)
+    const more = result === undefined ? shown(parser.end(exitCode)) : []
+    const found = result ?? failedResult("crash", crashed(exitCode), wallMillis, used)
+    keepError(errors.end())
+    const words = result === undefined || result.outcome === "error" ? stderr.trim() : ""
+    const notice: ReadonlyArray<AgentEvent.AgentEvent> =
+      words === "" ? [] : [{ type: "notice", text: `standard error: ${words}` }]
+    const usage = found.usage.wallMillis > 0 ? found.usage : new Usage.Usage({ ...found.usage, wallMillis })
+    return [...last, ...more, ...notice, { ...masked(found), usage }]
+  }
+
+  const read = Effect.fnUntraced(function* (event: Sandbox.ProcessEvent) {
+    switch (event._tag) {
+      case "Stdout":
+        return buffer.push(event.text).flatMap(readLine)
+      case "Stderr":
+        errors.push(event.text).forEach(keepError)
+        return []
+      case "Exit":
+        return ended(event.exitCode, (yield* Clock.currentTimeMillis) - started)
+      case "Started":
+        return []
+    }
+  })
+  return { read, concluded: () => result !== undefined }
+})

@@ -1,0 +1,218 @@
+import { type Agent, Budget, type Id, Lifecycle, OrchestratorError, Query, Usage } from "@remote-agent/domain"
+import { Clock, DateTime, Duration, Effect, Option, Stream } from "effect"
+import * as Records from "../state/AgentStore.ts"
+import type { StateStore } from "../state/StateStore.ts"
+
+type Failure = OrchestratorError.OrchestratorError
+
+/** The `BudgetExceeded` of the first budget that is reached when the query has used so much, beside its time. */
+export type ReachedBy = (used: Usage.Usage) => Option.Option<Failure>
+
+/** What a query may use before a budget is reached: its own, that of its agent, and that of the agent's pool. */
+interface Allowance {
+  /** United States dollars; no limit when absent. */
+  readonly budgetUsd: number | undefined
+  /** Looks at what the others of its pool have used by now. Fails when the store cannot be read. */
+  readonly look: Effect.Effect<ReachedBy, Failure>
+  /** The time that is left at most; no limit when absent. */
+  readonly timeLeft: Query.TimeLeft | undefined
+  /** Fails with `BudgetExceeded` when the time is up that is left, and does not succeed. */
+  readonly timeUp: Effect.Effect<never, Failure>
+}
+
+/** What is known of a query beside its record. */
+interface Circumstances {
+  /** How long a query of the profile may take. */
+  readonly longest: Duration.Duration
+  /** What all agents of the pool may use together; as the store has it by the pool's name when absent. */
+  readonly poolBudget?: Budget.Budget | undefined
+}
+
+/** A budget, whose it is, and what was spent of it. */
+type Limit = readonly [Query.BudgetOwner, Budget.Budget, Budget.Spent]
+
+/** How long a query that was found with a budget used up has to tell what it has said by then. */
+const lastWords = Duration.seconds(5)
+
+/** A budget that was reached, as a failure. */
+export const usedUp = (
+  operation: string,
+  id: Id.AgentId,
+  { exceeded, of }: Pick<Query.TimeLeft, "exceeded" | "of">
+): Failure => Records.failure(operation, new OrchestratorError.BudgetExceeded({ id, of, exceeded }))
+
+/** The times that are left of budgets, the shortest first. */
+const timesLeft = (limits: ReadonlyArray<Limit>) =>
+  limits
+    .flatMap(([of, { sandboxSeconds: seconds, wall }, spent]) => {
+      const all: Array<{ readonly left: number; readonly of: Limit[0]; readonly exceeded: Budget.Exceeded }> =
+        []
+      const limited = (limit: "wall" | "sandboxSeconds", allowed: number, left: number) =>
+        all.push({ left, of, exceeded: new Budget.Exceeded({ limit, allowed, spent: allowed }) })
+      if (wall !== undefined) {
+        const allowed = Duration.toMillis(wall)
+        limited("wall", allowed, allowed - spent.usage.wallMillis)
+      }
+      if (seconds !== undefined && spent.sandboxSeconds !== undefined) {
+        limited("sandboxSeconds", seconds, (seconds - spent.sandboxSeconds) * 1000)
+      }
+      return all
+    })
+    .toSorted((a, b) => a.left - b.left)
+
+/** How long agents that others launch in a pool may go unseen. */
+const lookAgain = Duration.toMillis(Duration.minutes(1))
+
+/**
+ * Holds the budgets against what the store has counted, over all processes. The returned function fails with
+ * `BudgetExceeded` when one is used up already, unless the query was begun: then its time is up soon. The seconds of an
+ * agent's sandbox are counted from its launch on, to its end as its record tells it.
+ */
+export const make = (store: StateStore["Service"]) => {
+  const sandboxesOf = Effect.fnUntraced(function* (pool: Id.PoolName, now: number) {
+    const agents = yield* Stream.runCollect(store.listAgents({ pool }))
+    let [millis, alive] = [0, 0]
+    for (const { binding, createdAt, status, updatedAt } of agents) {
+      const lives = binding !== undefined || Lifecycle.mayHoldSandbox(status)
+      if (lives) alive++
+      millis += Math.max(
+        0,
+        (lives ? now : DateTime.toEpochMillis(updatedAt)) - DateTime.toEpochMillis(createdAt)
+      )
+    }
+    return { alive, sandboxSeconds: millis / 1000 }
+  })
+
+  /** What a pool has spent by now, without this query; and how fast its time goes by. */
+  const spentBy = Effect.fnUntraced(function* (
+    pool: Id.PoolName,
+    budget: Budget.Budget,
+    own: Id.QueryId,
+    longest: Duration.Duration
+  ) {
+    const { ended, running } = yield* store.poolUsage(pool)
+    const now = yield* Clock.currentTimeMillis
+    // One that nobody ended when its process died seems to run for ever, and cannot have answered for longer.
+    const most = Duration.toMillis(longest)
+    let [usage, answering, ownMillis] = [ended, 0, 0]
+    for (const { id, startedAt, usage: told } of running) {
+      const millis = Math.max(0, now - DateTime.toEpochMillis(startedAt))
+      if (id === own || millis < most) answering++
+      if (id === own) ownMillis = millis
+      else usage = Usage.add(usage, new Usage.Usage({ ...told, wallMillis: Math.min(millis, most) }))
+    }
+    const none = { alive: 0, sandboxSeconds: undefined }
+    const { alive, sandboxSeconds } =
+      budget.sandboxSeconds === undefined ? none : yield* sandboxesOf(pool, now)
+    return { spent: { usage, sandboxSeconds }, ownMillis, answering, alive }
+  })
+
+  /** What a query may still use, and how long it may take for that. */
+  return Effect.fnUntraced(function* (
+    operation: string,
+    agent: Agent.Agent,
+    { budget, id, startedAt, status }: Query.Query,
+    { longest, poolBudget }: Circumstances
+  ): Effect.fn.Return<Allowance, Failure> {
+    const now = yield* Clock.currentTimeMillis
+    const sandboxSeconds = (now - DateTime.toEpochMillis(agent.createdAt)) / 1000
+    const wallMillis = startedAt === undefined ? 0 : Math.max(0, now - DateTime.toEpochMillis(startedAt))
+    const own: Array<Limit> = []
+    if (budget !== undefined) {
+      own.push(["query", budget, { usage: { ...Usage.zero, wallMillis }, sandboxSeconds: wallMillis / 1000 }])
+    }
+    if (agent.budget !== undefined) own.push(["agent", agent.budget, { usage: agent.usage, sandboxSeconds }])
+
+    const { pool } = agent
+    const kept =
+      pool === undefined || poolBudget !== undefined
+        ? poolBudget
+        : yield* Effect.map(store.getPool(pool), (known) => known.budget).pipe(
+            Effect.catchReason("StateStoreError", "NotFound", () => Effect.void),
+            Effect.mapError(Records.fromStore(operation))
+          )
+    const shared = pool === undefined || kept === undefined ? undefined : { pool, budget: kept }
+    const lookAt = (all: NonNullable<typeof shared>) =>
+      Records.stored(operation, spentBy(all.pool, all.budget, id, longest))
+
+    const error = (of: Limit[0], exceeded: Budget.Exceeded) => usedUp(operation, agent.id, { of, exceeded })
+    const reached = (limits: ReadonlyArray<Limit>, used: Usage.Usage) =>
+      Option.firstSomeOf(
+        limits.map(([of, limited, spent]) =>
+          Option.map(
+            Budget.exceeded(limited, { ...spent, usage: Usage.add(spent.usage, used) }),
+            (exceeded) => error(of, exceeded)
+          )
+        )
+      )
+    const current = Effect.gen(function* () {
+      if (shared === undefined) return own
+      const { spent } = yield* lookAt(shared)
+      return [...own, ["pool", shared.budget, spent]] satisfies ReadonlyArray<Limit>
+    })
+
+    const limits = yield* current
+    const already = reached(limits, Usage.zero)
+    if (Option.isSome(already)) {
+      if (status === "queued") return yield* already.value
+      return {
+        budgetUsd: undefined,
+        look: Effect.succeed(Option.none),
+        timeLeft: undefined,
+        timeUp: Effect.delay(Effect.fail(already.value), lastWords)
+      }
+    }
+
+    const costUsd = Math.min(
+      ...limits.map(([, limited, { usage }]) => (limited.costUsd ?? Infinity) - (usage.costUsd ?? 0))
+    )
+    const [first] = timesLeft(limits)
+    const [soonest] = timesLeft(own)
+    const ownTimeUp =
+      soonest === undefined
+        ? Effect.never
+        : Effect.delay(Effect.fail(error(soonest.of, soonest.exceeded)), soonest.left)
+
+    /** How many agents a pool has, and how many of them answer, changes while the query runs. */
+    const poolTimeUp = Effect.fnUntraced(function* (all: NonNullable<typeof shared>) {
+      const { costUsd: _, tokens: __, ...limited } = all.budget
+      const allowed = {
+        wall: limited.wall === undefined ? Infinity : Duration.toMillis(limited.wall),
+        sandbox: (limited.sandboxSeconds ?? Infinity) * 1000
+      }
+      for (;;) {
+        const seen = yield* Effect.result(lookAt(all))
+        if (seen._tag === "Failure") {
+          yield* Effect.logWarning("What a pool has used could not be read", seen.failure)
+          yield* Effect.sleep(lookAgain)
+          continue
+        }
+        const { alive, answering, ownMillis, spent } = seen.success
+        const usage = Usage.add(spent.usage, new Usage.Usage({ ...Usage.zero, wallMillis: ownMillis }))
+        const exceeded = Budget.exceeded(new Budget.Budget(limited), { ...spent, usage })
+        if (Option.isSome(exceeded)) return yield* error("pool", exceeded.value)
+        const left = Math.min(
+          lookAgain,
+          (allowed.wall - usage.wallMillis) / Math.max(1, answering),
+          (allowed.sandbox - (spent.sandboxSeconds ?? 0) * 1000) / Math.max(1, alive)
+        )
+        yield* Effect.sleep(Math.ceil(left))
+      }
+    })
+    const timed =
+      shared !== undefined && (shared.budget.wall !== undefined || shared.budget.sandboxSeconds !== undefined)
+    return {
+      budgetUsd: Number.isFinite(costUsd) ? costUsd : undefined,
+      look: Effect.map(current, (all) => (used) => reached(all, used)),
+      timeLeft:
+        first === undefined
+          ? undefined
+          : new Query.TimeLeft({
+              time: Duration.millis(Math.ceil(first.left)),
+              of: first.of,
+              exceeded: first.exceeded
+            }),
+      timeUp: timed ? Effect.raceFirst(ownTimeUp, poolTimeUp(shared)) : ownTimeUp
+    }
+  })
+}

@@ -1,0 +1,275 @@
+import {
+  type Agent,
+  type AgentEvent,
+  type Budget,
+  type Config,
+  Id,
+  OrchestratorError,
+  Query
+} from "@remote-agent/domain"
+import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
+import type { Agents, ReplaceOptions } from "../agents/Agents.ts"
+import type { AgentRuntime } from "../runtime/AgentRuntime.ts"
+import { failedResult } from "../protocols/EventReader.ts"
+import type { Places } from "../agents/AgentSandboxes.ts"
+import { Profiles } from "../profiles/Profiles.ts"
+import * as QueryRuns from "./QueryExecution.ts"
+import * as QueryTrace from "./traceParent.ts"
+import * as Records from "../state/AgentStore.ts"
+import * as RunCommand from "../runtime/queryCommand.ts"
+import { StateStore } from "../state/StateStore.ts"
+import type * as Turns from "../agents/AgentLocks.ts"
+
+/** How a question is put. */
+export interface QueryOptions {
+  /** The conversation it belongs to; questions of one session see the earlier turns. */
+  readonly session?: string | undefined
+  /** Whether the session begins anew, without what was said in it before. */
+  readonly newSession?: boolean | undefined
+  /** How long the answer may take; the profile's own limit when absent. */
+  readonly timeout?: Duration.Input | undefined
+  /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
+  readonly resume?: boolean | undefined
+  /**
+   * Gives an agent that was lost or has failed a new and empty sandbox, which the log of the query says first. Without
+   * it nothing is replaced.
+   */
+  readonly replace?: boolean | ReplaceOptions | undefined
+  /** The model that the agent is to use; the profile's own when absent. */
+  readonly model?: string | undefined
+  /** How many steps the agent may take; as many as its own settings say when absent. */
+  readonly maxIterations?: number | undefined
+  /** The most that this query may use. */
+  readonly budget?: Budget.Budget | undefined
+}
+
+/** How a question is put to an agent of a pool. */
+export interface PooledOptions extends QueryOptions {
+  /** What all agents of a pool without a name may use together. */
+  readonly poolBudget?: Budget.Budget | undefined
+}
+
+type Failure = OrchestratorError.OrchestratorError
+
+/** Puts questions to agents. */
+export interface Queries {
+  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => QueryRuns.EventLog
+  /** Runs a query to its end, telling `onEvent` of every event on the way. */
+  readonly query: (
+    agentId: Id.AgentId,
+    text: string,
+    options?: PooledOptions,
+    onEvent?: (record: AgentEvent.EventRecord) => Effect.Effect<void>
+  ) => Effect.Effect<Query.QueryResult, Failure>
+  readonly start: (
+    agentId: Id.AgentId,
+    text: string,
+    options?: QueryOptions
+  ) => Effect.Effect<Query.Query, Failure>
+  readonly events: (id: Id.QueryId, fromSeq?: number) => QueryRuns.EventLog
+  readonly cancel: (id: Id.QueryId, by?: string) => Effect.Effect<Query.Query, Failure>
+  /** Takes the turn of an agent and ends what nobody ended: from then on no query of it runs. */
+  readonly quiet: (
+    operation: string,
+    agentId: Id.AgentId,
+    whenRunning: WhenRunning
+  ) => Effect.Effect<Turns.Turn, Failure, Scope.Scope>
+}
+
+/**
+ * What is done about a query that runs: fail with `QueryRunning`, wait for its end and that of those before it, or
+ * cancel it.
+ */
+export type WhenRunning = "refuse" | "wait" | "cancel"
+
+/** The queries of agents: one at a time per agent, every event in the store before it is shown. */
+export const make = Effect.fnUntraced(function* (
+  agents: Agents,
+  places: Places,
+  turns: Turns.Turns
+): Effect.fn.Return<Queries, never, AgentRuntime | StateStore | Profiles | Config.Config> {
+  const [store, profiles] = yield* Effect.all([StateStore, Profiles])
+  const runs = yield* QueryRuns.make(places, turns)
+
+  const record = Effect.fnUntraced(function* (
+    agentId: Id.AgentId,
+    text: string,
+    { budget, maxIterations, model, newSession, resume, session, timeout }: QueryOptions
+  ) {
+    const id = yield* Id.nextQueryId
+    const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
+    const trace = yield* QueryTrace.here
+    const query = new Query.Query({
+      id,
+      agentId,
+      text,
+      status: "queued",
+      createdAt: yield* DateTime.now,
+      ...(session === undefined ? {} : { session }),
+      ...(newSession === undefined ? {} : { newSession }),
+      ...(resume === undefined ? {} : { resume }),
+      ...(model === undefined ? {} : { model }),
+      ...(maxIterations === undefined ? {} : { maxIterations }),
+      ...(budget === undefined ? {} : { budget }),
+      ...(wall === undefined ? {} : { timeouts: new Query.QueryTimeouts({ wall }) }),
+      ...(trace === undefined ? {} : { trace })
+    })
+    yield* store.createQuery(query)
+    return query
+  })
+
+  /** Gives an agent that has no sandbox any more a new one, where that was asked for. */
+  const replaced = Effect.fnUntraced(function* ({ id, status }: Agent.Agent, { replace }: QueryOptions) {
+    if (replace === undefined || replace === false || (status !== "lost" && status !== "failed")) return false
+    yield* agents.replace(id, replace === true ? {} : replace)
+    return true
+  })
+
+  const announcement: AgentEvent.AgentEvent = {
+    type: "notice",
+    text: "The agent has a new sandbox: files and sessions of the old one are gone.",
+    by: "orchestrator"
+  }
+
+  /** Records a question; it is aborted unless it was started when the scope closes. */
+  const asked = Effect.fnUntraced(function* (
+    operation: string,
+    agentId: Id.AgentId,
+    text: string,
+    options: QueryOptions
+  ) {
+    // Refused before a sandbox is woken or made for it, and before there is a query to speak of.
+    const agent = yield* Records.stored(operation, store.getAgent(agentId))
+    const { run } = yield* profiles.get(agent.profile)
+    const wall = options.timeout === undefined ? run.wallTimeout : Duration.fromInputUnsafe(options.timeout)
+    yield* places.permit(operation, wall)
+    const option = RunCommand.unsupported(run, options)
+    if (option !== undefined) {
+      const { profile } = agent
+      return yield* Records.failure(operation, new OrchestratorError.OptionUnsupported({ profile, option }))
+    }
+    const isNew = yield* replaced(agent, options)
+    yield* places.of(operation, agentId, options)
+    const query = yield* Effect.acquireRelease(
+      Records.stored(operation, record(agentId, text, options)),
+      ({ id }) =>
+        Effect.gen(function* () {
+          if ((yield* store.getQuery(id)).status === "queued")
+            yield* runs.close(id, "aborted", QueryRuns.stoppedEarly)
+        }).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
+    )
+    return { query, announce: isNew ? announcement : undefined }
+  })
+
+  const stream: Queries["stream"] = (agentId, text, options = {}) =>
+    Stream.unwrap(
+      Effect.map(asked("query", agentId, text, options), ({ announce, query }) =>
+        runs.drive("query", query, { ...options, announce, detach: false, from: 0 })
+      )
+    ).pipe(Stream.withSpan("Orchestrator.stream", { attributes: { agentId } }))
+
+  const query: Queries["query"] = Effect.fn("Orchestrator.query")(function* (
+    agentId,
+    text,
+    options = {},
+    onEvent = () => Effect.void
+  ) {
+    const last = yield* Stream.runLast(Stream.tap(stream(agentId, text, options), onEvent))
+    const ended = Option.getOrThrow(last)
+    const result = toResult(agentId, text, ended.queryId, ended.event)
+    return result.ok ? result : yield* Records.failure("query", new OrchestratorError.QueryFailed({ result }))
+  })
+
+  const start: Queries["start"] = Effect.fn("Orchestrator.start")(function* (agentId, text, options = {}) {
+    const { announce, query: queued } = yield* asked("start", agentId, text, options)
+    const turn = yield* turns.take("start", agentId)
+    yield* runs.settle("start", turn, agentId)
+    yield* runs.launch("start", turn, queued, { ...options, announce })
+    return yield* Records.stored("start", store.getQuery(queued.id))
+  }, Effect.scoped)
+
+  const getQuery = (operation: string, id: Id.QueryId) => Records.stored(operation, store.getQuery(id))
+
+  /** The options of a span for work on a query, within the trace of the query. */
+  const traced = (id: Id.QueryId) =>
+    // One that cannot be read is told of by what comes next.
+    Effect.flatMap(Effect.option(store.getQuery(id)), (found) =>
+      QueryTrace.within(Option.getOrUndefined(found)?.trace, { attributes: { queryId: id } })
+    )
+
+  const events: Queries["events"] = (id, fromSeq = 0) => {
+    let [next, orphaned, pause] = [fromSeq, false, 0]
+    const waits = [25, 50, 100, 200, 350, 500]
+    const told = Stream.paginate(fromSeq, (from) =>
+      Effect.gen(function* () {
+        if (from !== fromSeq || pause > 0) yield* Effect.sleep(waits[pause] ?? 500)
+        // Asked before the log is read: what was written until then is in it.
+        const { agentId, status } = yield* getQuery("events", id)
+        const records = yield* Records.stored("events", Stream.runCollect(store.events(id, next)))
+        next += records.length
+        pause = records.length > 0 ? 0 : Math.min(pause + 1, waits.length - 1)
+        if (status === "ended") return [records, Option.none<number>()] as const
+        if (Option.isSome(yield* turns.holder("events", agentId)))
+          return [records, Option.some(next)] as const
+        orphaned = true
+        return [records, Option.none<number>()] as const
+      })
+    )
+    const rest = Stream.unwrap(
+      Effect.gen(function* () {
+        if (!orphaned) return Stream.empty
+        return runs.drive("events", yield* getQuery("events", id), { detach: true, from: next })
+      })
+    )
+    return Stream.unwrap(
+      Effect.map(traced(id), (options) =>
+        Stream.withSpan(Stream.concat(told, rest), "Orchestrator.events", options)
+      )
+    )
+  }
+
+  const cancelled = Effect.fnUntraced(function* (id: Id.QueryId, by?: string) {
+    const asks = yield* Records.stored("cancel", store.requestCancel(id, by))
+    if (asks.status === "ended") return asks
+    if (asks.status === "queued")
+      yield* Records.stored("cancel", runs.close(id, "aborted", QueryRuns.stoppedEarly))
+    yield* runs.stop(id)
+    // Whoever runs it ends it, and whoever comes first does when nobody runs it any more.
+    yield* Stream.runDrain(events(id))
+    return yield* getQuery("cancel", id)
+  })
+
+  const cancel: Queries["cancel"] = (id, by) =>
+    Effect.flatMap(traced(id), (options) =>
+      cancelled(id, by).pipe(Effect.withSpan("Orchestrator.cancel", options))
+    )
+
+  const quiet: Queries["quiet"] = Effect.fnUntraced(function* (operation, agentId, whenRunning) {
+    const of = (status: Query.QueryStatus) =>
+      Records.stored(operation, Stream.runCollect(store.listQueries({ agentId, status })))
+    const ids = (yield* of("running")).map(({ id }) => id)
+    // Those that wait count when somebody is there to take them in their turn.
+    const busy = Option.isSome(yield* turns.holder(operation, agentId))
+    const [queryId] = busy && ids.length === 0 ? (yield* of("queued")).map(({ id }) => id) : ids
+    if (queryId !== undefined && whenRunning === "refuse") {
+      return yield* Records.failure(operation, new OrchestratorError.QueryRunning({ id: agentId, queryId }))
+    }
+    if (whenRunning === "cancel") yield* Effect.forEach(ids, (id) => cancel(id), { discard: true })
+    const turn = yield* turns.take(operation, agentId)
+    yield* runs.settle(operation, turn, agentId)
+    return turn
+  })
+
+  return { stream, query, start, events, cancel, quiet }
+})
+
+const toResult = (
+  agentId: Id.AgentId,
+  query: string,
+  queryId: Id.QueryId,
+  event: AgentEvent.AgentEvent
+): Query.QueryResult => {
+  const { type: _, ...result } =
+    event.type === "result" ? event : failedResult("crash", "The agent's events ended without a result.", 0)
+  return new Query.QueryResult({ ...result, agentId, query, queryId })
+}

@@ -1,0 +1,151 @@
+import {
+  Agent,
+  type Id,
+  type Lifecycle,
+  ReapPlan,
+  type SandboxError,
+  Stamp,
+  type StateStoreError
+} from "@remote-agent/domain"
+import type { Sandboxes } from "@remote-agent/sandbox"
+import { DateTime, Effect, Option, Stream } from "effect"
+import type { Intents } from "../state/LaunchIntents.ts"
+import type { StateStore } from "../state/StateStore.ts"
+
+/** What the reaper asks and does, one thing at a time. */
+export interface ReaperActs {
+  /** Whether the provider says that there is no such sandbox. Fails when it does not say. */
+  readonly isGone: (id: Id.SandboxId) => Effect.Effect<boolean, SandboxError.SandboxError>
+  /** Carries out decisions of a plan from these facts, and says of each whether it still held. */
+  readonly carryOut: (
+    facts: ReapPlan.Facts
+  ) => (
+    decision: ReapPlan.Decision
+  ) => Effect.Effect<boolean, SandboxError.SandboxError | StateStoreError.StateStoreError>
+}
+
+/** The facts by what a decision names, put in order once for all decisions. */
+const lookUp = (facts: ReapPlan.Facts) => ({
+  ...facts,
+  sandboxOf: new Map(facts.sandboxes.map((sandbox) => [sandbox.id, sandbox])),
+  agentOf: new Map(facts.agents.map((agent) => [agent.id, agent])),
+  boundTo: Map.groupBy(facts.agents, ({ binding }) => binding?.sandboxId)
+})
+type Known = ReturnType<typeof lookUp>
+
+const unbound = (agent: Agent.Agent) => {
+  const { binding: _, ...rest } = agent
+  return rest
+}
+
+/** An agent, if there is one of the id. */
+export const known = (
+  store: StateStore["Service"],
+  id: Id.AgentId
+): Effect.Effect<Option.Option<Agent.Agent>, StateStoreError.StateStoreError> =>
+  Effect.catchReason(
+    Effect.asSome(store.getAgent(id)),
+    "StateStoreError",
+    "NotFound",
+    () => Effect.succeedNone
+  )
+
+/** Carries out the decisions of a plan, each only if it still holds. */
+export const make = (
+  sandboxes: Sandboxes.Sandboxes["Service"],
+  store: StateStore["Service"],
+  intents: Intents["Service"]
+): ReaperActs => {
+  const isGone = (id: Id.SandboxId) =>
+    sandboxes.info(id).pipe(
+      Effect.as(false),
+      Effect.catchReason("SandboxError", "Gone", () => Effect.succeed(true))
+    )
+
+  /**
+   * Writes an agent that was read a moment ago; gives nothing when it was no longer as it was read. Whoever wrote it
+   * in between, a launch that was slow for one, has the last word.
+   */
+  const write = (agent: Agent.Agent) =>
+    store.updateAgent(agent).pipe(
+      Effect.asSome,
+      Effect.catchReasons("StateStoreError", {
+        NotFound: () => Effect.succeedNone,
+        RevisionConflict: () => Effect.succeedNone,
+        IllegalMove: () => Effect.succeedNone
+      })
+    )
+
+  const mark = (agent: Agent.Agent, status: Lifecycle.AgentStatus, detail: string) =>
+    write(new Agent.Agent({ ...(status === "failed" ? agent : unbound(agent)), status, detail }))
+
+  const terminate = Effect.fnUntraced(function* (
+    facts: Known,
+    { attemptId, reason, rule }: ReapPlan.Decision,
+    sandbox: ReapPlan.Seen,
+    agentId: Id.AgentId
+  ) {
+    const info = yield* Effect.catchReason(sandboxes.info(sandbox.id), "SandboxError", "Gone", () =>
+      Effect.succeed(sandbox)
+    )
+    const agent = yield* known(store, agentId)
+    const stamped = Option.flatMap(Stamp.read(info.metadata), (stamp) =>
+      Option.fromUndefinedOr(facts.agentOf.get(stamp.agentId))
+    )
+    const related = [...(facts.boundTo.get(sandbox.id) ?? []), ...Option.toArray(stamped)]
+    const others = related.filter(({ id }) => id !== agentId)
+    const again = ReapPlan.ofSandbox(
+      {
+        ...facts,
+        now: yield* DateTime.now,
+        sandboxes: [info],
+        agents: [...others, ...Option.toArray(agent)],
+        intents: yield* Stream.runCollect(intents.list)
+      },
+      info
+    )
+    if (again.action !== "terminate" || again.rule !== rule) return false
+    // Before the sandbox is ended: a bind that has happened by now wins, and one that is still to come is refused.
+    const becomes =
+      rule === "abandoned-launch" ? "failed" : rule === "expired-paused" ? "terminated" : undefined
+    const marked =
+      Option.isSome(agent) && becomes !== undefined ? yield* mark(agent.value, becomes, reason) : agent
+    if (Option.isSome(agent) && Option.isNone(marked)) return false
+    yield* sandboxes.terminate(sandbox.id)
+    // Whoever is bound to what has ended by now is no longer.
+    if (Option.isSome(marked) && marked.value.binding?.sandboxId === sandbox.id) {
+      yield* write(new Agent.Agent(unbound(marked.value)))
+    }
+    if (attemptId !== undefined) yield* intents.close(attemptId)
+    return true
+  })
+
+  const markAgent = Effect.fnUntraced(function* (
+    facts: Known,
+    { action, reason, sandboxId }: ReapPlan.Decision,
+    agentId: Id.AgentId
+  ) {
+    const agent = yield* known(store, agentId)
+    const planned = facts.agentOf.get(agentId)
+    if (Option.isNone(agent) || agent.value.revision !== planned?.revision) return false
+    if (action === "mark-failed") return Option.isSome(yield* mark(agent.value, "failed", reason))
+    if (sandboxId === undefined || !(yield* isGone(sandboxId))) return false
+    return Option.isSome(yield* mark(agent.value, "lost", reason))
+  })
+
+  const carryOut: ReaperActs["carryOut"] = (all) => {
+    const facts = lookUp(all)
+    return (decision) => act(facts, decision)
+  }
+
+  const act = (facts: Known, decision: ReapPlan.Decision) => {
+    const { action, agentId, attemptId, sandboxId } = decision
+    if (action === "forget" && attemptId !== undefined) return Effect.as(intents.close(attemptId), true)
+    if (agentId === undefined) return Effect.succeed(false)
+    if (action !== "terminate") return markAgent(facts, decision, agentId)
+    const sandbox = sandboxId === undefined ? undefined : facts.sandboxOf.get(sandboxId)
+    return sandbox === undefined ? Effect.succeed(false) : terminate(facts, decision, sandbox, agentId)
+  }
+
+  return { isGone, carryOut }
+}

@@ -1,0 +1,117 @@
+import { Agent, GitError, OrchestratorError, Profile } from "@remote-agent/domain"
+import { GitHub, type GitHubModel, GitWorkspace } from "@remote-agent/github"
+import { Effect, Option } from "effect"
+import type { Place } from "../runtime/AgentRuntime.ts"
+import * as Records from "../state/AgentStore.ts"
+
+type Git = GitWorkspace.GitWorkspace["Service"]
+
+type Repository = Pick<Agent.Repository, "url" | "ref">
+
+/** `owner/name`. */
+export const fullName = ({ name, owner }: GitHubModel.Repo): string => `${owner}/${name}`
+
+const hostOf = (text: string): { readonly host: string; readonly secret: boolean } | undefined => {
+  const [, address] = /^git@([^:/]+):/.exec(text) ?? []
+  if (address !== undefined) return { host: address, secret: false }
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(text)) return undefined
+  const url = URL.parse(text)
+  return {
+    host: url === null ? "" : url.protocol === "ssh:" ? url.hostname : url.host,
+    secret: url !== null && (url.password !== "" || (url.username !== "" && url.protocol !== "ssh:"))
+  }
+}
+
+const refuse = (name: string, rule: string) =>
+  Effect.fail(GitError.fail("clone", new GitError.InvalidName({ kind: "repository", name, rule })))
+
+/**
+ * Reads the name or the address of a repository of that server. Fails with `InvalidName` for one of another server,
+ * which must not be shown our credentials, and for one with credentials in it, of which nothing is told.
+ */
+export const parse = (server: string, text: string): Effect.Effect<GitHubModel.Repo, GitError.GitError> => {
+  const place = hostOf(text.trim())
+  if (place?.secret === true) return refuse(place.host, "it has credentials in it; set GITHUB_TOKEN instead")
+  const ours = new URL(server)
+  if (place !== undefined && place.host !== ours.host && place.host !== ours.hostname) {
+    return refuse(text, `it is not at ${server}`)
+  }
+  return Option.match(GitHub.parseRepo(text), {
+    onNone: () => refuse(text, "it must be owner/name or its address"),
+    onSome: Effect.succeed
+  })
+}
+
+/** The repository as it is recorded: its address at the server, without credentials. */
+export const canonical = Effect.fnUntraced(function* (
+  server: string,
+  { ref, url }: Repository
+): Effect.fn.Return<Repository, GitError.GitError> {
+  const repo = yield* parse(server, url)
+  return { url: `${server}/${fullName(repo)}`, ...(ref === undefined ? {} : { ref }) }
+})
+
+/** Fails with `GitRequired` unless there is a `GitWorkspace`. */
+export const required = (
+  operation: string,
+  git: Option.Option<Git>,
+  { url }: Repository
+): Effect.Effect<Git, OrchestratorError.OrchestratorError> =>
+  Effect.mapError(Effect.fromOption(git), () =>
+    Records.failure(
+      operation,
+      new OrchestratorError.GitRequired({ repository: url.replace(/\/\/[^/]*@/, "//") })
+    )
+  )
+
+// Everything that a pattern of git gives a meaning.
+const literal = (path: string): string => path.replaceAll(/[\\*?[\]#! ]/g, (character) => `\\${character}`)
+
+/** What the agent program keeps beside its work, and nobody wants in a commit. */
+const ownFiles = ({ home, profile }: Place): ReadonlyArray<string> => {
+  const folders = Profile.placeholders(profile, home)
+  return (profile.session?.files ?? []).flatMap((file) =>
+    file.startsWith("{work}/") && folders.work !== "" ? [`/${literal(file.slice("{work}/".length))}`] : []
+  )
+}
+
+/** The working tree of an agent: its work folder. Plain, so that it is made anew whenever it is needed. */
+export const workspaceOf = (
+  place: Place,
+  repository: GitHubModel.Repo,
+  mode: GitWorkspace.Mode
+): GitWorkspace.Workspace => ({
+  sandbox: place.sandbox,
+  dir: Profile.placeholders(place.profile, place.home).work,
+  repository: fullName(repository),
+  mode
+})
+
+/**
+ * Clones a repository into the work folder of an agent. The sessions of the agent program that are kept there are
+ * not seen by git. Fails like `GitWorkspace.clone`.
+ */
+export const clone: (
+  git: Git,
+  place: Place,
+  repository: Repository,
+  depth?: number
+) => Effect.Effect<Agent.Repository, GitError.GitError> = Effect.fn("AgentRepository.clone")(function* (
+  git: Git,
+  place: Place,
+  repository: Repository,
+  depth?: number
+) {
+  const repo = yield* parse(git.server, repository.url)
+  const { work } = Profile.placeholders(place.profile, place.home)
+  const { ref } = repository
+  const { commit } = yield* git.clone(place.sandbox, { repository: fullName(repo), ref, dir: work, depth })
+  const { files } = place.sandbox
+  const exclude = `${work}/.git/info/exclude`
+  yield* files.readString(exclude).pipe(
+    Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed("")),
+    Effect.flatMap((there) => files.write(exclude, [there, ...ownFiles(place), ""].join("\n"))),
+    Effect.mapError((cause) => GitError.fail("clone", new GitError.SandboxFailed({ cause })))
+  )
+  return new Agent.Repository({ ...(yield* canonical(git.server, repository)), commit })
+})

@@ -1,0 +1,213 @@
+import { type Agent, type Id, type OrchestratorError, type Profile } from "@remote-agent/domain"
+import { GitHub, type GitHubModel, type Webhook, WebhookEvent } from "@remote-agent/github"
+import { Context, Deferred, Effect, Layer, Metric, Option, Result, Schema, Semaphore, Stream } from "effect"
+import { Orchestrator } from "../Orchestrator.ts"
+import { Profiles } from "../profiles/Profiles.ts"
+import { Repositories } from "./Repositories.ts"
+
+/** What a push means for an agent: its working tree is pulled, its own program is updated, or both. */
+export interface Affected {
+  readonly agent: Agent.Agent
+  readonly pull: boolean
+  readonly update: boolean
+}
+
+/**
+ * What became of an agent. `Overtaken`: a newer push took the place of this one before its turn came. `Skipped`: it
+ * sleeps, works on a branch of its own, or lives at another provider.
+ */
+export type Outcome = "Updated" | "Unchanged" | "Overtaken" | "Skipped" | "Failed"
+
+/** Some agents could not be updated; the same push may be delivered again. */
+export class PushUpdateFailed extends Schema.TaggedError<PushUpdateFailed>()("PushUpdateFailed", {
+  repository: Schema.String,
+  branch: Schema.String,
+  /** How many agents it was about. */
+  agents: Schema.Int,
+  failures: Schema.NonEmptyArray(Schema.Struct({ agentId: Schema.String, message: Schema.String }))
+}) {
+  override get message() {
+    const all = this.failures.map(({ agentId, message }) => `${agentId}: ${message}`).join(" ")
+    return `${this.failures.length} of ${this.agents} agents could not be brought to ${this.branch} of ${this.repository}. ${all}`
+  }
+
+  /** What was not done is done when the push is delivered again. */
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+/** Keeps agents at the newest commit of the branch that they track. */
+export class PushUpdates extends Context.Service<
+  PushUpdates,
+  {
+    /**
+     * Brings every agent up to date that a delivery is about; one that is no push to a branch is about none. One at a
+     * time per agent: of those pushes that wait for the same agent, only the newest is carried out. An agent that
+     * sleeps is not woken, and is brought up to date by the next push that finds it awake. Fails when all was tried and
+     * some failed.
+     */
+    readonly handle: (
+      delivery: Webhook.Delivery
+    ) => Effect.Effect<void, PushUpdateFailed | OrchestratorError.OrchestratorError>
+  }
+>()("@remote-agent/orchestrator/PushUpdates") {}
+
+/**
+ * The key for `Webhook`: every push has one of its own, so that a newer one can overtake those that wait. Other events
+ * are kept in their order.
+ */
+export const keyOf = (event: WebhookEvent.Event): string =>
+  event._tag === "Push" ? `${WebhookEvent.keyOf(event)} ${event.after}` : WebhookEvent.keyOf(event)
+
+const same = (one: GitHubModel.Repo, text: string): boolean =>
+  Option.exists(
+    GitHub.parseRepo(text),
+    ({ name, owner }) =>
+      // GitHub takes them for the same.
+      `${owner}/${name}`.toLowerCase() === `${one.owner}/${one.name}`.toLowerCase()
+  )
+
+/** What a push means for an agent of that profile; nothing when it is none of its business. */
+export const affectedBy = (
+  push: WebhookEvent.Push,
+  agent: Agent.Agent,
+  source: Profile.Source | undefined
+): Option.Option<Affected> => {
+  const { repository } = agent
+  const tracks = (ref: string | undefined) =>
+    ref === undefined ? push.isDefaultBranch : push.branch !== undefined && push.branch === ref
+  const pull = repository !== undefined && same(push.repository, repository.url) && tracks(repository.ref)
+  const update = source !== undefined && same(push.repository, source.repository) && tracks(source.ref)
+  return pull || update ? Option.some({ agent, pull, update }) : Option.none()
+}
+
+const updated = Metric.counter("remote_agent_push_updates_total", {
+  description: "Agents that pushes were about, by what became of them",
+  incremental: true
+})
+
+/** The line of an agent: at most one push is carried out, and one waits. */
+interface Line {
+  readonly turn: Semaphore.Semaphore
+  waiting: Deferred.Deferred<void> | undefined
+  users: number
+}
+
+/** Nothing is cut short, and nobody is woken. */
+const gently = { whenRunning: "wait", resume: false } as const
+
+/** How many agents are updated at the same time for one push. */
+const concurrency = 4
+
+/** Updates over the agents of an orchestrator. */
+export const make = Effect.gen(function* () {
+  const [orchestrator, profiles, repositories] = yield* Effect.all([Orchestrator, Profiles, Repositories])
+  const lines = new Map<Id.AgentId, Line>()
+
+  const inLine = (id: Id.AgentId) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const line = lines.get(id) ?? { turn: Semaphore.makeUnsafe(1), waiting: undefined, users: 0 }
+        line.users++
+        lines.set(id, line)
+        return line
+      }),
+      (line) =>
+        Effect.sync(() => {
+          if (--line.users === 0) lines.delete(id)
+        })
+    )
+
+  /** Does the work in its turn, unless somebody else comes who waits for the same. */
+  const newest = <A, E, R>(id: Id.AgentId, work: Effect.Effect<A, E, R>) =>
+    Effect.gen(function* () {
+      const line = yield* inLine(id)
+      const mine = Deferred.makeUnsafe<void>()
+      const before = line.waiting
+      line.waiting = mine
+      if (before !== undefined) yield* Deferred.succeed(before, undefined)
+      const overtaken = Effect.as(Deferred.await(mine), "Overtaken" as const)
+      const inTurn = line.turn.withPermit(
+        Effect.suspend((): Effect.Effect<A | "Overtaken", E, R> => {
+          if (line.waiting !== mine) return Effect.succeed("Overtaken")
+          line.waiting = undefined
+          return work
+        })
+      )
+      return yield* Effect.raceFirst(inTurn, overtaken)
+    }).pipe(Effect.scoped)
+
+  const pull = Effect.fnUntraced(function* (push: WebhookEvent.Push, { id }: Agent.Agent) {
+    const { branch } = yield* repositories.status(id, gently)
+    if (branch !== push.branch) return "Skipped" as const
+    const { before, commit } = yield* repositories.pull(id, {}, gently)
+    return before === commit ? ("Unchanged" as const) : ("Updated" as const)
+  })
+
+  const bring = Effect.fnUntraced(
+    function* (push: WebhookEvent.Push, { agent, ...wanted }: Affected) {
+      const pulled = wanted.pull ? yield* pull(push, agent) : "Unchanged"
+      if (!wanted.update) return pulled
+      const { from, to } = yield* orchestrator.update(agent.id, gently)
+      return from === to ? pulled : ("Updated" as const)
+    },
+    Effect.catchReason("OrchestratorError", "AgentPaused", () => Effect.succeed("Skipped" as const)),
+    // It was ended while its turn came.
+    Effect.catchReason("OrchestratorError", "AgentNotReady", () => Effect.succeed("Skipped" as const)),
+    // It is for whoever works with that provider.
+    Effect.catchReason("OrchestratorError", "OtherProvider", () => Effect.succeed("Skipped" as const))
+  )
+
+  const one = Effect.fn("PushUpdates.agent")(function* (push: WebhookEvent.Push, affected: Affected) {
+    const { id } = affected.agent
+    const result = yield* Effect.result(newest(id, bring(push, affected)))
+    const outcome: Outcome = Result.isSuccess(result) ? result.success : "Failed"
+    yield* Metric.update(Metric.withAttributes(updated, { outcome }), 1)
+    if (Result.isSuccess(result)) {
+      yield* Effect.logInfo(`Agent ${id} after a push: ${outcome}`)
+      return []
+    }
+    const { message } = result.failure
+    yield* Effect.logError(`Agent ${id} could not be updated after a push`, result.failure)
+    return [{ agentId: id, message }]
+  })
+
+  const affected = (push: WebhookEvent.Push) =>
+    orchestrator.list({ status: ["active", "paused"] }).pipe(
+      Stream.mapEffect((agent) =>
+        profiles.get(agent.profile).pipe(
+          Effect.map(({ source }) => source),
+          // It is known where it was launched, and needs not be here.
+          Effect.catchReason("OrchestratorError", "UnknownProfile", () => Effect.undefined),
+          Effect.map((source) => affectedBy(push, agent, source))
+        )
+      ),
+      Stream.flatMap((found) => Stream.fromIterable(Option.toArray(found))),
+      Stream.runCollect
+    )
+
+  const handle = Effect.fn("PushUpdates.handle")(function* ({ event }: Webhook.Delivery) {
+    if (event._tag !== "Push" || event.branch === undefined || event.deleted) return
+    const { branch, repository } = event
+    const agents = yield* affected(event)
+    const [first, ...rest] = (yield* Effect.forEach(agents, (agent) => one(event, agent), {
+      concurrency
+    })).flat()
+    if (first === undefined) return
+    return yield* new PushUpdateFailed({
+      repository: `${repository.owner}/${repository.name}`,
+      branch,
+      agents: agents.length,
+      failures: [first, ...rest]
+    })
+  })
+
+  return PushUpdates.of({ handle })
+})
+
+/** Updates over the agents of an orchestrator. */
+export const layer: Layer.Layer<PushUpdates, never, Orchestrator | Profiles | Repositories> = Layer.effect(
+  PushUpdates,
+  make
+)

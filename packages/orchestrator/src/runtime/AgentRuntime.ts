@@ -1,0 +1,136 @@
+import { type AgentEvent, type Id, OrchestratorError, Profile, type SandboxError } from "@remote-agent/domain"
+import type { Job, Sandbox } from "@remote-agent/sandbox"
+import { Context, Effect, Layer, Option, Schema, type Stream } from "effect"
+import * as PlainOutput from "../protocols/PlainOutput.ts"
+import * as QueryJobs from "./QueryProcess.ts"
+import type * as RunCommand from "./queryCommand.ts"
+import * as SetUp from "./setup/SetUp.ts"
+
+export type { Place } from "./setup/SetUp.ts"
+
+/** Drives the program of a profile in a sandbox. It knows nothing of agents' records. */
+export class AgentRuntime extends Context.Service<
+  AgentRuntime,
+  {
+    /** Finds the home folder and places the profile's files. Fails with `AssetUnreadable` for one of the user's own. */
+    readonly place: (
+      sandbox: Sandbox.Sandbox,
+      profile: Profile.Profile
+    ) => Effect.Effect<SetUp.Place, OrchestratorError.SetUpProblem>
+    /**
+     * Fetches the code of the agent, sees to the programs it needs, and runs the profile's set-up. What is done
+     * already is not done again. Fails with `SourceUnavailable`, `ToolMissing`, and `CommandFailed` at the first
+     * command that does.
+     */
+    readonly setUp: (place: SetUp.Place) => Effect.Effect<void, OrchestratorError.SetUpProblem>
+    /** Runs the profile's health check. Fails with `CommandFailed` when the agent cannot work. */
+    readonly checkHealth: (place: SetUp.Place) => Effect.Effect<void, OrchestratorError.SetUpProblem>
+    /**
+     * Brings the code, the programs and the files of the agent to what the profile says now, and checks its health.
+     * Fails with `UpdateFailed`; then, and when interrupted, the agent is as it was before, if that can be.
+     */
+    readonly update: (place: SetUp.Place) => Effect.Effect<Updated, OrchestratorError.UpdateFailed>
+    /**
+     * Puts a question and streams what the agent does. The last event is the only `result`; a program that ends
+     * without one gets the outcome `crash`. Fails with `IdleTimedOut` and `WallTimedOut` as the profile says.
+     *
+     * The program is a job of the sandbox under the id of the query: it is started unless it was, and its events are
+     * always the same, so whoever has the first of them goes on with `skip`. Leaving the stream leaves it running.
+     */
+    readonly run: (
+      place: SetUp.Place,
+      request: RunCommand.Request,
+      options?: QueryJobs.FollowOptions
+    ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
+    /** Starts the program unless it was started, and goes away. */
+    readonly start: (
+      place: SetUp.Place,
+      request: RunCommand.Request
+    ) => Effect.Effect<Job.JobRef, SandboxError.SandboxError>
+    /** Like `run` for a program that was started; fails with `FileNotFound` when there is none. */
+    readonly follow: (
+      place: SetUp.Place,
+      request: RunCommand.Request,
+      options?: QueryJobs.FollowOptions
+    ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
+    /** Ends the program of a query with all that it started, if it runs. */
+    readonly stop: (place: SetUp.Place, id: Id.QueryId) => Effect.Effect<void, SandboxError.SandboxError>
+  }
+>()("@remote-agent/orchestrator/AgentRuntime") {}
+
+/** The commits before and after an update, of an agent whose code comes from a repository. */
+export interface Updated {
+  readonly from: string | undefined
+  readonly to: string | undefined
+}
+
+const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
+
+const checkHealth = Effect.fn("AgentRuntime.checkHealth")(function* (where: SetUp.Place) {
+  const { health, healthPath } = where.profile
+  const printed = yield* SetUp.command(where, health)
+  if (healthPath === undefined) return
+  const last = decodeJson(printed.trimEnd().split("\n").at(-1))
+  const well = Option.exists(last, (document) => PlainOutput.at(healthPath, document) === true)
+  // A check that exits with 0 and does not say that all is well.
+  if (!well) return yield* new OrchestratorError.CommandFailed({ program: health.argv[0], exitCode: 0 })
+})
+
+const updateFailed = (restored: boolean) => (cause: OrchestratorError.SetUpProblem) =>
+  new OrchestratorError.UpdateFailed({ cause, restored })
+
+/** The runtime. It holds no state. */
+export const make = Effect.sync(() => {
+  const place = Effect.fn("AgentRuntime.place")(function* (
+    sandbox: Sandbox.Sandbox,
+    profile: Profile.Profile
+  ) {
+    const home = (yield* sandbox.files.stat(".")).path
+    const where = { sandbox, profile, home }
+    yield* sandbox.files.makeDir(Profile.placeholders(profile, home).work)
+    yield* SetUp.placeAssets(where)
+    return where
+  })
+
+  const setUp = Effect.fn("AgentRuntime.setUp")(function* (where: SetUp.Place) {
+    yield* SetUp.checkout(where, false)
+    yield* SetUp.tools(where)
+    yield* SetUp.commands(where, where.profile.setup)
+  })
+
+  const bringUpToDate = Effect.fnUntraced(function* (where: SetUp.Place) {
+    const { profile } = where
+    yield* SetUp.placeAssets(where)
+    yield* SetUp.checkout(where, true)
+    yield* SetUp.tools(where)
+    yield* SetUp.commands(where, profile.update ?? profile.setup)
+    yield* checkHealth(where)
+  })
+
+  const goBack = (where: SetUp.Place, before: SetUp.Before) =>
+    SetUp.restore(where, before).pipe(
+      Effect.andThen(checkHealth(where)),
+      Effect.as(true),
+      Effect.catch((error) =>
+        Effect.as(Effect.logError("An agent could not be restored after a failed update", error), false)
+      )
+    )
+
+  const update = Effect.fn("AgentRuntime.update")(function* (where: SetUp.Place) {
+    const before = yield* Effect.mapError(SetUp.remember(where), updateFailed(true))
+    yield* bringUpToDate(where).pipe(
+      Effect.onInterrupt(() => goBack(where, before)),
+      Effect.catch((cause) =>
+        Effect.flatMap(goBack(where, before), (restored) => Effect.fail(updateFailed(restored)(cause)))
+      )
+    )
+    const to = yield* Effect.mapError(SetUp.commitOf(where), updateFailed(false))
+    return { from: before.commit, to }
+  })
+
+  const { follow, run, start, stop } = QueryJobs
+  return AgentRuntime.of({ place, setUp, checkHealth, update, run, start, follow, stop })
+})
+
+/** The runtime. */
+export const layer: Layer.Layer<AgentRuntime> = Layer.effect(AgentRuntime, make)

@@ -1,0 +1,244 @@
+import { OrchestratorError, Profile, type SandboxError, Template } from "@remote-agent/domain"
+import type { Sandbox } from "@remote-agent/sandbox"
+import { Duration, Effect, Option } from "effect"
+import { createHash } from "node:crypto"
+import { readFile } from "node:fs/promises"
+import * as LocalRepository from "./localRepository.ts"
+import * as Version from "../agentVersion.ts"
+
+/** A sandbox in which an agent program lives. */
+export interface Place {
+  readonly sandbox: Sandbox.Sandbox
+  readonly profile: Profile.Profile
+  /** The home folder in the sandbox. */
+  readonly home: string
+}
+
+/** How long a command may take when the profile does not say. */
+const commandTimeout = Duration.minutes(5)
+
+/** How long a program may take to print its version. */
+const versionTimeout = Duration.minutes(1)
+
+const placesOf = ({ home, profile }: Place) => Profile.placeholders(profile, home)
+
+/** Runs a command of the profile and gives back what it printed. Fails with `CommandFailed` unless it exits with 0. */
+export const command = Effect.fnUntraced(function* (place: Place, spec: Profile.ProfileCommand) {
+  const values = placesOf(place)
+  const [program, ...rest] = spec.argv
+  const { exitCode, stdout } = yield* place.sandbox.exec({
+    argv: [Template.expand(program, values), ...rest.map((argument) => Template.expand(argument, values))],
+    cwd: Template.expand(spec.cwd ?? "{home}", values),
+    timeouts: { wall: spec.timeout ?? commandTimeout },
+    ...(spec.env === undefined ? {} : { env: Template.expandAll(spec.env, values) })
+  })
+  if (exitCode === 0 || spec.optional === true) return stdout
+  return yield* new OrchestratorError.CommandFailed({ program, exitCode })
+})
+
+/** The same for several, one after the other. */
+export const commands = (place: Place, specs: ReadonlyArray<Profile.ProfileCommand>) =>
+  Effect.forEach(specs, (spec) => command(place, spec), { discard: true })
+
+const contentOf = (
+  asset: Profile.Asset
+): Effect.Effect<string | Uint8Array, OrchestratorError.AssetUnreadable> => {
+  const { content = "", file } = asset
+  return file === undefined
+    ? Effect.succeed(content)
+    : Effect.tryPromise({
+        try: (signal) => readFile(file, { signal }),
+        catch: () => new OrchestratorError.AssetUnreadable({ file })
+      })
+}
+
+/** Places the files of the profile, each with its mode. Fails with `AssetUnreadable` for one of the user's own. */
+export const placeAssets = Effect.fnUntraced(function* (place: Place) {
+  const { profile, sandbox } = place
+  const values = placesOf(place)
+  yield* Effect.forEach(
+    profile.assets,
+    Effect.fnUntraced(function* (asset) {
+      const path = Template.expand(asset.path, values)
+      yield* sandbox.files.write(path, yield* contentOf(asset))
+      if (asset.mode === undefined) return
+      const { exitCode } = yield* sandbox.exec({ argv: ["chmod", asset.mode, path] })
+      if (exitCode !== 0) return yield* new OrchestratorError.CommandFailed({ program: "chmod", exitCode })
+    }),
+    { concurrency: 4, discard: true }
+  )
+})
+
+const git = Effect.fnUntraced(function* (
+  place: Place,
+  source: Profile.Source,
+  ...args: ReadonlyArray<string>
+) {
+  const { exitCode, stdout } = yield* place.sandbox.exec({
+    argv: ["git", ...args],
+    cwd: place.home,
+    env: { GIT_TERMINAL_PROMPT: "0" },
+    timeouts: { wall: commandTimeout }
+  })
+  if (exitCode === 127) return yield* new OrchestratorError.ToolMissing({ tool: "git", needed: "" })
+  return exitCode === 0 ? stdout.trim() : yield* LocalRepository.unavailable(source)
+})
+
+/** The commit that is checked out, if one is. */
+export const commitOf = Effect.fnUntraced(function* (place: Place) {
+  const { source } = place.profile
+  if (source === undefined) return undefined
+  const { source: folder = "" } = placesOf(place)
+  const { exitCode, stdout } = yield* place.sandbox.exec({
+    argv: ["git", "-C", folder, "rev-parse", "--verify", "--quiet", "HEAD"]
+  })
+  return exitCode === 0 ? stdout.trim() : undefined
+})
+
+const checkoutCommit = (place: Place, source: Profile.Source, commit: string) =>
+  git(place, source, "-C", placesOf(place).source ?? "", "checkout", "--quiet", "--force", "--detach", commit)
+
+/** Fetches the code of the agent and checks its ref out. What is there already is fetched again only if `anew`. */
+export const checkout = Effect.fnUntraced(function* (place: Place, anew: boolean) {
+  const { source } = place.profile
+  if (source === undefined) return
+  const { run, source: folder = "" } = placesOf(place)
+  const { files } = place.sandbox
+  const mark = `${run}/source`
+  const wanted = `${LocalRepository.withoutPassword(source.repository)} ${source.ref}\n`
+  const there = yield* Effect.catchReason(files.readString(mark), "SandboxError", "FileNotFound", () =>
+    Effect.succeed("")
+  )
+  if (!anew && there === wanted && (yield* commitOf(place)) !== undefined) return
+  yield* git(place, source, "init", "--quiet", folder)
+  const local = LocalRepository.folderOf(source)
+  if (local === undefined) {
+    const depth = source.depth === undefined ? [] : ["--depth", String(source.depth)]
+    yield* git(place, source, "-C", folder, "fetch", "--quiet", ...depth, source.repository, source.ref)
+    yield* checkoutCommit(place, source, "FETCH_HEAD")
+  } else {
+    const { commit, content } = yield* LocalRepository.bundle(source, local)
+    const packed = `${run}/source.bundle`
+    yield* files.write(packed, content)
+    yield* git(place, source, "-C", folder, "fetch", "--quiet", packed, "+refs/*:refs/source/*", "HEAD")
+    yield* files.remove(packed)
+    yield* checkoutCommit(place, source, commit)
+  }
+  yield* files.write(mark, wanted)
+})
+
+const linkOf = (place: Place, tool: Profile.Tool): string => `${placesOf(place).run}/bin/${tool.name}`
+
+const suits = Effect.fnUntraced(function* (place: Place, tool: Profile.Tool, program: string) {
+  const { exitCode, stdout } = yield* place.sandbox.exec({
+    argv: [program, ...(tool.versionArgv ?? ["--version"])],
+    timeouts: { wall: versionTimeout }
+  })
+  return exitCode === 0 && Version.suits(stdout, tool)
+})
+
+/** Where a program of that name is on the `PATH` of the sandbox. */
+const onPath = Effect.fnUntraced(function* (place: Place, name: string) {
+  const { exitCode, stdout } = yield* place.sandbox.exec({
+    argv: ["sh", "-c", 'command -v -- "$1"', "sh", name]
+  })
+  const found = stdout.trim()
+  return exitCode === 0 && found.startsWith("/") ? Option.some(found) : Option.none()
+})
+
+const find = Effect.fnUntraced(function* (
+  place: Place,
+  tool: Profile.Tool
+): Effect.fn.Return<
+  string,
+  SandboxError.SandboxError | OrchestratorError.CommandFailed | OrchestratorError.ToolMissing
+> {
+  const found = yield* onPath(place, tool.name)
+  if (Option.isSome(found) && (yield* suits(place, tool, found.value))) return found.value
+  const { install } = tool
+  if (install !== undefined) {
+    const program = Template.expand(install.program, placesOf(place))
+    if (yield* suits(place, tool, program)) return program
+    yield* commands(place, install.commands)
+    if (yield* suits(place, tool, program)) return program
+  }
+  return yield* new OrchestratorError.ToolMissing({ tool: tool.name, needed: Version.needed(tool) })
+})
+
+const link = Effect.fnUntraced(function* (place: Place, tool: Profile.Tool, program: string) {
+  yield* place.sandbox.files.makeDir(`${placesOf(place).run}/bin`)
+  yield* command(place, new Profile.ProfileCommand({ argv: ["ln", "-sfn", program, linkOf(place, tool)] }))
+})
+
+const linked = Effect.fnUntraced(function* (place: Place, tool: Profile.Tool) {
+  const { exitCode, stdout } = yield* place.sandbox.exec({ argv: ["readlink", linkOf(place, tool)] })
+  return exitCode === 0 ? Option.some(stdout.trim()) : Option.none()
+})
+
+/** Sees to the programs that the profile needs. Fails with `ToolMissing`. */
+export const tools = (place: Place) =>
+  Effect.forEach(
+    place.profile.needs ?? [],
+    (tool) => Effect.flatMap(find(place, tool), (program) => link(place, tool, program)),
+    { discard: true }
+  )
+
+/** What an update may have to go back to. */
+export interface Before {
+  /** The files of the profile, with nothing for one that is new. */
+  readonly files: ReadonlyArray<readonly [string, Uint8Array | undefined]>
+  readonly commit: string | undefined
+  readonly tools: ReadonlyArray<readonly [Profile.Tool, string]>
+}
+
+/** What is in use now. */
+export const remember = Effect.fnUntraced(function* (
+  place: Place
+): Effect.fn.Return<Before, SandboxError.SandboxError> {
+  const all = yield* Effect.forEach(place.profile.needs ?? [], (tool) =>
+    Effect.map(linked(place, tool), (program) =>
+      Option.toArray(Option.map(program, (path) => [tool, path] as const))
+    )
+  )
+  const { files } = place.sandbox
+  const kept = yield* Effect.forEach(
+    place.profile.assets,
+    ({ path }) => {
+      const at = Template.expand(path, placesOf(place))
+      return files.read(at).pipe(
+        Effect.catchReason("SandboxError", "FileNotFound", () => Effect.undefined),
+        Effect.map((content) => [at, content] as const)
+      )
+    },
+    { concurrency: 4 }
+  )
+  return { files: kept, commit: yield* commitOf(place), tools: all.flat() }
+})
+
+/** Goes back to what was in use. */
+export const restore = Effect.fnUntraced(function* (place: Place, before: Before) {
+  const { profile, sandbox } = place
+  yield* Effect.forEach(
+    before.files,
+    ([path, content]) =>
+      content === undefined ? sandbox.files.remove(path) : sandbox.files.write(path, content),
+    { discard: true }
+  )
+  yield* Effect.forEach(before.tools, ([tool, program]) => link(place, tool, program), { discard: true })
+  if (profile.source !== undefined && before.commit !== undefined) {
+    yield* checkoutCommit(place, profile.source, before.commit)
+    yield* sandbox.files.remove(`${placesOf(place).run}/source`)
+  }
+  yield* commands(place, profile.update ?? profile.setup)
+})
+
+/**
+ * Says of two profiles whether what set-up leaves in a sandbox is the same, so that one snapshot serves both.
+ * Nothing for a profile that is not cacheable, or that places files of the user's own.
+ */
+export const fingerprint = (profile: Profile.Profile): string | undefined => {
+  if (profile.cacheable !== true || profile.assets.some(({ file }) => file !== undefined)) return undefined
+  const { assets, needs, setup, source, work } = profile
+  const parts = [assets, needs, setup, source, work].map((part) => JSON.stringify(part) ?? "")
+  return createHash("sha256").update(parts.join("\n")).digest("hex")
+}

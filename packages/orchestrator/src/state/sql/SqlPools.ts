@@ -1,0 +1,74 @@
+import { type Id, Pool, StateStoreError } from "@remote-agent/domain"
+import { DateTime, Effect, Option, Schema, Stream } from "effect"
+import { added, type Database, failed, first, fullPage, pageSize, Whole } from "./database/SqlDatabase.ts"
+import type { StateStore } from "../StateStore.ts"
+
+/** What a store does with pools. */
+export type SqlPools = Pick<
+  StateStore["Service"],
+  "createPool" | "getPool" | "updatePool" | "removePool" | "listPools"
+>
+
+const PoolText = Schema.fromJsonString(Schema.toCodecJson(Pool.Pool))
+
+const decodePools = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ body: PoolText })))
+const decodeRevisions = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ revision: Whole })))
+const encodePool = (pool: Pool.Pool) => Effect.orDie(Schema.encodeEffect(PoolText)(pool))
+
+/** The pools of a database. See `SqlStateStore.make`. */
+export const make = ({ decoded, run, sql }: Database): SqlPools => {
+  const createPool = Effect.fn("StateStore.createPool")(function* (pool: Pool.Pool) {
+    const { name, revision } = pool
+    const row = { name, revision, body: yield* encodePool(pool) }
+    yield* sql`INSERT INTO remote_pools ${sql.insert(row)} ON CONFLICT (name) DO NOTHING RETURNING name`.pipe(
+      Effect.flatMap(added("createPool", name)),
+      run("createPool")
+    )
+  })
+
+  const getPool = Effect.fn("StateStore.getPool")((name: Id.PoolName) =>
+    sql`SELECT body FROM remote_pools WHERE name = ${name}`.pipe(
+      Effect.flatMap(decoded("getPool", decodePools)),
+      Effect.flatMap(first("getPool", name)),
+      Effect.map(({ body }) => body),
+      run("getPool")
+    )
+  )
+
+  const whyNotUpdated = Effect.fnUntraced(function* ({ name, revision: expected }: Pool.Pool) {
+    const { revision: actual } = yield* sql`SELECT revision FROM remote_pools WHERE name = ${name}`.pipe(
+      Effect.flatMap(decoded("updatePool", decodeRevisions)),
+      Effect.flatMap(first("updatePool", name))
+    )
+    return yield* failed("updatePool", new StateStoreError.RevisionConflict({ id: name, expected, actual }))
+  })
+
+  const updatePool = Effect.fn("StateStore.updatePool")(function* (pool: Pool.Pool) {
+    const { name, revision } = pool
+    const written = new Pool.Pool({ ...pool, revision: revision + 1, updatedAt: yield* DateTime.now })
+    const change = { revision: written.revision, body: yield* encodePool(written) }
+    return yield* sql`
+      UPDATE remote_pools SET ${sql.update(change)} WHERE name = ${name} AND revision = ${revision}
+      RETURNING name`.pipe(
+      Effect.flatMap((rows) => (rows.length === 0 ? whyNotUpdated(pool) : Effect.succeed(written))),
+      run("updatePool")
+    )
+  })
+
+  const removePool = Effect.fn("StateStore.removePool")((name: Id.PoolName) =>
+    sql`DELETE FROM remote_pools WHERE name = ${name}`.pipe(Effect.asVoid, run("removePool"))
+  )
+
+  const listPools = Stream.paginate("", (after) =>
+    sql`SELECT body FROM remote_pools WHERE name > ${after} ORDER BY name LIMIT ${pageSize}`.pipe(
+      Effect.flatMap(decoded("listPools", decodePools)),
+      Effect.map((rows) => {
+        const pools = rows.map(({ body }) => body)
+        return [pools, Option.map(fullPage(pools), ({ name }): string => name)] as const
+      }),
+      run("listPools")
+    )
+  )
+
+  return { createPool, getPool, updatePool, removePool, listPools }
+}

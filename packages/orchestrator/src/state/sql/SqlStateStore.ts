@@ -1,0 +1,120 @@
+import { StateStoreError } from "@remote-agent/domain"
+import { Deliveries } from "@remote-agent/github"
+import { Context, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { Intents } from "../LaunchIntents.ts"
+import { Leases } from "../Leases.ts"
+import * as Migrations from "./database/Migrations.ts"
+import { Owner } from "../StateOwner.ts"
+import * as PostgresClient from "./database/PostgresClient.ts"
+import { SetUpCache } from "../SnapshotIndex.ts"
+import * as SqlAgents from "./SqlAgents.ts"
+import * as SqlDatabase from "./database/SqlDatabase.ts"
+import * as SqlDeliveries from "./SqlDeliveries.ts"
+import * as SqlEvents from "./SqlEvents.ts"
+import { fromSql } from "./database/SqlFailure.ts"
+import * as SqlIntents from "./SqlIntents.ts"
+import * as SqliteClient from "./database/SqliteClient.ts"
+import * as SqlLeases from "./SqlLeases.ts"
+import * as SqlOwner from "./SqlOwner.ts"
+import * as SqlPools from "./SqlPools.ts"
+import * as SqlQueries from "./SqlQueries.ts"
+import * as SqlSetUps from "./SqlSnapshotIndex.ts"
+import * as StateFile from "./database/SqliteFile.ts"
+import { type StateRecord, StateStore } from "../StateStore.ts"
+
+/** All the state there is, in one database. */
+export type State = StateStore | Leases | Intents | Deliveries.Deliveries | Owner | SetUpCache
+
+/**
+ * The state in the database of the current `SqlClient`, whose schema it brings up to date. `name` is what messages
+ * call it. Every method is one statement or one transaction.
+ *
+ * Beside the failures of each service, every method fails with `Unavailable` when the database cannot do its part
+ * and with `Damaged` when it holds what cannot be read.
+ */
+export const make: (
+  name: string
+) => Effect.Effect<Context.Context<State>, StateStoreError.StateStoreError, SqlClient.SqlClient> = Effect.fn(
+  "SqlStateStore.make"
+)(function* (name: string) {
+  yield* fromSql(name, "open")(Migrations.migrate(name))
+  const database = yield* SqlDatabase.make(name)
+  const [agents, queries] = [SqlAgents.make(database), SqlQueries.make(database)]
+  const [{ writeLog, ...events }, pools] = [SqlEvents.make(database), SqlPools.make(database)]
+
+  /** Writes a record, and gives back its id or name if there was none. */
+  const add = (record: StateRecord) => {
+    switch (record._tag) {
+      case "Pool":
+        return ifNew(record.pool.name, pools.createPool(record.pool))
+      case "Agent":
+        return ifNew(record.agent.id, agents.createAgent(record.agent))
+      case "Query": {
+        const { events: log, query } = record.query
+        return ifNew(query.id, Effect.andThen(queries.createQuery(query), writeLog(query.id, log)))
+      }
+    }
+  }
+
+  const restore = Effect.fn("StateStore.restore")((records: Iterable<StateRecord>) =>
+    Effect.gen(function* () {
+      const written = new Set<string>()
+      for (const record of records) {
+        const id = yield* add(record)
+        if (id !== undefined) written.add(id)
+      }
+      return written
+    }).pipe(database.atOnce("restore", undefined), database.run("restore"))
+  )
+
+  const store = StateStore.of({ ...agents, ...queries, ...events, ...pools, restore })
+  return Context.make(StateStore, store).pipe(
+    Context.add(Leases, SqlLeases.make(database)),
+    Context.add(Intents, SqlIntents.make(database)),
+    Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),
+    Context.add(SetUpCache, SqlSetUps.make(database)),
+    Context.add(Owner, yield* SqlOwner.make(database))
+  )
+})
+
+const ifNew = <E>(id: string, create: Effect.Effect<void, E | StateStoreError.StateStoreError>) =>
+  Effect.as(create, id).pipe(
+    Effect.catchIf(
+      (error) => error instanceof StateStoreError.StateStoreError && error.reason._tag === "AlreadyExists",
+      () => Effect.void
+    )
+  )
+
+/** The state in the database of a `SqlClient`. `name` is what messages call it. See {@link make}. */
+export const layer = (
+  name: string
+): Layer.Layer<State, StateStoreError.StateStoreError, SqlClient.SqlClient> => Layer.effectContext(make(name))
+
+/**
+ * The state in a SQLite file, which several processes may use at once. See `StateFile.openFile` for what happens to
+ * a file that is new, older, newer or damaged, and `SqliteClient.make` for what outlives a crash.
+ */
+export const layerSqlite = (options: {
+  readonly path: string
+}): Layer.Layer<State, StateStoreError.StateStoreError> =>
+  layer(options.path).pipe(Layer.provide(Layer.effect(SqlClient.SqlClient, StateFile.openFile(options.path))))
+
+/** The same in memory: it lives and dies with the layer. For tests of what depends on SQL. */
+export const layerSqliteMemory: Layer.Layer<State, StateStoreError.StateStoreError> = layer(
+  "the state in memory"
+).pipe(Layer.provide(Layer.orDie(SqliteClient.layer({ path: ":memory:" }))))
+
+/**
+ * The state in a Postgres database, which many processes on many machines may use at once. Leases go by the clock
+ * of the server. The address may hold a password, which no message shows.
+ */
+export const layerPostgres = (
+  options: PostgresClient.Options
+): Layer.Layer<State, StateStoreError.StateStoreError> => {
+  const name = PostgresClient.nameOf(options.url)
+  return layer(name).pipe(
+    Layer.provide(PostgresClient.layer(options)),
+    Layer.catch((error) => Layer.effectContext(fromSql(name, "open")(Effect.fail(error))))
+  )
+}

@@ -1,0 +1,20 @@
+import { describe, it } from "@effect/vitest"
+import { Deliveries } from "@remote-agent/github"
+import { Intents, MemoryStateStore, SetUpCache } from "@remote-agent/orchestrator"
+import { Effect, Layer } from "effect"
+import { conformance } from "../../support/conformance.ts"
+import { layerTestClock } from "../../support/stateStoreCases.ts"
+
+const layer = Layer.mergeAll(
+  MemoryStateStore.layer,
+  Intents.layerMemory,
+  SetUpCache.layerMemory,
+  Deliveries.layerMemory(),
+  layerTestClock
+)
+
+describe("MemoryStateStore.layer", () => {
+  it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
+    Effect.provide(run, layer)
+  )
+})

@@ -1,0 +1,133 @@
+import { Id, SandboxError } from "@remote-agent/domain"
+import type * as Sdk from "e2b"
+import { Effect, Stream } from "effect"
+import type { E2bCalls } from "./calls.ts"
+import { Rejected } from "./errors.ts"
+import { OutputChannel } from "./OutputChannel.ts"
+import type { FileEvent, FileInfo, SandboxFiles, WatchOptions } from "../../Sandbox.ts"
+
+const types: Readonly<Record<string, FileInfo["type"]>> = { file: "file", dir: "directory" }
+
+const fileInfo = (entry: Sdk.EntryInfo): FileInfo => ({
+  path: entry.path,
+  name: entry.name,
+  type: entry.symlinkTarget === undefined ? (types[entry.type ?? ""] ?? "other") : "symlink",
+  size: entry.size
+})
+
+const happenings: Readonly<Record<`${Sdk.FilesystemEventType}`, FileEvent["_tag"]>> = {
+  create: "Created",
+  write: "Written",
+  remove: "Removed",
+  rename: "Renamed",
+  chmod: "ModeChanged"
+}
+
+/** How many events may wait for a slow reader before the provider has to keep them. */
+const mostWaiting = 10_000
+
+const decoder = new TextDecoder()
+
+/** A buffer of its own, as the SDK wants it; a view may be a part of a larger one. */
+const body = (content: string | Uint8Array): string | ArrayBuffer =>
+  typeof content === "string" ? content : new Uint8Array(content).buffer
+
+/**
+ * Uploads go out as they are. As a multipart form, which is the SDK's default, one that is cut off makes Node's fetch
+ * throw outside of every promise (`ERR_INVALID_STATE`), which ends the process without cleaning up.
+ */
+export const upload = { useOctetStream: true } as const
+
+/** The files of one E2B sandbox. */
+export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.SandboxId): SandboxFiles => {
+  const { files } = sandbox
+  const ask = <A>(
+    operation: SandboxError.Operation,
+    path: string,
+    evaluate: (signal: AbortSignal) => Promise<A>
+  ): Effect.Effect<A, SandboxError.SandboxError> => calls.call({ operation, sandboxId, path }, evaluate)
+
+  const read = Effect.fn("Sandbox.files.read")((path: string) =>
+    ask("read", path, (signal) => files.read(path, { format: "bytes", signal }))
+  )
+
+  const write = Effect.fn("Sandbox.files.write")(function* (path: string, content: string | Uint8Array) {
+    // The provider writes in place: a reader in between would see half a file.
+    const part = `${path}.${yield* Id.nextToken}.part`
+    yield* ask("write", part, (signal) => files.write(part, body(content), { ...upload, signal }))
+    yield* calls.attempt({ operation: "write", sandboxId, path }, (signal) =>
+      files.rename(part, path, { signal })
+    )
+  })
+
+  const list = Effect.fn("Sandbox.files.list")((path: string) =>
+    Effect.map(
+      ask("listFiles", path, (signal) => files.list(path, { signal })),
+      (entries) => entries.map(fileInfo)
+    )
+  )
+
+  const stat = Effect.fn("Sandbox.files.stat")((path: string) =>
+    Effect.map(
+      ask("stat", path, (signal) => files.getInfo(path, { signal })),
+      fileInfo
+    )
+  )
+
+  const remove = Effect.fn("Sandbox.files.remove")((path: string) =>
+    ask("remove", path, (signal) => files.remove(path, { signal })).pipe(
+      Effect.catchReason("SandboxError", "FileNotFound", () => Effect.void)
+    )
+  )
+
+  const rename = Effect.fn("Sandbox.files.rename")((from: string, to: string) =>
+    Effect.asVoid(
+      calls.attempt({ operation: "rename", sandboxId, path: from }, (signal) =>
+        files.rename(from, to, { signal })
+      )
+    )
+  )
+
+  const makeDir = Effect.fn("Sandbox.files.makeDir")((path: string) =>
+    Effect.asVoid(ask("makeDir", path, (signal) => files.makeDir(path, { signal })))
+  )
+
+  const events = Effect.fnUntraced(function* (path: string, { recursive = false }: WatchOptions) {
+    const channel = new OutputChannel<FileEvent>(mostWaiting, () => 1)
+    const start = ask("watch", path, (signal) =>
+      files.watchDir(path, ({ name, type }) => channel.push({ _tag: happenings[type], name }), {
+        recursive,
+        signal,
+        // The SDK stops after a minute by itself.
+        timeoutMs: 0,
+        onExit: (cause) => (cause === undefined ? channel.end() : channel.fail(cause))
+      })
+    )
+    yield* Effect.acquireRelease(start, (handle) => Effect.promise(() => handle.stop()))
+    const explained = (cause: unknown) => calls.explain(cause, { operation: "watch", sandboxId, path })
+    const stopped = Effect.flatMap(calls.whereabouts(sandboxId), (reason) =>
+      SandboxError.fail("watch", reason, sandboxId)
+    )
+    return Stream.fromAsyncIterable(channel, (cause) => new Rejected({ cause })).pipe(
+      Stream.flattenIterable,
+      Stream.catch(({ cause }) => Stream.fromEffect(explained(cause))),
+      // The provider ends it only with the sandbox.
+      Stream.concat(Stream.fromEffect(stopped))
+    )
+  })
+
+  const watch: SandboxFiles["watch"] = (path, options = {}) =>
+    Stream.withSpan(Stream.unwrap(events(path, options)), "Sandbox.files.watch")
+
+  return {
+    read,
+    readString: (path) => Effect.map(read(path), (bytes) => decoder.decode(bytes)),
+    write,
+    list,
+    stat,
+    remove,
+    rename,
+    makeDir,
+    watch
+  }
+}

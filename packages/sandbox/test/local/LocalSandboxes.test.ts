@@ -1,0 +1,108 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, it, vi } from "@effect/vitest"
+import { Config } from "@remote-agent/domain"
+import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2b, Local, Sandboxes } from "@remote-agent/sandbox"
+import { Effect, FileSystem, Layer, Option, Stream } from "effect"
+import { dead } from "../support/processes.ts"
+import { detail, id, json, serve } from "../support/wire.ts"
+
+// Real processes and requests: how long they take is up to the machine.
+vi.setConfig({ testTimeout: 60_000 })
+
+const { best, findings } = await Effect.runPromise(Isolation.probe)
+
+const isolationOf = <E>(layer: Layer.Layer<Sandboxes.Sandboxes | E2bServer.E2bServer, E>) =>
+  Effect.gen(function* () {
+    const sandboxes = yield* Sandboxes.Sandboxes
+    const server = yield* E2bServer.E2bServer
+    assert.strictEqual(sandboxes.provider, "local")
+    return [sandboxes.isolation, server.isolation]
+  }).pipe(Effect.provide(layer))
+
+it.live("says that isolation was waived when it was asked for none", () =>
+  Effect.gen(function* () {
+    assert.deepStrictEqual(yield* isolationOf(Local.layer({ isolation: "none" })), ["waived", "none"])
+  })
+)
+
+it.live("takes the best isolation there is by itself, and says when there is none", () =>
+  Effect.gen(function* () {
+    assert.deepStrictEqual(
+      yield* isolationOf(Local.layer()),
+      Option.match(best, { onNone: () => ["missing", "none"], onSome: (kind) => ["isolated", kind] })
+    )
+  })
+)
+
+const broken = findings.find(({ works }) => !works)?.kind
+
+it.live.skipIf(broken === undefined)("refuses an isolation that does not work here", () =>
+  Effect.gen(function* () {
+    const { operation, reason } = yield* Effect.flip(isolationOf(Local.layer({ isolation: broken })))
+    assert.strictEqual(operation, "start")
+    assert.strictEqual(reason._tag, "IsolationUnavailable")
+  })
+)
+
+it.live("is as isolated as the configuration says", () =>
+  Effect.gen(function* () {
+    const layer = Local.layerConfig.pipe(Layer.provide(Config.layerFrom({ REMOTE_AGENT_ISOLATION: "none" })))
+    assert.deepStrictEqual(yield* isolationOf(layer), ["waived", "none"])
+  })
+)
+
+it.live("refuses a directory that is none", () =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const directory = yield* files.makeTempFileScoped()
+    const layer = Local.layer({ isolation: "none", directory })
+    const { operation, reason } = yield* Effect.flip(isolationOf(layer))
+    assert.strictEqual(operation, "start")
+    assert.strictEqual(reason._tag, "InvalidRequest")
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("leaves no process and no folder when it ends", () =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const directory = yield* files.makeTempDirectoryScoped()
+    const running = yield* Effect.gen(function* () {
+      const sandbox = yield* (yield* Sandboxes.Sandboxes).launch({ ttl: "10 minutes" })
+      const { stdout } = yield* sandbox.exec({
+        script: "nohup sleep 600 >/dev/null 2>&1 </dev/null & echo $!"
+      })
+      assert.isAbove((yield* files.readDirectory(directory)).length, 0)
+      return Number(stdout)
+    }).pipe(Effect.provide(Local.layer({ isolation: "none", directory })))
+    assert.deepStrictEqual(yield* files.readDirectory(directory), [])
+    assert.deepStrictEqual(yield* dead([running]), [])
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.effect("the layer of E2B from the configuration names the key that is missing", () =>
+  Effect.gen(function* () {
+    const layer = E2b.layerConfig.pipe(Layer.provide(Config.layerFrom({})))
+    const { problems } = yield* Effect.flip(Effect.provide(Sandboxes.Sandboxes, layer))
+    assert.deepStrictEqual(
+      problems.map(({ name }) => name),
+      ["E2B_API_KEY"]
+    )
+  })
+)
+
+it.live("the layer of E2B from the configuration uses its key and address", () =>
+  Effect.gen(function* () {
+    const { arrived, url } = yield* serve(() => json(200, [detail("running")]))
+    const layer = E2b.layerConfig.pipe(
+      Layer.provide(Config.layerFrom({ E2B_API_KEY: "e2b_fake_key", E2B_API_URL: url }))
+    )
+    const { isolation, list, provider } = yield* Effect.provide(Sandboxes.Sandboxes, layer)
+    assert.deepStrictEqual([provider, isolation], ["e2b", "isolated"])
+    assert.deepStrictEqual(
+      (yield* Stream.runCollect(list())).map((info) => info.id),
+      [id]
+    )
+    assert.strictEqual(arrived[0]?.headers["x-api-key"], "e2b_fake_key")
+  })
+)

@@ -1,0 +1,70 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Config } from "@remote-agent/domain"
+import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { Conformance, E2b, Local, Memory, Sandboxes } from "@remote-agent/sandbox"
+import { Effect, Layer, Schedule, Stream } from "effect"
+import { run } from "../support/memoryPrograms.ts"
+
+const limit = { timeout: 120_000 }
+
+describe("Memory", () => {
+  for (const one of Conformance.cases) {
+    it.live(
+      one.name,
+      () =>
+        Effect.gen(function* () {
+          yield* one.run
+          const ledger = yield* Memory.Ledger
+          assert.deepStrictEqual(yield* ledger.alive, [])
+          assert.strictEqual(yield* ledger.commands, 0)
+        }).pipe(Effect.provide(Memory.layer({ run }))),
+      limit
+    )
+  }
+})
+
+const { findings } = await Effect.runPromise(Isolation.probe)
+
+// A sandbox whose life has ended is gone for the caller a moment before its folder is.
+const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
+  Effect.repeat(live, {
+    until: (count) => count === 0,
+    schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 500 }))
+  })
+)
+
+const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) =>
+  describe.skipIf(!works)(`Local, isolation ${isolation}`, () => {
+    // Pages of two, so that five sandboxes are several.
+    layer(Local.layer({ isolation, pageSize: 2 }), { excludeTestServices: true })((local) => {
+      for (const one of Conformance.cases) {
+        local.effect(
+          one.name,
+          () =>
+            Effect.gen(function* () {
+              yield* one.run
+              assert.strictEqual(yield* liveAtLast, 0)
+            }),
+          limit
+        )
+      }
+    })
+  })
+
+for (const { kind, works } of findings) suite(kind, works)
+suite("none", true)
+
+const environment = E2b.layerConfig.pipe(Layer.provide(Config.layer))
+
+describe.skipIf(process.env["E2B_API_KEY"] === undefined)("E2B itself, where E2B_API_KEY is set", () => {
+  layer(environment, { excludeTestServices: true })((e2b) => {
+    for (const one of Conformance.cases) e2b.effect(one.name, () => one.run, limit)
+
+    e2b.effect("leaves nothing alive", () =>
+      Effect.gen(function* () {
+        const { list } = yield* Sandboxes.Sandboxes
+        assert.deepStrictEqual(yield* Stream.runCollect(list({ metadata: { suite: "conformance" } })), [])
+      })
+    )
+  })
+})
