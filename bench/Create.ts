@@ -1,6 +1,6 @@
 import type { SandboxError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Console, Effect } from "effect"
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
@@ -105,4 +105,4 @@ export const run = Effect.fn("bench.create")(function* ({
   const left = yield* Effect.flatMap(E2bServer.E2bServer, ({ live }) => live)
   if (left > 0) return yield* broken(`${left} sandboxes are left`)
   return { measures, notes: [`create: isolation ${isolation}.`] } satisfies Outcome
-}, Effect.provide(Local.layer()))
+}, Effect.provide(LocalSandboxes.layer()))

@@ -1,6 +1,6 @@
 import type { GitError, SandboxError } from "@remote-agent/domain"
 import { GitWorkspace } from "@remote-agent/github"
-import { Local, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import {
   Console,
   Duration,
@@ -177,5 +177,5 @@ export const run = Effect.fn("bench.git")(
     } satisfies Outcome
   },
   Effect.scoped,
-  Effect.provide(Local.layer())
+  Effect.provide(LocalSandboxes.layer())
 )

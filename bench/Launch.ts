@@ -1,13 +1,13 @@
-import { Config, type OrchestratorError, Profile, type SandboxError } from "@remote-agent/domain"
+import { RemoteAgentConfig, type OrchestratorError, Profile, type SandboxError } from "@remote-agent/domain"
 import {
   AgentRuntime,
-  Intents,
+  LaunchIntents,
   MemoryStateStore,
   Orchestrator,
   Profiles,
-  SetUpCache
+  SnapshotIndex
 } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Duration, Effect, FileSystem, Layer, Path, type PlatformError, type Scope } from "effect"
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
@@ -107,7 +107,7 @@ export const run = Effect.fn("bench.launch")(function* ({
 }: Options): Effect.fn.Return<
   Outcome,
   | BenchBroken
-  | Config.ConfigError
+  | RemoteAgentConfig.ConfigError
   | OrchestratorError.OrchestratorError
   | PlatformError.PlatformError
   | SandboxError.SandboxError,
@@ -119,13 +119,13 @@ export const run = Effect.fn("bench.launch")(function* ({
   const layer = Orchestrator.layerNoDeps.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
-        Local.layer(),
+        LocalSandboxes.layer(),
         AgentRuntime.layer,
         Profiles.layerFrom(profiles),
         MemoryStateStore.layer,
-        Intents.layerMemory,
-        SetUpCache.layerMemory,
-        Config.layerFrom({})
+        LaunchIntents.layerMemory,
+        SnapshotIndex.layerMemory,
+        RemoteAgentConfig.layerFrom({})
       )
     )
   )

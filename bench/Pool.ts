@@ -1,7 +1,7 @@
-import { Config, type OrchestratorError, type SandboxError } from "@remote-agent/domain"
+import { RemoteAgentConfig, type OrchestratorError, type SandboxError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { Orchestrator, SampleProfile } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Clock, Console, Deferred, Effect, Layer, Redacted, Result, Stream } from "effect"
 import * as Diagnostics from "node:diagnostics_channel"
 import * as Questions from "./Questions.ts"
@@ -217,9 +217,15 @@ export const run = (
   options: Options
 ): Effect.Effect<
   Outcome,
-  BenchBroken | Config.ConfigError | OrchestratorError.OrchestratorError | SandboxError.SandboxError
+  | BenchBroken
+  | RemoteAgentConfig.ConfigError
+  | OrchestratorError.OrchestratorError
+  | SandboxError.SandboxError
 > =>
   Effect.provide(
     rounds(options),
-    Orchestrator.layer.pipe(Layer.provideMerge(Local.layer()), Layer.provide(Config.layerFrom({})))
+    Orchestrator.layer.pipe(
+      Layer.provideMerge(LocalSandboxes.layer()),
+      Layer.provide(RemoteAgentConfig.layerFrom({}))
+    )
   )

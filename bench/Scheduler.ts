@@ -1,6 +1,12 @@
-import { Config, type OrchestratorError, Profile } from "@remote-agent/domain"
-import { AgentRuntime, Intents, MemoryStateStore, Orchestrator, Profiles } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox } from "@remote-agent/sandbox"
+import { RemoteAgentConfig, type OrchestratorError, Profile } from "@remote-agent/domain"
+import {
+  AgentRuntime,
+  LaunchIntents,
+  MemoryStateStore,
+  Orchestrator,
+  Profiles
+} from "@remote-agent/orchestrator"
+import { MemorySandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { Clock, Deferred, Duration, Effect, Fiber, Layer, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { BenchBroken, type Outcome } from "./Report.ts"
@@ -41,8 +47,8 @@ const line = (value: unknown): Sandbox.ProcessEvent => ({
   text: `${JSON.stringify(value)}\n`
 })
 
-const program = (command: Sandbox.Command): Memory.Program => {
-  if ("argv" in command && command.argv[0] === "check") return Memory.answer("")
+const program = (command: Sandbox.Command): MemorySandboxes.Program => {
+  if ("argv" in command && command.argv[0] === "check") return MemorySandboxes.answer("")
   const answer = decodeRequest(command.stdin).query
   return Stream.concat(
     Stream.make(line({ type: "ready", agent: profile.name })),
@@ -55,16 +61,16 @@ const layer = Orchestrator.layerNoDeps.pipe(
     AgentRuntime.layer,
     Profiles.layerFrom([profile]),
     MemoryStateStore.layer,
-    Intents.layerMemory,
-    Config.layerFrom({ REMOTE_AGENT_PROFILE: profile.name })
+    LaunchIntents.layerMemory,
+    RemoteAgentConfig.layerFrom({ REMOTE_AGENT_PROFILE: profile.name })
   ]),
-  Layer.provideMerge(Memory.layer({ run: program })),
+  Layer.provideMerge(MemorySandboxes.layer({ run: program })),
   Layer.provideMerge(TestClock.layer())
 )
 
 const round = Effect.fnUntraced(
   function* ({ agents, queries }: Options) {
-    const ledger = yield* Memory.Ledger
+    const ledger = yield* MemorySandboxes.Ledger
     const allReady = yield* Deferred.make<void>()
     let ready = 0
     const texts = Array.from({ length: queries }, (_, index) => `question ${index}`)
@@ -109,7 +115,10 @@ const round = Effect.fnUntraced(
  */
 export const run = Effect.fn("bench.scheduler")(function* (
   options: Options
-): Effect.fn.Return<Outcome, BenchBroken | Config.ConfigError | OrchestratorError.OrchestratorError> {
+): Effect.fn.Return<
+  Outcome,
+  BenchBroken | RemoteAgentConfig.ConfigError | OrchestratorError.OrchestratorError
+> {
   const { agents, queries, rounds } = options
   const figures = yield* Effect.replicateEffect(round(options), rounds)
   const ideal = Math.ceil(queries / agents) * Duration.toMillis(work)

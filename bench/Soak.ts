@@ -1,6 +1,6 @@
 import type { SandboxError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import {
   Clock,
   Console,
@@ -100,7 +100,7 @@ export const run = Effect.fn("bench.soak")(function* (
     const folders = (yield* fs.readDirectory(directory)).length
     return { alive: yield* server.live, processes: yield* descendants, folders }
   })
-  const { alive, folders, processes } = yield* Effect.provide(soaked, Local.layer({ directory }))
+  const { alive, folders, processes } = yield* Effect.provide(soaked, LocalSandboxes.layer({ directory }))
   const remains = { processes: yield* descendants, folders: (yield* fs.readDirectory(directory)).length }
   if (alive + remains.processes + remains.folders > 0) {
     return yield* new BenchBroken({

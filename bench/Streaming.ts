@@ -1,6 +1,6 @@
 import type { SandboxError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Redacted, Schema } from "effect"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -108,4 +108,4 @@ export const run = Effect.fn("bench.streaming")(function* ({ megabytes, rounds }
             `streaming: the SDK cannot give more than 512 MiB of one command, so it is compared at ${common} MB.`
           ]
   } satisfies Outcome
-}, Effect.provide(Local.layer()))
+}, Effect.provide(LocalSandboxes.layer()))

@@ -3,7 +3,7 @@
  * prints what it took as JSON. Arguments: how, the address of the server, the sandbox, how many bytes.
  */
 import { Id } from "@remote-agent/domain"
-import { E2b, Job, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, Job, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { E2B } from "e2b"
 import { Effect, Redacted, Stream } from "effect"
 
@@ -33,7 +33,7 @@ const spawn = (sandbox: Sandbox.Sandbox) =>
 const ours = Effect.gen(function* () {
   const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(Id.SandboxId.make(sandboxId), "1 hour")
   yield* how === "job" ? job(sandbox) : spawn(sandbox)
-}).pipe(Effect.provide(E2b.layer({ apiKey: Redacted.make(apiKey), apiUrl: url, sandboxUrl: url })))
+}).pipe(Effect.provide(E2bSandboxes.layer({ apiKey: Redacted.make(apiKey), apiUrl: url, sandboxUrl: url })))
 
 const raw = async () => {
   const client = new E2B({ apiKey, apiUrl: url, sandboxUrl: url, retries: 0 })

@@ -3,9 +3,9 @@
  * `Analyst` need not know of it.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { Config, type OrchestratorError } from "@remote-agent/domain"
+import { RemoteAgentConfig, type OrchestratorError } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Context, Effect, Layer, Result, Stream } from "effect"
 
 interface Profile {
@@ -57,8 +57,8 @@ const program = Effect.gen(function* () {
 
 const layer = Layer.effect(Analyst, make).pipe(
   Layer.provide(Orchestrator.layer),
-  Layer.provide(Local.layer()),
-  Layer.provide(Config.layer)
+  Layer.provide(LocalSandboxes.layer()),
+  Layer.provide(RemoteAgentConfig.layer)
 )
 
 runMain(Effect.provide(program, layer))

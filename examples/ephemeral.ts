@@ -1,8 +1,8 @@
 /** An agent for one question. Why there is no answer is told by the reason of the error. */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Stream } from "effect"
 
 const research = Effect.fn("research")(function* (question: string) {
@@ -26,6 +26,9 @@ const program = Effect.gen(function* () {
   yield* Console.log(`Sandboxes left: ${yield* Stream.runCount(list())}`)
 })
 
-const layer = Orchestrator.layer.pipe(Layer.provideMerge(Local.layer()), Layer.provide(Config.layer))
+const layer = Orchestrator.layer.pipe(
+  Layer.provideMerge(LocalSandboxes.layer()),
+  Layer.provide(RemoteAgentConfig.layer)
+)
 
 runMain(Effect.provide(program, layer))

@@ -5,14 +5,14 @@
  *     node examples/persistent.ts ./research
  *     node examples/persistent.ts ./research
  *
- * Sandboxes on this machine need a server that outlives the program, too: `Local.layerDaemon` starts this same file
- * again as that server. With `E2b.layerConfig` there is no such thing.
+ * Sandboxes on this machine need a server that outlives the program, too: `LocalSandboxes.layerDaemon` starts this same file
+ * again as that server. With `E2bSandboxes.layerConfig` there is no such thing.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { type Agent, Config } from "@remote-agent/domain"
+import { type Agent, RemoteAgentConfig } from "@remote-agent/domain"
 import { Daemon, DaemonStart } from "@remote-agent/e2b-local"
-import { AgentRuntime, Orchestrator, Owner, Profiles, SqlStateStore } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { AgentRuntime, Orchestrator, StateOwner, Profiles, SqlStateStore } from "@remote-agent/orchestrator"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Option, Stream } from "effect"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -55,14 +55,14 @@ const state = SqlStateStore.layerSqlite({ path: join(folder, "state.sqlite") })
 
 /** The state has an owner, which is stamped on every sandbox, so that the reaper touches no other. */
 const config = Layer.unwrap(
-  Effect.map(Owner.Owner, (owner) => Config.layerFrom({ REMOTE_AGENT_OWNER: owner }))
+  Effect.map(StateOwner.StateOwner, (owner) => RemoteAgentConfig.layerFrom({ REMOTE_AGENT_OWNER: owner }))
 )
 
 const layer = Orchestrator.layerNoDeps.pipe(
   Layer.provide(AgentRuntime.layer),
   Layer.provideMerge(Profiles.layer()),
   Layer.provide(
-    Local.layerDaemon({
+    LocalSandboxes.layerDaemon({
       folder,
       version,
       command: [process.execPath, fileURLToPath(import.meta.url), folder, "server"],

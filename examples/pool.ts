@@ -1,8 +1,8 @@
 /** Three agents share eight questions. A question that fails is a result like any other. */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Result, Stream } from "effect"
 
 const questions = [
@@ -31,6 +31,9 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${answered} of ${results.length} questions answered by ${yield* pool.size} agents`)
 }).pipe(Effect.scoped)
 
-const layer = Orchestrator.layer.pipe(Layer.provide(Local.layer()), Layer.provide(Config.layer))
+const layer = Orchestrator.layer.pipe(
+  Layer.provide(LocalSandboxes.layer()),
+  Layer.provide(RemoteAgentConfig.layer)
+)
 
 runMain(Effect.provide(program, layer))

@@ -3,10 +3,10 @@
  * the one in memory; with `GitHub.layer` it is the real one, and `GitWorkspace` makes the commit.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { GitHub, GitHubMemory } from "@remote-agent/github"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Result, Stream } from "effect"
 
 const repo = { owner: "acme", name: "research" }
@@ -44,7 +44,7 @@ const program = Effect.gen(function* () {
 })
 
 const layer = Layer.merge(
-  Orchestrator.layer.pipe(Layer.provide(Local.layer()), Layer.provide(Config.layer)),
+  Orchestrator.layer.pipe(Layer.provide(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
   GitHub.layerTest({ repositories: { "acme/research": { branches: { main: "1".repeat(40) } } } })
 )
 

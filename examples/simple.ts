@@ -3,9 +3,9 @@
  * and on Ctrl-C.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { AgentEvent, Config } from "@remote-agent/domain"
+import { AgentEvent, RemoteAgentConfig } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Stream } from "effect"
 
 const program = Effect.gen(function* () {
@@ -25,6 +25,9 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${answer}\n(${usage.inputTokens} tokens in, ${usage.outputTokens} tokens out)`)
 }).pipe(Effect.scoped)
 
-const layer = Orchestrator.layer.pipe(Layer.provide(Local.layer()), Layer.provide(Config.layer))
+const layer = Orchestrator.layer.pipe(
+  Layer.provide(LocalSandboxes.layer()),
+  Layer.provide(RemoteAgentConfig.layer)
+)
 
 runMain(Effect.provide(program, layer))

@@ -4,10 +4,10 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { Config } from "@remote-agent/domain"
-import { Deliveries, Webhook } from "@remote-agent/github"
+import { RemoteAgentConfig } from "@remote-agent/domain"
+import { Deliveries, WebhookReceiver } from "@remote-agent/github"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Context, Deferred, Effect, Layer, Redacted, Stream } from "effect"
 import {
   FetchHttpClient,
@@ -19,7 +19,7 @@ import {
 } from "effect/http"
 import { createServer } from "node:http"
 
-// In earnest: `Webhook.layerConfig`, which takes GITHUB_WEBHOOK_SECRET.
+// In earnest: `WebhookReceiver.layerConfig`, which takes GITHUB_WEBHOOK_SECRET.
 const secret = Redacted.make("a-secret-for-this-example")
 
 const updateAll = Effect.gen(function* () {
@@ -37,7 +37,7 @@ const updateAll = Effect.gen(function* () {
 const routes = (handled: Deferred.Deferred<void>) =>
   Layer.mergeAll(
     HttpRouter.add("GET", "/", HttpServerResponse.text("a page of mine\n")),
-    Webhook.layer({
+    WebhookReceiver.layer({
       secrets: secret,
       path: "/webhook",
       handle: Effect.fnUntraced(function* ({ event, id }) {
@@ -84,12 +84,12 @@ const program = Effect.gen(function* () {
   const { address } = Context.get(yield* Layer.build(server), HttpServer.HttpServer)
   const url = HttpServer.formatAddress(address)
   yield* deliver(url, "sha256=" + "0".repeat(64))
-  yield* deliver(url, Webhook.sign(Buffer.from(push), secret))
+  yield* deliver(url, WebhookReceiver.sign(Buffer.from(push), secret))
   yield* Deferred.await(handled)
 }).pipe(Effect.scoped)
 
 const layer = Layer.merge(
-  Orchestrator.layer.pipe(Layer.provide(Local.layer()), Layer.provide(Config.layer)),
+  Orchestrator.layer.pipe(Layer.provide(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
   Deliveries.layerMemory()
 )
 

@@ -1,6 +1,6 @@
 /** The reference of the commands, made from the commands themselves. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cli, Host, Screen, Secrets } from "@remote-agent/cli"
+import { Cli, CommandHost, Screen, Redaction } from "@remote-agent/cli"
 import { Effect, Layer } from "effect"
 import { Completions } from "effect/cli"
 
@@ -12,7 +12,7 @@ const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
     columns: () => 100,
     write: (more) => Effect.sync(() => void (text += more))
   }
-  const host: Host.Host["Service"] = {
+  const host: CommandHost.CommandHost["Service"] = {
     env: {},
     cwd: "/",
     dataFolder: "/nowhere",
@@ -26,9 +26,9 @@ const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
     Effect.provide(
       Layer.mergeAll(
         NodeServices.layer,
-        Layer.succeed(Secrets.Secrets, Secrets.make()),
+        Layer.succeed(Redaction.Redaction, Redaction.make()),
         Layer.succeed(Screen.Screen, { out: output, err: output, note: output }),
-        Layer.succeed(Host.Host, host)
+        Layer.succeed(CommandHost.CommandHost, host)
       )
     )
   )

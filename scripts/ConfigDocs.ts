@@ -1,9 +1,9 @@
 /** The reference of the settings, made from the settings themselves. */
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 
-const row = (name: Config.Name): string => {
-  const { describe, expected, secret } = Config.variables[name]
-  const fallback = Config.fallbackText(name)
+const row = (name: RemoteAgentConfig.Name): string => {
+  const { describe, expected, secret } = RemoteAgentConfig.variables[name]
+  const fallback = RemoteAgentConfig.fallbackText(name)
   const cells = [
     `\`${name}\`${secret ? " (secret)" : ""}`,
     describe,
@@ -22,7 +22,7 @@ export const configuration = [
   [
     "| setting | what it is for | what it takes | default |",
     "| --- | --- | --- | --- |",
-    ...Config.names.map(row)
+    ...RemoteAgentConfig.names.map(row)
   ].join("\n"),
   "The binary reads a few variables besides: `REMOTE_AGENT_DATA` (the folder for what outlives a command; else `remote-agent` in `$XDG_DATA_HOME` or `~/.local/share`), `XDG_CACHE_HOME` (compiled code, which makes starts faster, is kept in `remote-agent` there, else in `~/.cache`; `NODE_DISABLE_COMPILE_CACHE=1` keeps none), `NO_COLOR`, and `TRACEPARENT` (the trace that a command belongs to).",
   ""

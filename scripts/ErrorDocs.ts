@@ -61,7 +61,11 @@ const kinds: ReadonlyArray<Kind> = [
 const queryId = Domain.Id.QueryId.make("qry_01arz3ndektsv4rrffq69g5fav")
 const agentId = Domain.Id.AgentId.make("agt_01arz3ndektsv4rrffq69g5fav")
 
-const problem = new Domain.Config.Problem({ name: "<name>", problem: "is not set", hint: "Set it." })
+const problem = new Domain.RemoteAgentConfig.Problem({
+  name: "<name>",
+  problem: "is not set",
+  hint: "Set it."
+})
 
 const noAnswer = new Domain.Query.QueryResult({
   queryId,
@@ -70,7 +74,7 @@ const noAnswer = new Domain.Query.QueryResult({
   outcome: "error",
   answer: "",
   error: "<error>",
-  usage: Domain.Usage.zero
+  usage: Domain.TokenUsage.zero
 })
 
 const storeFailure = new Domain.StateStoreError.StateStoreError({

@@ -32,11 +32,11 @@ interface Manifest {
 
 const program = `import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cli } from "@remote-agent/cli"
-import { Config, type OrchestratorError } from "@remote-agent/domain"
+import { RemoteAgentConfig, type OrchestratorError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { GitHub, GitHubMemory } from "@remote-agent/github"
 import { Orchestrator, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer } from "effect"
 
 const question = "Tesla revenue 2024"
@@ -59,7 +59,7 @@ const program = Effect.gen(function* () {
 })
 
 const layer = Layer.mergeAll(
-  Orchestrator.layer.pipe(Layer.provideMerge(Local.layer()), Layer.provide(Config.layer)),
+  Orchestrator.layer.pipe(Layer.provideMerge(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
   GitHub.layerTest({ repositories: { "acme/app": {} } }),
   NodeServices.layer
 )

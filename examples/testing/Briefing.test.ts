@@ -1,9 +1,9 @@
 /** Tests without a network, a key or a real second: sandboxes and GitHub are in memory, and time is virtual. */
 import { assert, it } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { GitHub, GitHubMemory, type GitHubModel } from "@remote-agent/github"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox } from "@remote-agent/sandbox"
+import { MemorySandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { DateTime, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { brief } from "./Briefing.ts"
@@ -25,27 +25,27 @@ const issue: GitHubModel.Issue = {
 const Request = Schema.fromJsonString(Schema.Struct({ query: Schema.String }))
 
 /** The agent program, scripted: it echoes, fails when it is told to, and hangs when it is told to. */
-const agent = ({ stdin }: Sandbox.Command): Memory.Program => {
-  if (typeof stdin !== "string") return Memory.answer("healthy\n")
+const agent = ({ stdin }: Sandbox.Command): MemorySandboxes.Program => {
+  if (typeof stdin !== "string") return MemorySandboxes.answer("healthy\n")
   const { query } = Schema.decodeSync(Request)(stdin)
   if (query === "hang") return Stream.never
   const said =
     query === "fail" ? { outcome: "error", error: "no idea" } : { outcome: "ok", answer: `re: ${query}` }
-  return Memory.answer(`${JSON.stringify({ type: "result", answer: "", ...said })}\n`)
+  return MemorySandboxes.answer(`${JSON.stringify({ type: "result", answer: "", ...said })}\n`)
 }
 
-const layer = (options: Memory.Options = {}) =>
+const layer = (options: MemorySandboxes.Options = {}) =>
   Layer.merge(
     Orchestrator.layer.pipe(
-      Layer.provideMerge(Memory.layer({ run: agent, ...options })),
-      Layer.provide(Config.layerFrom({}))
+      Layer.provideMerge(MemorySandboxes.layer({ run: agent, ...options })),
+      Layer.provide(RemoteAgentConfig.layerFrom({}))
     ),
     GitHub.layerTest({ repositories: { "acme/research": { issues: [issue] } } })
   )
 
 /** What the program wrote, and what is left of its sandboxes. */
 const after = Effect.gen(function* () {
-  const [ledger, calls] = [yield* Memory.Ledger, yield* GitHubMemory.Calls]
+  const [ledger, calls] = [yield* MemorySandboxes.Ledger, yield* GitHubMemory.Calls]
   return { alive: (yield* ledger.alive).length, comments: yield* calls.comments(repo, 1) }
 })
 

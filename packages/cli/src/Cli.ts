@@ -6,7 +6,7 @@ import { completions } from "./commands/completion/completion.ts"
 import { doctor } from "./commands/settings/DoctorCommands.ts"
 import { Ended, exitCode, toJson, toLines, Usage } from "./ui/Failure.ts"
 import { quiet, verbose } from "./commands/shared/flags.ts"
-import { Host } from "./process/CommandHost.ts"
+import { CommandHost } from "./process/CommandHost.ts"
 import { local } from "./commands/local/LocalCommands.ts"
 import { pool } from "./commands/pool/PoolCommands.ts"
 import { ask, demo } from "./commands/query/QuestionCommands.ts"
@@ -102,7 +102,7 @@ const wantsWizard = (args: ReadonlyArray<string>): boolean => {
 
 /** Runs the command that the arguments name. Fails with `Ended`, which carries the exit code, when it is not done. */
 export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
-  const [{ err, out }, { interactive }] = [yield* Screen, yield* Host]
+  const [{ err, out }, { interactive }] = [yield* Screen, yield* CommandHost]
   if (wantsWizard(args) && !interactive) {
     const usage = new Usage({
       message: "--wizard asks questions, and nobody can be asked here. Say the flags."

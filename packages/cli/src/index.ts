@@ -1,4 +1,4 @@
 export * as Cli from "./Cli.ts"
-export * as Host from "./process/CommandHost.ts"
+export * as CommandHost from "./process/CommandHost.ts"
 export * as Screen from "./ui/Screen.ts"
-export * as Secrets from "./process/redaction.ts"
+export * as Redaction from "./process/redaction.ts"

@@ -5,10 +5,10 @@ import { homedir } from "node:os"
 import type { WriteStream } from "node:tty"
 import * as Cli from "./Cli.ts"
 import * as DataFolder from "./app/dataFolder.ts"
-import { Host, type RawTerminal } from "./process/CommandHost.ts"
+import { CommandHost, type RawTerminal } from "./process/CommandHost.ts"
 import * as Logging from "./process/Logging.ts"
 import { type Output, Screen } from "./ui/Screen.ts"
-import * as Secrets from "./process/redaction.ts"
+import * as Redaction from "./process/redaction.ts"
 
 const { env, stderr, stdin, stdout } = process
 
@@ -76,14 +76,14 @@ export const main = (): void => {
   }
 
   const cwd = process.cwd()
-  const secrets = Secrets.make()
+  const secrets = Redaction.make()
   const err = outputOf(stderr, secrets.mask)
   const log = (line: string) => void stderr.write(`${secrets.mask(line)}\n`)
   const layer = Layer.mergeAll(
     NodeServices.layer,
-    Layer.succeed(Secrets.Secrets, secrets),
+    Layer.succeed(Redaction.Redaction, secrets),
     Layer.succeed(Screen, { out: outputOf(stdout, secrets.mask), err, note: err }),
-    Layer.succeed(Host, {
+    Layer.succeed(CommandHost, {
       env,
       cwd,
       dataFolder: DataFolder.of({ env, cwd, home: homedir() }),

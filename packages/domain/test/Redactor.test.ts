@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Mask } from "@remote-agent/domain"
+import { Redactor } from "@remote-agent/domain"
 import { Effect, Schema } from "effect"
 
 // Keys have no blanks around them.
@@ -7,25 +7,25 @@ const Secret = Schema.String.check(Schema.isPattern(/^[^\s*]{6}/))
 
 describe("Mask", () => {
   it("replaces every secret, the longer before the shorter", () => {
-    const mask = Mask.make(["sk-fake-1234", "sk-fake-1234-5678"])
+    const mask = Redactor.make(["sk-fake-1234", "sk-fake-1234-5678"])
     assert.strictEqual(mask("a sk-fake-1234-5678 b sk-fake-1234 c"), "a *** b *** c")
   })
 
   it("finds a secret in JSON and in a URL", () => {
-    const mask = Mask.make(['fake"key\nwith+all'])
+    const mask = Redactor.make(['fake"key\nwith+all'])
     assert.strictEqual(mask(JSON.stringify({ key: 'fake"key\nwith+all' })), '{"key":"***"}')
     assert.strictEqual(mask("https://x/?k=fake%22key%0Awith%2Ball"), "https://x/?k=***")
   })
 
   it("finds a secret as Base64 writes it, and the lines of one that has several", () => {
-    const mask = Mask.make(["sk-fake-1234", "-----BEGIN-----\nfake-line-1\n-----END-----"])
+    const mask = Redactor.make(["sk-fake-1234", "-----BEGIN-----\nfake-line-1\n-----END-----"])
     assert.strictEqual(mask(`Basic ${btoa("sk-fake-1234")}`), "Basic ***")
     assert.strictEqual(mask("the line fake-line-1 alone"), "the line *** alone")
   })
 
   it("leaves short values and everything else alone", () => {
-    assert.strictEqual(Mask.make(["yes", ""])("yes, it is"), "yes, it is")
-    assert.strictEqual(Mask.make([])("text"), "text")
+    assert.strictEqual(Redactor.make(["yes", ""])("yes, it is"), "yes, it is")
+    assert.strictEqual(Redactor.make([])("text"), "text")
   })
 
   it.effect.prop(
@@ -33,10 +33,11 @@ describe("Mask", () => {
     { before: Schema.String, after: Schema.String, secret: Secret },
     ({ after, before, secret }) =>
       Effect.sync(() => {
-        const text = Mask.make([secret])(`${before}${secret}${after}`)
-        if (!`${before}${Mask.masked}${after}`.includes(secret)) assert.notInclude(text, secret)
-        const json = Mask.make([secret])(JSON.stringify([before, secret, after]))
-        if (!JSON.stringify([before, Mask.masked, after]).includes(secret)) assert.notInclude(json, secret)
+        const text = Redactor.make([secret])(`${before}${secret}${after}`)
+        if (!`${before}${Redactor.masked}${after}`.includes(secret)) assert.notInclude(text, secret)
+        const json = Redactor.make([secret])(JSON.stringify([before, secret, after]))
+        if (!JSON.stringify([before, Redactor.masked, after]).includes(secret))
+          assert.notInclude(json, secret)
       })
   )
 })

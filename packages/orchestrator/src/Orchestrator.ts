@@ -1,7 +1,7 @@
 import {
   type Agent,
   type AgentEvent,
-  type Config,
+  type RemoteAgentConfig,
   type Id,
   OrchestratorError,
   Query
@@ -11,22 +11,22 @@ import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import * as AgentPool from "./pools/AgentPool.ts"
 import * as AgentRuntime from "./runtime/AgentRuntime.ts"
 import * as Agents from "./agents/Agents.ts"
-import * as Fork from "./queries/ForkAgent.ts"
-import * as Intents from "./state/LaunchIntents.ts"
-import * as KeptSetUps from "./runtime/setup/SetupSnapshots.ts"
+import * as ForkAgent from "./queries/ForkAgent.ts"
+import * as LaunchIntents from "./state/LaunchIntents.ts"
+import * as SetupSnapshots from "./runtime/setup/SetupSnapshots.ts"
 import type { Leases } from "./state/Leases.ts"
 import * as MemoryStateStore from "./state/memory/MemoryStateStore.ts"
 import * as NamedPools from "./pools/NamedPools.ts"
-import * as Operations from "./agents/AgentLifecycle.ts"
-import * as Places from "./agents/AgentSandboxes.ts"
+import * as AgentLifecycle from "./agents/AgentLifecycle.ts"
+import * as AgentSandboxes from "./agents/AgentSandboxes.ts"
 import * as Profiles from "./profiles/Profiles.ts"
 import * as Queries from "./queries/Queries.ts"
 import * as Reaper from "./reaper/Reaper.ts"
-import * as Records from "./state/AgentStore.ts"
-import * as SetUpCache from "./state/SnapshotIndex.ts"
+import * as AgentStore from "./state/AgentStore.ts"
+import * as SnapshotIndex from "./state/SnapshotIndex.ts"
 import * as StateTransfer from "./state/transfer/StateTransfer.ts"
 import { type AgentFilter, StateStore, type UsageFilter, type UsageSummary } from "./state/StateStore.ts"
-import * as Turns from "./agents/AgentLocks.ts"
+import * as AgentLocks from "./agents/AgentLocks.ts"
 
 /** How one question is put to an agent of its own. */
 export interface AskOptions extends Omit<Agents.LaunchSpec, "name">, Queries.QueryOptions {
@@ -98,9 +98,9 @@ export class Orchestrator extends Context.Service<
      * Puts an agent to sleep: its sandbox keeps memory and files and costs little. A query wakes it. Fails with
      * `QueryRunning` while it answers, unless that is waited for or cancelled.
      */
-    readonly pause: Operations.Operations["pause"]
+    readonly pause: AgentLifecycle.AgentLifecycle["pause"]
     /** Wakes an agent. Succeeds when it is awake. */
-    readonly resume: Operations.Operations["resume"]
+    readonly resume: AgentLifecycle.AgentLifecycle["resume"]
     /**
      * Brings the program of an agent to what its profile says now. Fails with `UpdateFailed`; the agent is then as it
      * was before, or, where even that failed, as it was left, and its `detail` says so. Like `pause` while it answers.
@@ -108,13 +108,13 @@ export class Orchestrator extends Context.Service<
      */
     readonly update: (
       id: Id.AgentId,
-      options?: Operations.OperationOptions & Places.PlaceOptions
-    ) => ReturnType<Operations.Operations["update"]>
+      options?: AgentLifecycle.AgentOperationOptions & AgentSandboxes.AgentSandboxOptions
+    ) => ReturnType<AgentLifecycle.AgentLifecycle["update"]>
     /**
      * Works in the place of an agent while it answers nothing and nobody else works with it. Fails with `QueryRunning`
      * while it answers, unless that is waited for or cancelled, and with `AgentPaused` when it must not be woken.
      */
-    readonly alone: Operations.Operations["alone"]
+    readonly withExclusiveAccess: AgentLifecycle.AgentLifecycle["withExclusiveAccess"]
     /** Gives an agent that was lost or has failed a new and empty sandbox, under the same id. */
     readonly replace: Agents.Agents["replace"]
     /**
@@ -123,16 +123,16 @@ export class Orchestrator extends Context.Service<
      * answers, with `NoSessions` when its profile keeps no conversations, and with `SandboxFailed` when they take more
      * than 64 MiB. Wakes it.
      */
-    readonly fork: Fork.Fork
+    readonly fork: ForkAgent.ForkAgent
     /** Looks at an agent from all sides, and wakes nothing. What cannot be looked at is skipped, not failed. */
-    readonly health: Operations.Operations["health"]
+    readonly health: AgentLifecycle.AgentLifecycle["health"]
     /** An agent with how its sandbox is, the query that it answers, and those that wait. Wakes nothing. */
-    readonly info: Operations.Operations["info"]
-    readonly rename: Operations.Operations["rename"]
+    readonly info: AgentLifecycle.AgentLifecycle["info"]
+    readonly rename: AgentLifecycle.AgentLifecycle["rename"]
     /** Sets labels; one without a value is taken away, and the others stay. */
-    readonly label: Operations.Operations["label"]
+    readonly label: AgentLifecycle.AgentLifecycle["label"]
     /** The agents that somebody may mean: by id, by the beginning of an id, or by name; ten at the most. */
-    readonly find: Operations.Operations["find"]
+    readonly find: AgentLifecycle.AgentLifecycle["find"]
     /** What queries have used, of all agents or of some, summed up. */
     readonly usage: (filter?: UsageFilter) => Effect.Effect<UsageSummary, OrchestratorError.OrchestratorError>
     /** Ends what crashes have left, or with `dryRun` only says what it would. See `Reaper`. */
@@ -172,12 +172,12 @@ export class Orchestrator extends Context.Service<
 
 /** The orchestrator over whatever services there are. */
 export const make = Effect.gen(function* () {
-  const places = yield* Places.make
-  const turns = yield* Turns.make
-  const setUps = yield* KeptSetUps.make
+  const places = yield* AgentSandboxes.make
+  const turns = yield* AgentLocks.make
+  const setUps = yield* SetupSnapshots.make
   const agents = yield* Agents.make(places, setUps)
   const queries = yield* Queries.make(agents, places, turns)
-  const operations = yield* Operations.make(places, turns, queries)
+  const operations = yield* AgentLifecycle.make(places, turns, queries)
   const store = yield* StateStore
   const { reap } = yield* Reaper.make
   const pools = yield* NamedPools.make(agents, operations)
@@ -193,7 +193,7 @@ export const make = Effect.gen(function* () {
   const update: Orchestrator["Service"]["update"] = Effect.fnUntraced(function* (id, options) {
     const updated = yield* operations.update(id, options)
     const { profile } = yield* agents.get(id)
-    yield* setUps.forget(yield* profiles.get(profile))
+    yield* setUps.invalidate(yield* profiles.get(profile))
     return updated
   })
 
@@ -209,11 +209,11 @@ export const make = Effect.gen(function* () {
     ...operations,
     ...transfer,
     update,
-    fork: yield* Fork.make(agents, places, queries),
+    fork: yield* ForkAgent.make(agents, places, queries),
     reap,
     replace: agents.replace,
     usage: Effect.fn("Orchestrator.usage")((filter) =>
-      Effect.mapError(store.usage(filter), Records.fromStore("usage"))
+      Effect.mapError(store.usage(filter), AgentStore.fromStore("usage"))
     ),
     get: agents.get,
     list: agents.list,
@@ -231,23 +231,33 @@ export const make = Effect.gen(function* () {
 export const layerNoDeps: Layer.Layer<
   Orchestrator,
   never,
-  | Config.Config
+  | RemoteAgentConfig.RemoteAgentConfig
   | Sandboxes.Sandboxes
   | AgentRuntime.AgentRuntime
   | Profiles.Profiles
   | StateStore
   | Leases
-  | Intents.Intents
+  | LaunchIntents.LaunchIntents
 > = Layer.effect(Orchestrator, make)
 
 /** The orchestrator with the profiles of this package and of the configuration, and its state in memory. */
 export const layer: Layer.Layer<
-  Orchestrator | Profiles.Profiles | StateStore | Leases | Intents.Intents | SetUpCache.SetUpCache,
-  Config.ConfigError,
-  Config.Config | Sandboxes.Sandboxes
+  | Orchestrator
+  | Profiles.Profiles
+  | StateStore
+  | Leases
+  | LaunchIntents.LaunchIntents
+  | SnapshotIndex.SnapshotIndex,
+  RemoteAgentConfig.ConfigError,
+  RemoteAgentConfig.RemoteAgentConfig | Sandboxes.Sandboxes
 > = layerNoDeps.pipe(
   Layer.provide(AgentRuntime.layer),
   Layer.provideMerge(
-    Layer.mergeAll(Profiles.layer(), MemoryStateStore.layer, Intents.layerMemory, SetUpCache.layerMemory)
+    Layer.mergeAll(
+      Profiles.layer(),
+      MemoryStateStore.layer,
+      LaunchIntents.layerMemory,
+      SnapshotIndex.layerMemory
+    )
   )
 )

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type AgentEvent, Config, type OrchestratorError } from "@remote-agent/domain"
+import { type AgentEvent, RemoteAgentConfig, type OrchestratorError } from "@remote-agent/domain"
 import { Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
-import { Memory } from "@remote-agent/sandbox"
+import { MemorySandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import {
   ends,
@@ -132,8 +132,8 @@ describe("Orchestrator.layer", () => {
     }).pipe(
       Effect.provide(
         Orchestrator.layer.pipe(
-          Layer.provideMerge(Memory.layer({ run: () => Stream.make(resultLine("because")) })),
-          Layer.provide(Config.layerFrom({}))
+          Layer.provideMerge(MemorySandboxes.layer({ run: () => Stream.make(resultLine("because")) })),
+          Layer.provide(RemoteAgentConfig.layerFrom({}))
         )
       )
     )

@@ -1,6 +1,6 @@
-import { type Agent, Config } from "@remote-agent/domain"
+import { type Agent, RemoteAgentConfig } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Heartbeat, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { KeepAlive, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, type Scope } from "effect"
 import * as App from "./App.ts"
 import { type Environment, type Failure, NotFound } from "../ui/Failure.ts"
@@ -15,7 +15,7 @@ export interface AgentSandbox {
 /** The sandbox of an agent, woken if it sleeps and kept alive until the scope closes. */
 const open = Effect.fnUntraced(function* (agent: Agent.Agent) {
   const [config, orchestrator, sandboxes] = yield* Effect.all([
-    Config.Config,
+    RemoteAgentConfig.RemoteAgentConfig,
     Orchestrator.Orchestrator,
     Sandboxes.Sandboxes
   ])
@@ -29,7 +29,7 @@ const open = Effect.fnUntraced(function* (agent: Agent.Agent) {
   if (status === "paused") yield* orchestrator.resume(id)
   const life = Duration.fromInputUnsafe(agent.ttl ?? config.E2B_DEFAULT_TIMEOUT)
   const { sandbox } = yield* sandboxes.connect(binding.sandboxId, life)
-  yield* Effect.forkScoped(Heartbeat.keep(sandboxes, sandbox.id, life))
+  yield* Effect.forkScoped(KeepAlive.keep(sandboxes, sandbox.id, life))
   return sandbox
 })
 

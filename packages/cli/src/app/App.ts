@@ -1,4 +1,4 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { GitHub, GitWorkspace } from "@remote-agent/github"
 import {
   AgentRuntime,
@@ -7,13 +7,13 @@ import {
   Repositories,
   type SqlStateStore
 } from "@remote-agent/orchestrator"
-import { E2b, Local, Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Path, Redacted } from "effect"
 import { type Environment, type Failure, Usage } from "../ui/Failure.ts"
-import { Host } from "../process/CommandHost.ts"
+import { CommandHost } from "../process/CommandHost.ts"
 import * as LocalDaemon from "./LocalDaemon.ts"
 import { line, Screen } from "../ui/Screen.ts"
-import { Secrets } from "../process/redaction.ts"
+import { Redaction } from "../process/redaction.ts"
 import * as Settings from "./Settings.ts"
 import * as State from "./State.ts"
 
@@ -28,7 +28,7 @@ export interface AppFlags {
 
 /** The environment of sandboxes: `NAME=value`, or `NAME` for the value that it has here, which no list of processes shows. */
 export const environment = Effect.fnUntraced(function* (flags: ReadonlyArray<string>) {
-  const [{ env }, secrets] = [yield* Host, yield* Secrets]
+  const [{ env }, secrets] = [yield* CommandHost, yield* Redaction]
   return yield* Effect.forEach(flags, (flag) => {
     const [, name = "", value] = /^([A-Za-z_]\w*)(?:=(.*))?$/s.exec(flag) ?? []
     const found = value ?? env[name]
@@ -57,10 +57,13 @@ const leftovers = {
 /** Sandboxes that end with this process, or at E2B. */
 const passing = Layer.unwrap(
   Effect.gen(function* () {
-    const [{ REMOTE_AGENT_PROVIDER: name }, host] = [yield* Config.Config, yield* Host]
+    const [{ REMOTE_AGENT_PROVIDER: name }, host] = [
+      yield* RemoteAgentConfig.RemoteAgentConfig,
+      yield* CommandHost
+    ]
     host.leftovers(leftovers[name])
-    const chosen: Layer.Layer<Sandboxes.Sandboxes, Failure, Config.Config> =
-      name === "e2b" ? E2b.layerConfig : Local.layerConfig
+    const chosen: Layer.Layer<Sandboxes.Sandboxes, Failure, RemoteAgentConfig.RemoteAgentConfig> =
+      name === "e2b" ? E2bSandboxes.layerConfig : LocalSandboxes.layerConfig
     return chosen
   })
 )
@@ -68,11 +71,12 @@ const passing = Layer.unwrap(
 /** Sandboxes that outlive this process: at E2B, or of the server of this user. */
 const lasting = Layer.unwrap(
   Effect.gen(function* () {
-    const { REMOTE_AGENT_ISOLATION: isolation, REMOTE_AGENT_PROVIDER: name } = yield* Config.Config
-    const { leftovers: tell } = yield* Host
+    const { REMOTE_AGENT_ISOLATION: isolation, REMOTE_AGENT_PROVIDER: name } =
+      yield* RemoteAgentConfig.RemoteAgentConfig
+    const { leftovers: tell } = yield* CommandHost
     tell("Agents may still run, and a query may go on. See with `remote-agent list`.")
-    if (name === "e2b") return E2b.layerConfig
-    const daemon: Layer.Layer<Sandboxes.Sandboxes, Failure> = Local.layerDaemon(
+    if (name === "e2b") return E2bSandboxes.layerConfig
+    const daemon: Layer.Layer<Sandboxes.Sandboxes, Failure> = LocalSandboxes.layerDaemon(
       yield* LocalDaemon.options({ isolation: isolation === "auto" ? undefined : isolation })
     )
     return daemon
@@ -95,7 +99,7 @@ const notice = Layer.effectDiscard(
 
 /** Everything that a command works with whose agents outlive it: their records, and where they live. */
 export type Durable =
-  | Config.Config
+  | RemoteAgentConfig.RemoteAgentConfig
   | GitHub.GitHub
   | GitWorkspace.GitWorkspace
   | Orchestrator.Orchestrator
@@ -109,22 +113,25 @@ const orchestrator = Orchestrator.layerNoDeps.pipe(
 )
 
 /** GitHub, and git in sandboxes, whose copies of repositories are kept in the data folder. */
-const github: Layer.Layer<GitHub.GitHub | GitWorkspace.GitWorkspace, Failure, Config.Config | Environment> =
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const [path, { dataFolder, env }] = [yield* Path.Path, yield* Host]
-      return GitWorkspace.layerConfig({
-        cache: { directory: path.join(dataFolder, "repositories") },
-        host: { path: env["PATH"] },
-        lazy: true
-      })
+const github: Layer.Layer<
+  GitHub.GitHub | GitWorkspace.GitWorkspace,
+  Failure,
+  RemoteAgentConfig.RemoteAgentConfig | Environment
+> = Layer.unwrap(
+  Effect.gen(function* () {
+    const [path, { dataFolder, env }] = [yield* Path.Path, yield* CommandHost]
+    return GitWorkspace.layerConfig({
+      cache: { directory: path.join(dataFolder, "repositories") },
+      host: { path: env["PATH"] },
+      lazy: true
     })
-  ).pipe(Layer.provideMerge(GitHub.layer))
+  })
+).pipe(Layer.provideMerge(GitHub.layer))
 
 /** Fails with `Usage` where the state ends with the command: nobody would know of agents that outlive it. */
 const lastingState = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { REMOTE_AGENT_STATE: location } = yield* Config.Config
+    const { REMOTE_AGENT_STATE: location } = yield* RemoteAgentConfig.RemoteAgentConfig
     if (location?._tag !== "Memory") return
     return yield* new Usage({
       message:
@@ -143,8 +150,11 @@ export const durable = (flags: AppFlags): Layer.Layer<Durable, Failure, Environm
   )
 
 /** GitHub alone, without sandboxes and agents. */
-export const onlyGitHub: Layer.Layer<GitHub.GitHub | Config.Config, Failure, Environment> =
-  Layer.provideMerge(GitHub.layer, Settings.layer({}))
+export const onlyGitHub: Layer.Layer<
+  GitHub.GitHub | RemoteAgentConfig.RemoteAgentConfig,
+  Failure,
+  Environment
+> = Layer.provideMerge(GitHub.layer, Settings.layer({}))
 
 /** {@link durable}, and the repositories of its agents. */
 export const repositories = (
@@ -159,7 +169,7 @@ export const repositories = (
 export const layer = (
   flags: AppFlags
 ): Layer.Layer<
-  Orchestrator.Orchestrator | Sandboxes.Sandboxes | Profiles.Profiles | Config.Config,
+  Orchestrator.Orchestrator | Sandboxes.Sandboxes | Profiles.Profiles | RemoteAgentConfig.RemoteAgentConfig,
   Failure,
   Environment
 > =>
@@ -167,7 +177,10 @@ export const layer = (
     Effect.gen(function* () {
       const found = yield* Settings.sources(Settings.ofFlags(flags))
       const settings = Settings.layerOf(found)
-      const { REMOTE_AGENT_PROVIDER: provider } = yield* Effect.provide(Config.Config, settings)
+      const { REMOTE_AGENT_PROVIDER: provider } = yield* Effect.provide(
+        RemoteAgentConfig.RemoteAgentConfig,
+        settings
+      )
       const passed = Layer.provideMerge(notice, passing)
       return provider === "e2b"
         ? orchestrator.pipe(Layer.provideMerge(passed), Layer.provideMerge(State.layerOf(found)))

@@ -1,7 +1,7 @@
 import type { DaemonStart } from "@remote-agent/e2b-local"
 import { Effect } from "effect"
 import * as DataFolder from "./dataFolder.ts"
-import { Host } from "../process/CommandHost.ts"
+import { CommandHost } from "../process/CommandHost.ts"
 import { version } from "../version.ts"
 
 /** How long the daemon of this user stays without a sandbox and a request, in seconds, when nothing is said. */
@@ -18,7 +18,7 @@ export interface Wanted {
 
 /** The daemon of the data folder, for `DaemonStart.layer` and `Local.layerDaemon`: this binary, started again. */
 export const options = Effect.fnUntraced(function* ({ idle = idleSeconds, isolation }: Wanted) {
-  const [folder, { command, env }] = [yield* DataFolder.ensure, yield* Host]
+  const [folder, { command, env }] = [yield* DataFolder.ensure, yield* CommandHost]
   const [program, ...args] = command
   const flags = ["--idle", `${idle}`, "--isolation", isolation ?? "auto"]
   return {

@@ -1,7 +1,7 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { ConfigProvider, Effect, type FileSystem, Layer, Option, type Path, Result, Schema } from "effect"
 import type { AppFlags } from "./App.ts"
-import { Host } from "../process/CommandHost.ts"
+import { CommandHost } from "../process/CommandHost.ts"
 import * as TextFile from "../ui/textInput.ts"
 
 const Settings = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
@@ -13,7 +13,7 @@ export const fileName = "remote-agent.json"
 export const keysFileName = ".env"
 
 /** Settings that a flag gives. */
-export type Flags = { readonly [N in Config.Name]?: string | undefined }
+export type Flags = { readonly [N in RemoteAgentConfig.Name]?: string | undefined }
 
 /** The settings that the flags of a command give. */
 export const ofFlags = ({ isolation, profile, provider, state }: AppFlags): Flags => ({
@@ -29,7 +29,8 @@ export interface Source {
   readonly provider: ConfigProvider.ConfigProvider
 }
 
-const trouble = (name: string, problem: string, hint: string) => new Config.Problem({ name, problem, hint })
+const trouble = (name: string, problem: string, hint: string) =>
+  new RemoteAgentConfig.Problem({ name, problem, hint })
 
 const read = (name: string) =>
   TextFile.ifThere(name).pipe(
@@ -49,7 +50,7 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
   const { prices, profiles, ...settings } = decoded.success
   // JSON has no comments; a name that starts like one is for people.
   const strangers = Object.keys(settings).filter(
-    (name) => !name.startsWith("//") && !Object.hasOwn(Config.variables, name)
+    (name) => !name.startsWith("//") && !Object.hasOwn(RemoteAgentConfig.variables, name)
   )
   const hint = "See every setting with `remote-agent config show`."
   return {
@@ -65,12 +66,12 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
 /** Where settings come from, the first that has one wins, and what is wrong with the files among them. */
 export interface Sources {
   readonly sources: ReadonlyArray<Source>
-  readonly problems: ReadonlyArray<Config.Problem>
+  readonly problems: ReadonlyArray<RemoteAgentConfig.Problem>
 }
 
 /** Reads flags, the environment, `.env` and `remote-agent.json`. What is wrong with a file is a problem, not a failure. */
 export const sources = Effect.fnUntraced(function* (flags: Flags) {
-  const { env } = yield* Host
+  const { env } = yield* CommandHost
   const [keys, file] = yield* Effect.all([Effect.result(read(keysFileName)), Effect.result(read(fileName))])
   const { problems, settings } = fromFile(Result.getOrElse(file, () => ""))
   const unreadable = [keys, file].flatMap((text) => Option.toArray(Result.getFailure(text)))
@@ -95,10 +96,12 @@ export const merged = ({ sources: all }: Sources): ConfigProvider.ConfigProvider
 
 /** Fails with every problem of the sources at once: of files, and of values. */
 export const checked = Effect.fnUntraced(function* (found: Sources) {
-  const provided = Effect.provide(Config.make, ConfigProvider.layer(merged(found)), { local: true })
+  const provided = Effect.provide(RemoteAgentConfig.make, ConfigProvider.layer(merged(found)), {
+    local: true
+  })
   const values = yield* Effect.result(provided)
   const [first, ...rest] = [...found.problems, ...(Result.isFailure(values) ? values.failure.problems : [])]
-  if (first !== undefined) return yield* new Config.ConfigError({ problems: [first, ...rest] })
+  if (first !== undefined) return yield* new RemoteAgentConfig.ConfigError({ problems: [first, ...rest] })
 })
 
 /** The same sources, with these values before all of them. */
@@ -108,9 +111,11 @@ export const preferring = (values: Flags, { problems, sources: all }: Sources): 
 })
 
 /** The configuration of sources that were read. Fails with every problem at once. */
-export const layerOf = (found: Sources): Layer.Layer<Config.Config, Config.ConfigError> => {
+export const layerOf = (
+  found: Sources
+): Layer.Layer<RemoteAgentConfig.RemoteAgentConfig, RemoteAgentConfig.ConfigError> => {
   // Fresh, for a layer is built once for all who name it: other sources would get what these have.
-  const layer = Layer.provide(Layer.fresh(Config.layer), ConfigProvider.layer(merged(found)))
+  const layer = Layer.provide(Layer.fresh(RemoteAgentConfig.layer), ConfigProvider.layer(merged(found)))
   // The layer itself fails with every problem of the values; with those of files it must not get so far.
   return found.problems.length === 0 ? layer : Layer.unwrap(Effect.as(checked(found), layer))
 }
@@ -121,5 +126,8 @@ export const layerOf = (found: Sources): Layer.Layer<Config.Config, Config.Confi
  */
 export const layer = (
   flags: Flags
-): Layer.Layer<Config.Config, Config.ConfigError, FileSystem.FileSystem | Path.Path | Host> =>
-  Layer.unwrap(Effect.map(sources(flags), layerOf))
+): Layer.Layer<
+  RemoteAgentConfig.RemoteAgentConfig,
+  RemoteAgentConfig.ConfigError,
+  FileSystem.FileSystem | Path.Path | CommandHost
+> => Layer.unwrap(Effect.map(sources(flags), layerOf))

@@ -1,11 +1,17 @@
-import { Config, Id } from "@remote-agent/domain"
+import { RemoteAgentConfig, Id } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
-import { Intents, MemoryStateStore, Owner, SetUpCache, SqlStateStore } from "@remote-agent/orchestrator"
+import {
+  LaunchIntents,
+  MemoryStateStore,
+  StateOwner,
+  SnapshotIndex,
+  SqlStateStore
+} from "@remote-agent/orchestrator"
 import { Effect, Layer, Option, Path } from "effect"
 import type { AppFlags } from "./App.ts"
 import * as DataFolder from "./dataFolder.ts"
 import type { Environment, Failure } from "../ui/Failure.ts"
-import { Host } from "../process/CommandHost.ts"
+import { CommandHost } from "../process/CommandHost.ts"
 import * as Settings from "./Settings.ts"
 
 // The file in the data folder, when nothing else is said.
@@ -13,48 +19,49 @@ const fileName = "state.sqlite"
 
 const inMemory = Layer.mergeAll(
   MemoryStateStore.layer,
-  Intents.layerMemory,
-  SetUpCache.layerMemory,
+  LaunchIntents.layerMemory,
+  SnapshotIndex.layerMemory,
   Deliveries.layerMemory(),
-  Layer.effect(Owner.Owner, Id.nextToken)
+  Layer.effect(StateOwner.StateOwner, Id.nextToken)
 )
 
 /** The state where `REMOTE_AGENT_STATE` says: a file of the data folder when it says nothing. */
-const stored: Layer.Layer<SqlStateStore.State, Failure, Config.Config | Environment> = Layer.unwrap(
-  Effect.gen(function* () {
-    const [{ REMOTE_AGENT_STATE: location }, path, { cwd }] = [
-      yield* Config.Config,
-      yield* Path.Path,
-      yield* Host
-    ]
-    switch (location?._tag) {
-      case "Memory":
-        return inMemory
-      case "Postgres":
-        return SqlStateStore.layerPostgres({ url: location.url })
-      case "File":
-        return SqlStateStore.layerSqlite({ path: path.resolve(cwd, location.path) })
-      case undefined:
-        return SqlStateStore.layerSqlite({ path: path.join(yield* DataFolder.ensure, fileName) })
-    }
-  })
-)
+const stored: Layer.Layer<SqlStateStore.State, Failure, RemoteAgentConfig.RemoteAgentConfig | Environment> =
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const [{ REMOTE_AGENT_STATE: location }, path, { cwd }] = [
+        yield* RemoteAgentConfig.RemoteAgentConfig,
+        yield* Path.Path,
+        yield* CommandHost
+      ]
+      switch (location?._tag) {
+        case "Memory":
+          return inMemory
+        case "Postgres":
+          return SqlStateStore.layerPostgres({ url: location.url })
+        case "File":
+          return SqlStateStore.layerSqlite({ path: path.resolve(cwd, location.path) })
+        case undefined:
+          return SqlStateStore.layerSqlite({ path: path.join(yield* DataFolder.ensure, fileName) })
+      }
+    })
+  )
 
 /** The configuration of the sources, and the state that it names, whose owner is theirs unless they name one. */
 export const layerOf = (
   found: Settings.Sources
-): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> =>
+): Layer.Layer<SqlStateStore.State | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const config = Settings.layerOf(found)
-      const named = yield* Config.read(Settings.merged(found), "REMOTE_AGENT_OWNER").pipe(
+      const named = yield* RemoteAgentConfig.read(Settings.merged(found), "REMOTE_AGENT_OWNER").pipe(
         Effect.orElseSucceed(() => Option.none<string>())
       )
       // In front only where no source has one: what is in front also stands over an owner that was set.
       const owned = Option.isSome(named)
         ? config
         : Layer.unwrap(
-            Effect.map(Owner.Owner, (own) =>
+            Effect.map(StateOwner.StateOwner, (own) =>
               Settings.layerOf(Settings.preferring({ REMOTE_AGENT_OWNER: own }, found))
             )
           )
@@ -65,5 +72,5 @@ export const layerOf = (
 /** The same with the sources of this run: the flags of the command, the environment and the files of settings. */
 export const layer = (
   flags: AppFlags
-): Layer.Layer<SqlStateStore.State | Config.Config, Failure, Environment> =>
+): Layer.Layer<SqlStateStore.State | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =>
   Layer.unwrap(Effect.map(Settings.sources(Settings.ofFlags(flags)), layerOf))

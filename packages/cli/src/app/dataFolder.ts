@@ -1,7 +1,7 @@
 import { Effect, FileSystem } from "effect"
 import { isAbsolute, join, resolve } from "node:path"
 import { Usage } from "../ui/Failure.ts"
-import { Host } from "../process/CommandHost.ts"
+import { CommandHost } from "../process/CommandHost.ts"
 
 /**
  * Where what outlives a command is kept: `REMOTE_AGENT_DATA`, else `remote-agent` in `XDG_DATA_HOME` or in
@@ -32,12 +32,14 @@ const unusable = (dataFolder: string, why: string) =>
  * The data folder, made for its user alone when it is not there. Fails with `Usage` when it cannot be made, is no
  * folder, or can be written by others.
  */
-export const ensure: Effect.Effect<string, Usage, FileSystem.FileSystem | Host> = Effect.gen(function* () {
-  const [fs, { dataFolder }] = [yield* FileSystem.FileSystem, yield* Host]
-  const { mode } = yield* fs.makeDirectory(dataFolder, { recursive: true, mode: 0o700 }).pipe(
-    Effect.andThen(fs.stat(dataFolder)),
-    Effect.mapError(() => unusable(dataFolder, "cannot be made or read"))
-  )
-  if ((mode & 0o022) !== 0) return yield* unusable(dataFolder, "can be written by other users")
-  return dataFolder
-})
+export const ensure: Effect.Effect<string, Usage, FileSystem.FileSystem | CommandHost> = Effect.gen(
+  function* () {
+    const [fs, { dataFolder }] = [yield* FileSystem.FileSystem, yield* CommandHost]
+    const { mode } = yield* fs.makeDirectory(dataFolder, { recursive: true, mode: 0o700 }).pipe(
+      Effect.andThen(fs.stat(dataFolder)),
+      Effect.mapError(() => unusable(dataFolder, "cannot be made or read"))
+    )
+    if ((mode & 0o022) !== 0) return yield* unusable(dataFolder, "can be written by other users")
+    return dataFolder
+  }
+)

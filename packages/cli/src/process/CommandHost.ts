@@ -11,8 +11,8 @@ export interface RawTerminal {
 }
 
 /** What the process knows and the library must not ask for itself. Read once, by the bin. */
-export class Host extends Context.Service<
-  Host,
+export class CommandHost extends Context.Service<
+  CommandHost,
   {
     readonly env: Readonly<Record<string, string | undefined>>
     /** The folder that `.env` and `remote-agent.json` are looked for in. */
@@ -30,4 +30,4 @@ export class Host extends Context.Service<
     /** Told what may be left behind should the process be ended without cleaning up. */
     readonly leftovers: (text: string) => void
   }
->()("@remote-agent/cli/Host") {}
+>()("@remote-agent/cli/CommandHost") {}

@@ -1,15 +1,15 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { type ConfigProvider, Effect, FileSystem, Option, type Path, Tracer } from "effect"
 import { Headers } from "effect/http"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
-import { Host } from "./CommandHost.ts"
+import { CommandHost } from "./CommandHost.ts"
 import * as Logging from "./Logging.ts"
-import { Secrets } from "./redaction.ts"
+import { Redaction } from "./redaction.ts"
 import * as Settings from "../app/Settings.ts"
 
 // The place of the state may hold a password, and otherwise has to be told.
-const secretNames = Config.names.filter(
-  (name) => Config.variables[name].secret && name !== "REMOTE_AGENT_STATE"
+const secretNames = RemoteAgentConfig.names.filter(
+  (name) => RemoteAgentConfig.variables[name].secret && name !== "REMOTE_AGENT_STATE"
 )
 
 const passwordOf = (address: string): ReadonlyArray<string> => {
@@ -18,10 +18,10 @@ const passwordOf = (address: string): ReadonlyArray<string> => {
 }
 
 /** Everything that is set, of a list of settings. A setting that cannot be read is reported by whoever needs it. */
-const valuesOf = (provider: ConfigProvider.ConfigProvider, names: ReadonlyArray<Config.Name>) =>
+const valuesOf = (provider: ConfigProvider.ConfigProvider, names: ReadonlyArray<RemoteAgentConfig.Name>) =>
   Effect.map(
     Effect.forEach(names, (name) =>
-      Config.read(provider, name).pipe(Effect.orElseSucceed(() => Option.none<string>()))
+      RemoteAgentConfig.read(provider, name).pipe(Effect.orElseSucceed(() => Option.none<string>()))
     ),
     (found) => found.flatMap((value) => Option.toArray(value))
   )
@@ -43,9 +43,9 @@ export const observed =
   (command: string) =>
   <A, E, R>(
     effect: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E, R | FileSystem.FileSystem | Path.Path | Host | Secrets> =>
+  ): Effect.Effect<A, E, R | FileSystem.FileSystem | Path.Path | CommandHost | Redaction> =>
     Effect.gen(function* () {
-      const [{ env, log }, secrets] = [yield* Host, yield* Secrets]
+      const [{ env, log }, secrets] = [yield* CommandHost, yield* Redaction]
       const provider = Settings.merged(yield* Settings.sources({}))
       secrets.add(yield* valuesOf(provider, secretNames))
       secrets.add((yield* valuesOf(provider, ["REMOTE_AGENT_STATE"])).flatMap(passwordOf))

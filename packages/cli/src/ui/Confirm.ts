@@ -1,7 +1,7 @@
 import { Effect, type Terminal } from "effect"
 import { Prompt } from "effect/cli"
 import { Ended, type Environment, exitCode, type Failure, Usage } from "./Failure.ts"
-import { Host } from "../process/CommandHost.ts"
+import { CommandHost } from "../process/CommandHost.ts"
 
 /**
  * Goes on once somebody said yes: with `--yes`, or when asked on a terminal. Fails with `Usage` where nobody can be
@@ -12,7 +12,7 @@ export const confirm = Effect.fnUntraced(function* (
   yes: boolean
 ): Effect.fn.Return<void, Failure | Ended, Environment | Terminal.Terminal> {
   if (yes) return
-  const { interactive } = yield* Host
+  const { interactive } = yield* CommandHost
   if (!interactive) {
     return yield* new Usage({ message: `${question} Nobody can be asked here: say --yes.` })
   }

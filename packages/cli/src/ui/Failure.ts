@@ -1,6 +1,6 @@
 import type {
   AgentEvent,
-  Config,
+  RemoteAgentConfig,
   GitError,
   GitHubError,
   OrchestratorError,
@@ -10,9 +10,9 @@ import type {
 import type { DaemonError } from "@remote-agent/e2b-local"
 import { Data, type Effect, type FileSystem, type Path, Runtime, Schema } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
-import type { Host } from "../process/CommandHost.ts"
+import type { CommandHost } from "../process/CommandHost.ts"
 import type { Screen } from "./Screen.ts"
-import type { Secrets } from "../process/redaction.ts"
+import type { Redaction } from "../process/redaction.ts"
 
 /** What a command may end with besides being done. */
 export const exitCode = { failed: 1, usage: 2, notFound: 3, timeout: 4, partly: 5, interrupted: 130 } as const
@@ -25,7 +25,7 @@ export class Ended extends Data.TaggedError("Ended")<{ readonly code: number }> 
 
 /** A failure that a command passes on to be told. */
 export type Failure =
-  | Config.ConfigError
+  | RemoteAgentConfig.ConfigError
   | DaemonError.DaemonError
   | GitError.GitError
   | GitHubError.GitHubError
@@ -40,9 +40,9 @@ export type Environment =
   | ChildProcessSpawner.ChildProcessSpawner
   | FileSystem.FileSystem
   | Path.Path
-  | Host
+  | CommandHost
   | Screen
-  | Secrets
+  | Redaction
 
 /** How a command ends: done, told why not, or with a failure that is still to be told. */
 export type Run<R = never> = Effect.fn.Return<void, Failure | Ended, Environment | R>

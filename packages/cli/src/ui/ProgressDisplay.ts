@@ -9,14 +9,14 @@ const clearBelow = "\u001B[0J"
 const up = (lines: number) => (lines === 0 ? "\r" : `\u001B[${lines}A\r`)
 
 /** Shows what the agents of a pool do. */
-export interface Display {
+export interface ProgressDisplay {
   readonly onEvent: (event: AgentPool.PoolEvent) => Effect.Effect<void>
   /** Writes a line that stays, above whatever is drawn anew. */
   readonly say: (text: string) => Effect.Effect<void>
 }
 
 /** One line per event, for pipes and files. */
-const plain = (output: Output): Display => ({
+const plain = (output: Output): ProgressDisplay => ({
   say: (text) => line(output, text),
   onEvent: (event) => {
     const words = Live.words(event)
@@ -48,12 +48,12 @@ const live = Effect.fnUntraced(function* (output: Output) {
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Ref.update(view, (old) => Live.update(old, event, now))
       )
-  } satisfies Display
+  } satisfies ProgressDisplay
 })
 
 /** The display that suits the output. What is drawn anew is gone when the scope closes; lines stay. */
-export const make = (output: Output): Effect.Effect<Display, never, Scope.Scope> =>
+export const make = (output: Output): Effect.Effect<ProgressDisplay, never, Scope.Scope> =>
   output.live ? live(output) : Effect.succeed(plain(output))
 
 /** Shows nothing. */
-export const none: Display = { onEvent: () => Effect.void, say: () => Effect.void }
+export const none: ProgressDisplay = { onEvent: () => Effect.void, say: () => Effect.void }

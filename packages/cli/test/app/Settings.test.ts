@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Effect, Layer } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -18,7 +18,7 @@ const all = (
     flags = {}
   }: { readonly env?: Record<string, string>; readonly flags?: Parameters<typeof Settings.layer>[0] } = {}
 ) =>
-  Config.Config.pipe(
+  RemoteAgentConfig.RemoteAgentConfig.pipe(
     Effect.provide(
       Settings.layer(flags).pipe(Layer.provide(Layer.mergeAll(NodeServices.layer, host(cwd, env))))
     )

@@ -1,8 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Screen, Secrets } from "@remote-agent/cli"
-import { Config } from "@remote-agent/domain"
-import { Owner } from "@remote-agent/orchestrator"
+import { Screen, Redaction } from "@remote-agent/cli"
+import { RemoteAgentConfig } from "@remote-agent/domain"
+import { StateOwner } from "@remote-agent/orchestrator"
 import { Effect, FileSystem, Layer, Ref } from "effect"
 import { writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
@@ -13,7 +13,7 @@ import { folder } from "../support/support.ts"
 const world = (cwd: string, env: Readonly<Record<string, string>>) =>
   Layer.mergeAll(
     NodeServices.layer,
-    Layer.succeed(Secrets.Secrets, Secrets.make()),
+    Layer.succeed(Redaction.Redaction, Redaction.make()),
     Layer.succeed(Screen.Screen, { out: Screen.silent, err: Screen.silent, note: Screen.silent }),
     host(cwd, env)
   )
@@ -21,8 +21,8 @@ const world = (cwd: string, env: Readonly<Record<string, string>>) =>
 /** Whom the settings say the sandboxes belong to, and whom the state was made for. */
 const owners = Effect.fnUntraced(function* (cwd: string, env: Readonly<Record<string, string>> = {}) {
   return yield* Effect.gen(function* () {
-    const { REMOTE_AGENT_OWNER: settings } = yield* Config.Config
-    return { settings, state: yield* Owner.Owner }
+    const { REMOTE_AGENT_OWNER: settings } = yield* RemoteAgentConfig.RemoteAgentConfig
+    return { settings, state: yield* StateOwner.StateOwner }
   }).pipe(Effect.provide(Layer.provide(State.layer({}), world(cwd, env))))
 })
 
@@ -57,7 +57,7 @@ describe("the state of a command", () => {
         }))
       )
       const counting = Layer.provideMerge(counted, world(cwd, {}))
-      yield* Effect.provide(Config.Config, Layer.provide(State.layer({}), counting))
+      yield* Effect.provide(RemoteAgentConfig.RemoteAgentConfig, Layer.provide(State.layer({}), counting))
       assert.deepStrictEqual(yield* Ref.get(read), [".env", "remote-agent.json"])
     })
   )

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Host } from "@remote-agent/cli"
+import { CommandHost } from "@remote-agent/cli"
 import { Effect, Layer } from "effect"
 import { chmod, mkdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -15,7 +15,7 @@ const ensure = (dataFolder: string) =>
     Effect.provide(
       Layer.mergeAll(
         NodeServices.layer,
-        Layer.succeed(Host.Host, {
+        Layer.succeed(CommandHost.CommandHost, {
           env: {},
           cwd: "/",
           dataFolder,

@@ -8,9 +8,9 @@ import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import * as App from "../../src/app/App.ts"
 import * as State from "../../src/app/State.ts"
-import { Host } from "../../src/process/CommandHost.ts"
+import { CommandHost } from "../../src/process/CommandHost.ts"
 import { Screen, silent } from "../../src/ui/Screen.ts"
-import * as Secrets from "../../src/process/redaction.ts"
+import * as Redaction from "../../src/process/redaction.ts"
 import { bin, folder, run, withoutCache } from "./support.ts"
 
 /** Where the binary keeps its data when its home is this folder. */
@@ -19,9 +19,9 @@ const dataOf = (cwd: string) => join(cwd, ".local", "share", "remote-agent")
 const world = (cwd: string) =>
   Layer.mergeAll(
     NodeServices.layer,
-    Layer.succeed(Secrets.Secrets, Secrets.make()),
+    Layer.succeed(Redaction.Redaction, Redaction.make()),
     Layer.succeed(Screen, { out: silent, err: silent, note: silent }),
-    Layer.succeed(Host, {
+    Layer.succeed(CommandHost, {
       env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...withoutCache },
       cwd,
       dataFolder: dataOf(cwd),

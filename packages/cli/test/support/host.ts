@@ -1,4 +1,4 @@
-import { Host } from "@remote-agent/cli"
+import { CommandHost } from "@remote-agent/cli"
 import { Layer } from "effect"
 import { join } from "node:path"
 
@@ -7,8 +7,8 @@ export const host = (
   cwd: string,
   env: Readonly<Record<string, string>> = {},
   leftovers: (text: string) => void = () => undefined
-): Layer.Layer<Host.Host> =>
-  Layer.succeed(Host.Host, {
+): Layer.Layer<CommandHost.CommandHost> =>
+  Layer.succeed(CommandHost.CommandHost, {
     env,
     cwd,
     dataFolder: join(cwd, "data"),

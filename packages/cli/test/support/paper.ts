@@ -1,5 +1,5 @@
 import { NodeServices } from "@effect/platform-node"
-import { Cli, Screen, Secrets } from "@remote-agent/cli"
+import { Cli, Screen, Redaction } from "@remote-agent/cli"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { host } from "./host.ts"
 
@@ -30,7 +30,7 @@ export const run = Effect.fnUntraced(function* (
       Cli.run(args),
       Layer.mergeAll(
         NodeServices.layer,
-        Layer.succeed(Secrets.Secrets, Secrets.make()),
+        Layer.succeed(Redaction.Redaction, Redaction.make()),
         Layer.succeed(Screen.Screen, { out: output("out"), err: output("err"), note: output("err") }),
         host(cwd, env, (text) => leftovers.push(text))
       )

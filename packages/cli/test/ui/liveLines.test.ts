@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, Id, OrchestratorError, SandboxError, StateStoreError } from "@remote-agent/domain"
+import { RemoteAgentConfig, Id, OrchestratorError, SandboxError, StateStoreError } from "@remote-agent/domain"
 import { Duration, Effect, Schema } from "effect"
 import { codeOf, toJson, toLines, Usage } from "../../src/ui/Failure.ts"
 import * as Live from "../../src/ui/liveLines.ts"
@@ -48,8 +48,8 @@ describe("codeOf", () => {
   const rows = [
     [new Usage({ message: "x" }), 2],
     [
-      new Config.ConfigError({
-        problems: [new Config.Problem({ name: "A", problem: "is bad", hint: "Mend it." })]
+      new RemoteAgentConfig.ConfigError({
+        problems: [new RemoteAgentConfig.Problem({ name: "A", problem: "is bad", hint: "Mend it." })]
       }),
       2
     ],

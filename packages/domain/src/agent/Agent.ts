@@ -2,7 +2,7 @@ import { Effect, Schema } from "effect"
 import { Budget } from "../query/Budget.ts"
 import { AgentId, PoolName, SandboxId } from "../Id.ts"
 import { AgentStatus } from "./AgentLifecycle.ts"
-import { SessionTotal, Usage, zero } from "../query/TokenUsage.ts"
+import { SessionTotal, TokenUsage, zero } from "../query/TokenUsage.ts"
 
 /** What a person may call an agent: letters, digits, `.`, `_` and `-`, at most 64. Not unique. */
 export const AgentName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,63}$/)).pipe(
@@ -81,7 +81,7 @@ export class Agent extends Schema.Class<Agent>("@remote-agent/domain/Agent")({
    * What all its queries have used. The store counts it as they end, whatever revision the agent has; a write does
    * not change it.
    */
-  usage: Usage.pipe(
+  usage: TokenUsage.pipe(
     Schema.withConstructorDefault(Effect.succeed(zero)),
     Schema.withDecodingDefaultKey(Effect.succeed({ inputTokens: 0, outputTokens: 0, wallMillis: 0 }))
   ),

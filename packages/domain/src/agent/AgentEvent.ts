@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { QueryId } from "../Id.ts"
-import { Usage } from "../query/TokenUsage.ts"
+import { TokenUsage } from "../query/TokenUsage.ts"
 
 /**
  * How a query ended.
@@ -91,7 +91,7 @@ export const Retry = Schema.Struct({
 export const Raw = Schema.Struct({ type: Schema.Literal("raw"), line: Schema.String })
 
 /** What the agent has used for this query until now, at least; its `wallMillis` is 0. Only some agents tell it. */
-export const UsageEvent = Schema.Struct({ type: Schema.Literal("usage"), usage: Usage })
+export const UsageEvent = Schema.Struct({ type: Schema.Literal("usage"), usage: TokenUsage })
 
 /** How it ended: the last event of every query, and the only one of its kind. */
 export const ResultEvent = Schema.Struct({
@@ -103,7 +103,7 @@ export const ResultEvent = Schema.Struct({
   limit: Schema.optionalKey(Limit),
   sessionId: Schema.optionalKey(Schema.String),
   iterations: Schema.optionalKey(Schema.Int),
-  usage: Usage
+  usage: TokenUsage
 })
 export type ResultEvent = typeof ResultEvent.Type
 

@@ -20,7 +20,7 @@ export type PoolStatus = typeof PoolStatus.Type
 const Size = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))
 
 /** Agents of one profile that share a queue of queries, under a name. Its agents carry the name. */
-export class Pool extends Schema.Class<Pool>("@remote-agent/domain/Pool")({
+export class PoolRecord extends Schema.Class<PoolRecord>("@remote-agent/domain/PoolRecord")({
   name: PoolName,
   profile: Schema.String,
   status: PoolStatus,

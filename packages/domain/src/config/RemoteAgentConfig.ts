@@ -280,7 +280,7 @@ export type Name = keyof typeof variables
 export type Values = { readonly [N in Name]: (typeof variables)[N] extends Variable<infer A> ? A : never }
 
 /** One thing that is wrong with the configuration. */
-export class Problem extends Schema.Class<Problem>("@remote-agent/domain/Config/Problem")({
+export class Problem extends Schema.Class<Problem>("@remote-agent/domain/RemoteAgentConfig/Problem")({
   name: Schema.String,
   problem: Schema.String,
   hint: Schema.String
@@ -301,7 +301,9 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
 }
 
 /** The settings of this run, read once. */
-export class Config extends Context.Service<Config, Values>()("@remote-agent/domain/Config") {}
+export class RemoteAgentConfig extends Context.Service<RemoteAgentConfig, Values>()(
+  "@remote-agent/domain/RemoteAgentConfig"
+) {}
 
 /** Every name of a setting, in the order in which they are shown. */
 export const names = Object.keys(variables) as ReadonlyArray<Name>
@@ -318,7 +320,7 @@ export type Lookup = (name: string) => Redacted.Redacted | undefined
 
 /** Looks variables up by name where the settings are read from. Without a layer of this module nothing is set. */
 export const Variables = Context.Reference<(all: Iterable<string>) => Effect.Effect<Lookup, ConfigError>>(
-  "@remote-agent/domain/Config/Variables",
+  "@remote-agent/domain/RemoteAgentConfig/Variables",
   { defaultValue: () => () => Effect.succeed(() => undefined) }
 )
 
@@ -420,13 +422,15 @@ const variablesOf = Effect.gen(function* () {
 })
 
 /** The settings from the current `ConfigProvider`, and {@link Variables}. */
-export const layer: Layer.Layer<Config, ConfigError> = Layer.merge(
-  Layer.effect(Config, make),
+export const layer: Layer.Layer<RemoteAgentConfig, ConfigError> = Layer.merge(
+  Layer.effect(RemoteAgentConfig, make),
   Layer.effect(Variables, variablesOf)
 )
 
 /** The same from a literal, for tests and embedding. Two of them in one program stay two. */
-export const layerFrom = (values: Readonly<Record<string, unknown>>): Layer.Layer<Config, ConfigError> =>
+export const layerFrom = (
+  values: Readonly<Record<string, unknown>>
+): Layer.Layer<RemoteAgentConfig, ConfigError> =>
   Layer.fresh(layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(values))))
 
 /** Fails with everything that is missing among `needed`, in one error; `purpose` says what wants them. */

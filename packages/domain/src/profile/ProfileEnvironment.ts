@@ -1,6 +1,6 @@
 import { Redacted } from "effect"
 import { type Lookup, Problem } from "../config/RemoteAgentConfig.ts"
-import * as Mask from "../Redactor.ts"
+import * as Redactor from "../Redactor.ts"
 import type { EnvRule, Profile } from "./Profile.ts"
 
 const rulesOf = (profile: Profile): ReadonlyArray<EnvRule> => profile.env ?? []
@@ -95,7 +95,7 @@ export type Given = Readonly<Record<string, string | Redacted.Redacted>>
 // A word, a number or a path: to strike it out of a text would do harm, and it protects nothing.
 const plain = /^(?:[a-z]{0,20}|[\d.:,+-]{0,20}|\/[\w./-]*)$/i
 
-const isPlain = (value: string): boolean => value.length < Mask.shortest || plain.test(value)
+const isPlain = (value: string): boolean => value.length < Redactor.shortest || plain.test(value)
 
 /**
  * The variables of a sandbox whose values must not be shown: those of the secret rules of its profile, and those that

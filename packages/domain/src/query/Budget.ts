@@ -1,5 +1,5 @@
 import { Duration, Option, Schema } from "effect"
-import { totalTokens, type Usage } from "./TokenUsage.ts"
+import { totalTokens, type TokenUsage } from "./TokenUsage.ts"
 
 const Limit = Schema.Finite.check(Schema.isGreaterThan(0))
 
@@ -27,7 +27,7 @@ export class Budget extends Schema.Class<Budget>("@remote-agent/domain/Budget")(
 
 /** What was used of a budget. */
 export interface Spent {
-  readonly usage: Usage
+  readonly usage: TokenUsage
   /** Seconds since agents were launched, as in {@link Budget}; not looked at when absent. */
   readonly sandboxSeconds?: number | undefined
 }

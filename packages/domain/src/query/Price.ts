@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { totalTokens, Usage } from "./TokenUsage.ts"
+import { totalTokens, TokenUsage } from "./TokenUsage.ts"
 
 const Dollars = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -23,8 +23,8 @@ export const find = (prices: Prices, ...names: ReadonlyArray<string | undefined>
  * The usage with what its tokens cost, where the agent itself told no cost and the price is known. A cost that was
  * told stays: an agent knows of discounts and caches that a table does not.
  */
-export const priced = (price: Price | undefined, usage: Usage): Usage => {
+export const priced = (price: Price | undefined, usage: TokenUsage): TokenUsage => {
   if (price === undefined || usage.costUsd !== undefined || totalTokens(usage) === 0) return usage
   const costUsd = (usage.inputTokens * price.input + usage.outputTokens * price.output) / 1_000_000
-  return new Usage({ ...usage, costUsd: Math.min(costUsd, Number.MAX_SAFE_INTEGER) })
+  return new TokenUsage({ ...usage, costUsd: Math.min(costUsd, Number.MAX_SAFE_INTEGER) })
 }

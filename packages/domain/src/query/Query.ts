@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { Limit, Outcome } from "../agent/AgentEvent.ts"
 import { Budget, Exceeded } from "./Budget.ts"
 import { AgentId, QueryId } from "../Id.ts"
-import { Usage } from "./TokenUsage.ts"
+import { TokenUsage } from "./TokenUsage.ts"
 
 /** Where a query stands: waiting for its agent, being answered, or ended. */
 export const QueryStatus = Schema.Literals(["queued", "running", "ended"])
@@ -70,7 +70,7 @@ export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   /** Why there is no answer, in the words of its result. */
   error: Schema.optionalKey(Schema.String),
   /** What it used, once it has ended. */
-  usage: Schema.optionalKey(Usage),
+  usage: Schema.optionalKey(TokenUsage),
   /** Absent where the profile's own limits hold. */
   timeouts: Schema.optionalKey(QueryTimeouts),
   job: Schema.optionalKey(QueryJob),
@@ -98,7 +98,7 @@ export class QueryResult extends Schema.Class<QueryResult>("@remote-agent/domain
   limit: Schema.optionalKey(Limit),
   sessionId: Schema.optionalKey(Schema.String),
   iterations: Schema.optionalKey(Schema.Int),
-  usage: Usage
+  usage: TokenUsage
 }) {
   /** Whether there is an answer. */
   get ok(): boolean {

@@ -9,7 +9,7 @@ const Amount = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: most 
  * What a piece of work consumed. Tokens are counted as the agent reports them; `costUsd` is absent when nobody
  * reported or priced it, which is not the same as free.
  */
-export class Usage extends Schema.Class<Usage>("@remote-agent/domain/Usage")({
+export class TokenUsage extends Schema.Class<TokenUsage>("@remote-agent/domain/TokenUsage")({
   inputTokens: Count,
   outputTokens: Count,
   /** United States dollars. */
@@ -19,14 +19,14 @@ export class Usage extends Schema.Class<Usage>("@remote-agent/domain/Usage")({
 }) {}
 
 /** Nothing used: the neutral element of {@link add}. */
-export const zero = new Usage({ inputTokens: 0, outputTokens: 0, wallMillis: 0 })
+export const zero = new TokenUsage({ inputTokens: 0, outputTokens: 0, wallMillis: 0 })
 
 // An agent may report anything; a sum that no number can hold must not become a failure of ours.
 const sum = (a: number, b: number): number => Math.min(most, a + b)
 
 /** The sum of two. A known cost and an unknown one add up to the known one: a lower bound. */
-export const add = (self: Usage, that: Usage): Usage =>
-  new Usage({
+export const add = (self: TokenUsage, that: TokenUsage): TokenUsage =>
+  new TokenUsage({
     inputTokens: sum(self.inputTokens, that.inputTokens),
     outputTokens: sum(self.outputTokens, that.outputTokens),
     wallMillis: sum(self.wallMillis, that.wallMillis),
@@ -45,16 +45,16 @@ export class SessionTotal extends Schema.Class<SessionTotal>("@remote-agent/doma
  * What one query used whose agent tells the total of its session, `earlier` being the total before. One that is below
  * that is of a count that began anew, and is what the query used.
  */
-export const since = (earlier: SessionTotal | undefined, total: Usage): Usage =>
+export const since = (earlier: SessionTotal | undefined, total: TokenUsage): TokenUsage =>
   earlier === undefined ||
   total.inputTokens < earlier.inputTokens ||
   total.outputTokens < earlier.outputTokens
     ? total
-    : new Usage({
+    : new TokenUsage({
         ...total,
         inputTokens: total.inputTokens - earlier.inputTokens,
         outputTokens: total.outputTokens - earlier.outputTokens
       })
 
 /** Tokens in both directions. */
-export const totalTokens = (usage: Usage): number => sum(usage.inputTokens, usage.outputTokens)
+export const totalTokens = (usage: TokenUsage): number => sum(usage.inputTokens, usage.outputTokens)

@@ -1,9 +1,9 @@
 import { DateTime, Duration, Option, Schema } from "effect"
 import type { Agent } from "../agent/Agent.ts"
 import { AgentId, AttemptId, SandboxId } from "../Id.ts"
-import type { Intent } from "../state/LaunchIntent.ts"
+import type { LaunchIntent } from "../state/LaunchIntent.ts"
 import { mayHoldSandbox } from "../agent/AgentLifecycle.ts"
-import * as Stamp from "../sandbox/SandboxLabels.ts"
+import * as SandboxLabels from "../sandbox/SandboxLabels.ts"
 
 /** A sandbox that the provider listed. */
 export interface Seen {
@@ -28,7 +28,7 @@ export interface Facts {
   readonly gone: ReadonlySet<SandboxId>
   /** Read after the sandboxes were listed, so that every sandbox seen has its record here. */
   readonly agents: ReadonlyArray<Agent>
-  readonly intents: ReadonlyArray<Intent>
+  readonly intents: ReadonlyArray<LaunchIntent>
   /**
    * How young a thing must be to be left alone because somebody may still be at work on it. Whoever launches renews
    * its intent; this is for how long a launch whose intent nobody renews is not yet taken for dead.
@@ -112,7 +112,7 @@ const index = (facts: Facts): Index => {
     )
   )
   const stamped = facts.sandboxes.flatMap(({ id, metadata }) =>
-    Option.toArray(Stamp.read(metadata)).flatMap((stamp) =>
+    Option.toArray(SandboxLabels.read(metadata)).flatMap((stamp) =>
       stamp.owner === facts.owner ? [{ ...stamp, holder: holderOf.get(id) }] : []
     )
   )
@@ -137,7 +137,7 @@ const isOver = (facts: Facts, since: DateTime.Utc, duration: Duration.Duration):
 const untilCertain = (facts: Facts) => Duration.sum(facts.createDeadline, facts.grace)
 
 const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
-  const decide = (action: Action, rule: Rule, reason: string, stamp?: Partial<Stamp.Stamp>) =>
+  const decide = (action: Action, rule: Rule, reason: string, stamp?: Partial<SandboxLabels.SandboxLabels>) =>
     new Decision({
       action,
       rule,
@@ -147,7 +147,7 @@ const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
       ...(stamp?.attemptId === undefined ? {} : { attemptId: stamp.attemptId })
     })
   const holder = facts.holderOf.get(sandbox.id)
-  const stamp = Stamp.read(sandbox.metadata)
+  const stamp = SandboxLabels.read(sandbox.metadata)
   if (Option.isNone(stamp)) return decide("leave-alone", "unstamped", "It does not say whose it is.")
   if (stamp.value.owner !== facts.owner) {
     return decide("leave-alone", "other-owner", "It belongs to another installation.")
@@ -183,7 +183,7 @@ const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
     : end("stray", `Agent ${agentId} does not live in it.`)
 }
 
-const judgeIntent = (facts: Index, intent: Intent): ReadonlyArray<Decision> => {
+const judgeIntent = (facts: Index, intent: LaunchIntent): ReadonlyArray<Decision> => {
   const { agentId, attemptId } = intent
   const decide = (action: Action, rule: Rule, reason: string) => [
     new Decision({ action, rule, reason, agentId, attemptId })

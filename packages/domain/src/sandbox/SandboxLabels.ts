@@ -11,7 +11,7 @@ export const profileKey = "remote-agent.profile"
 export const attemptKey = "remote-agent.attempt"
 
 /** Whose a sandbox is, as its metadata say. Only a sandbox that says all three is one of an installation's. */
-export interface Stamp {
+export interface SandboxLabels {
   readonly owner: string
   readonly agentId: AgentId
   readonly attemptId: AttemptId
@@ -21,7 +21,7 @@ const agentId = Schema.decodeUnknownOption(AgentId)
 const attemptId = Schema.decodeUnknownOption(AttemptId)
 
 /** What the metadata of a sandbox say of whose it is; nothing when any part is missing or is no id of ours. */
-export const read = (metadata: Readonly<Record<string, string>>): Option.Option<Stamp> =>
+export const read = (metadata: Readonly<Record<string, string>>): Option.Option<SandboxLabels> =>
   Option.all({
     owner: Option.fromUndefinedOr(metadata[ownerKey]),
     agentId: agentId(metadata[agentKey]),

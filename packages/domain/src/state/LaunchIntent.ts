@@ -5,7 +5,7 @@ import { AgentId, AttemptId } from "../Id.ts"
  * That somebody is launching an agent. Written before its sandbox is created, and taken back when the agent is active
  * or the sandbox has certainly ended, so that a crash in between leaves something to find.
  */
-export class Intent extends Schema.Class<Intent>("@remote-agent/domain/Intent")({
+export class LaunchIntent extends Schema.Class<LaunchIntent>("@remote-agent/domain/LaunchIntent")({
   attemptId: AttemptId,
   agentId: AgentId,
   /** The installation that creates it. */

@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { Agent } from "../agent/Agent.ts"
 import { EventRecord } from "../agent/AgentEvent.ts"
 import { AgentId } from "../Id.ts"
-import { Pool } from "../agent/PoolRecord.ts"
+import { PoolRecord } from "../agent/PoolRecord.ts"
 import { Query } from "../query/Query.ts"
 
 /** What tells a document of ours from any other. */
@@ -31,7 +31,7 @@ export class LoggedQuery extends Schema.Class<LoggedQuery>("@remote-agent/domain
  */
 export const StateDocument = Schema.Struct({
   ...Header.fields,
-  pools: Schema.Array(Pool),
+  pools: Schema.Array(PoolRecord),
   agents: Schema.Array(Agent),
   queries: Schema.Array(LoggedQuery)
 })

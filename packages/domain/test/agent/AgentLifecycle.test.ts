@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Lifecycle } from "@remote-agent/domain"
+import { AgentLifecycle } from "@remote-agent/domain"
 import { Effect, Result, Schema } from "effect"
 
-const { AgentStatus, LifecycleEvent, canMove, mayHoldSandbox, transition } = Lifecycle
+const { AgentStatus, LifecycleEvent, canMove, mayHoldSandbox, transition } = AgentLifecycle
 
 describe("Lifecycle.transition", () => {
   it("walks the ordinary life of an agent", () => {
     const life = ["launched", "paused", "resumed", "terminated"] as const
-    let status: Lifecycle.AgentStatus = "launching"
+    let status: AgentLifecycle.AgentStatus = "launching"
     for (const event of life) status = Result.getOrThrow(transition(status, event))
     assert.strictEqual(status, "terminated")
   })
@@ -35,7 +35,7 @@ describe("Lifecycle.transition", () => {
 
   it.effect.prop("reaches active only from launching or paused", [Schema.Array(LifecycleEvent)], ([events]) =>
     Effect.sync(() => {
-      let status: Lifecycle.AgentStatus = "launching"
+      let status: AgentLifecycle.AgentStatus = "launching"
       for (const event of events) {
         const next = transition(status, event)
         if (Result.isFailure(next)) continue

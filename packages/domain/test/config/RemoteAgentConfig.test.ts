@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 
 const read = (values: Readonly<Record<string, unknown>>) =>
-  Config.Config.pipe(Effect.provide(Config.layerFrom(values)))
+  RemoteAgentConfig.RemoteAgentConfig.pipe(Effect.provide(RemoteAgentConfig.layerFrom(values)))
 
 describe("Config", () => {
   it.effect("has a default for everything, so that nothing need be set", () =>
@@ -62,10 +62,10 @@ describe("Config", () => {
   it.effect("two in one program stay two", () =>
     Effect.gen(function* () {
       const [one, two] = [
-        Config.layerFrom({ REMOTE_AGENT_OWNER: "one" }),
-        Config.layerFrom({ REMOTE_AGENT_OWNER: "two" })
+        RemoteAgentConfig.layerFrom({ REMOTE_AGENT_OWNER: "one" }),
+        RemoteAgentConfig.layerFrom({ REMOTE_AGENT_OWNER: "two" })
       ]
-      const owner = Effect.map(Config.Config, (values) => values.REMOTE_AGENT_OWNER)
+      const owner = Effect.map(RemoteAgentConfig.RemoteAgentConfig, (values) => values.REMOTE_AGENT_OWNER)
       const First = Context.Service<string>("test/First")
       const both = Layer.merge(Layer.provide(Layer.effect(First, owner), one), two)
       assert.deepStrictEqual(yield* Effect.provide(Effect.all([First, owner]), both), ["one", "two"])
@@ -146,13 +146,13 @@ describe("Config", () => {
     Effect.gen(function* () {
       const values = yield* read({ OPENAI_API_KEY: "sk-fake" })
       const error = yield* Effect.flip(
-        Config.requireKeys(values, ["E2B_API_KEY", "OPENAI_API_KEY", "GITHUB_TOKEN"], "the test")
+        RemoteAgentConfig.requireKeys(values, ["E2B_API_KEY", "OPENAI_API_KEY", "GITHUB_TOKEN"], "the test")
       )
       assert.deepStrictEqual(
         error.problems.map(({ name }) => name),
         ["E2B_API_KEY", "GITHUB_TOKEN"]
       )
-      yield* Config.requireKeys(values, ["OPENAI_API_KEY"], "the test")
+      yield* RemoteAgentConfig.requireKeys(values, ["OPENAI_API_KEY"], "the test")
     })
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Profile, Template } from "@remote-agent/domain"
+import { Profile, Placeholders } from "@remote-agent/domain"
 import { Duration, Effect, Schema } from "effect"
 
 const small = {
@@ -27,19 +27,19 @@ describe("Template.expand", () => {
   it("fills in what is known, leaves every other brace alone, and takes double braces for single ones", () => {
     const text = '{home}/a {model} {home { home } {"a":1} ${x} {{home}} {{ {{x}} {}'
     assert.strictEqual(
-      Template.expand(text, { home: "/h" }),
+      Placeholders.expand(text, { home: "/h" }),
       '/h/a {model} {home { home } {"a":1} ${x} {home} {{ {x} {}'
     )
   })
 
   it.effect.prop("never expands what a value stands for", [Schema.String], ([home]) =>
     Effect.sync(() => {
-      assert.strictEqual(Template.expand("<{home}>", { home }), `<${home}>`)
+      assert.strictEqual(Placeholders.expand("<{home}>", { home }), `<${home}>`)
     })
   )
 
   it("does not take what every object has for a value", () => {
-    assert.strictEqual(Template.expand("{toString}{constructor}", {}), "{toString}{constructor}")
+    assert.strictEqual(Placeholders.expand("{toString}{constructor}", {}), "{toString}{constructor}")
   })
 })
 

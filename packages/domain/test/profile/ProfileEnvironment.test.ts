@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, Profile, ProfileEnv } from "@remote-agent/domain"
+import { RemoteAgentConfig, Profile, ProfileEnvironment } from "@remote-agent/domain"
 import { ConfigProvider, Duration, Effect, Layer, Redacted } from "effect"
 
 const profile = new Profile.Profile({
@@ -29,12 +29,12 @@ const profile = new Profile.Profile({
 })
 
 const lookup =
-  (values: Readonly<Record<string, string>>): Config.Lookup =>
+  (values: Readonly<Record<string, string>>): RemoteAgentConfig.Lookup =>
   (name) =>
     values[name] === undefined ? undefined : Redacted.make(values[name])
 
 const missing = (values: Readonly<Record<string, string>>) =>
-  ProfileEnv.missing(profile, lookup(values)).map(({ name }) => name)
+  ProfileEnvironment.missing(profile, lookup(values)).map(({ name }) => name)
 
 const shown = (env: Readonly<Record<string, Redacted.Redacted>>) =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [name, Redacted.value(value)]))
@@ -48,24 +48,24 @@ describe("ProfileEnv", () => {
 
   it("takes the first setting that is set, else the value, and leaves out what is neither", () => {
     const values = { ENABLE_IT: "1", YOURS: "y", MINE: "m", B_KEY: "b", MAX_STEPS: "7", TRACING: "true" }
-    assert.deepStrictEqual(shown(ProfileEnv.sandboxEnv(profile, lookup(values))), {
+    assert.deepStrictEqual(shown(ProfileEnvironment.sandboxEnv(profile, lookup(values))), {
       B_KEY: "b",
       TOKEN: "m",
       STEPS: "7",
       TRACING: "false"
     })
-    assert.deepStrictEqual(shown(ProfileEnv.sandboxEnv(profile, lookup({}))), {
+    assert.deepStrictEqual(shown(ProfileEnvironment.sandboxEnv(profile, lookup({}))), {
       STEPS: "20",
       TRACING: "false"
     })
     assert.deepStrictEqual(
-      ProfileEnv.secrets(profile, lookup(values)).map((secret) => Redacted.value(secret)),
+      ProfileEnvironment.secrets(profile, lookup(values)).map((secret) => Redacted.value(secret)),
       ["b", "m"]
     )
   })
 
   it("shows no value in a problem", () => {
-    const problems = ProfileEnv.missing(profile, lookup({ ENABLE_IT: "not-a-switch-value" }))
+    const problems = ProfileEnvironment.missing(profile, lookup({ ENABLE_IT: "not-a-switch-value" }))
     assert.notInclude(JSON.stringify(problems), "not-a-switch-value")
   })
 })
@@ -75,7 +75,7 @@ describe("Config.Variables", () => {
     "reads what is no setting of ours, trimmed, and takes an empty variable for one that is not set",
     () =>
       Effect.gen(function* () {
-        const variables = yield* Config.Variables
+        const variables = yield* RemoteAgentConfig.Variables
         const found = yield* variables(["SOME_KEY", "EMPTY", "NONE", "SOME_KEY"])
         assert.deepStrictEqual(
           ["SOME_KEY", "EMPTY", "NONE"].map((name) => {
@@ -84,19 +84,19 @@ describe("Config.Variables", () => {
           }),
           ["k", undefined, undefined]
         )
-      }).pipe(Effect.provide(Config.layerFrom({ SOME_KEY: " k\n", EMPTY: " " })))
+      }).pipe(Effect.provide(RemoteAgentConfig.layerFrom({ SOME_KEY: " k\n", EMPTY: " " })))
   )
 
   it.effect("knows nothing without a layer of the configuration, whatever the environment says", () =>
     Effect.gen(function* () {
-      const variables = yield* Config.Variables
+      const variables = yield* RemoteAgentConfig.Variables
       assert.isUndefined((yield* variables(["PATH"]))("PATH"))
     }).pipe(Effect.provide(Layer.fresh(ConfigProvider.layer(ConfigProvider.fromUnknown({ PATH: "/bin" })))))
   )
 
   it("hides secret rules, and what is given that no rule calls open, but for what plainly is no key", () => {
     const redacted = Redacted.make("production")
-    const hidden = ProfileEnv.secretNames(profile, {
+    const hidden = ProfileEnvironment.secretNames(profile, {
       STEPS: Redacted.make("not-a-key-by-its-rule"),
       MORE: redacted,
       OPEN_KEY: "fake-key-0001",
@@ -106,17 +106,17 @@ describe("Config.Variables", () => {
       SHORT: "a-b-c"
     })
     assert.deepStrictEqual(hidden, ["A_KEY", "B_KEY", "TOKEN", "MORE", "OPEN_KEY"])
-    assert.deepStrictEqual(ProfileEnv.secretNames(profile), ["A_KEY", "B_KEY", "TOKEN"])
+    assert.deepStrictEqual(ProfileEnvironment.secretNames(profile), ["A_KEY", "B_KEY", "TOKEN"])
   })
 
   it("knows the model that its agents use by themselves: the profile's, else that of its variable", () => {
     const using = (run: Partial<Profile.RunSpec>) =>
       new Profile.Profile({ ...profile, run: new Profile.RunSpec({ ...profile.run, ...run }) })
     const known = lookup({ MAX_STEPS: "m1", MINE: "m2" })
-    assert.isUndefined(ProfileEnv.model(profile, known))
-    assert.strictEqual(ProfileEnv.model(using({ modelEnv: "STEPS" }), known), "m1")
-    assert.strictEqual(ProfileEnv.model(using({ modelEnv: "STEPS" }), lookup({})), "20")
-    assert.isUndefined(ProfileEnv.model(using({ modelEnv: "STEPPS" }), known))
-    assert.strictEqual(ProfileEnv.model(using({ modelEnv: "STEPS", model: "m0" }), known), "m0")
+    assert.isUndefined(ProfileEnvironment.model(profile, known))
+    assert.strictEqual(ProfileEnvironment.model(using({ modelEnv: "STEPS" }), known), "m1")
+    assert.strictEqual(ProfileEnvironment.model(using({ modelEnv: "STEPS" }), lookup({})), "20")
+    assert.isUndefined(ProfileEnvironment.model(using({ modelEnv: "STEPPS" }), known))
+    assert.strictEqual(ProfileEnvironment.model(using({ modelEnv: "STEPS", model: "m0" }), known), "m0")
   })
 })

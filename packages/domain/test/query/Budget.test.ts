@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Budget, Usage } from "@remote-agent/domain"
+import { Budget, TokenUsage } from "@remote-agent/domain"
 import { Duration, Effect, Option, Schema } from "effect"
 
-const usage = new Usage.Usage({ inputTokens: 60, outputTokens: 40, wallMillis: 5000, costUsd: 0.5 })
+const usage = new TokenUsage.TokenUsage({ inputTokens: 60, outputTokens: 40, wallMillis: 5000, costUsd: 0.5 })
 const { costUsd: _, ...unpriced } = usage
 
 const limitOf = (budget: ConstructorParameters<typeof Budget.Budget>[0], spent: Budget.Spent = { usage }) =>
@@ -19,7 +19,7 @@ describe("Budget", () => {
   })
 
   it("takes no cost that nobody knows for one, nor seconds that nobody counted", () => {
-    assert.isUndefined(limitOf({ costUsd: 0.01 }, { usage: new Usage.Usage(unpriced) }))
+    assert.isUndefined(limitOf({ costUsd: 0.01 }, { usage: new TokenUsage.TokenUsage(unpriced) }))
     assert.isUndefined(limitOf({ sandboxSeconds: 1 }))
   })
 

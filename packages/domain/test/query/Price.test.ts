@@ -1,9 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Price, Usage } from "@remote-agent/domain"
+import { Price, TokenUsage } from "@remote-agent/domain"
 import { Effect, Schema } from "effect"
 
 const used = (inputTokens: number, outputTokens: number, costUsd?: number) =>
-  new Usage.Usage({ inputTokens, outputTokens, wallMillis: 5, ...(costUsd === undefined ? {} : { costUsd }) })
+  new TokenUsage.TokenUsage({
+    inputTokens,
+    outputTokens,
+    wallMillis: 5,
+    ...(costUsd === undefined ? {} : { costUsd })
+  })
 
 const price = new Price.Price({ input: 3, output: 15 })
 
@@ -22,7 +27,7 @@ describe("priced", () => {
 
   it.effect.prop(
     "changes nothing but an unknown cost, and always gives a usage that can be kept",
-    [Price.Price, Usage.Usage],
+    [Price.Price, TokenUsage.TokenUsage],
     ([known, usage]) =>
       Effect.gen(function* () {
         const after = Price.priced(known, usage)
@@ -30,7 +35,7 @@ describe("priced", () => {
         const { costUsd: told, ...before } = usage
         assert.deepStrictEqual(rest, before)
         if (told !== undefined) assert.strictEqual(costUsd, told)
-        yield* Schema.decodeEffect(Usage.Usage)({ ...after })
+        yield* Schema.decodeEffect(TokenUsage.TokenUsage)({ ...after })
       })
   )
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, Intent, Lifecycle, ReapPlan, Stamp } from "@remote-agent/domain"
+import { Agent, Id, LaunchIntent, AgentLifecycle, ReapPlan, SandboxLabels } from "@remote-agent/domain"
 import { DateTime, Duration, Effect, Option, Schema } from "effect"
 
 const now = DateTime.makeUnsafe("2026-06-01T12:00:00Z")
@@ -26,7 +26,7 @@ const World = Schema.Struct({
   ),
   agents: Schema.Array(
     Schema.Struct({
-      status: Lifecycle.AgentStatus,
+      status: AgentLifecycle.AgentStatus,
       bound: Schema.Literals([0, 1, 2, 3, 4, "elsewhere", "nowhere"]),
       age: Age
     })
@@ -57,9 +57,9 @@ const factsOf = (world: typeof World.Type): ReapPlan.Facts => ({
       box.owner === "none"
         ? { purpose: "somebody's" }
         : {
-            [Stamp.ownerKey]: box.owner,
-            [Stamp.agentKey]: agentId(box.agent),
-            [Stamp.attemptKey]: attemptId(box.attempt)
+            [SandboxLabels.ownerKey]: box.owner,
+            [SandboxLabels.agentKey]: agentId(box.agent),
+            [SandboxLabels.attemptKey]: attemptId(box.attempt)
           }
   })),
   agents: world.agents.map(({ age, bound, status }, index) => {
@@ -82,7 +82,7 @@ const factsOf = (world: typeof World.Type): ReapPlan.Facts => ({
   }),
   intents: world.intents.map(
     ({ age, agent, owner, provider }, index) =>
-      new Intent.Intent({
+      new LaunchIntent.LaunchIntent({
         attemptId: attemptId(index),
         agentId: agentId(agent),
         owner,
@@ -111,7 +111,7 @@ const boundTo = (facts: ReapPlan.Facts, id: Id.SandboxId, ...statuses: ReadonlyA
 const holderOf = (facts: ReapPlan.Facts, id: Id.SandboxId) => boundTo(facts, id, "active", "paused")[0]
 
 /** Whether something says that a launch may be at work on a sandbox. */
-const isYoung = (facts: ReapPlan.Facts, sandbox: ReapPlan.Seen, stamp: Stamp.Stamp) => {
+const isYoung = (facts: ReapPlan.Facts, sandbox: ReapPlan.Seen, stamp: SandboxLabels.SandboxLabels) => {
   // The one that is bound to it, and else the one that it was made for.
   const launching = boundTo(facts, sandbox.id, "launching").toSorted((a, b) => (a.id < b.id ? 1 : -1))[0]
   const whose = launching?.id ?? stamp.agentId
@@ -146,7 +146,7 @@ describe("ReapPlan.make", () => {
             ({ rule, sandboxId: id }) => id === sandbox.id && rule !== "gone" && rule !== "not-seen"
           )
           assert.deepStrictEqual(more, [], "one decision for each sandbox")
-          const stamp = Option.getOrUndefined(Stamp.read(sandbox.metadata))
+          const stamp = Option.getOrUndefined(SandboxLabels.read(sandbox.metadata))
           if (stamp === undefined || stamp.owner !== "me") {
             assert.strictEqual(decision?.action, "leave-alone")
           } else if (holderOf(facts, sandbox.id) !== undefined) {
@@ -211,7 +211,7 @@ describe("ReapPlan.make", () => {
           assert.strictEqual(`${intent.owner} ${intent.provider}`, "me memory")
           assert.isTrue(isOlder(intent.at, rule === "settled" ? "10 minutes" : "12 minutes"))
           const boxes = facts.sandboxes.filter(({ metadata }) => {
-            const stamp = Option.getOrUndefined(Stamp.read(metadata))
+            const stamp = Option.getOrUndefined(SandboxLabels.read(metadata))
             return stamp?.owner === "me" && stamp.attemptId === attempt
           })
           assert.strictEqual(

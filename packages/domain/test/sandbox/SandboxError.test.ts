@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Id, OrchestratorError, Retry, SandboxError } from "@remote-agent/domain"
+import { Id, OrchestratorError, RetryClass, SandboxError } from "@remote-agent/domain"
 import { Duration, Effect, Schema } from "effect"
 
 const codec = Schema.toCodecJson(SandboxError.SandboxError)
@@ -32,12 +32,12 @@ const repeatable: ReadonlySet<SandboxError.Operation> = new Set([
 
 interface Classes {
   /** Of what may be done twice. */
-  readonly question: Retry.RetryClass
+  readonly question: RetryClass.RetryClass
   /** Of everything else. */
-  readonly act: Retry.RetryClass
+  readonly act: RetryClass.RetryClass
 }
 
-const always = (one: Retry.RetryClass): Classes => ({ question: one, act: one })
+const always = (one: RetryClass.RetryClass): Classes => ({ question: one, act: one })
 const unsure: Classes = { question: "safe", act: "ambiguous" }
 const after = Duration.seconds(1)
 
@@ -94,7 +94,7 @@ describe("SandboxError", () => {
       for (const operation of SandboxError.Operation.literals) {
         const expected = repeatable.has(operation) ? classes.question : classes.act
         const error = SandboxError.fail(operation, reason)
-        assert.strictEqual(Retry.retryClass(error), expected, operation)
+        assert.strictEqual(RetryClass.retryClass(error), expected, operation)
         assert.strictEqual(error.isRetryable, expected === "safe", operation)
       }
     })
@@ -113,17 +113,20 @@ describe("SandboxError", () => {
       new SandboxError.RequestTimedOut({ after: Duration.seconds(1) }),
       new SandboxError.ProviderFailed({ status: 504 })
     ]) {
-      assert.strictEqual(Retry.retryClass({ operation: "create", reason }), "ambiguous")
-      assert.strictEqual(Retry.retryClass({ operation: "exec", reason }), "ambiguous")
-      assert.strictEqual(Retry.retryClass({ operation: "pause", reason }), "ambiguous")
-      assert.strictEqual(Retry.retryClass({ operation: "info", reason }), "safe")
-      assert.strictEqual(Retry.retryClass({ operation: "terminate", reason }), "safe")
+      assert.strictEqual(RetryClass.retryClass({ operation: "create", reason }), "ambiguous")
+      assert.strictEqual(RetryClass.retryClass({ operation: "exec", reason }), "ambiguous")
+      assert.strictEqual(RetryClass.retryClass({ operation: "pause", reason }), "ambiguous")
+      assert.strictEqual(RetryClass.retryClass({ operation: "info", reason }), "safe")
+      assert.strictEqual(RetryClass.retryClass({ operation: "terminate", reason }), "safe")
     }
     assert.strictEqual(
-      Retry.retryClass({ operation: "create", reason: new SandboxError.Unreachable({ sent: false }) }),
+      RetryClass.retryClass({ operation: "create", reason: new SandboxError.Unreachable({ sent: false }) }),
       "safe"
     )
-    assert.strictEqual(Retry.retryClass({ operation: "create", reason: new SandboxError.Busy({}) }), "safe")
+    assert.strictEqual(
+      RetryClass.retryClass({ operation: "create", reason: new SandboxError.Busy({}) }),
+      "safe"
+    )
   })
 
   it("passes its retry class on through the orchestrator's error", () => {

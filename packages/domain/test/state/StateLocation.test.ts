@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, StateLocation } from "@remote-agent/domain"
+import { RemoteAgentConfig, StateLocation } from "@remote-agent/domain"
 import { Effect, Option, Redacted } from "effect"
 
 const show = (text: string) =>
@@ -18,7 +18,9 @@ const show = (text: string) =>
   })
 
 const read = (value: string) =>
-  Config.Config.pipe(Effect.provide(Config.layerFrom({ REMOTE_AGENT_STATE: value })))
+  RemoteAgentConfig.RemoteAgentConfig.pipe(
+    Effect.provide(RemoteAgentConfig.layerFrom({ REMOTE_AGENT_STATE: value }))
+  )
 
 describe("StateLocation", () => {
   it("tells memory, paths and addresses apart", () => {
@@ -54,7 +56,7 @@ describe("StateLocation", () => {
       const wrong = yield* Effect.flip(read("mysql://u:hunter2@db/x"))
       assert.include(wrong.message, "REMOTE_AGENT_STATE is not valid")
       assert.notInclude(wrong.message, "hunter2")
-      assert.isTrue(Config.variables.REMOTE_AGENT_STATE.secret)
+      assert.isTrue(RemoteAgentConfig.variables.REMOTE_AGENT_STATE.secret)
     })
   )
 })

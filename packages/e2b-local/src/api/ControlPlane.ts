@@ -8,13 +8,13 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ApiError, response } from "./ApiError.ts"
 import { sameSecret } from "../server/RequestGuard.ts"
 import * as Body from "./requestBody.ts"
-import * as Listing from "./SandboxListing.ts"
+import * as SandboxListing from "./SandboxListing.ts"
 import { variablesProblem } from "../envd/ProcessService.ts"
 import * as LogRoutes from "./LogRoutes.ts"
 import type { Sandbox, Spec } from "../sandboxes/Sandbox.ts"
 import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 import * as SnapshotRoutes from "./SnapshotRoutes.ts"
-import { Snapshots } from "../sandboxes/SnapshotStore.ts"
+import { SnapshotStore } from "../sandboxes/SnapshotStore.ts"
 
 const Text = Schema.Record(Schema.String, Schema.String)
 const DEFAULT_SECONDS = 300
@@ -39,7 +39,7 @@ const PauseRequest = Schema.Struct({ memory: Schema.optional(Schema.Boolean) })
 const TimeoutRequest = Schema.Struct({ timeout: Body.Timeout })
 
 const detail = (sandbox: Sandbox) => ({
-  ...Listing.summary(sandbox),
+  ...SandboxListing.summary(sandbox),
   envdAccessToken: Redacted.value(sandbox.token),
   allowInternetAccess: sandbox.spec.internet,
   network: { allowPublicTraffic: sandbox.spec.publicTraffic },
@@ -71,9 +71,11 @@ const create = Effect.gen(function* () {
       "allowPublicTraffic: false needs allowInternetAccess: false in local sandboxes, which share the network of this machine otherwise"
     )
   }
-  const snapshots = yield* Snapshots
+  const snapshots = yield* SnapshotStore
   const sandbox = yield* snapshots.reading(spec.templateId, (files) => registry.create(spec, files))
-  return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox, yield* Body.domain), { status: 201 })
+  return HttpServerResponse.jsonUnsafe(SandboxListing.connection(sandbox, yield* Body.domain), {
+    status: 201
+  })
 })
 
 const connect = (id: string) =>
@@ -83,7 +85,7 @@ const connect = (id: string) =>
     if (request.memory === false)
       return yield* Body.bad("a resume without memory is not available in local sandboxes")
     const { resumed, sandbox } = yield* registry.connect(id, request.timeout ?? DEFAULT_SECONDS)
-    return HttpServerResponse.jsonUnsafe(Listing.connection(sandbox, yield* Body.domain), {
+    return HttpServerResponse.jsonUnsafe(SandboxListing.connection(sandbox, yield* Body.domain), {
       status: resumed ? 201 : 200
     })
   })
@@ -92,8 +94,8 @@ const list = Effect.gen(function* () {
   const registry = yield* SandboxRegistry
   const request = yield* HttpServerRequest.HttpServerRequest
   const url = new URL(request.url, "http://localhost")
-  const query = yield* Listing.decodeQuery(HttpServerRequest.searchParamsFromURL(url))
-  return Listing.response(Listing.page(yield* registry.list, query), Listing.summary)
+  const query = yield* SandboxListing.decodeQuery(HttpServerRequest.searchParamsFromURL(url))
+  return SandboxListing.response(SandboxListing.page(yield* registry.list, query), SandboxListing.summary)
 })
 
 const info = (id: string) =>

@@ -7,10 +7,10 @@ import { Effect, Option, Result, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { ApiError } from "./ApiError.ts"
 import * as Body from "./requestBody.ts"
-import * as Listing from "./SandboxListing.ts"
+import * as SandboxListing from "./SandboxListing.ts"
 import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 import * as SnapshotName from "../sandboxes/SnapshotName.ts"
-import { type Snapshot, Snapshots } from "../sandboxes/SnapshotStore.ts"
+import { type Snapshot, SnapshotStore } from "../sandboxes/SnapshotStore.ts"
 
 const MAX_FORKS = 64
 // What E2B gives a fork that says nothing.
@@ -24,7 +24,7 @@ const ForkRequest = Schema.Struct({
 const Query = Schema.Struct({
   sandboxID: Schema.optionalKey(Schema.String),
   name: Schema.optionalKey(Schema.String),
-  limit: Schema.optionalKey(Listing.Limit),
+  limit: Schema.optionalKey(SandboxListing.Limit),
   nextToken: Schema.optionalKey(Schema.String)
 })
 
@@ -38,7 +38,7 @@ const view = (snapshot: Snapshot) => ({
 /** Takes a snapshot of a sandbox. */
 export const take = (id: string) =>
   Effect.gen(function* () {
-    const snapshots = yield* Snapshots
+    const snapshots = yield* SnapshotStore
     const { name = "" } = yield* Body.decode(TakeRequest)
     const parsed = SnapshotName.parse(name)
     if (name !== "" && Option.isNone(parsed)) {
@@ -49,12 +49,12 @@ export const take = (id: string) =>
 
 /** Lists snapshots, newest first. */
 export const list = Effect.gen(function* () {
-  const snapshots = yield* Snapshots
+  const snapshots = yield* SnapshotStore
   const { limit = 100, name, nextToken, sandboxID } = yield* Body.query(Query)
-  const after = Option.flatMap(Option.fromUndefinedOr(nextToken), Listing.decodeToken)
+  const after = Option.flatMap(Option.fromUndefinedOr(nextToken), SandboxListing.decodeToken)
   if (nextToken !== undefined && Option.isNone(after)) return yield* Body.bad("nextToken is not valid")
   const all = yield* snapshots.list
-  const page = Listing.cut(
+  const page = SandboxListing.cut(
     all.filter(
       (snapshot) =>
         (sandboxID === undefined || snapshot.sandboxId === sandboxID) &&
@@ -62,13 +62,13 @@ export const list = Effect.gen(function* () {
     ),
     { position: ({ id, takenAt }) => ({ id, startedAt: takenAt }), order: "desc", after, limit }
   )
-  return Listing.response(page, view)
+  return SandboxListing.response(page, view)
 })
 
 /** Removes a snapshot; templates of E2B there are none. */
 export const remove = (reference: string) =>
   Effect.gen(function* () {
-    const snapshots = yield* Snapshots
+    const snapshots = yield* SnapshotStore
     yield* snapshots.remove(reference)
     return HttpServerResponse.empty({ status: 204 })
   })
@@ -80,7 +80,7 @@ export const remove = (reference: string) =>
 export const fork = (id: string) =>
   Effect.gen(function* () {
     const registry = yield* SandboxRegistry
-    const snapshots = yield* Snapshots
+    const snapshots = yield* SnapshotStore
     const domain = yield* Body.domain
     const { count = 1, timeout = FORK_SECONDS } = yield* Body.decode(ForkRequest)
     const { spec } = yield* registry.get(id)
@@ -94,7 +94,7 @@ export const fork = (id: string) =>
     return HttpServerResponse.jsonUnsafe(
       results.map(
         Result.match({
-          onSuccess: (sandbox) => ({ sandbox: Listing.connection(sandbox, domain) }),
+          onSuccess: (sandbox) => ({ sandbox: SandboxListing.connection(sandbox, domain) }),
           onFailure: (error: ApiError) => ({ error: { code: error.status, message: error.message } })
         })
       ),

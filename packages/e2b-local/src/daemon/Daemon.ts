@@ -28,7 +28,7 @@ import * as E2bServer from "../server/E2bServer.ts"
 import * as FileLock from "../host/FileLock.ts"
 import { sameSecret } from "../server/RequestGuard.ts"
 import { randomToken } from "../sandboxes/Sandbox.ts"
-import * as Sweep from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../server/OrphanCleanup.ts"
 
 export { DaemonError } from "./DaemonError.ts"
 
@@ -173,7 +173,7 @@ const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End
   const { folder } = options
   yield* takeFolder(folder)
   const [owner, startedAt, apiKey, gate, end, ready] = [
-    yield* Sweep.self,
+    yield* OrphanCleanup.self,
     yield* Clock.currentTimeMillis,
     yield* randomToken("e2b_"),
     yield* DaemonGate.make,

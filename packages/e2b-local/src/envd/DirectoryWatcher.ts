@@ -10,7 +10,7 @@
 import { Effect, Stream } from "effect"
 import { RpcError } from "./ConnectProtocol.ts"
 import * as HostProcess from "../host/HostProcess.ts"
-import type { Machine } from "../isolation/SandboxRuntime.ts"
+import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 
 const types = {
   create: "EVENT_TYPE_CREATE",
@@ -109,8 +109,8 @@ const takePairs = (text: string): readonly [string, ReadonlyArray<readonly [stri
  * missed. With `recursive` also in the folders below, links not followed. The watcher ends with the scope. Fails with
  * `unimplemented` without perl, and with `resource_exhausted` when more happens than the kernel keeps.
  */
-export const watch = Effect.fn("Watcher.watch")(function* (
-  machine: Machine,
+export const watch = Effect.fn("DirectoryWatcher.watch")(function* (
+  machine: SandboxRuntime,
   folder: string,
   recursive: boolean
 ) {

@@ -10,7 +10,7 @@ import { ApiError, response as apiResponse } from "../api/ApiError.ts"
 import { encodeEnd, encodeEnvelope, httpStatus, RpcError } from "./ConnectProtocol.ts"
 import { sameSecret } from "../server/RequestGuard.ts"
 import { FileError, type FileReason } from "../isolation/SandboxRuntime.ts"
-import { type Sandbox, Severed } from "../sandboxes/Sandbox.ts"
+import { type Sandbox, SandboxStopped } from "../sandboxes/Sandbox.ts"
 import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 
 /** The only user of a sandbox. */
@@ -77,14 +77,14 @@ export interface Context {
 /** Tells into which sandbox a request may go. */
 export type Admit = Effect.Effect<
   string,
-  ApiError | Severed,
+  ApiError | SandboxStopped,
   SandboxRegistry | HttpServerRequest.HttpServerRequest
 >
 
 /** The sandbox of that id, running or paused; to a request one that does not exist is one that was severed. */
 export const find = (id: string) =>
   Effect.flatMap(SandboxRegistry, (registry) => registry.get(id)).pipe(
-    Effect.mapError(() => new Severed({ id }))
+    Effect.mapError(() => new SandboxStopped({ id }))
   )
 
 /** Admits whoever has the access token of the sandbox that the request names. */

@@ -10,7 +10,7 @@ import { deadlineMillis, decodeJson, decodeRequest, keepaliveSeconds, RpcError }
 import * as Envd from "./Envd.ts"
 import type { Entry, FileError } from "../isolation/SandboxRuntime.ts"
 import { isCarriable } from "../isolation/shell.ts"
-import * as Watcher from "./DirectoryWatcher.ts"
+import * as DirectoryWatcher from "./DirectoryWatcher.ts"
 
 const PathRequest = Schema.Struct({ path: Schema.optionalKey(Schema.String) })
 const ListRequest = Schema.Struct({
@@ -123,7 +123,7 @@ const watchDir = Effect.fn("FilesystemService.watchDir")(
     const { includeEntry = false, path = "", recursive = false } = yield* decodeWatch(new Uint8Array(bytes))
     const { files } = sandbox.machine
     const folder = yield* files.folder(yield* pathIn(context, path))
-    const changes = yield* Watcher.watch(sandbox.machine, folder, recursive)
+    const changes = yield* DirectoryWatcher.watch(sandbox.machine, folder, recursive)
     const messages = Stream.mapEffect(
       changes,
       Effect.fnUntraced(function* (change) {

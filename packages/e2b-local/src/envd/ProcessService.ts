@@ -9,10 +9,10 @@ import * as Path from "node:path/posix"
 import { deadlineMillis, decodeJson, decodeRequest, keepaliveSeconds, RpcError } from "./ConnectProtocol.ts"
 import * as Envd from "./Envd.ts"
 import * as HostProcess from "../host/HostProcess.ts"
-import type { Machine } from "../isolation/SandboxRuntime.ts"
+import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 import type { Process } from "../sandboxes/ProcessTable.ts"
 import { isCarriable, isVariableName } from "../isolation/shell.ts"
-import * as Terminal from "./PseudoTerminal.ts"
+import * as PseudoTerminal from "./PseudoTerminal.ts"
 
 const Variables = Schema.Record(Schema.String, Schema.String)
 
@@ -23,7 +23,7 @@ const ProcessConfig = Schema.Struct({
   cwd: Schema.optionalKey(Schema.String)
 })
 
-const Pty = Schema.Struct({ size: Schema.optionalKey(Terminal.Size) })
+const Pty = Schema.Struct({ size: Schema.optionalKey(PseudoTerminal.Size) })
 
 const StartRequest = Schema.Struct({
   process: ProcessConfig,
@@ -59,7 +59,7 @@ export const variablesProblem = (variables: Readonly<Record<string, string>>): O
 }
 
 /** What every command starts from. */
-const baseEnvironment = (machine: Machine): Readonly<Record<string, string>> => ({
+const baseEnvironment = (machine: SandboxRuntime): Readonly<Record<string, string>> => ({
   PATH: machine.path,
   HOME: machine.home,
   USER: Envd.USER,
@@ -200,7 +200,7 @@ const update = Effect.fn("ProcessService.update")(function* (context: Envd.Conte
       message: `process ${process.pid} has no terminal`
     })
   }
-  yield* Terminal.resize(context.sandbox.machine, process.pid, body.pty.size)
+  yield* PseudoTerminal.resize(context.sandbox.machine, process.pid, body.pty.size)
   return ok
 })
 

@@ -8,7 +8,7 @@
  */
 import { Effect, Schema } from "effect"
 import { RpcError } from "./ConnectProtocol.ts"
-import type { Command, Machine } from "../isolation/SandboxRuntime.ts"
+import type { Command, SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 import { quote } from "../isolation/shell.ts"
 
 const Cells = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))
@@ -42,7 +42,7 @@ const onTerminal = (command: Command, size: Size): Command => ({
 })
 
 /** Starts a command on a terminal. Fails with `unimplemented` where none can be allocated. */
-export const start = (machine: Machine, command: Command, size: Size) =>
+export const start = (machine: SandboxRuntime, command: Command, size: Size) =>
   process.platform === "linux"
     ? machine
         .start(onTerminal(command, size))
@@ -76,7 +76,11 @@ command -v perl >/dev/null 2>&1 &&
 exec stty -F "/dev/pts/$number" rows "$rows" cols "$cols"`
 
 /** Changes the size of the terminal of a command that {@link start} gave, and tells the program. */
-export const resize = Effect.fn("Terminal.resize")(function* (machine: Machine, pid: number, size: Size) {
+export const resize = Effect.fn("PseudoTerminal.resize")(function* (
+  machine: SandboxRuntime,
+  pid: number,
+  size: Size
+) {
   const status = yield* Effect.acquireUseRelease(
     machine.start({
       argv: ["sh", "-c", resizeScript, "sh", `${pid}`, `${size.rows ?? 0}`, `${size.cols ?? 0}`],

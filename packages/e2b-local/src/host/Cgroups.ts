@@ -23,7 +23,7 @@ interface Started {
 }
 
 /** Where the processes of one sandbox are counted. */
-export interface Cage {
+export interface CgroupScope {
   /** The same command, which enters the cage before it begins; all its descendants are in it. */
   readonly wrap: (started: Started) => Started
 }
@@ -41,11 +41,11 @@ export interface Cgroups {
    * A cage for the length of the scope; what is still in it at the end is killed. It bounds what is enforced here, and
    * notes itself in the folder for whoever sweeps it when the server died without a chance.
    */
-  readonly cage: (id: string, limits: Limits) => Effect.Effect<Cage, never, Scope.Scope>
+  readonly cage: (id: string, limits: Limits) => Effect.Effect<CgroupScope, never, Scope.Scope>
 }
 
 /** A cage that bounds nothing. */
-export const open: Cage = { wrap: (started) => started }
+export const open: CgroupScope = { wrap: (started) => started }
 
 /** A folder in which groups can be made, and the names of the files that set their limits. */
 interface Hierarchy {
@@ -151,7 +151,7 @@ const setLimits = async (group: string, { memory, pids }: Hierarchy, limits: Lim
 const join = `while [ "$1" != -- ]; do echo 0 > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"`
 
 const wrapIn =
-  (groups: ReadonlyArray<string>): Cage["wrap"] =>
+  (groups: ReadonlyArray<string>): CgroupScope["wrap"] =>
   ({ args, command }) => ({ command: "sh", args: ["-c", join, "sh", ...groups, "--", command, ...args] })
 
 const members = async (group: string): Promise<ReadonlyArray<number>> =>
@@ -209,7 +209,7 @@ const makeCage = Effect.fnUntraced(function* (
   yield* Effect.promise(() =>
     Promise.all(hierarchies.map((hierarchy, at) => setLimits(groups[at] ?? "", hierarchy, limits)))
   )
-  return { wrap: wrapIn(groups) } satisfies Cage
+  return { wrap: wrapIn(groups) } satisfies CgroupScope
 })
 
 /** Removes the groups that the sandboxes of a dead server have left, with what is still in them. */

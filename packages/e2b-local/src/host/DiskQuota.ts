@@ -1,6 +1,6 @@
 /**
  * Disks of a fixed size for sandboxes: a file system in a sparse file, mounted where the folder of the sandbox is. Only
- * a real root can mount; elsewhere a sandbox may fill the disk of the host, and {@link Disks.enforced} says so.
+ * a real root can mount; elsewhere a sandbox may fill the disk of the host, and {@link DiskQuota.enforced} says so.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import { BootFailed, E2bServerError } from "../server/E2bServerError.ts"
 import * as HostProcess from "./HostProcess.ts"
 
 /** The disks of a server. */
-export interface Disks {
+export interface DiskQuota {
   readonly enforced: boolean
   /** Puts a disk at a folder for the length of the scope. Does nothing when disks are not enforced. */
   readonly attach: (id: string, folder: string) => Effect.Effect<void, E2bServerError, Scope.Scope>
@@ -68,13 +68,13 @@ const attachIn = (images: string, bytes: number) =>
     )
   })
 
-const none: Disks = { enforced: false, attach: () => Effect.void }
+const none: DiskQuota = { enforced: false, attach: () => Effect.void }
 
 /** Disks of so many bytes each, a little less for the file system itself; `folder` is that of the server. */
-export const make = Effect.fn("Disks.make")(function* (
+export const make = Effect.fn("DiskQuota.make")(function* (
   folder: string,
   bytes: number | undefined
-): Effect.fn.Return<Disks> {
+): Effect.fn.Return<DiskQuota> {
   if (bytes === undefined || process.platform !== "linux" || process.geteuid?.() !== 0) return none
   const attach = attachIn(Path.join(folder, "images"), bytes)
   const probe = Path.join(folder, "probe")

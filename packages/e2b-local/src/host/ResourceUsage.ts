@@ -16,7 +16,7 @@ interface HostEntry {
 }
 
 /** Of a process tree at one moment. */
-export interface Usage {
+export interface ResourceUsage {
   readonly cpuSeconds: number
   /** Resident memory; what processes share is counted in each of them. */
   readonly memoryBytes: number
@@ -70,7 +70,7 @@ const residentBytes = async (pid: number): Promise<number> =>
 /** The usage of the tree that {@link below} finds; none where the host has no `/proc`. */
 export const ofTree = (isRoot: (entry: HostEntry) => boolean, withRoots: boolean) =>
   Effect.option(
-    Effect.tryPromise(async (): Promise<Usage> => {
+    Effect.tryPromise(async (): Promise<ResourceUsage> => {
       const pids = (await Fs.readdir("/proc")).filter((name) => /^\d+$/.test(name))
       const lines = await Promise.all(pids.map((pid) => read(`/proc/${pid}/stat`)))
       const members = below(

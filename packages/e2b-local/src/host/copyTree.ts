@@ -8,7 +8,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as HostProcess from "./HostProcess.ts"
 import { FileError } from "../isolation/SandboxRuntime.ts"
-import * as Sweep from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../server/OrphanCleanup.ts"
 
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
 
@@ -55,7 +55,7 @@ const copy = (paths: ReadonlyArray<string>, to: string) => {
     plain,
     ({ reason }) => reason !== "NoSpace",
     (error) =>
-      Effect.forEach(paths, (path) => Sweep.removeTree(Path.join(to, Path.basename(path)))).pipe(
+      Effect.forEach(paths, (path) => OrphanCleanup.removeTree(Path.join(to, Path.basename(path)))).pipe(
         Effect.andThen(run("unshare", ["--user", "--map-root-user", "--", "cp", ...args])),
         Effect.mapError(() => error)
       )
@@ -81,7 +81,7 @@ const own = Effect.fnUntraced(function* (paths: ReadonlyArray<string>, uid: numb
  * holes, and to the user `owner` where one is given. Nobody may write to them meanwhile. Fails with `NoSpace` or `Failed`; then,
  * and when it is interrupted, nothing of the copies is left.
  */
-export const folders = Effect.fn("TreeCopy.folders")(function* (options: {
+export const folders = Effect.fn("copyTree.folders")(function* (options: {
   readonly names: ReadonlyArray<string>
   readonly from: string
   readonly to: string
@@ -94,6 +94,6 @@ export const folders = Effect.fn("TreeCopy.folders")(function* (options: {
     Effect.andThen(
       Option.match(options.owner, { onNone: () => Effect.void, onSome: (uid) => own(targets, uid) })
     ),
-    Effect.onError(() => Effect.forEach(targets, Sweep.removeTree, { discard: true }))
+    Effect.onError(() => Effect.forEach(targets, OrphanCleanup.removeTree, { discard: true }))
   )
 })

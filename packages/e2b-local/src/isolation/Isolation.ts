@@ -13,11 +13,11 @@ import * as Cgroups from "../host/Cgroups.ts"
 import { BootFailed, E2bServerError, IsolationUnavailable } from "../server/E2bServerError.ts"
 import * as HostProcess from "../host/HostProcess.ts"
 import * as Layout from "./namespace/mounts.ts"
-import type { Boot, Provider } from "./SandboxRuntime.ts"
+import type { Boot, RuntimeProvider } from "./SandboxRuntime.ts"
 import * as Namespaces from "./namespace/unshare.ts"
 import * as Pipes from "../host/pipes.ts"
-import * as Plain from "./none/UnisolatedRuntime.ts"
-import * as Sweep from "../server/OrphanCleanup.ts"
+import * as UnisolatedRuntime from "./none/UnisolatedRuntime.ts"
+import * as OrphanCleanup from "../server/OrphanCleanup.ts"
 
 /** A form of isolation; `none` is plain processes in a folder and isolates nothing. */
 export type Kind = "bubblewrap" | "namespaces" | "none"
@@ -63,7 +63,7 @@ const sandboxUid = Effect.gen(function* () {
   return Option.some((yield* isMapped(uid)) ? uid : NOBODY)
 })
 
-const provider = (kind: Exclude<Kind, "none">): Provider => ({
+const provider = (kind: Exclude<Kind, "none">): RuntimeProvider => ({
   kind,
   boot: Effect.fnUntraced(
     function* (boot: Boot) {
@@ -82,7 +82,7 @@ const provider = (kind: Exclude<Kind, "none">): Provider => ({
         kind === "namespaces"
           ? yield* Namespaces.boot(boot, items, root, owner)
           : yield* Bubblewrap.boot(boot, items, owner)
-      yield* Sweep.record(boot.directory, booted.init)
+      yield* OrphanCleanup.record(boot.directory, booted.init)
       return booted.machine
     },
     Effect.catchTag("FileError", (error) =>
@@ -203,7 +203,7 @@ export const select = Effect.fnUntraced(function* (
   wanted: "auto" | Kind,
   required: ReadonlyArray<string> = []
 ) {
-  if (wanted === "none") return Plain.provider
+  if (wanted === "none") return UnisolatedRuntime.provider
   const findings: Array<Finding> = []
   for (const kind of wanted === "auto" ? (["bubblewrap", "namespaces"] as const) : [wanted]) {
     const finding = yield* examine(kind, required)

@@ -6,13 +6,13 @@
 import { Schema } from "effect"
 import type { Effect, Option, Scope, Stream } from "effect"
 import type { Duplex, Readable, Writable } from "node:stream"
-import type { Cage } from "../host/Cgroups.ts"
+import type { CgroupScope } from "../host/Cgroups.ts"
 import type { RpcError } from "../envd/ConnectProtocol.ts"
 import type { E2bServerError } from "../server/E2bServerError.ts"
 import type { ExitStatus } from "../host/HostProcess.ts"
 import type { Pipes } from "../host/pipes.ts"
 import type { Limits } from "./shell.ts"
-import type { Usage } from "../host/ResourceUsage.ts"
+import type { ResourceUsage } from "../host/ResourceUsage.ts"
 
 /** Why a file operation was refused. */
 export const FileReason = Schema.Literals([
@@ -108,7 +108,7 @@ export interface Running {
 }
 
 /** One isolated process tree. Closing the scope that it was booted in ends it, without a trace. */
-export interface Machine {
+export interface SandboxRuntime {
   /** The home of the user as commands see it. */
   readonly home: string
   /** Where temporary files belong as commands see it. */
@@ -126,7 +126,7 @@ export interface Machine {
   readonly freeze: Effect.Effect<void, RpcError>
   readonly thaw: Effect.Effect<void, RpcError>
   /** What its processes use; none where the host does not tell. */
-  readonly usage: Effect.Effect<Option.Option<Usage>>
+  readonly usage: Effect.Effect<Option.Option<ResourceUsage>>
   /** Completes when the tree died by itself. */
   readonly died: Effect.Effect<void>
 }
@@ -141,12 +141,12 @@ export interface Boot {
   readonly pipes: Pipes
   readonly limits: Limits
   /** Where its processes are counted; every one of them starts in it. */
-  readonly cage: Cage
+  readonly cage: CgroupScope
   readonly readOnlyPaths: ReadonlyArray<string>
 }
 
 /** A form of isolation that works here. */
-export interface Provider {
+export interface RuntimeProvider {
   readonly kind: "bubblewrap" | "namespaces" | "none"
-  readonly boot: (boot: Boot) => Effect.Effect<Machine, E2bServerError, Scope.Scope>
+  readonly boot: (boot: Boot) => Effect.Effect<SandboxRuntime, E2bServerError, Scope.Scope>
 }

@@ -9,7 +9,7 @@ import { Deferred, Effect, FiberSet, Option, Redacted } from "effect"
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
 import { sameSecret } from "../server/RequestGuard.ts"
-import * as Ports from "./PortTable.ts"
+import * as PortTable from "./PortTable.ts"
 import type { Sandbox } from "../sandboxes/Sandbox.ts"
 import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 
@@ -22,16 +22,16 @@ interface Refusal {
 const refusal = (status: number, message: string): Refusal => ({ status, message })
 const gone = refusal(502, "The sandbox was not found or is not running")
 
-const body = (target: Ports.Target, { message, status }: Refusal) =>
+const body = (target: PortTable.Target, { message, status }: Refusal) =>
   JSON.stringify({ sandboxId: target.sandboxId, port: target.port, code: status, message })
 
-const refuse = (response: Http.ServerResponse, target: Ports.Target, refused: Refusal) => {
+const refuse = (response: Http.ServerResponse, target: PortTable.Target, refused: Refusal) => {
   if (response.headersSent) return void response.destroy()
   response.writeHead(refused.status, { "content-type": "application/json", connection: "close" })
   response.end(body(target, refused))
 }
 
-const refuseSocket = (socket: Duplex, target: Ports.Target, refused: Refusal) => {
+const refuseSocket = (socket: Duplex, target: PortTable.Target, refused: Refusal) => {
   const text = body(target, refused)
   socket.end(
     `HTTP/1.1 ${refused.status} ${Http.STATUS_CODES[refused.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`
@@ -40,7 +40,7 @@ const refuseSocket = (socket: Duplex, target: Ports.Target, refused: Refusal) =>
 
 /** One request and its response, until both are over. */
 const exchange = (
-  target: Ports.Target,
+  target: PortTable.Target,
   request: Http.IncomingMessage,
   response: Http.ServerResponse,
   connection: Duplex
@@ -49,7 +49,7 @@ const exchange = (
     const upstream = Http.request({
       method: request.method ?? "GET",
       path: request.url ?? "/",
-      headers: Ports.forwarded(target, request.rawHeaders),
+      headers: PortTable.forwarded(target, request.rawHeaders),
       setHost: false,
       // An agent, even none, would connect by itself.
       createConnection: () => connection
@@ -72,14 +72,14 @@ const exchange = (
 
 /** An upgraded connection, until either side closes it: not a byte of it is looked at. */
 const tunnel = (
-  target: Ports.Target,
+  target: PortTable.Target,
   request: Http.IncomingMessage,
   socket: Duplex,
   head: Buffer,
   connection: Duplex
 ) =>
   Effect.callback<void>((resume) => {
-    const headers = Ports.forwarded(target, request.rawHeaders)
+    const headers = PortTable.forwarded(target, request.rawHeaders)
     const lines = headers.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${headers[at + 1] ?? ""}`] : []))
     connection.write(`${request.method} ${request.url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`, "latin1")
     connection.write(head)
@@ -90,8 +90,8 @@ const tunnel = (
     return Effect.sync(() => socket.destroy())
   })
 
-const allowed = (target: Ports.Target, request: Http.IncomingMessage, sandbox: Sandbox) =>
-  Ports.isFromItself(target, request.headers) &&
+const allowed = (target: PortTable.Target, request: Http.IncomingMessage, sandbox: Sandbox) =>
+  PortTable.isFromItself(target, request.headers) &&
   Option.match(sandbox.trafficToken, {
     onNone: () => true,
     onSome: (token) =>
@@ -107,7 +107,7 @@ export const install = Effect.fnUntraced(function* (server: Http.Server) {
   const run = yield* FiberSet.makeRuntime<never, void, never>()
 
   const reach = Effect.fnUntraced(function* (
-    target: Ports.Target,
+    target: PortTable.Target,
     request: Http.IncomingMessage,
     use: (connection: Duplex) => Effect.Effect<void>
   ) {
@@ -129,12 +129,21 @@ export const install = Effect.fnUntraced(function* (server: Http.Server) {
     )
   }, Effect.scoped)
 
-  const onRequest = (target: Ports.Target, request: Http.IncomingMessage, response: Http.ServerResponse) =>
+  const onRequest = (
+    target: PortTable.Target,
+    request: Http.IncomingMessage,
+    response: Http.ServerResponse
+  ) =>
     reach(target, request, (connection) => exchange(target, request, response, connection)).pipe(
       Effect.catch((refused) => Effect.sync(() => refuse(response, target, refused)))
     )
 
-  const onUpgrade = (target: Ports.Target, request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
+  const onUpgrade = (
+    target: PortTable.Target,
+    request: Http.IncomingMessage,
+    socket: Duplex,
+    head: Buffer
+  ) => {
     socket.on("error", () => {})
     return reach(target, request, (connection) => tunnel(target, request, socket, head, connection)).pipe(
       Effect.catch((refused) => Effect.sync(() => refuseSocket(socket, target, refused)))
@@ -145,14 +154,14 @@ export const install = Effect.fnUntraced(function* (server: Http.Server) {
     const requests = server.listeners("request")
     server.removeAllListeners("request")
     server.on("request", (request, response) => {
-      const target = Ports.targetOf(request.headers)
+      const target = PortTable.targetOf(request.headers)
       if (Option.isSome(target)) run(onRequest(target.value, request, response))
       else for (const listener of requests) listener.call(server, request, response)
     })
     const upgrades = server.listeners("upgrade")
     server.removeAllListeners("upgrade")
     server.on("upgrade", (request, socket, head) => {
-      const target = Ports.targetOf(request.headers)
+      const target = PortTable.targetOf(request.headers)
       if (Option.isSome(target)) run(onUpgrade(target.value, request, socket, head))
       else for (const listener of upgrades) listener.call(server, request, socket, head)
     })

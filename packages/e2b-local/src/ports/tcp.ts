@@ -9,7 +9,7 @@ import { Duplex, type Readable, type Writable } from "node:stream"
 import { RpcError } from "../envd/ConnectProtocol.ts"
 import * as HostProcess from "../host/HostProcess.ts"
 import * as Layout from "../isolation/namespace/mounts.ts"
-import type { Machine } from "../isolation/SandboxRuntime.ts"
+import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 
 const closed = (port: number) => new RpcError({ code: "unavailable", message: `port ${port} is not open` })
 
@@ -57,7 +57,7 @@ const joined = (from: Readable, to: Writable): Duplex => {
  * A connection to a port of a sandbox's own loopback, by a process that runs in it for the length of the scope. Fails
  * with `unavailable`.
  */
-export const connectWithin = Effect.fnUntraced(function* (start: Machine["start"], port: number) {
+export const connectWithin = Effect.fnUntraced(function* (start: SandboxRuntime["start"], port: number) {
   const running = yield* Effect.acquireRelease(
     start({ argv: [Layout.nodePath, "-e", relay, `${port}`], env: {}, cwd: "/", stdin: true }),
     (process) => Effect.andThen(process.signal("SIGKILL"), process.release)

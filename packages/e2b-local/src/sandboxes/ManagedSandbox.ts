@@ -7,21 +7,21 @@ import { Clock, Deferred, Effect, FiberHandle, Latch, Option, Scope, Semaphore }
 import * as Path from "node:path"
 import { ApiError } from "../api/ApiError.ts"
 import * as Cgroups from "../host/Cgroups.ts"
-import * as Disks from "../host/DiskQuota.ts"
-import type { Provider } from "../isolation/SandboxRuntime.ts"
-import * as Metrics from "./SandboxMetrics.ts"
+import * as DiskQuota from "../host/DiskQuota.ts"
+import type { RuntimeProvider } from "../isolation/SandboxRuntime.ts"
+import * as SandboxMetrics from "./SandboxMetrics.ts"
 import * as Pipes from "../host/pipes.ts"
 import * as ProcessTable from "./ProcessTable.ts"
-import { randomId, randomToken, type Sandbox, type Severed, type Spec } from "./Sandbox.ts"
+import { randomId, randomToken, type Sandbox, type SandboxStopped, type Spec } from "./Sandbox.ts"
 import * as SandboxLog from "./SandboxLog.ts"
-import * as ServerFolder from "../server/DataDirectory.ts"
+import * as DataDirectory from "../server/DataDirectory.ts"
 import type { Limits } from "../isolation/shell.ts"
 
 /** More of one sandbox at once wait. */
 export const MAX_REQUESTS = 512
 
 /** A sandbox, and what only its registry may touch. */
-export interface Held extends Sandbox {
+export interface ManagedSandbox extends Sandbox {
   /** Closing it ends the sandbox without a trace. */
   readonly scope: Scope.Closeable
   /** Held by whoever changes its state. */
@@ -37,7 +37,7 @@ export interface Held extends Sandbox {
 
 /** What every sandbox of a server has in common. */
 export interface Options {
-  readonly provider: Provider
+  readonly provider: RuntimeProvider
   /** Of each process. */
   readonly limits: Limits
   /** Of each sandbox, where the host allows it. */
@@ -47,23 +47,23 @@ export interface Options {
 
 /** What sandboxes are made with: the options, and what the host allows. */
 export interface Parts extends Options {
-  readonly folder: ServerFolder.ServerFolder["Service"]
+  readonly folder: DataDirectory.DataDirectory["Service"]
   readonly pipes: Pipes.Pipes
   readonly cgroups: Cgroups.Cgroups
-  readonly disks: Disks.Disks
+  readonly disks: DiskQuota.DiskQuota
 }
 
 /** Finds out what the host allows. */
 export const parts = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<Parts, never, ServerFolder.ServerFolder> {
-  const folder = yield* ServerFolder.ServerFolder
+): Effect.fn.Return<Parts, never, DataDirectory.DataDirectory> {
+  const folder = yield* DataDirectory.DataDirectory
   return {
     ...options,
     folder,
     pipes: yield* Pipes.make(Path.join(folder.path, "pipes")),
     cgroups: yield* Cgroups.make(folder.path),
-    disks: yield* Disks.make(folder.path, options.shared.diskBytes)
+    disks: yield* DiskQuota.make(folder.path, options.shared.diskBytes)
   }
 })
 
@@ -89,20 +89,20 @@ export const make = Effect.fnUntraced(
     })
     const log = SandboxLog.make()
     yield* log.write("sandbox created", { templateID: spec.templateId })
-    const sandbox: Held = {
+    const sandbox: ManagedSandbox = {
       id,
       spec,
       directory,
       machine,
       log,
       processes: yield* ProcessTable.make(machine, log),
-      metrics: yield* Metrics.make(machine.usage, directory),
+      metrics: yield* SandboxMetrics.make(machine.usage, directory),
       token: yield* randomToken(""),
       trafficToken: spec.publicTraffic ? Option.none() : Option.some(yield* randomToken("")),
       startedAt: yield* Clock.currentTimeMillis,
       endAt: 0,
       state: "running",
-      severed: Deferred.makeUnsafe<never, Severed>(),
+      severed: Deferred.makeUnsafe<never, SandboxStopped>(),
       scope,
       lock: yield* Semaphore.make(1),
       requests: yield* Semaphore.make(MAX_REQUESTS),
@@ -119,7 +119,7 @@ export const make = Effect.fnUntraced(
 const QUIET = "5 seconds"
 
 /** Lets no request begin, waits for those that have, stops every process, and gives what undoes all of it. */
-export const freeze = Effect.fnUntraced(function* (sandbox: Held) {
+export const freeze = Effect.fnUntraced(function* (sandbox: ManagedSandbox) {
   yield* sandbox.gate.close
   const quiet = yield* Effect.timeoutOption(sandbox.requests.take(MAX_REQUESTS), QUIET)
   const thaw = Effect.gen(function* () {

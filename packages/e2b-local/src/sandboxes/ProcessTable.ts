@@ -7,9 +7,9 @@ import { Clock, Deferred, Effect, Latch, Option, PubSub, Scope, Stream } from "e
 import type { Readable } from "node:stream"
 import { RpcError } from "../envd/ConnectProtocol.ts"
 import * as HostProcess from "../host/HostProcess.ts"
-import type { Command, Machine, Running } from "../isolation/SandboxRuntime.ts"
+import type { Command, SandboxRuntime, Running } from "../isolation/SandboxRuntime.ts"
 import type { SandboxLog } from "./SandboxLog.ts"
-import * as Terminal from "../envd/PseudoTerminal.ts"
+import * as PseudoTerminal from "../envd/PseudoTerminal.ts"
 
 /** What listeners of a command are told, in the JSON of the protocol. */
 export type Event =
@@ -68,7 +68,7 @@ export interface ProcessTable {
       readonly tag: Option.Option<string>
       readonly deadline: Option.Option<number>
       /** Starts it on a terminal of that size. */
-      readonly terminal: Option.Option<Terminal.Size>
+      readonly terminal: Option.Option<PseudoTerminal.Size>
     }
   ) => Effect.Effect<Started, RpcError, Scope.Scope>
   /** The events from now on; what was written before is not told again. Fails with `not_found`. */
@@ -111,7 +111,7 @@ const describe = (selector: Selector) =>
   "pid" in selector ? `process with pid ${selector.pid}` : `process with tag ${selector.tag}`
 
 /** The table of a machine, which notes in the log what begins and ends; its fibers live in the scope. */
-export const make = Effect.fnUntraced(function* (machine: Machine, log: SandboxLog) {
+export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: SandboxLog) {
   const scope = yield* Effect.scope
   const table = new Map<number, Process>()
   const awake = Latch.makeUnsafe(true)
@@ -197,7 +197,7 @@ export const make = Effect.fnUntraced(function* (machine: Machine, log: SandboxL
     return yield* Effect.gen(function* () {
       const running = yield* Option.match(about.terminal, {
         onNone: () => machine.start(command),
-        onSome: (size) => Terminal.start(machine, command, size)
+        onSome: (size) => PseudoTerminal.start(machine, command, size)
       })
       const process: Process = {
         pid: running.pid,

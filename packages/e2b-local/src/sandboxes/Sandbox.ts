@@ -6,13 +6,13 @@
 import { Effect, Redacted, Schema } from "effect"
 import type { Deferred, Option } from "effect"
 import * as Crypto from "node:crypto"
-import type { Machine } from "../isolation/SandboxRuntime.ts"
-import type { Metrics } from "./SandboxMetrics.ts"
+import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
+import type { SandboxMetrics } from "./SandboxMetrics.ts"
 import type { SandboxLog } from "./SandboxLog.ts"
 import type { ProcessTable } from "./ProcessTable.ts"
 
 /** The request was cut because its sandbox was paused or killed meanwhile. */
-export class Severed extends Schema.TaggedError<Severed>()("Severed", { id: Schema.String }) {
+export class SandboxStopped extends Schema.TaggedError<SandboxStopped>()("Severed", { id: Schema.String }) {
   override get message() {
     return `sandbox ${this.id} was paused or killed`
   }
@@ -43,15 +43,15 @@ export interface Sandbox {
   readonly trafficToken: Option.Option<Redacted.Redacted>
   /** Milliseconds since the epoch. */
   readonly startedAt: number
-  readonly machine: Machine
+  readonly machine: SandboxRuntime
   readonly processes: ProcessTable
-  readonly metrics: Metrics
+  readonly metrics: SandboxMetrics
   readonly log: SandboxLog
   /** Milliseconds since the epoch. */
   endAt: number
   state: "running" | "paused"
   /** Fails when the sandbox is paused or killed; a new one after each resume. */
-  severed: Deferred.Deferred<never, Severed>
+  severed: Deferred.Deferred<never, SandboxStopped>
 }
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -6,7 +6,7 @@
 import { Clock, DateTime, Effect, Option } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
-import type { Usage } from "../host/ResourceUsage.ts"
+import type { ResourceUsage } from "../host/ResourceUsage.ts"
 
 /** One sample as the API tells it; memory and disk are in bytes, and their totals are those of the host. */
 interface Metric {
@@ -24,7 +24,7 @@ interface Metric {
 }
 
 /** Samples of one sandbox. */
-export interface Metrics {
+export interface SandboxMetrics {
   /** Takes a sample, unless the last one is less than a second old or the host tells nothing. */
   readonly sample: Effect.Effect<void>
   /** What was sampled, oldest first, between two times in seconds. */
@@ -45,7 +45,7 @@ const cpuPercent = (seconds: number, millis: number, count: number): number =>
 
 /** For a sandbox whose files are in `directory`, started just now. */
 export const make = Effect.fnUntraced(function* (
-  usage: Effect.Effect<Option.Option<Usage>>,
+  usage: Effect.Effect<Option.Option<ResourceUsage>>,
   directory: string
 ) {
   const samples: Array<Metric> = []
@@ -76,5 +76,5 @@ export const make = Effect.fnUntraced(function* (
     sample,
     between: (start, end) =>
       samples.filter(({ timestampUnix }) => timestampUnix >= start && timestampUnix <= end)
-  } satisfies Metrics
+  } satisfies SandboxMetrics
 })

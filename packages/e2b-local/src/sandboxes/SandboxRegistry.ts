@@ -7,9 +7,9 @@ import { Clock, Context, Deferred, Effect, Exit, FiberHandle, Layer, Option, Sco
 import { ApiError } from "../api/ApiError.ts"
 import * as Cgroups from "../host/Cgroups.ts"
 import type { RpcError } from "../envd/ConnectProtocol.ts"
-import * as HeldSandbox from "./ManagedSandbox.ts"
-import { type Held, MAX_REQUESTS } from "./ManagedSandbox.ts"
-import { type Sandbox, Severed, type Spec } from "./Sandbox.ts"
+import * as ManagedSandbox from "./ManagedSandbox.ts"
+import { MAX_REQUESTS } from "./ManagedSandbox.ts"
+import { type Sandbox, SandboxStopped, type Spec } from "./Sandbox.ts"
 
 const WOKEN_SECONDS = 300
 // More at once only makes each of them slower.
@@ -24,7 +24,8 @@ const failed = (error: RpcError) => new ApiError({ status: 500, message: error.m
 
 const notFound = (id: string) => new ApiError({ status: 404, message: `sandbox "${id}" was not found` })
 
-const sever = (sandbox: Held) => Deferred.fail(sandbox.severed, new Severed({ id: sandbox.id }))
+const sever = (sandbox: ManagedSandbox.ManagedSandbox) =>
+  Deferred.fail(sandbox.severed, new SandboxStopped({ id: sandbox.id }))
 
 export class SandboxRegistry extends Context.Service<
   SandboxRegistry,
@@ -60,7 +61,7 @@ export class SandboxRegistry extends Context.Service<
     readonly whileRunning: <A, E, R>(
       id: string,
       handle: (sandbox: Sandbox) => Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | Severed, R>
+    ) => Effect.Effect<A, E | SandboxStopped, R>
     /**
      * Uses a sandbox whose processes stand still, running or paused, and that stays in its state meanwhile. Requests to
      * it wait until then; one that has not ended after five seconds is stopped with the processes. Given up when the
@@ -78,12 +79,12 @@ export class SandboxRegistry extends Context.Service<
   }
 >()("@remote-agent/e2b-local/SandboxRegistry") {}
 
-const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
+const make = Effect.fnUntraced(function* (options: ManagedSandbox.Options) {
   const serverScope = yield* Effect.scope
-  const parts = yield* HeldSandbox.parts(options)
+  const parts = yield* ManagedSandbox.parts(options)
   const creates = yield* Semaphore.make(MAX_CREATES)
   let ended = false
-  const held = new Map<string, Held>()
+  const held = new Map<string, ManagedSandbox.ManagedSandbox>()
   const closing = new Set<string>()
 
   const find = (id: string) =>
@@ -92,7 +93,7 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
       return sandbox === undefined ? Effect.fail(notFound(id)) : Effect.succeed(sandbox)
     })
 
-  const arm = Effect.fnUntraced(function* (sandbox: Held, seconds: number) {
+  const arm = Effect.fnUntraced(function* (sandbox: ManagedSandbox.ManagedSandbox, seconds: number) {
     sandbox.endAt = (yield* Clock.currentTimeMillis) + seconds * 1000
     yield* FiberHandle.run(
       sandbox.timer,
@@ -101,7 +102,7 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
     )
   })
 
-  const removeUnlocked = Effect.fnUntraced(function* (sandbox: Held) {
+  const removeUnlocked = Effect.fnUntraced(function* (sandbox: ManagedSandbox.ManagedSandbox) {
     held.delete(sandbox.id)
     closing.add(sandbox.id)
     yield* sever(sandbox)
@@ -113,7 +114,7 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
     )
   }, Effect.uninterruptible)
 
-  const remove = (sandbox: Held) =>
+  const remove = (sandbox: ManagedSandbox.ManagedSandbox) =>
     Effect.andThen(
       Deferred.fail(sandbox.doomed, notFound(sandbox.id)),
       sandbox.lock.withPermit(
@@ -123,7 +124,7 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
       )
     )
 
-  const pauseUnlocked = Effect.fnUntraced(function* (sandbox: Held) {
+  const pauseUnlocked = Effect.fnUntraced(function* (sandbox: ManagedSandbox.ManagedSandbox) {
     yield* FiberHandle.clear(sandbox.timer)
     sandbox.state = "paused"
     yield* sandbox.log.write("sandbox paused")
@@ -133,7 +134,10 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
     )
   }, Effect.uninterruptible)
 
-  const resumeUnlocked = Effect.fnUntraced(function* (sandbox: Held, seconds: number) {
+  const resumeUnlocked = Effect.fnUntraced(function* (
+    sandbox: ManagedSandbox.ManagedSandbox,
+    seconds: number
+  ) {
     yield* sandbox.machine.thaw
     yield* sandbox.processes.resume
     sandbox.severed = Deferred.makeUnsafe()
@@ -142,7 +146,7 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
     yield* arm(sandbox, seconds)
   }, Effect.uninterruptible)
 
-  const expire = (sandbox: Held): Effect.Effect<void> =>
+  const expire = (sandbox: ManagedSandbox.ManagedSandbox): Effect.Effect<void> =>
     sandbox.lock
       .withPermit(
         Effect.gen(function* () {
@@ -160,7 +164,7 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
   const create = Effect.fn("SandboxRegistry.create")(function* (spec: Spec, seed: Option.Option<string>) {
     const scope = yield* Scope.make()
     const build = Effect.gen(function* () {
-      const sandbox = yield* HeldSandbox.make(parts, spec, seed, scope)
+      const sandbox = yield* ManagedSandbox.make(parts, spec, seed, scope)
       yield* arm(sandbox, spec.timeoutSeconds)
       held.set(sandbox.id, sandbox)
       // The removal closes the scope that waits for the death, so it runs beside it.
@@ -246,9 +250,9 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
   const kill = Effect.fn("SandboxRegistry.kill")((id: string) => Effect.flatMap(find(id), remove))
 
   const whileRunning = <A, E, R>(id: string, handle: (sandbox: Sandbox) => Effect.Effect<A, E, R>) =>
-    Effect.suspend((): Effect.Effect<A, E | Severed, R> => {
+    Effect.suspend((): Effect.Effect<A, E | SandboxStopped, R> => {
       const sandbox = held.get(id)
-      if (sandbox === undefined || sandbox.state !== "running") return Effect.fail(new Severed({ id }))
+      if (sandbox === undefined || sandbox.state !== "running") return Effect.fail(new SandboxStopped({ id }))
       const severed = Deferred.await(sandbox.severed)
       const handled = Effect.andThen(sandbox.gate.await, sandbox.requests.withPermit(handle(sandbox)))
       return Effect.raceFirst(handled, severed)
@@ -261,7 +265,7 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
           if (held.get(id) !== sandbox) return Effect.fail(notFound(id))
           const used = Effect.raceFirst(use(sandbox), Deferred.await(sandbox.doomed))
           if (sandbox.state === "paused") return used
-          const freeze = Effect.mapError(HeldSandbox.freeze(sandbox), failed)
+          const freeze = Effect.mapError(ManagedSandbox.freeze(sandbox), failed)
           return Effect.acquireUseRelease(
             freeze,
             () => used,
@@ -305,4 +309,4 @@ const make = Effect.fnUntraced(function* (options: HeldSandbox.Options) {
 })
 
 /** The registry of one server; all of its sandboxes are killed when the scope closes. */
-export const layer = (options: HeldSandbox.Options) => Layer.effect(SandboxRegistry, make(options))
+export const layer = (options: ManagedSandbox.Options) => Layer.effect(SandboxRegistry, make(options))

@@ -13,9 +13,9 @@ import * as Path from "node:path"
 import { ApiError } from "../api/ApiError.ts"
 import { alphanumeric } from "./Sandbox.ts"
 import { SandboxRegistry } from "./SandboxRegistry.ts"
-import * as ServerFolder from "../server/DataDirectory.ts"
+import * as DataDirectory from "../server/DataDirectory.ts"
 import * as SnapshotName from "./SnapshotName.ts"
-import * as Sweep from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../server/OrphanCleanup.ts"
 import * as TreeCopy from "../host/copyTree.ts"
 
 /** A snapshot that sandboxes can be made from. */
@@ -39,8 +39,8 @@ const MAX_READERS = 64
 // More at once only makes each of them slower.
 const MAX_COPIES = 2
 
-export class Snapshots extends Context.Service<
-  Snapshots,
+export class SnapshotStore extends Context.Service<
+  SnapshotStore,
   {
     /**
      * Takes a snapshot while the sandbox stands still. One of the same name is replaced, and keeps its id. Fails with
@@ -67,13 +67,13 @@ export class Snapshots extends Context.Service<
       use: (files: string) => Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | ApiError, R>
   }
->()("@remote-agent/e2b-local/Snapshots") {}
+>()("@remote-agent/e2b-local/SnapshotStore") {}
 
 const randomId = Effect.sync(() => `snap${alphanumeric(16)}`)
 
 const make = Effect.gen(function* () {
   const registry = yield* SandboxRegistry
-  const { path: parent } = yield* ServerFolder.ServerFolder
+  const { path: parent } = yield* DataDirectory.DataDirectory
   const copies = yield* Semaphore.make(MAX_COPIES)
   const held = new Map<string, Held>()
 
@@ -97,12 +97,12 @@ const make = Effect.gen(function* () {
       Effect.catchTag("FileError", ({ message, reason }) =>
         Effect.fail(new ApiError({ status: reason === "NoSpace" ? 507 : 500, message }))
       ),
-      Effect.onError(() => Sweep.removeTree(to))
+      Effect.onError(() => OrphanCleanup.removeTree(to))
     )
   }
 
   const discard = (snapshot: Held) =>
-    snapshot.readers.withPermits(MAX_READERS)(Sweep.removeTree(snapshot.path))
+    snapshot.readers.withPermits(MAX_READERS)(OrphanCleanup.removeTree(snapshot.path))
 
   const register = Effect.fnUntraced(function* (
     sandboxId: string,
@@ -141,7 +141,7 @@ const make = Effect.gen(function* () {
     yield* discard(snapshot.value)
   }, Effect.uninterruptible)
 
-  return Snapshots.of({
+  return SnapshotStore.of({
     take,
     list: Effect.sync(() => [...held.values()]),
     remove,
@@ -163,10 +163,10 @@ const make = Effect.gen(function* () {
             copyInto(sandboxId, path),
             Effect.suspend(() => use(path))
           ),
-        Sweep.removeTree
+        OrphanCleanup.removeTree
       )
   })
 })
 
 /** The snapshots of one server, in its folder. */
-export const layer = Layer.effect(Snapshots, make)
+export const layer = Layer.effect(SnapshotStore, make)

@@ -10,17 +10,17 @@ import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { DirectoryUnusable, E2bServerError } from "./E2bServerError.ts"
-import * as Sweep from "./OrphanCleanup.ts"
+import * as OrphanCleanup from "./OrphanCleanup.ts"
 
-export class ServerFolder extends Context.Service<
-  ServerFolder,
+export class DataDirectory extends Context.Service<
+  DataDirectory,
   {
     /** Of this server alone. */
     readonly path: string
     /** Makes the folder of a sandbox, which is removed with all that is in it when the scope closes. */
     readonly sandbox: (id: string) => Effect.Effect<string, E2bServerError, Scope.Scope>
   }
->()("@remote-agent/e2b-local/ServerFolder") {}
+>()("@remote-agent/e2b-local/DataDirectory") {}
 
 /** The default of the option `directory`: one per user. */
 const defaultDirectory = Effect.sync(() =>
@@ -48,13 +48,13 @@ export const ensure = Effect.fnUntraced(function* (directory: string) {
   if ((found.mode & 0o022) !== 0) return yield* unusable(directory, "other users may write in it")
 })
 
-const encodeOwner = Schema.encodeEffect(Schema.fromJsonString(Sweep.Owner))
+const encodeOwner = Schema.encodeEffect(Schema.fromJsonString(OrphanCleanup.Owner))
 
 const make = Effect.fnUntraced(function* (directory: string) {
   const parent = Path.resolve(directory)
   yield* ensure(parent)
-  yield* Sweep.sweep(parent)
-  const owner = yield* Sweep.self
+  yield* OrphanCleanup.sweep(parent)
+  const owner = yield* OrphanCleanup.self
   const path = yield* Effect.acquireRelease(
     Effect.gen(function* () {
       const suffix = yield* Effect.sync(() => Crypto.randomBytes(6).toString("hex"))
@@ -64,9 +64,9 @@ const make = Effect.fnUntraced(function* (directory: string) {
       yield* attempt(parent, () => Fs.writeFile(Path.join(folder, "owner.json"), json, { mode: 0o600 }))
       return folder
     }),
-    Sweep.removeTree
+    OrphanCleanup.removeTree
   )
-  return ServerFolder.of({
+  return DataDirectory.of({
     path,
     sandbox: (id) =>
       Effect.acquireRelease(
@@ -77,7 +77,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
             folder
           )
         }),
-        Sweep.removeTree
+        OrphanCleanup.removeTree
       )
   })
 })
@@ -85,6 +85,6 @@ const make = Effect.fnUntraced(function* (directory: string) {
 /** Sweeps the directory and takes a folder in it. Fails with `DirectoryUnusable`. */
 export const layer = (directory: string | undefined) =>
   Layer.effect(
-    ServerFolder,
+    DataDirectory,
     Effect.flatMap(directory === undefined ? defaultDirectory : Effect.succeed(directory), make)
   )

@@ -19,14 +19,14 @@ import * as ControlPlane from "../api/ControlPlane.ts"
 import { E2bServerError, ListenFailed } from "./E2bServerError.ts"
 import * as FilesService from "../envd/FileTransfer.ts"
 import * as FilesystemService from "../envd/FilesystemService.ts"
-import * as Guard from "./RequestGuard.ts"
+import * as RequestGuard from "./RequestGuard.ts"
 import * as Isolation from "../isolation/Isolation.ts"
 import * as PortProxy from "../ports/PortProxy.ts"
 import * as ProcessService from "../envd/ProcessService.ts"
 import { randomToken } from "../sandboxes/Sandbox.ts"
 import * as SandboxRegistry from "../sandboxes/SandboxRegistry.ts"
-import * as Snapshots from "../sandboxes/SnapshotStore.ts"
-import * as ServerFolder from "./DataDirectory.ts"
+import * as SnapshotStore from "../sandboxes/SnapshotStore.ts"
+import * as DataDirectory from "./DataDirectory.ts"
 
 export { E2bServerError } from "./E2bServerError.ts"
 
@@ -85,7 +85,7 @@ export interface Extension {
   readonly apiKey: Redacted.Redacted
   readonly routes: Layer.Layer<never, never, HttpRouter.HttpRouter>
   /** Around the handling of every request, until the last byte of its response is sent. */
-  readonly middleware: typeof Guard.middleware
+  readonly middleware: typeof RequestGuard.middleware
 }
 
 const listen = Effect.fnUntraced(function* (port: number) {
@@ -127,7 +127,7 @@ const make = Effect.fnUntraced(function* (options: Options, extension: Extension
     HttpRouter.serve(routes, {
       disableLogger: true,
       disableListenLog: true,
-      middleware: (app) => Guard.middleware(extension === undefined ? app : extension.middleware(app))
+      middleware: (app) => RequestGuard.middleware(extension === undefined ? app : extension.middleware(app))
     }).pipe(
       Layer.provide(Layer.succeed(HttpServer.HttpServer, http)),
       Layer.provide(NodeHttpServer.layerHttpServices)
@@ -168,8 +168,8 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
             fileBytes: options.limits?.fileBytes ?? 4096 * MiB
           },
           readOnlyPaths: options.readOnlyPaths ?? []
-        }).pipe(Layer.provideMerge(ServerFolder.layer(options.directory)), (registry) =>
-          Layer.provideMerge(Snapshots.layer, registry)
+        }).pipe(Layer.provideMerge(DataDirectory.layer(options.directory)), (registry) =>
+          Layer.provideMerge(SnapshotStore.layer, registry)
         ),
         scope
       )

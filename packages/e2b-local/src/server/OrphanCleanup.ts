@@ -7,7 +7,7 @@ import { Effect, Option, Schema } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Cgroups from "../host/Cgroups.ts"
-import * as Disks from "../host/DiskQuota.ts"
+import * as DiskQuota from "../host/DiskQuota.ts"
 import * as HostProcess from "../host/HostProcess.ts"
 
 /** Who owns a folder. A pid alone is not enough: it is given to another process some day. */
@@ -143,7 +143,7 @@ const listFolder = (path: string) =>
   Effect.tryPromise(() => Fs.readdir(path)).pipe(Effect.orElseSucceed((): Array<string> => []))
 
 /** Removes the folders of dead servers in `directory`, and kills what still runs of them. Never those of a living one. */
-export const sweep = Effect.fn("Sweep.sweep")(function* (directory: string) {
+export const sweep = Effect.fn("OrphanCleanup.sweep")(function* (directory: string) {
   const own = yield* self
   const names = yield* listFolder(directory)
   yield* Effect.forEach(
@@ -154,7 +154,7 @@ export const sweep = Effect.fn("Sweep.sweep")(function* (directory: string) {
       const sandboxes = yield* listFolder(path)
       yield* Effect.forEach(sandboxes, (id) => killRecorded(Path.join(path, id)), { discard: true })
       yield* Cgroups.sweep(path)
-      yield* Disks.sweep(path)
+      yield* DiskQuota.sweep(path)
       yield* removeTree(path)
     }),
     { concurrency: 4, discard: true }

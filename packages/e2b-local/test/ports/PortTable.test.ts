@@ -3,7 +3,7 @@ import { Effect, Fiber, Option } from "effect"
 import { type Sandbox, SandboxError } from "e2b"
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
-import * as Ports from "../../src/ports/PortTable.ts"
+import * as PortTable from "../../src/ports/PortTable.ts"
 import {
   Server,
   eventually,
@@ -92,7 +92,7 @@ const nextData = (socket: Duplex) =>
 const status = (headers: Http.OutgoingHttpHeaders) =>
   Effect.map(ask("/", { headers }), (reply) => reply.status)
 
-const target = (headers: Http.IncomingHttpHeaders) => Option.getOrUndefined(Ports.targetOf(headers))
+const target = (headers: Http.IncomingHttpHeaders) => Option.getOrUndefined(PortTable.targetOf(headers))
 
 const networks = (mode: string) => (mode === "none" ? [true] : [true, false])
 

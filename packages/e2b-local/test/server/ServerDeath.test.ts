@@ -5,7 +5,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { E2bServer } from "../../src/index.ts"
-import * as Sweep from "../../src/server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../../src/server/OrphanCleanup.ts"
 import {
   best,
   clientOf,
@@ -176,9 +176,9 @@ describe("the folder of servers", () => {
   it.live("keeps what belongs to the living or is not ours, and loses what the dead left", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder
-      const own = yield* Sweep.self
-      const encode = Schema.encodeEffect(Schema.fromJsonString(Sweep.Owner))
-      const put = Effect.fnUntraced(function* (name: string, owner: Option.Option<Sweep.Owner>) {
+      const own = yield* OrphanCleanup.self
+      const encode = Schema.encodeEffect(Schema.fromJsonString(OrphanCleanup.Owner))
+      const put = Effect.fnUntraced(function* (name: string, owner: Option.Option<OrphanCleanup.Owner>) {
         const json = Option.isSome(owner) ? yield* encode(owner.value) : ""
         yield* Effect.promise(async () => {
           await Fs.mkdir(Path.join(directory, name, "i1", "home"), { recursive: true })
@@ -187,13 +187,16 @@ describe("the folder of servers", () => {
       })
       const dead = 0x3ffffff
       yield* put(`${own.pid}-aa`, Option.some(own))
-      yield* put(`${own.pid}-bb`, Option.some(new Sweep.Owner({ ...own, startedAt: "another time" })))
+      yield* put(`${own.pid}-bb`, Option.some(new OrphanCleanup.Owner({ ...own, startedAt: "another time" })))
       yield* put(`${own.pid}-cc`, Option.none())
       yield* put(`${dead}-dd`, Option.none())
-      yield* put(`${dead}-ee`, Option.some(new Sweep.Owner({ ...own, pid: dead })))
-      yield* put(`${dead}-ff`, Option.some(new Sweep.Owner({ ...own, pid: dead, namespace: "pid:[1]" })))
+      yield* put(`${dead}-ee`, Option.some(new OrphanCleanup.Owner({ ...own, pid: dead })))
+      yield* put(
+        `${dead}-ff`,
+        Option.some(new OrphanCleanup.Owner({ ...own, pid: dead, namespace: "pid:[1]" }))
+      )
       yield* put("something-else", Option.none())
-      yield* Sweep.sweep(directory)
+      yield* OrphanCleanup.sweep(directory)
       const left = yield* Effect.promise(() => Fs.readdir(directory))
       assert.deepStrictEqual(
         left.toSorted(),
@@ -219,12 +222,12 @@ describe("the folder of servers", () => {
       yield* Effect.promise(() =>
         Fs.writeFile(Path.join(stale, "processes"), `${pid}\tanother time\n1\tx\nnonsense\n`)
       )
-      yield* Sweep.sweep(directory)
-      assert.isTrue(Option.isSome(yield* Sweep.startOf(pid)))
+      yield* OrphanCleanup.sweep(directory)
+      assert.isTrue(Option.isSome(yield* OrphanCleanup.startOf(pid)))
       assert.isNull(child.signalCode)
       const real = yield* sandboxOf("67108863-bb")
-      yield* Sweep.record(real, pid)
-      yield* Sweep.sweep(directory)
+      yield* OrphanCleanup.record(real, pid)
+      yield* OrphanCleanup.sweep(directory)
       yield* eventually(Effect.sync(() => child.signalCode === "SIGKILL"))
       assert.deepStrictEqual(yield* Effect.promise(() => Fs.readdir(directory)), [])
     })

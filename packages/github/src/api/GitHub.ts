@@ -1,4 +1,4 @@
-import { Config, GitHubError } from "@remote-agent/domain"
+import { RemoteAgentConfig, GitHubError } from "@remote-agent/domain"
 import { Context, Effect, Layer, Option, type Redacted, Schema, Stream } from "effect"
 import * as GitHubHooks from "./internal/hooks.ts"
 import * as GitHubMemory from "../testing/GitHubMemory.ts"
@@ -181,7 +181,7 @@ export const layerFrom = (connection: GitHubRequests.Connection): Layer.Layer<Gi
   Layer.effect(GitHub, make(connection))
 
 /** What the settings say of GitHub: an app where there is one, else a token, else what is public. */
-export const connectionOf = (config: Config.Values): GitHubRequests.Connection => {
+export const connectionOf = (config: RemoteAgentConfig.Values): GitHubRequests.Connection => {
   const {
     GITHUB_API_URL: apiUrl,
     GITHUB_APP_ID: appId,
@@ -199,9 +199,9 @@ export const connectionOf = (config: Config.Values): GitHubRequests.Connection =
  * GitHub with the credentials of the configuration: `GITHUB_APP_*`, else `GITHUB_TOKEN`. Without any, what is public
  * can be read, and everything else fails with a message that says what to set.
  */
-export const layer: Layer.Layer<GitHub, never, Config.Config> = Layer.effect(
+export const layer: Layer.Layer<GitHub, never, RemoteAgentConfig.RemoteAgentConfig> = Layer.effect(
   GitHub,
-  Effect.flatMap(Config.Config, (config) => make(connectionOf(config)))
+  Effect.flatMap(RemoteAgentConfig.RemoteAgentConfig, (config) => make(connectionOf(config)))
 )
 
 /** GitHub in memory, for tests: behaves as GitHub for what is scripted, and records what it was asked. */

@@ -2,7 +2,7 @@
 import { GitError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Deferred, Duration, Effect, Stream } from "effect"
-import { type Place, run, sandboxFailed } from "./internal/run.ts"
+import { type WorkTree, run, sandboxFailed } from "./internal/run.ts"
 import { serveCredential, setting } from "./internal/scripts.ts"
 import { answerOf, type Credential } from "./HostGit.ts"
 
@@ -35,7 +35,7 @@ interface Setting {
  * instant later; from then on it is in the memory of that program, which gives it away through a FIFO and ends.
  */
 export const grant = Effect.fnUntraced(function* (
-  { sandbox }: Place,
+  { sandbox }: WorkTree,
   credential: Credential,
   ttl: Duration.Input
 ) {
@@ -86,7 +86,7 @@ export const grant = Effect.fnUntraced(function* (
 
 /** {@link grant}, with the setting in the configuration of the repository for programs of the sandbox. */
 export const install = Effect.fnUntraced(function* (
-  place: Place,
+  place: WorkTree,
   credential: Credential,
   ttl: Duration.Input
 ) {

@@ -1,4 +1,4 @@
-import { Config, GitError } from "@remote-agent/domain"
+import { RemoteAgentConfig, GitError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import {
   Context,
@@ -14,7 +14,7 @@ import {
 } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { GitHub } from "../api/GitHub.ts"
-import * as GitCache from "./internal/mirrorCache.ts"
+import * as MirrorCache from "./internal/mirrorCache.ts"
 import * as GitCredential from "./GitCredential.ts"
 import * as GitName from "./GitName.ts"
 import * as GitPorcelain from "./internal/porcelain.ts"
@@ -22,12 +22,12 @@ import * as GitSandbox from "./internal/run.ts"
 import * as GitScripts from "./internal/scripts.ts"
 import * as GitTransfer from "./internal/transfer.ts"
 import * as HostGit from "./HostGit.ts"
-import * as Relay from "./internal/bundleRelay.ts"
+import * as BundleRelay from "./internal/bundleRelay.ts"
 
 /** How `GitWorkspace` works. */
 export interface Options {
   /** Where the host keeps a copy of each repository. */
-  readonly cache: GitCache.Options
+  readonly cache: MirrorCache.Options
   /** The server. `https://github.com` when absent. Plain `http:` is for tests: the token would travel unencrypted. */
   readonly baseUrl?: string | undefined
   /** The token for a repository, asked for anew each time; none for what is public. */
@@ -55,7 +55,7 @@ export interface Options {
 export type Mode = "relay" | "direct" | "credential"
 
 /** A working tree in a sandbox. Plain data: it can be made anew from what is written down of it. */
-export interface Workspace extends GitSandbox.Place {
+export interface Workspace extends GitSandbox.WorkTree {
   readonly mode: Mode
 }
 
@@ -192,7 +192,7 @@ export class GitWorkspace extends Context.Service<
 const valid = <A>(operation: GitError.Operation, result: Result.Result<A, GitError.InvalidName>) =>
   Effect.mapError(Effect.fromResult(result), (reason) => GitError.fail(operation, reason))
 
-const place = (operation: GitError.Operation, { dir, repository }: GitSandbox.Place) =>
+const place = (operation: GitError.Operation, { dir, repository }: GitSandbox.WorkTree) =>
   Effect.andThen(valid(operation, GitName.folder(dir)), valid(operation, GitName.repository(repository)))
 
 const checkVersion = Effect.fnUntraced(function* (git: HostGit.HostGit) {
@@ -214,8 +214,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   if (options.lazy !== true) yield* checked
   const git: HostGit.HostGit = (operation, command) => Effect.andThen(checked, unchecked(operation, command))
   const wall = options.timeout ?? "10 minutes"
-  const cache = yield* GitCache.make(git, options.cache)
-  const relay = yield* Relay.make(git, cache, options.largestTransfer ?? 1024 ** 3)
+  const cache = yield* MirrorCache.make(git, options.cache)
+  const relay = yield* BundleRelay.make(git, cache, options.largestTransfer ?? 1024 ** 3)
   const transfer = GitTransfer.make({ ...options, cache, relay, wall })
 
   const step = (operation: GitError.Operation, workspace: Workspace, one: GitSandbox.Step) =>
@@ -387,11 +387,15 @@ export const layerConfig = (
 ): Layer.Layer<
   GitWorkspace,
   GitError.GitError,
-  Config.Config | GitHub | ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem | Path.Path
+  | RemoteAgentConfig.RemoteAgentConfig
+  | GitHub
+  | ChildProcessSpawner.ChildProcessSpawner
+  | FileSystem.FileSystem
+  | Path.Path
 > =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const [{ GITHUB_API_URL: apiUrl }, github] = [yield* Config.Config, yield* GitHub]
+      const [{ GITHUB_API_URL: apiUrl }, github] = [yield* RemoteAgentConfig.RemoteAgentConfig, yield* GitHub]
       const token = (repository: string) =>
         Effect.mapBoth(github.token, {
           onSuccess: Option.getOrUndefined,

@@ -1,4 +1,4 @@
-import { Config, Id } from "@remote-agent/domain"
+import { RemoteAgentConfig, Id } from "@remote-agent/domain"
 import { Clock, Data, DateTime, Duration, Effect, Layer, type Redacted, Schema, Stream } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Deliveries } from "./Deliveries.ts"
@@ -141,12 +141,13 @@ export const layer = <E, R>(
           ({ message }) => refuse(400, message)
         )
         const work = (attempt: number) =>
-          options
-            .handle({ id, event, attempt })
-            .pipe(
-              Effect.provideContext(context),
-              Effect.withSpan("Webhook.handle", { root: true, attributes: { id, event: name, attempt } })
-            )
+          options.handle({ id, event, attempt }).pipe(
+            Effect.provideContext(context),
+            Effect.withSpan("WebhookReceiver.handle", {
+              root: true,
+              attributes: { id, event: name, attempt }
+            })
+          )
         const admission = yield* Effect.catchTag(submit(id, keyOf(event), work), "StateStoreError", (error) =>
           Effect.andThen(
             Effect.logError("A webhook delivery could not be claimed", error),
@@ -188,11 +189,15 @@ export const layer = <E, R>(
 /** {@link layer} with the secrets of the configuration, `GITHUB_WEBHOOK_SECRET`; fails when there are none. */
 export const layerConfig = <E, R>(
   options: Options<E, R>
-): Layer.Layer<never, Config.ConfigError, HttpRouter.HttpRouter | Deliveries | Config.Config | R> =>
+): Layer.Layer<
+  never,
+  RemoteAgentConfig.ConfigError,
+  HttpRouter.HttpRouter | Deliveries | RemoteAgentConfig.RemoteAgentConfig | R
+> =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const config = yield* Config.Config
-      yield* Config.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
+      const config = yield* RemoteAgentConfig.RemoteAgentConfig
+      yield* RemoteAgentConfig.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
       return layer({ ...options, secrets: config.GITHUB_WEBHOOK_SECRET ?? [] })
     })
   )

@@ -538,7 +538,7 @@ describe("GitHub, when things go wrong", () => {
             const { reason } = yield* failing(gitHub.repository(repo))
             same(reason, new GitHubError.RateLimited({ limit: "secondary", retryAfter: Duration.minutes(1) }))
           }),
-        () => ({ patience: "30 seconds" })
+        () => ({ retryWindow: "30 seconds" })
       )
   )
 
@@ -567,7 +567,7 @@ describe("GitHub, when things go wrong", () => {
           )
           assert.strictEqual(fake.requests.length, 10)
         }),
-      () => ({ patience: "365 days" })
+      () => ({ retryWindow: "365 days" })
     )
   )
 

@@ -48,7 +48,7 @@ const everything = (
   echo: string
 ) =>
   Effect.gen(function* () {
-    const gitHub = yield* GitHub.make({ apiUrl: fake.url, ...connection, patience: "0 seconds" })
+    const gitHub = yield* GitHub.make({ apiUrl: fake.url, ...connection, retryWindow: "0 seconds" })
     const calls: ReadonlyArray<Effect.Effect<unknown, GitHubError.GitHubError>> = [
       gitHub.token,
       gitHub.repository(repo),
@@ -111,7 +111,7 @@ describe("GitHub's secrets", () => {
         const gitHub = yield* GitHub.make({
           apiUrl: fake.url,
           credential: { _tag: "token", token: fake.token },
-          patience: "0 seconds"
+          retryWindow: "0 seconds"
         })
         const make = gitHub.createWebhook(repo, {
           url: "http://127.0.0.1:9/a",

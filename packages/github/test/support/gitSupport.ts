@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import type { GitError, SandboxError } from "@remote-agent/domain"
 import { GitWorkspace } from "@remote-agent/github"
-import { Local, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
 import { env } from "node:process"
 import * as GitServer from "./gitServer.ts"
@@ -93,4 +93,4 @@ export const reasonOf = <A, R>(effect: Effect.Effect<A, GitError.GitError, R>) =
 
 /** What every test here stands on. */
 export const layer: Layer.Layer<Sandboxes.Sandboxes | NodeServices.NodeServices, SandboxError.SandboxError> =
-  Layer.fresh(Layer.merge(NodeServices.layer, Local.layer()))
+  Layer.fresh(Layer.merge(NodeServices.layer, LocalSandboxes.layer()))

@@ -1,7 +1,7 @@
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Config, StateStoreError } from "@remote-agent/domain"
-import { Deliveries, GitHub, Webhook, type WebhookEvent } from "@remote-agent/github"
+import { RemoteAgentConfig, StateStoreError } from "@remote-agent/domain"
+import { Deliveries, GitHub, WebhookReceiver, type WebhookEvent } from "@remote-agent/github"
 import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -48,7 +48,7 @@ const post = async (
   { body, event = "issues", headers, id = "delivery-1", payload, signature }: Sent
 ) => {
   const text = body ?? JSON.stringify(payload ?? issue(1))
-  const signed = signature === undefined ? Webhook.sign(Buffer.from(text), secret) : signature
+  const signed = signature === undefined ? WebhookReceiver.sign(Buffer.from(text), secret) : signature
   const response = await fetch(url, {
     method: "POST",
     body: text,
@@ -69,12 +69,14 @@ const statusOf = (url: string, sent?: Sent) => Effect.map(send(url, sent), ({ st
 
 /** A real server with a receiver, for as long as the scope is open. */
 const serve = <E>(
-  handle: (delivery: Webhook.Delivery) => Effect.Effect<void, E>,
-  options: Partial<Webhook.Options<E, never>> & { readonly secrets?: ReadonlyArray<Redacted.Redacted> } = {},
+  handle: (delivery: WebhookReceiver.Delivery) => Effect.Effect<void, E>,
+  options: Partial<WebhookReceiver.Options<E, never>> & {
+    readonly secrets?: ReadonlyArray<Redacted.Redacted>
+  } = {},
   deliveries: Layer.Layer<Deliveries.Deliveries> = Deliveries.layerMemory()
 ) =>
   Effect.gen(function* () {
-    const routes = Webhook.layer({ secrets: secret, handle, grace: "0 seconds", ...options })
+    const routes = WebhookReceiver.layer({ secrets: secret, handle, grace: "0 seconds", ...options })
     const server = HttpRouter.serve(routes, { disableListenLog: true, disableLogger: true }).pipe(
       Layer.provideMerge(NodeHttpServer.layer(() => Http.createServer(), { port: 0, host: "127.0.0.1" })),
       Layer.provide(deliveries)
@@ -91,12 +93,12 @@ const gate = () => {
 
 /** Counts what is handled, and is done when that many were. */
 const counted = (until: number) => {
-  const handled: Array<Webhook.Delivery> = []
+  const handled: Array<WebhookReceiver.Delivery> = []
   const all = gate()
   return {
     handled,
     all: all.wait,
-    handle: (delivery: Webhook.Delivery) =>
+    handle: (delivery: WebhookReceiver.Delivery) =>
       Effect.suspend(() => (handled.push(delivery) === until ? Effect.asVoid(all.open) : Effect.void))
   }
 }
@@ -170,11 +172,11 @@ describe("Webhook", () => {
       const { handle, handled } = counted(1)
       const url = yield* serve(handle)
       const body = JSON.stringify(issue(1))
-      const signature = Webhook.sign(Buffer.from(body), secret)
+      const signature = WebhookReceiver.sign(Buffer.from(body), secret)
       assert.strictEqual(yield* statusOf(url, { body, signature: null }), 401)
       assert.strictEqual(yield* statusOf(url, { body, signature: "sha256=" }), 401)
       assert.strictEqual(yield* statusOf(url, { body: body.replace("Issue 1", "Issue 2"), signature }), 401)
-      const other = Webhook.sign(Buffer.from(body), Redacted.make("fake-other-secret"))
+      const other = WebhookReceiver.sign(Buffer.from(body), Redacted.make("fake-other-secret"))
       assert.strictEqual(yield* statusOf(url, { body, signature: other }), 401)
       assert.strictEqual(yield* statusOf(url, { id: "" }), 400)
       assert.strictEqual(yield* statusOf(url, { id: "a b" }), 400)
@@ -213,7 +215,7 @@ describe("Webhook", () => {
       const [next, { handle }] = [Redacted.make("fake-next"), counted(2)]
       const url = yield* serve(handle, { secrets: [next, secret] })
       assert.strictEqual(yield* statusOf(url, { id: "a" }), 202)
-      const signature = Webhook.sign(Buffer.from(JSON.stringify(issue(1))), next)
+      const signature = WebhookReceiver.sign(Buffer.from(JSON.stringify(issue(1))), next)
       assert.strictEqual(yield* statusOf(url, { id: "b", signature }), 202)
     }).pipe(Effect.scoped)
   )
@@ -295,7 +297,7 @@ describe("Webhook", () => {
         const order: Array<string> = []
         let [running, most] = [0, 0]
         const [go, done] = [gate(), gate()]
-        const handle = ({ event, id }: Webhook.Delivery) =>
+        const handle = ({ event, id }: WebhookReceiver.Delivery) =>
           Effect.gen(function* () {
             most = Math.max(most, ++running)
             if (running === 3) yield* go.open
@@ -326,7 +328,7 @@ describe("Webhook", () => {
     Effect.gen(function* () {
       const order: Array<string> = []
       const [other, done] = [gate(), gate()]
-      const url = yield* serve(({ id }: Webhook.Delivery) =>
+      const url = yield* serve(({ id }: WebhookReceiver.Delivery) =>
         Effect.gen(function* () {
           if (id === "first") yield* other.wait
           order.push(id)
@@ -482,7 +484,7 @@ describe("Webhook", () => {
         const { claim } = Context.get(store, Deliveries.Deliveries)
         const scope = yield* Scope.make()
         const slow = gate()
-        const handle = ({ id }: Webhook.Delivery) => (id === "short" ? slow.wait : Effect.never)
+        const handle = ({ id }: WebhookReceiver.Delivery) => (id === "short" ? slow.wait : Effect.never)
         const url = yield* Scope.provide(
           serve(handle, { grace: "30 seconds" }, Layer.succeedContext(store)),
           scope
@@ -526,15 +528,15 @@ describe("Webhook", () => {
       )
       const shown = JSON.stringify([lines, answers.map(({ text }) => text)])
       assert.notInclude(shown, "canary")
-      assert.notInclude(shown, Webhook.sign(Buffer.from(JSON.stringify(issue(1))), secret))
+      assert.notInclude(shown, WebhookReceiver.sign(Buffer.from(JSON.stringify(issue(1))), secret))
     }).pipe(Effect.scoped, Effect.provide(logger))
   })
 
   it.effect("is not started without a secret", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
-        Layer.build(Webhook.layerConfig({ handle: () => Effect.void })).pipe(
-          Effect.provide([Config.layerFrom({}), Deliveries.layerMemory(), HttpRouter.layer]),
+        Layer.build(WebhookReceiver.layerConfig({ handle: () => Effect.void })).pipe(
+          Effect.provide([RemoteAgentConfig.layerFrom({}), Deliveries.layerMemory(), HttpRouter.layer]),
           Effect.scoped
         )
       )
@@ -629,7 +631,11 @@ describe("Webhook and a repository", () => {
 })
 
 const decode = (event: string, payload: unknown, type?: string) =>
-  Webhook.decode(event, Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload)), type)
+  WebhookReceiver.decode(
+    event,
+    Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload)),
+    type
+  )
 
 describe("decode", () => {
   it.effect("reads the form that a webhook made by hand sends", () =>
@@ -682,7 +688,7 @@ describe("decode", () => {
         assert.include(error.message, event)
         assert.notInclude(JSON.stringify(error), "canary")
       }
-      const broken = yield* Effect.flip(Webhook.decode("push", Uint8Array.from([0xff, 0xfe])))
+      const broken = yield* Effect.flip(WebhookReceiver.decode("push", Uint8Array.from([0xff, 0xfe])))
       assert.strictEqual(broken._tag, "Malformed")
     })
   )

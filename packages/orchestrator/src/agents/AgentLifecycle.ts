@@ -1,7 +1,7 @@
-import { Agent, type Id, Lifecycle, OrchestratorError, type Query } from "@remote-agent/domain"
+import { Agent, type Id, AgentLifecycle, OrchestratorError, type Query } from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, DateTime, Duration, Effect, Result, Stream } from "effect"
-import { AgentRuntime, type Place, type Updated } from "../runtime/AgentRuntime.ts"
+import { AgentRuntime, type AgentSandbox, type Updated } from "../runtime/AgentRuntime.ts"
 import {
   age,
   type Check,
@@ -13,18 +13,18 @@ import {
   readMachine,
   skipped
 } from "./AgentHealth.ts"
-import type { PlaceOptions, Places } from "./AgentSandboxes.ts"
+import type { AgentSandboxOptions, AgentSandboxes } from "./AgentSandboxes.ts"
 import type { Queries, WhenRunning } from "../queries/Queries.ts"
-import * as Records from "../state/AgentStore.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
-import * as Turns from "./AgentLocks.ts"
+import * as AgentLocks from "./AgentLocks.ts"
 
 export type { Check, Health } from "./AgentHealth.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
 /** What is done with an agent that may be answering. */
-export interface OperationOptions {
+export interface AgentOperationOptions {
   /** `refuse` when absent. */
   readonly whenRunning?: WhenRunning | undefined
 }
@@ -43,12 +43,12 @@ export interface AgentInfo {
 }
 
 /** What can be done with an agent beside asking it. */
-export interface Operations {
-  readonly pause: (id: Id.AgentId, options?: OperationOptions) => Effect.Effect<Agent.Agent, Failure>
+export interface AgentLifecycle {
+  readonly pause: (id: Id.AgentId, options?: AgentOperationOptions) => Effect.Effect<Agent.Agent, Failure>
   readonly resume: (id: Id.AgentId) => Effect.Effect<Agent.Agent, Failure>
   readonly update: (
     id: Id.AgentId,
-    options?: OperationOptions & PlaceOptions
+    options?: AgentOperationOptions & AgentSandboxOptions
   ) => Effect.Effect<Updated, Failure>
   readonly health: (id: Id.AgentId) => Effect.Effect<Health, Failure>
   readonly info: (id: Id.AgentId) => Effect.Effect<AgentInfo, Failure>
@@ -61,11 +61,11 @@ export interface Operations {
    * Works in the place of an agent while it answers nothing, and nobody else works with it. A query is waited for or
    * refused like in `pause`. Fails with `TakenOver` when the right to it is lost, which stops the work.
    */
-  readonly alone: <A, E, R>(
+  readonly withExclusiveAccess: <A, E, R>(
     operation: string,
     id: Id.AgentId,
-    work: (place: Place) => Effect.Effect<A, E, R>,
-    options?: OperationOptions & PlaceOptions
+    work: (place: AgentSandbox) => Effect.Effect<A, E, R>,
+    options?: AgentOperationOptions & AgentSandboxOptions
   ) => Effect.Effect<A, E | Failure, R>
   readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
 }
@@ -74,10 +74,10 @@ export interface Operations {
 const lookLimit = Duration.seconds(20)
 
 /** Refuses what an agent in that status cannot do. */
-const allow = (operation: string, event: Lifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
-  Result.isSuccess(Lifecycle.transition(status, event))
+const allow = (operation: string, event: AgentLifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
+  Result.isSuccess(AgentLifecycle.transition(status, event))
     ? Effect.void
-    : Effect.fail(Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
+    : Effect.fail(AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
 
 /** An agent with labels set, and those without a value taken away; the others stay. */
 export const relabelled = (
@@ -94,35 +94,35 @@ export const relabelled = (
 
 /** The operations on the agents of a store. */
 export const make = Effect.fnUntraced(function* (
-  places: Places,
-  turns: Turns.Turns,
+  places: AgentSandboxes,
+  turns: AgentLocks.AgentLocks,
   queries: Queries
-): Effect.fn.Return<Operations, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
+): Effect.fn.Return<AgentLifecycle, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
   const [runtime, sandboxes, store] = yield* Effect.all([AgentRuntime, Sandboxes.Sandboxes, StateStore])
-  const { ttl } = yield* Turns.Policy
-  const { change, move } = Records.make(store)
+  const { ttl } = yield* AgentLocks.Policy
+  const { change, move } = AgentStore.make(store)
 
   const get = (operation: string, id: Id.AgentId) =>
-    Effect.mapError(store.getAgent(id), Records.fromStore(operation))
+    Effect.mapError(store.getAgent(id), AgentStore.fromStore(operation))
 
-  const pause: Operations["pause"] = Effect.fn("Orchestrator.pause")(function* (id, options = {}) {
+  const pause: AgentLifecycle["pause"] = Effect.fn("Orchestrator.pause")(function* (id, options = {}) {
     const before = yield* get("pause", id)
     if (before.status === "paused") return before
     yield* allow("pause", "paused", before)
-    const { lease } = yield* queries.quiet("pause", id, options.whenRunning ?? "refuse")
+    const { lease } = yield* queries.acquireIdle("pause", id, options.whenRunning ?? "refuse")
     // It may have ended, or been paused by another, while we waited.
     const agent = yield* get("pause", id)
     if (agent.status === "paused") return agent
     yield* allow("pause", "paused", agent)
-    const binding = yield* Records.bindingOf("pause", agent, sandboxes.provider)
+    const binding = yield* AgentStore.bindingOf("pause", agent, sandboxes.provider)
     if (binding === undefined) return yield* get("pause", id)
     places.forget(id)
-    yield* Effect.catch(sandboxes.pause(binding.sandboxId), places.blame("pause", id))
-    return yield* Effect.mapError(move(id, "paused", undefined, lease), Records.fromStore("pause"))
+    yield* Effect.catch(sandboxes.pause(binding.sandboxId), places.classifyFailure("pause", id))
+    return yield* Effect.mapError(move(id, "paused", undefined, lease), AgentStore.fromStore("pause"))
   }, Effect.scoped)
 
-  const resume: Operations["resume"] = Effect.fn("Orchestrator.resume")(function* (id) {
-    yield* turns.take("resume", id)
+  const resume: AgentLifecycle["resume"] = Effect.fn("Orchestrator.resume")(function* (id) {
+    yield* turns.acquire("resume", id)
     // Connects anew: its sandbox may sleep though its record says nothing of it.
     places.forget(id)
     yield* places.of("resume", id)
@@ -142,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
     const { binding } = yield* get("update", id)
     if (binding === undefined) return
     yield* sandboxes.info(binding.sandboxId).pipe(
-      Effect.catchReason("SandboxError", "Gone", (_, error) => places.blame("update", id)(error)),
+      Effect.catchReason("SandboxError", "Gone", (_, error) => places.classifyFailure("update", id)(error)),
       Effect.catchTag("SandboxError", () => Effect.void)
     )
     if (!restored) yield* describe(id, "An update failed and could not be undone.")
@@ -150,7 +150,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** Says something of an agent in its record, or nothing. */
   const describe = (id: Id.AgentId, detail: string | undefined) =>
-    Records.stored(
+    AgentStore.stored(
       "update",
       change(id, (agent) => {
         const { detail: _, ...rest } = agent
@@ -158,13 +158,13 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
-  const update: Operations["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
-    const { lost } = yield* queries.quiet("update", id, options.whenRunning ?? "refuse")
+  const update: AgentLifecycle["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
+    const { lost } = yield* queries.acquireIdle("update", id, options.whenRunning ?? "refuse")
     const place = yield* places.of("update", id, { resume: options.resume })
     yield* Effect.forkScoped(places.keepAlive(id))
     const updated = yield* runtime.update(place).pipe(
       Effect.catch((failure) =>
-        Effect.andThen(aftermath(id, failure), Effect.fail(Records.failure("update", failure)))
+        Effect.andThen(aftermath(id, failure), Effect.fail(AgentStore.failure("update", failure)))
       ),
       Effect.raceFirst(lost)
     )
@@ -172,13 +172,16 @@ export const make = Effect.fnUntraced(function* (
     return updated
   }, Effect.scoped)
 
-  const alone: Operations["alone"] = (operation, id, work, options = {}) =>
+  const withExclusiveAccess: AgentLifecycle["withExclusiveAccess"] = (operation, id, work, options = {}) =>
     Effect.gen(function* () {
-      const { lost } = yield* queries.quiet(operation, id, options.whenRunning ?? "refuse")
+      const { lost } = yield* queries.acquireIdle(operation, id, options.whenRunning ?? "refuse")
       const place = yield* places.of(operation, id, { resume: options.resume })
       yield* Effect.forkScoped(places.keepAlive(id))
       return yield* Effect.raceFirst(work(place), lost)
-    }).pipe(Effect.scoped, Effect.withSpan("Orchestrator.alone", { attributes: { operation, agentId: id } }))
+    }).pipe(
+      Effect.scoped,
+      Effect.withSpan("Orchestrator.withExclusiveAccess", { attributes: { operation, agentId: id } })
+    )
 
   const sandboxOf = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
     if (binding === undefined) return { state: "none" as const, info: undefined }
@@ -189,12 +192,12 @@ export const make = Effect.fnUntraced(function* (
     return { state: _tag === "Gone" ? ("gone" as const) : ("unknown" as const), info: undefined }
   })
 
-  const info: Operations["info"] = Effect.fn("Orchestrator.info")(function* (id) {
+  const info: AgentLifecycle["info"] = Effect.fn("Orchestrator.info")(function* (id) {
     const agent = yield* get("info", id)
     const of = (status: Query.QueryStatus, limit: number) =>
       Effect.mapError(
         Stream.runCollect(store.listQueries({ agentId: id, status }, { limit })),
-        Records.fromStore("info")
+        AgentStore.fromStore("info")
       )
     const [{ info: seen, state }, [current], queue] = yield* Effect.all(
       [sandboxOf(agent), of("running", 1), of("queued", 100)],
@@ -240,7 +243,7 @@ export const make = Effect.fnUntraced(function* (
     return readMachine(stdout, yield* Clock.currentTimeMillis)
   })
 
-  const health: Operations["health"] = Effect.fn("Orchestrator.health")(function* (id) {
+  const health: AgentLifecycle["health"] = Effect.fn("Orchestrator.health")(function* (id) {
     const agent = yield* get("health", id)
     const before = yield* sandboxOf(agent)
     const awake = before.state === "running" && agent.status === "active"
@@ -249,7 +252,7 @@ export const make = Effect.fnUntraced(function* (
     const { info: seen, state } = awake ? yield* sandboxOf(agent) : before
     const holder = yield* turns.holder("health", id)
     const now = yield* DateTime.now
-    const expected = Lifecycle.mayHoldSandbox(agent.status)
+    const expected = AgentLifecycle.mayHoldSandbox(agent.status)
     const sandbox =
       state === "running" || state === "paused"
         ? ok(
@@ -273,23 +276,23 @@ export const make = Effect.fnUntraced(function* (
     return { agentId: id, healthy: checks.every(({ status }) => status !== "failed"), checks }
   })
 
-  const rename: Operations["rename"] = Effect.fn("Orchestrator.rename")((id, name) =>
+  const rename: AgentLifecycle["rename"] = Effect.fn("Orchestrator.rename")((id, name) =>
     Effect.mapError(
       change(id, (agent) => new Agent.Agent({ ...agent, name })),
-      Records.fromStore("rename")
+      AgentStore.fromStore("rename")
     )
   )
 
-  const label: Operations["label"] = Effect.fn("Orchestrator.label")((id, labels) =>
+  const label: AgentLifecycle["label"] = Effect.fn("Orchestrator.label")((id, labels) =>
     Effect.mapError(
       change(id, (agent) => relabelled(agent, labels)),
-      Records.fromStore("label")
+      AgentStore.fromStore("label")
     )
   )
 
-  const find: Operations["find"] = Effect.fn("Orchestrator.find")((text) =>
-    Effect.mapError(store.findAgents(text), Records.fromStore("find"))
+  const find: AgentLifecycle["find"] = Effect.fn("Orchestrator.find")((text) =>
+    Effect.mapError(store.findAgents(text), AgentStore.fromStore("find"))
   )
 
-  return { pause, resume, update, alone, health, info, rename, label, find }
+  return { pause, resume, update, withExclusiveAccess, health, info, rename, label, find }
 })

@@ -22,14 +22,14 @@ export interface LeasePolicy {
 
 /** 15 seconds, with a sign of life every 3, unless another policy is given. */
 export const Policy: Context.Reference<LeasePolicy> = Context.Reference(
-  "@remote-agent/orchestrator/Turns/Policy",
+  "@remote-agent/orchestrator/AgentLocks/Policy",
   {
     defaultValue: () => ({ ttl: Duration.seconds(15), beat: Duration.seconds(3) })
   }
 )
 
 /** The right to work with an agent alone. */
-export interface Turn {
+export interface AgentLock {
   /** What writes show. */
   readonly lease: Lease.Lease
   /** Fails with `TakenOver` when the right was lost, and never succeeds. */
@@ -39,12 +39,12 @@ export interface Turn {
 }
 
 /** Gives out turns: within a process in the order in which they were asked for, across processes to one at a time. */
-export interface Turns {
+export interface AgentLocks {
   /** Waits for the turn, which ends with the scope. */
-  readonly take: (
+  readonly acquire: (
     operation: string,
     id: Id.AgentId
-  ) => Effect.Effect<Turn, OrchestratorError.OrchestratorError, Scope.Scope>
+  ) => Effect.Effect<AgentLock, OrchestratorError.OrchestratorError, Scope.Scope>
   /** Who has the turn now, here or elsewhere. */
   readonly holder: (
     operation: string,
@@ -58,7 +58,7 @@ const patience = Schedule.min([Schedule.exponential("25 millis", 1.5), Schedule.
 )
 
 /** The turns that this process takes, under a name that no other has. */
-export const make: Effect.Effect<Turns, never, Leases> = Effect.gen(function* () {
+export const make: Effect.Effect<AgentLocks, never, Leases> = Effect.gen(function* () {
   const leases = yield* Leases
   const { beat, ttl } = yield* Policy
   const holder = `process/${yield* Id.nextToken}`
@@ -80,7 +80,7 @@ export const make: Effect.Effect<Turns, never, Leases> = Effect.gen(function* ()
     )
 
   // Only the waiting can be interrupted: a lease that nobody gives back keeps everybody else waiting.
-  const acquire = (id: Id.AgentId) =>
+  const leaseOf = (id: Id.AgentId) =>
     Effect.acquireRelease(leases.acquire(resourceOf(id), { holder, ttl }), (held) =>
       Effect.catch(leases.release(held), (error) =>
         Effect.logWarning("The lease of an agent could not be given back; it runs out by itself", error)
@@ -108,10 +108,10 @@ export const make: Effect.Effect<Turns, never, Leases> = Effect.gen(function* ()
     }
   })
 
-  const take = Effect.fn("Turns.take")(function* (operation: string, id: Id.AgentId) {
+  const acquire = Effect.fn("AgentLocks.acquire")(function* (operation: string, id: Id.AgentId) {
     const { queue } = yield* inLine(id)
     yield* queue.takeScoped(1)
-    const lease = yield* Effect.mapError(acquire(id), fromStore(operation))
+    const lease = yield* Effect.mapError(leaseOf(id), fromStore(operation))
     const lost = yield* Deferred.make<never, OrchestratorError.OrchestratorError>()
     const taken = failure(operation, new OrchestratorError.TakenOver({ id }))
     yield* Effect.forkScoped(Effect.andThen(keep(lease), Deferred.fail(lost, taken)))
@@ -119,7 +119,7 @@ export const make: Effect.Effect<Turns, never, Leases> = Effect.gen(function* ()
   })
 
   return {
-    take,
+    acquire,
     holder: (operation, id) => Effect.mapError(leases.current(resourceOf(id)), fromStore(operation))
   }
 })

@@ -1,27 +1,27 @@
 import {
   Agent,
-  Config,
+  RemoteAgentConfig,
   type Id,
   OrchestratorError,
-  ProfileEnv,
+  ProfileEnvironment,
   type SandboxError
 } from "@remote-agent/domain"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Duration, Effect, type Redacted } from "effect"
-import type { Place } from "../runtime/AgentRuntime.ts"
+import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
 import { Profiles } from "../profiles/Profiles.ts"
-import * as Records from "../state/AgentStore.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import * as SandboxSecrets from "../runtime/SandboxSecrets.ts"
 import { StateStore } from "../state/StateStore.ts"
 
 /** How an agent's place is asked for. */
-export interface PlaceOptions {
+export interface AgentSandboxOptions {
   /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
   readonly resume?: boolean | undefined
 }
 
 /** Finds the sandboxes that agents live in, and keeps them alive while they are used. */
-export interface Places {
+export interface AgentSandboxes {
   /**
    * Where an agent lives, connecting to its sandbox when this process has no handle on it yet, which wakes one that
    * sleeps. Fails with `AgentNotReady` when it is neither active nor paused and with `AgentLost` when it is gone.
@@ -29,16 +29,16 @@ export interface Places {
   readonly of: (
     operation: string,
     id: Id.AgentId,
-    options?: PlaceOptions
-  ) => Effect.Effect<Place, OrchestratorError.OrchestratorError>
+    options?: AgentSandboxOptions
+  ) => Effect.Effect<AgentSandbox, OrchestratorError.OrchestratorError>
   /**
    * Remembers where an agent lives. `life` is how long, counted from `since` (milliseconds since 1970, before its
    * sandbox was asked for: a set-up may take most of it), unless somebody else keeps its sandbox alive. `secrets` is
    * what is to be struck out of what it prints.
    */
-  readonly remember: (
+  readonly register: (
     id: Id.AgentId,
-    place: Place,
+    place: AgentSandbox,
     life: Duration.Duration | undefined,
     since: number,
     secrets?: ReadonlyArray<Redacted.Redacted>
@@ -49,18 +49,18 @@ export interface Places {
    */
   readonly secrets: (
     agent: Agent.Agent,
-    place: Place
+    place: AgentSandbox
   ) => Effect.Effect<ReadonlyArray<Redacted.Redacted>, SandboxError.SandboxError>
   readonly forget: (id: Id.AgentId) => void
   /** Extends the life of an agent's sandbox for as long as it is run. */
   readonly keepAlive: (id: Id.AgentId) => Effect.Effect<void>
   /** Fails with `TimeoutTooLong` when no sandbox may be asked to live as long as a command may take. */
-  readonly permit: (
+  readonly checkTimeout: (
     operation: string,
     wall: Duration.Duration
   ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
   /** Has an agent's sandbox live longer than a command that is permitted and about to start. */
-  readonly outlive: (
+  readonly extendFor: (
     id: Id.AgentId,
     wall: Duration.Duration
   ) => Effect.Effect<void, SandboxError.SandboxError>
@@ -68,14 +68,14 @@ export interface Places {
    * What a sandbox's failure means for the agent in it: what is confirmed gone is lost, and nothing else is. Fails with
    * `AgentNotReady` when somebody ended the agent on purpose.
    */
-  readonly blame: (
+  readonly classifyFailure: (
     operation: string,
     id: Id.AgentId
   ) => (cause: SandboxError.SandboxError) => Effect.Effect<never, OrchestratorError.OrchestratorError>
 }
 
 interface Known {
-  readonly place: Place
+  readonly place: AgentSandbox
   /** How long the sandbox is made to live each time; nothing when somebody else sees to that. */
   readonly life: Duration.Duration | undefined
   /** When it will end, in milliseconds since 1970. */
@@ -86,139 +86,149 @@ interface Known {
 const margin = Duration.minutes(1)
 
 /** The places of the agents that this process works with. */
-export const make: Effect.Effect<Places, never, Config.Config | Profiles | Sandboxes.Sandboxes | StateStore> =
-  Effect.gen(function* () {
-    const [config, profiles, sandboxes, store] = yield* Effect.all([
-      Config.Config,
-      Profiles,
-      Sandboxes.Sandboxes,
-      StateStore
-    ])
-    const { move } = Records.make(store)
-    const places = new Map<Id.AgentId, Known>()
-    const secretsThere = new WeakMap<Place, ReadonlyArray<Redacted.Redacted>>()
+export const make: Effect.Effect<
+  AgentSandboxes,
+  never,
+  RemoteAgentConfig.RemoteAgentConfig | Profiles | Sandboxes.Sandboxes | StateStore
+> = Effect.gen(function* () {
+  const [config, profiles, sandboxes, store] = yield* Effect.all([
+    RemoteAgentConfig.RemoteAgentConfig,
+    Profiles,
+    Sandboxes.Sandboxes,
+    StateStore
+  ])
+  const { move } = AgentStore.make(store)
+  const places = new Map<Id.AgentId, Known>()
+  const secretsThere = new WeakMap<AgentSandbox, ReadonlyArray<Redacted.Redacted>>()
 
-    const remember: Places["remember"] = (id, place, life, since, values) => {
-      if (values !== undefined) secretsThere.set(place, values)
-      places.set(id, { place, life, until: since + (life === undefined ? 0 : Duration.toMillis(life)) })
+  const register: AgentSandboxes["register"] = (id, place, life, since, values) => {
+    if (values !== undefined) secretsThere.set(place, values)
+    places.set(id, { place, life, until: since + (life === undefined ? 0 : Duration.toMillis(life)) })
+  }
+
+  const secrets: AgentSandboxes["secrets"] = Effect.fnUntraced(function* ({ secretVariables = [] }, place) {
+    const names = new Set([...ProfileEnvironment.secretNames(place.profile), ...secretVariables])
+    const values = secretsThere.get(place) ?? (yield* SandboxSecrets.read(place.sandbox, [...names]))
+    secretsThere.set(place, values)
+    return values
+  })
+
+  const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
+    const detail = "Its sandbox no longer exists."
+    const { status } = yield* Effect.mapError(
+      move(id, "sandboxGone", detail),
+      AgentStore.fromStore(operation)
+    )
+    if (status === "terminated") {
+      return yield* AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
     }
+    return yield* AgentStore.failure(operation, new OrchestratorError.AgentLost({ id }))
+  })
 
-    const secrets: Places["secrets"] = Effect.fnUntraced(function* ({ secretVariables = [] }, place) {
-      const names = new Set([...ProfileEnv.secretNames(place.profile), ...secretVariables])
-      const values = secretsThere.get(place) ?? (yield* SandboxSecrets.read(place.sandbox, [...names]))
-      secretsThere.set(place, values)
-      return values
+  const classifyFailure: AgentSandboxes["classifyFailure"] = (operation, id) => (cause) =>
+    Effect.suspend(() => {
+      // Whoever comes next connects anew, which also wakes a sandbox that was put to sleep elsewhere.
+      places.delete(id)
+      return cause.reason._tag === "Gone" || cause.reason._tag === "Expired"
+        ? lost(operation, id)
+        : Effect.fail(AgentStore.fromSandbox(operation)(cause))
     })
 
-    const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
-      const detail = "Its sandbox no longer exists."
-      const { status } = yield* Effect.mapError(move(id, "sandboxGone", detail), Records.fromStore(operation))
-      if (status === "terminated") {
-        return yield* Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
-      }
-      return yield* Records.failure(operation, new OrchestratorError.AgentLost({ id }))
-    })
-
-    const blame: Places["blame"] = (operation, id) => (cause) =>
-      Effect.suspend(() => {
-        // Whoever comes next connects anew, which also wakes a sandbox that was put to sleep elsewhere.
-        places.delete(id)
-        return cause.reason._tag === "Gone" || cause.reason._tag === "Expired"
-          ? lost(operation, id)
-          : Effect.fail(Records.fromSandbox(operation)(cause))
-      })
-
-    const asleep = (operation: string, agent: Agent.Agent) =>
-      agent.status === "paused" || agent.binding === undefined
-        ? Effect.succeed(agent.status === "paused")
-        : sandboxes.info(agent.binding.sandboxId).pipe(
-            Effect.map(({ state }) => state === "paused"),
-            Effect.catch(blame(operation, agent.id))
-          )
-
-    const connect = Effect.fnUntraced(function* (operation: string, agent: Agent.Agent) {
-      const { binding, id } = agent
-      if (binding === undefined) return yield* lost(operation, id)
-      const profile = yield* profiles.get(agent.profile)
-      const life = agent.ttl ?? config.E2B_DEFAULT_TIMEOUT
-      const since = yield* Clock.currentTimeMillis
-      const { sandbox } = yield* sandboxes
-        .connect(binding.sandboxId, life)
-        .pipe(Effect.catch(blame(operation, id)))
-      if (agent.status === "paused") {
-        yield* Effect.mapError(move(id, "resumed"), Records.fromStore(operation))
-      }
-      const place: Place = { sandbox, profile, home: binding.home }
-      remember(id, place, life, since)
-      return place
-    })
-
-    const of = Effect.fnUntraced(function* (operation: string, id: Id.AgentId, options: PlaceOptions = {}) {
-      const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore(operation))
-      const { status } = agent
-      yield* Records.bindingOf(operation, agent, sandboxes.provider)
-      if (status !== "active" && status !== "paused") {
-        return yield* Records.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
-      }
-      if (options.resume === false && (yield* asleep(operation, agent))) {
-        return yield* Records.failure(operation, new OrchestratorError.AgentPaused({ id }))
-      }
-      const known = places.get(id)
-      const now = yield* Clock.currentTimeMillis
-      // Another process may have put it to sleep, or given it another sandbox; and so may have the end of its life.
-      const usable =
-        status === "active" &&
-        known?.place.sandbox.id === agent.binding?.sandboxId &&
-        (known?.life === undefined || now < known.until)
-      return known !== undefined && usable ? known.place : yield* connect(operation, agent)
-    })
-
-    const extend = Effect.fnUntraced(function* (known: Known, life: Duration.Duration) {
-      yield* sandboxes.extend(known.place.sandbox.id, life)
-      known.until = (yield* Clock.currentTimeMillis) + Duration.toMillis(life)
-    })
-
-    const keepAlive = Effect.fnUntraced(function* (id: Id.AgentId) {
-      for (;;) {
-        const known = places.get(id)
-        if (known?.life === undefined) return
-        const { life } = known
-        const third = Duration.toMillis(life) / 3
-        const left = known.until - (yield* Clock.currentTimeMillis)
-        yield* Effect.sleep(Math.max(0, left - 2 * third))
-        yield* Effect.catch(extend(known, life), (error) =>
-          Effect.andThen(
-            Effect.logWarning("A sandbox's life could not be extended", error),
-            // Often enough that one of them succeeds before the life ends.
-            Effect.sleep(third / 4)
-          )
+  const asleep = (operation: string, agent: Agent.Agent) =>
+    agent.status === "paused" || agent.binding === undefined
+      ? Effect.succeed(agent.status === "paused")
+      : sandboxes.info(agent.binding.sandboxId).pipe(
+          Effect.map(({ state }) => state === "paused"),
+          Effect.catch(classifyFailure(operation, agent.id))
         )
-      }
-    })
 
-    const permit: Places["permit"] = (operation, asked) => {
-      const longest = config.E2B_MAX_TIMEOUT
-      return Duration.isGreaterThan(asked, longest)
-        ? Effect.fail(Records.failure(operation, new OrchestratorError.TimeoutTooLong({ asked, longest })))
-        : Effect.void
+  const connect = Effect.fnUntraced(function* (operation: string, agent: Agent.Agent) {
+    const { binding, id } = agent
+    if (binding === undefined) return yield* lost(operation, id)
+    const profile = yield* profiles.get(agent.profile)
+    const life = agent.ttl ?? config.E2B_DEFAULT_TIMEOUT
+    const since = yield* Clock.currentTimeMillis
+    const { sandbox } = yield* sandboxes
+      .connect(binding.sandboxId, life)
+      .pipe(Effect.catch(classifyFailure(operation, id)))
+    if (agent.status === "paused") {
+      yield* Effect.mapError(move(id, "resumed"), AgentStore.fromStore(operation))
     }
+    const place: AgentSandbox = { sandbox, profile, home: binding.home }
+    register(id, place, life, since)
+    return place
+  })
 
-    const outlive = Effect.fnUntraced(function* (id: Id.AgentId, wall: Duration.Duration) {
+  const of = Effect.fnUntraced(function* (
+    operation: string,
+    id: Id.AgentId,
+    options: AgentSandboxOptions = {}
+  ) {
+    const agent = yield* Effect.mapError(store.getAgent(id), AgentStore.fromStore(operation))
+    const { status } = agent
+    yield* AgentStore.bindingOf(operation, agent, sandboxes.provider)
+    if (status !== "active" && status !== "paused") {
+      return yield* AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
+    }
+    if (options.resume === false && (yield* asleep(operation, agent))) {
+      return yield* AgentStore.failure(operation, new OrchestratorError.AgentPaused({ id }))
+    }
+    const known = places.get(id)
+    const now = yield* Clock.currentTimeMillis
+    // Another process may have put it to sleep, or given it another sandbox; and so may have the end of its life.
+    const usable =
+      status === "active" &&
+      known?.place.sandbox.id === agent.binding?.sandboxId &&
+      (known?.life === undefined || now < known.until)
+    return known !== undefined && usable ? known.place : yield* connect(operation, agent)
+  })
+
+  const extend = Effect.fnUntraced(function* (known: Known, life: Duration.Duration) {
+    yield* sandboxes.extend(known.place.sandbox.id, life)
+    known.until = (yield* Clock.currentTimeMillis) + Duration.toMillis(life)
+  })
+
+  const keepAlive = Effect.fnUntraced(function* (id: Id.AgentId) {
+    for (;;) {
       const known = places.get(id)
-      const life = Duration.min(Duration.sum(wall, margin), config.E2B_MAX_TIMEOUT)
-      const now = yield* Clock.currentTimeMillis
-      if (known?.life === undefined || known.until - now >= Duration.toMillis(life)) return
-      yield* extend(known, life)
-    })
-
-    return {
-      of,
-      remember,
-      secrets,
-      forget: (id) => void places.delete(id),
-      keepAlive,
-      permit,
-      outlive,
-      blame
+      if (known?.life === undefined) return
+      const { life } = known
+      const third = Duration.toMillis(life) / 3
+      const left = known.until - (yield* Clock.currentTimeMillis)
+      yield* Effect.sleep(Math.max(0, left - 2 * third))
+      yield* Effect.catch(extend(known, life), (error) =>
+        Effect.andThen(
+          Effect.logWarning("A sandbox's life could not be extended", error),
+          // Often enough that one of them succeeds before the life ends.
+          Effect.sleep(third / 4)
+        )
+      )
     }
   })
+
+  const checkTimeout: AgentSandboxes["checkTimeout"] = (operation, asked) => {
+    const longest = config.E2B_MAX_TIMEOUT
+    return Duration.isGreaterThan(asked, longest)
+      ? Effect.fail(AgentStore.failure(operation, new OrchestratorError.TimeoutTooLong({ asked, longest })))
+      : Effect.void
+  }
+
+  const extendFor = Effect.fnUntraced(function* (id: Id.AgentId, wall: Duration.Duration) {
+    const known = places.get(id)
+    const life = Duration.min(Duration.sum(wall, margin), config.E2B_MAX_TIMEOUT)
+    const now = yield* Clock.currentTimeMillis
+    if (known?.life === undefined || known.until - now >= Duration.toMillis(life)) return
+    yield* extend(known, life)
+  })
+
+  return {
+    of,
+    register,
+    secrets,
+    forget: (id) => void places.delete(id),
+    keepAlive,
+    checkTimeout,
+    extendFor,
+    classifyFailure
+  }
+})

@@ -1,19 +1,19 @@
 import {
   Agent,
   Budget,
-  Config,
+  RemoteAgentConfig,
   Id,
-  Intent,
-  Lifecycle,
+  LaunchIntent,
+  AgentLifecycle,
   OrchestratorError,
   type Profile,
-  Retry,
+  RetryClass,
   SandboxError,
-  Stamp,
+  SandboxLabels,
   StateStoreError
 } from "@remote-agent/domain"
 import { GitWorkspace } from "@remote-agent/github"
-import { Heartbeat, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { KeepAlive, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import {
   Cause,
   Clock,
@@ -28,12 +28,12 @@ import {
 } from "effect"
 import * as AgentRepository from "../repositories/AgentRepository.ts"
 import { AgentRuntime } from "../runtime/AgentRuntime.ts"
-import * as Intents from "../state/LaunchIntents.ts"
-import * as LaunchBreaker from "./LaunchCircuitBreaker.ts"
-import * as KeptSetUps from "../runtime/setup/SetupSnapshots.ts"
-import type { Places } from "./AgentSandboxes.ts"
+import * as LaunchIntents from "../state/LaunchIntents.ts"
+import * as LaunchCircuitBreaker from "./LaunchCircuitBreaker.ts"
+import * as SetupSnapshots from "../runtime/setup/SetupSnapshots.ts"
+import type { AgentSandboxes } from "./AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
-import * as Records from "../state/AgentStore.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import type { Entry } from "../state/SnapshotIndex.ts"
 import { type AgentFilter, StateStore } from "../state/StateStore.ts"
 
@@ -86,7 +86,7 @@ const at =
   (stage: OrchestratorError.LaunchStage, onStage?: OnStage) =>
   <A, R>(effect: Effect.Effect<A, OrchestratorError.LaunchFailed["cause"], R>) =>
     Effect.mapError(onStage === undefined ? effect : Effect.andThen(onStage(stage), effect), (cause) =>
-      Records.failure("launch", new OrchestratorError.LaunchFailed({ stage, cause }))
+      AgentStore.failure("launch", new OrchestratorError.LaunchFailed({ stage, cause }))
     ).pipe(Effect.withSpan(`Orchestrator.launch.${stage}`))
 
 /** Launches and ends agents. */
@@ -126,26 +126,32 @@ interface Furnishing {
 
 /** The records of agents, and the sandboxes that they are bound to. */
 export const make = Effect.fnUntraced(function* (
-  places: Places,
-  setUps: KeptSetUps.KeptSetUps
+  places: AgentSandboxes,
+  setUps: SetupSnapshots.SetupSnapshots
 ): Effect.fn.Return<
   Agents,
   never,
-  Config.Config | Profiles | AgentRuntime | Sandboxes.Sandboxes | StateStore | Intents.Intents | Scope.Scope
+  | RemoteAgentConfig.RemoteAgentConfig
+  | Profiles
+  | AgentRuntime
+  | Sandboxes.Sandboxes
+  | StateStore
+  | LaunchIntents.LaunchIntents
+  | Scope.Scope
 > {
   const [config, profiles, runtime, sandboxes, store, intents] = yield* Effect.all([
-    Config.Config,
+    RemoteAgentConfig.RemoteAgentConfig,
     Profiles,
     AgentRuntime,
     Sandboxes.Sandboxes,
     StateStore,
-    Intents.Intents
+    LaunchIntents.LaunchIntents
   ])
   // Only agents with a repository need it.
   const git = yield* Effect.serviceOption(GitWorkspace.GitWorkspace)
-  const breaker = yield* LaunchBreaker.make(sandboxes.provider)
+  const breaker = yield* LaunchCircuitBreaker.make(sandboxes.provider)
 
-  const { change, move, unbind } = Records.make(store)
+  const { change, move, unbind } = AgentStore.make(store)
 
   const record = Effect.fnUntraced(function* (id: Id.AgentId, spec: LaunchSpec, profile: Profile.Profile) {
     const now = yield* DateTime.now
@@ -182,7 +188,13 @@ export const make = Effect.fnUntraced(function* (
     const { provider } = sandboxes
     const now = yield* DateTime.now
     yield* intents.open(
-      new Intent.Intent({ attemptId, agentId: id, owner: config.REMOTE_AGENT_OWNER, provider, at: now })
+      new LaunchIntent.LaunchIntent({
+        attemptId,
+        agentId: id,
+        owner: config.REMOTE_AGENT_OWNER,
+        provider,
+        at: now
+      })
     )
   })
 
@@ -203,7 +215,7 @@ export const make = Effect.fnUntraced(function* (
       operation: "bind",
       reason: new StateStoreError.IllegalMove({ id, from: status, to: "launching" })
     })
-  }, Effect.retry(Records.startOver))
+  }, Effect.retry(AgentStore.startOver))
 
   const furnish = Effect.fnUntraced(function* (
     id: Id.AgentId,
@@ -223,7 +235,7 @@ export const make = Effect.fnUntraced(function* (
     if (kept === undefined) yield* at("setup", onStage)(runtime.setUp(place))
     yield* at("health", onStage)(runtime.checkHealth(place))
     // Before the repository is there: what is kept is the same for every agent of the profile.
-    yield* kept === undefined ? setUps.keep(place, hidden) : setUps.used(kept)
+    yield* kept === undefined ? setUps.store(place, hidden) : setUps.touch(kept)
     const cloned =
       repository === undefined
         ? undefined
@@ -249,7 +261,7 @@ export const make = Effect.fnUntraced(function* (
       )
     )
     yield* settled(attemptId)
-    places.remember(id, place, life, since, Object.values(masked))
+    places.register(id, place, life, since, Object.values(masked))
     return agent
   })
 
@@ -262,14 +274,14 @@ export const make = Effect.fnUntraced(function* (
     const profile = yield* profiles.get(spec.profile ?? config.REMOTE_AGENT_PROFILE)
     yield* Effect.annotateCurrentSpan({ agentId: id, profile: profile.name })
     if (sandboxes.isolation === "missing" && !profile.trusted) {
-      return yield* Records.failure(
+      return yield* AgentStore.failure(
         "launch",
         new OrchestratorError.IsolationRequired({ profile: profile.name })
       )
     }
     const ttl = yield* at("create")(lifeOf(spec.ttl ?? config.E2B_DEFAULT_TIMEOUT))
     const { env, masked, secrets } = yield* profiles.prepare(profile, spec.env)
-    const found = yield* setUps.find(profile)
+    const found = yield* setUps.lookup(profile)
     // Sandboxes elsewhere have a network of their own, and one that starts from a kept set-up needs none for it.
     if (sandboxes.provider === "local" && Option.isNone(found) && spec.allowInternetAccess !== false) {
       yield* profiles.reachable(profile, { ...env, ...spec.env })
@@ -291,16 +303,16 @@ export const make = Effect.fnUntraced(function* (
             onExpiry: spec.onExpiry,
             attemptId,
             metadata: {
-              [Stamp.ownerKey]: config.REMOTE_AGENT_OWNER,
-              [Stamp.agentKey]: id,
-              [Stamp.profileKey]: profile.name
+              [SandboxLabels.ownerKey]: config.REMOTE_AGENT_OWNER,
+              [SandboxLabels.agentKey]: id,
+              [SandboxLabels.profileKey]: profile.name
             },
             env: { ...env, ...spec.env },
             allowInternetAccess: spec.allowInternetAccess
           })
           .pipe(
             Effect.tapError((error) =>
-              Retry.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
+              RetryClass.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
             ),
             at("create", onStage)
           )
@@ -317,12 +329,12 @@ export const make = Effect.fnUntraced(function* (
                   since
                 })
                 // Whoever holds it keeps it alive too; else a set-up may take longer than the life it was asked for.
-                const alive = Effect.andThen(Heartbeat.keep(sandboxes, sandbox.id, ttl), Effect.never)
+                const alive = Effect.andThen(KeepAlive.keep(sandboxes, sandbox.id, ttl), Effect.never)
                 return held ? furnished : Effect.raceFirst(furnished, alive)
               })
             ).pipe(Effect.onError(() => discard(id, attemptId, sandbox.id)))
           ),
-          Intents.attended(intents, attemptId)
+          LaunchIntents.heartbeat(intents, attemptId)
         )
       })
     const attempt = Effect.uninterruptibleMask((restore) =>
@@ -332,7 +344,7 @@ export const make = Effect.fnUntraced(function* (
       )(enter(profile)).pipe(
         Effect.andThen(
           setUps
-            .orAnew(found, (kept) => tried(restore, kept))
+            .withFallback(found, (kept) => tried(restore, kept))
             .pipe(Effect.onError((cause) => giveUp(id, cause)))
         )
       )
@@ -364,21 +376,21 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const terminate = Effect.fn("Orchestrator.terminate")(function* (id: Id.AgentId) {
-    const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore("terminate"))
-    const binding = yield* Records.bindingOf("terminate", agent, sandboxes.provider)
+    const agent = yield* Effect.mapError(store.getAgent(id), AgentStore.fromStore("terminate"))
+    const binding = yield* AgentStore.bindingOf("terminate", agent, sandboxes.provider)
     if (binding !== undefined) {
       // Before it is gone: whoever works with it must not take it for lost. What cannot be noted is ended all the same.
-      if (Lifecycle.mayHoldSandbox(agent.status)) {
+      if (AgentLifecycle.mayHoldSandbox(agent.status)) {
         const now = yield* DateTime.now
         yield* Effect.catch(
           change(id, (was) => new Agent.Agent({ ...was, endRequestedAt: was.endRequestedAt ?? now })),
           (error) => Effect.logWarning("The end of an agent could not be announced", error)
         )
       }
-      yield* Effect.mapError(sandboxes.terminate(binding.sandboxId), Records.fromSandbox("terminate"))
+      yield* Effect.mapError(sandboxes.terminate(binding.sandboxId), AgentStore.fromSandbox("terminate"))
     }
     places.forget(id)
-    return yield* Effect.mapError(move(id, "terminated"), Records.fromStore("terminate"))
+    return yield* Effect.mapError(move(id, "terminated"), AgentStore.fromStore("terminate"))
   })
 
   /** What was asked for, with its repository as it is recorded. Nothing has been created when it fails. */
@@ -405,19 +417,19 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const replace = Effect.fn("Orchestrator.replace")(function* (id: Id.AgentId, { env }: ReplaceOptions = {}) {
-    const agent = yield* Effect.mapError(store.getAgent(id), Records.fromStore("replace"))
+    const agent = yield* Effect.mapError(store.getAgent(id), AgentStore.fromStore("replace"))
     const { persistent, profile, status } = agent
-    if (Result.isFailure(Lifecycle.transition(status, "replaced"))) {
-      return yield* Records.failure("replace", new OrchestratorError.AgentNotReady({ id, status }))
+    if (Result.isFailure(AgentLifecycle.transition(status, "replaced"))) {
+      return yield* AgentStore.failure("replace", new OrchestratorError.AgentNotReady({ id, status }))
     }
     if (agent.repository !== undefined) {
       yield* AgentRepository.required("replace", git, agent.repository)
     }
     // A launch that failed may have left a sandbox that could not be ended.
-    const before = yield* Records.bindingOf("replace", agent, sandboxes.provider)
+    const before = yield* AgentStore.bindingOf("replace", agent, sandboxes.provider)
     if (before !== undefined) {
-      yield* Effect.mapError(sandboxes.terminate(before.sandboxId), Records.fromSandbox("replace"))
-      yield* Effect.mapError(unbind(id), Records.fromStore("replace"))
+      yield* Effect.mapError(sandboxes.terminate(before.sandboxId), AgentStore.fromSandbox("replace"))
+      yield* Effect.mapError(unbind(id), AgentStore.fromStore("replace"))
     }
     places.forget(id)
     const { allowInternetAccess, repository, ttl } = agent
@@ -432,9 +444,9 @@ export const make = Effect.fnUntraced(function* (
 
   /** Ends what there is to end. An agent that failed or was lost stays so: its record says why. */
   const release = (id: Id.AgentId) =>
-    Effect.mapError(store.getAgent(id), Records.fromStore("terminate")).pipe(
+    Effect.mapError(store.getAgent(id), AgentStore.fromStore("terminate")).pipe(
       Effect.flatMap(({ binding, status }) =>
-        binding === undefined && !Lifecycle.mayHoldSandbox(status) ? Effect.void : terminate(id)
+        binding === undefined && !AgentLifecycle.mayHoldSandbox(status) ? Effect.void : terminate(id)
       ),
       Effect.catchReason("OrchestratorError", "AgentNotFound", () => Effect.void),
       Effect.catch((error) => Effect.logError("An agent's sandbox may still be running", error))
@@ -449,7 +461,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* launchAs(
       id,
       { ...spec, ttl, onExpiry: "kill" },
-      (sandboxId) => Effect.as(Effect.forkScoped(Heartbeat.keep(sandboxes, sandboxId, ttl)), true),
+      (sandboxId) => Effect.as(Effect.forkScoped(KeepAlive.keep(sandboxes, sandboxId, ttl)), true),
       (profile) => record(id, spec, profile)
     )
   })
@@ -460,8 +472,8 @@ export const make = Effect.fnUntraced(function* (
     replace,
     terminate,
     get: Effect.fn("Orchestrator.get")((id: Id.AgentId) =>
-      Effect.mapError(store.getAgent(id), Records.fromStore("get"))
+      Effect.mapError(store.getAgent(id), AgentStore.fromStore("get"))
     ),
-    list: (filter) => Stream.mapError(store.listAgents(filter), Records.fromStore("list"))
+    list: (filter) => Stream.mapError(store.listAgents(filter), AgentStore.fromStore("list"))
   }
 })

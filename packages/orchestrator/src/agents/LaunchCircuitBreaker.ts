@@ -12,12 +12,12 @@ export interface LaunchPolicy {
 
 /** Five failures in a row suspend launches for a minute, unless another policy is given. */
 export const Policy: Context.Reference<LaunchPolicy> = Context.Reference(
-  "@remote-agent/orchestrator/LaunchBreaker/Policy",
+  "@remote-agent/orchestrator/LaunchCircuitBreaker/Policy",
   { defaultValue: () => ({ failures: 5, coolDown: Duration.minutes(1) }) }
 )
 
 /** Keeps launches from being tried again and again where none succeeds. */
-export interface LaunchBreaker {
+export interface LaunchCircuitBreaker {
   /**
    * Runs a launch to the end, or fails with `LaunchesSuspended` without having tried. What counts is whether the
    * agent became active, not whether there was a sandbox: one that can be created but never used costs money too.
@@ -39,7 +39,7 @@ const outcome = (exit: Exit.Exit<unknown, OrchestratorError.OrchestratorError>) 
 /** A breaker for the launches of this process at one provider. */
 export const make = Effect.fnUntraced(function* (
   provider: string
-): Effect.fn.Return<LaunchBreaker, never, Scope.Scope> {
+): Effect.fn.Return<LaunchCircuitBreaker, never, Scope.Scope> {
   const { coolDown, failures } = yield* Policy
   const breaker = yield* CircuitBreaker.make({
     tripPolicy: CircuitBreaker.consecutive(failures),

@@ -4,7 +4,7 @@ import {
   type Budget,
   Id,
   OrchestratorError,
-  type Pool,
+  type PoolRecord,
   type Query
 } from "@remote-agent/domain"
 import {
@@ -35,7 +35,7 @@ export interface PoolSpec extends Omit<LaunchSpec, "name" | "pool"> {
    */
   readonly name?: Id.PoolName | undefined
   /** What happens to a query that comes when every agent has one; `wait` when absent. */
-  readonly whenFull?: Pool.WhenFull | undefined
+  readonly whenFull?: PoolRecord.WhenFull | undefined
   /** How many agents there may be while it bursts; `size` when absent. */
   readonly maxSize?: number | undefined
   /** How many queries may wait before one is rejected; 0 when absent. */

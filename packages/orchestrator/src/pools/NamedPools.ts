@@ -1,10 +1,10 @@
-import { type Agent, Config, type Id, OrchestratorError, Pool } from "@remote-agent/domain"
+import { type Agent, RemoteAgentConfig, type Id, OrchestratorError, PoolRecord } from "@remote-agent/domain"
 import { DateTime, Effect, Stream } from "effect"
 import type { PoolSpec, Reuse } from "./AgentPool.ts"
 import type { Agents } from "../agents/Agents.ts"
-import type { Operations } from "../agents/AgentLifecycle.ts"
+import type { AgentLifecycle } from "../agents/AgentLifecycle.ts"
 import { Profiles } from "../profiles/Profiles.ts"
-import * as Records from "../state/AgentStore.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
 
 type Failure = OrchestratorError.OrchestratorError
@@ -30,17 +30,24 @@ export interface NamedPools {
 /** The pools of a store. */
 export const make = Effect.fnUntraced(function* (
   agents: Agents,
-  { health, resume }: Operations
-): Effect.fn.Return<NamedPools, never, StateStore | Config.Config | Profiles> {
-  const [store, config, profiles] = yield* Effect.all([StateStore, Config.Config, Profiles])
+  { health, resume }: AgentLifecycle
+): Effect.fn.Return<NamedPools, never, StateStore | RemoteAgentConfig.RemoteAgentConfig | Profiles> {
+  const [store, config, profiles] = yield* Effect.all([
+    StateStore,
+    RemoteAgentConfig.RemoteAgentConfig,
+    Profiles
+  ])
 
-  const again = Effect.fnUntraced(function* (name: Id.PoolName, { profile, ...wanted }: Partial<Pool.Pool>) {
+  const again = Effect.fnUntraced(function* (
+    name: Id.PoolName,
+    { profile, ...wanted }: Partial<PoolRecord.PoolRecord>
+  ) {
     const known = yield* store.getPool(name)
     const same = profile === undefined || profile === known.profile
     return known.status === "open" && same
-      ? yield* store.updatePool(new Pool.Pool({ ...known, ...wanted }))
+      ? yield* store.updatePool(new PoolRecord.PoolRecord({ ...known, ...wanted }))
       : known
-  }, Effect.retry(Records.startOver))
+  }, Effect.retry(AgentStore.startOver))
 
   const record = Effect.fnUntraced(function* (spec: PoolSpec, name: Id.PoolName) {
     const now = yield* DateTime.now
@@ -54,7 +61,7 @@ export const make = Effect.fnUntraced(function* (
       ...(spec.whenFull === undefined ? {} : { whenFull: spec.whenFull }),
       ...(spec.poolBudget === undefined ? {} : { budget: spec.poolBudget })
     }
-    const fresh = new Pool.Pool({
+    const fresh = new PoolRecord.PoolRecord({
       profile: config.REMOTE_AGENT_PROFILE,
       persistent: config.E2B_AUTO_PAUSE,
       ...wanted,
@@ -82,18 +89,18 @@ export const make = Effect.fnUntraced(function* (
   const open: NamedPools["open"] = Effect.fn("NamedPools.open")(function* (spec, name) {
     // A pool of a profile that does not exist could never be opened.
     if (spec.profile !== undefined) yield* profiles.get(spec.profile)
-    const pool = yield* Records.stored("pool", record(spec, name))
+    const pool = yield* AgentStore.stored("pool", record(spec, name))
     if (pool.status !== "open") {
-      return yield* Records.failure("pool", new OrchestratorError.PoolClosed({ name }))
+      return yield* AgentStore.failure("pool", new OrchestratorError.PoolClosed({ name }))
     }
     const { labels, maxSize, persistent, profile, queueLimit, size, whenFull } = pool
     if (spec.profile !== undefined && spec.profile !== profile) {
-      return yield* Records.failure(
+      return yield* AgentStore.failure(
         "pool",
         new OrchestratorError.OtherProfile({ name, profile, asked: spec.profile })
       )
     }
-    const candidates = yield* Records.stored("pool", members(name, ["active", "paused"]))
+    const candidates = yield* AgentStore.stored("pool", members(name, ["active", "paused"]))
     return {
       spec: { ...spec, labels, maxSize, persistent, profile, queueLimit, size, whenFull },
       reuse: { candidates, isWell }
@@ -102,16 +109,16 @@ export const make = Effect.fnUntraced(function* (
 
   const close: NamedPools["close"] = Effect.fn("Orchestrator.closePool")(function* (name) {
     const drain = Effect.flatMap(store.getPool(name), (pool) =>
-      store.updatePool(new Pool.Pool({ ...pool, status: "draining" }))
+      store.updatePool(new PoolRecord.PoolRecord({ ...pool, status: "draining" }))
     ).pipe(
-      Effect.retry(Records.startOver),
+      Effect.retry(AgentStore.startOver),
       Effect.catchReason("StateStoreError", "NotFound", () => Effect.void)
     )
-    yield* Records.stored("closePool", drain)
-    const all = yield* Records.stored("closePool", members(name))
+    yield* AgentStore.stored("closePool", drain)
+    const all = yield* AgentStore.stored("closePool", members(name))
     const left = all.filter(({ status }) => status !== "terminated")
     yield* Effect.forEach(left, ({ id }) => agents.terminate(id), { concurrency: 5, discard: true })
-    yield* Records.stored("closePool", store.removePool(name))
+    yield* AgentStore.stored("closePool", store.removePool(name))
   })
 
   return { open, close }

@@ -1,4 +1,4 @@
-import { Config, Profile } from "@remote-agent/domain"
+import { RemoteAgentConfig, Profile } from "@remote-agent/domain"
 import { Effect, Schema, SchemaIssue } from "effect"
 
 type JsonObject = Readonly<Record<string, Schema.Json>>
@@ -54,13 +54,19 @@ const pathOf = (path: ReadonlyArray<unknown> | undefined): string =>
     })
     .join("")
 
-const problem = (name: string, message: string, hint = "Correct it in remote-agent.json."): Config.Problem =>
-  new Config.Problem({ name, problem: `is not valid: ${message.replace(/\.$/, "")}`, hint })
+const problem = (
+  name: string,
+  message: string,
+  hint = "Correct it in remote-agent.json."
+): RemoteAgentConfig.Problem =>
+  new RemoteAgentConfig.Problem({ name, problem: `is not valid: ${message.replace(/\.$/, "")}`, hint })
 
-const problemsOf = (name: string, issue: SchemaIssue.Issue): ReadonlyArray<Config.Problem> =>
+const problemsOf = (name: string, issue: SchemaIssue.Issue): ReadonlyArray<RemoteAgentConfig.Problem> =>
   issuesOf(issue).issues.map(({ message, path }) => problem(`profiles.${name}${pathOf(path)}`, message))
 
-type Found = { readonly profile: Profile.Profile } | { readonly problems: ReadonlyArray<Config.Problem> }
+type Found =
+  | { readonly profile: Profile.Profile }
+  | { readonly problems: ReadonlyArray<RemoteAgentConfig.Problem> }
 
 const read = Effect.fnUntraced(function* (
   known: ReadonlyMap<string, Profile.Profile>,
@@ -97,7 +103,7 @@ export const apply = Effect.fnUntraced(function* (
   const known = new Map(profiles.map((profile) => [profile.name, profile]))
   const found = yield* Effect.forEach(Object.entries(settings), ([name, own]) => read(known, name, own))
   const [first, ...rest] = found.flatMap((one) => ("problems" in one ? one.problems : []))
-  if (first !== undefined) return yield* new Config.ConfigError({ problems: [first, ...rest] })
+  if (first !== undefined) return yield* new RemoteAgentConfig.ConfigError({ problems: [first, ...rest] })
   const own = found.flatMap((one) => ("profile" in one ? [one.profile] : []))
   return [...new Map([...profiles, ...own].map((profile) => [profile.name, profile])).values()]
 })

@@ -1,4 +1,4 @@
-import { Config, OrchestratorError, type Profile, ProfileEnv } from "@remote-agent/domain"
+import { RemoteAgentConfig, OrchestratorError, type Profile, ProfileEnvironment } from "@remote-agent/domain"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { access, constants } from "node:fs/promises"
 import * as AgentProfiles from "./AgentProfiles.ts"
@@ -31,7 +31,7 @@ export class Profiles extends Context.Service<
      */
     readonly prepare: (
       profile: Profile.Profile,
-      given?: ProfileEnv.Given
+      given?: ProfileEnvironment.Given
     ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
     /**
      * Whether the hosts that set-up needs are known on this machine, whose network sandboxes on it use: that of the
@@ -40,7 +40,7 @@ export class Profiles extends Context.Service<
      */
     readonly reachable: (
       profile: Profile.Profile,
-      given?: ProfileEnv.Given
+      given?: ProfileEnvironment.Given
     ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
     /** The model that agents of the profile use when a query names none, as far as the configuration says. */
     readonly model: (
@@ -61,7 +61,7 @@ const unreadableFiles = (profile: Profile.Profile) =>
           access(file, constants.R_OK).then(
             () => [],
             () => [
-              new Config.Problem({
+              new RemoteAgentConfig.Problem({
                 name: `profiles.${profile.name}.assets[${index}].file`,
                 problem: `cannot be read: ${file}`,
                 hint: "Check its path and who may read it."
@@ -75,7 +75,7 @@ const missingRepository = Effect.fnUntraced(function* (profile: Profile.Profile)
   const folder = profile.source === undefined ? undefined : LocalRepository.folderOf(profile.source)
   if (folder === undefined || (yield* LocalRepository.exists(folder))) return []
   return [
-    new Config.Problem({
+    new RemoteAgentConfig.Problem({
       name: `profiles.${profile.name}.source.repository`,
       problem: `is not there: ${folder}`,
       hint: "Name the folder of a git repository on this machine, or an address."
@@ -87,12 +87,12 @@ const unknownHost =
   (profile: Profile.Profile) =>
   ({ host, of }: SourceHost.Needed) =>
     of === "source"
-      ? new Config.Problem({
+      ? new RemoteAgentConfig.Problem({
           name: host,
           problem: `is not known here, and the code of the profile ${profile.name} comes from there`,
           hint: "Check the network, or name another repository in the profile: `source.repository`."
         })
-      : new Config.Problem({
+      : new RemoteAgentConfig.Problem({
           name: host,
           problem: `is not known here, and the set-up of the profile ${profile.name} talks to it`,
           hint: "Check the network, or leave it out of `egress.setup` in the profile if set-up can do without."
@@ -100,26 +100,28 @@ const unknownHost =
 
 const notConfigured = (
   profile: Profile.Profile,
-  problems: readonly [Config.Problem, ...ReadonlyArray<Config.Problem>]
+  problems: readonly [RemoteAgentConfig.Problem, ...ReadonlyArray<RemoteAgentConfig.Problem>]
 ) =>
   new OrchestratorError.OrchestratorError({
     operation: "profile",
     reason: new OrchestratorError.NotConfigured({ profile: profile.name, problems })
   })
 
-const isSet = (given: ProfileEnv.Given, name: string): boolean => {
+const isSet = (given: ProfileEnvironment.Given, name: string): boolean => {
   const value = Object.hasOwn(given, name) ? given[name] : undefined
   return value !== undefined && (Redacted.isRedacted(value) ? Redacted.value(value) : value) !== ""
 }
 
 /** Exactly these profiles, with the variables of the configuration. */
 export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile.Profile>) {
-  const variables = yield* Config.Variables
+  const variables = yield* RemoteAgentConfig.Variables
   const byName = new Map(profiles.map((profile) => [profile.name, profile]))
   const list = [...byName.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 
   const lookup = (profile: Profile.Profile) =>
-    Effect.mapError(variables(ProfileEnv.names(profile)), ({ problems }) => notConfigured(profile, problems))
+    Effect.mapError(variables(ProfileEnvironment.names(profile)), ({ problems }) =>
+      notConfigured(profile, problems)
+    )
 
   const get = Effect.fn("Profiles.get")(function* (name: string) {
     const profile = byName.get(name)
@@ -132,36 +134,36 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
 
   const prepare = Effect.fn("Profiles.prepare")(function* (
     profile: Profile.Profile,
-    given: ProfileEnv.Given = {}
+    given: ProfileEnvironment.Given = {}
   ) {
     const found = yield* lookup(profile)
     const [first, ...rest] = [
-      ...ProfileEnv.missing(profile, found, (name) => isSet(given, name)),
+      ...ProfileEnvironment.missing(profile, found, (name) => isSet(given, name)),
       ...(yield* unreadableFiles(profile)).flat(),
       ...(yield* missingRepository(profile))
     ]
     if (first !== undefined) return yield* notConfigured(profile, [first, ...rest])
-    const env = ProfileEnv.sandboxEnv(profile, found)
-    const all: ProfileEnv.Given = { ...env, ...given }
-    const masked = ProfileEnv.secretNames(profile, given).flatMap((name) => {
+    const env = ProfileEnvironment.sandboxEnv(profile, found)
+    const all: ProfileEnvironment.Given = { ...env, ...given }
+    const masked = ProfileEnvironment.secretNames(profile, given).flatMap((name) => {
       const value = all[name]
       if (value === undefined) return []
       return [[name, Redacted.isRedacted(value) ? value : Redacted.make(value)] as const]
     })
-    return { env, secrets: ProfileEnv.secrets(profile, found), masked: Object.fromEntries(masked) }
+    return { env, secrets: ProfileEnvironment.secrets(profile, found), masked: Object.fromEntries(masked) }
   })
 
   const secrets = Effect.fn("Profiles.secrets")((profile: Profile.Profile) =>
-    Effect.map(lookup(profile), (found) => ProfileEnv.secrets(profile, found))
+    Effect.map(lookup(profile), (found) => ProfileEnvironment.secrets(profile, found))
   )
 
   const model = Effect.fn("Profiles.model")((profile: Profile.Profile) =>
-    Effect.map(lookup(profile), (found) => ProfileEnv.model(profile, found))
+    Effect.map(lookup(profile), (found) => ProfileEnvironment.model(profile, found))
   )
 
   const reachable = Effect.fn("Profiles.reachable")(function* (
     profile: Profile.Profile,
-    given: ProfileEnv.Given = {}
+    given: ProfileEnvironment.Given = {}
   ) {
     const hosts = SourceHost.needed(profile)
     if (hosts.length === 0) return
@@ -187,11 +189,11 @@ export const layerFrom = (profiles: ReadonlyArray<Profile.Profile>): Layer.Layer
  */
 export const layer = (
   more: ReadonlyArray<Profile.Profile> = []
-): Layer.Layer<Profiles, Config.ConfigError, Config.Config> =>
+): Layer.Layer<Profiles, RemoteAgentConfig.ConfigError, RemoteAgentConfig.RemoteAgentConfig> =>
   Layer.effect(
     Profiles,
     Effect.gen(function* () {
-      const { REMOTE_AGENT_PROFILES } = yield* Config.Config
+      const { REMOTE_AGENT_PROFILES } = yield* RemoteAgentConfig.RemoteAgentConfig
       const ours = yield* AgentProfiles.all
       return yield* make(yield* ProfileSettings.apply([...ours, ...more], REMOTE_AGENT_PROFILES))
     })

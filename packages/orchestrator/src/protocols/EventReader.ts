@@ -1,4 +1,4 @@
-import { type AgentEvent, Mask, type Profile, Usage } from "@remote-agent/domain"
+import { type AgentEvent, Redactor, type Profile, TokenUsage } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Clock, Effect, Redacted } from "effect"
 import * as ClaudeStreamJson from "./ClaudeStreamJson.ts"
@@ -15,7 +15,7 @@ export const failedResult = (
   outcome: AgentEvent.Outcome,
   error: string,
   wallMillis: number,
-  used: Usage.Usage = Usage.zero,
+  used: TokenUsage.TokenUsage = TokenUsage.zero,
   limit?: AgentEvent.Limit
 ): AgentEvent.ResultEvent => ({
   type: "result",
@@ -23,7 +23,7 @@ export const failedResult = (
   answer: "",
   error,
   ...(limit === undefined ? {} : { limit }),
-  usage: new Usage.Usage({ ...used, wallMillis })
+  usage: new TokenUsage.TokenUsage({ ...used, wallMillis })
 })
 
 /** What is to be read. */
@@ -86,11 +86,11 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const started = yield* Clock.currentTimeMillis
   const buffer = new LineBuffer(longestLine)
   const parser = parserFor(options)
-  const mask = Mask.make((options.secrets ?? []).map((secret) => Redacted.value(secret)))
+  const mask = Redactor.make((options.secrets ?? []).map((secret) => Redacted.value(secret)))
   const masked = EventMask.make(mask)
   const tidied = EventMask.make((text) => shortened(mask(text)))
   let result: AgentEvent.ResultEvent | undefined
-  let used = Usage.zero
+  let used = TokenUsage.zero
   const errors = new LineBuffer(longestText)
   let stderr = ""
 
@@ -121,7 +121,8 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     const words = result === undefined || result.outcome === "error" ? stderr.trim() : ""
     const notice: ReadonlyArray<AgentEvent.AgentEvent> =
       words === "" ? [] : [{ type: "notice", text: `standard error: ${words}` }]
-    const usage = found.usage.wallMillis > 0 ? found.usage : new Usage.Usage({ ...found.usage, wallMillis })
+    const usage =
+      found.usage.wallMillis > 0 ? found.usage : new TokenUsage.TokenUsage({ ...found.usage, wallMillis })
     return [...last, ...more, ...notice, { ...masked(found), usage }]
   }
 

@@ -1,4 +1,4 @@
-import { type AgentEvent, Usage } from "@remote-agent/domain"
+import { type AgentEvent, TokenUsage } from "@remote-agent/domain"
 import * as JsonLine from "./JsonLine.ts"
 
 /**
@@ -82,8 +82,8 @@ const usageOf = ({
   readonly inputTokens: number
   readonly outputTokens: number
   readonly wallMillis: number
-}): Usage.Usage =>
-  new Usage.Usage({
+}): TokenUsage.TokenUsage =>
+  new TokenUsage.TokenUsage({
     inputTokens: whole(inputTokens),
     outputTokens: whole(outputTokens),
     wallMillis: bounded(wallMillis),

@@ -1,12 +1,20 @@
-import { type Agent, Budget, type Id, Lifecycle, OrchestratorError, Query, Usage } from "@remote-agent/domain"
+import {
+  type Agent,
+  Budget,
+  type Id,
+  AgentLifecycle,
+  OrchestratorError,
+  Query,
+  TokenUsage
+} from "@remote-agent/domain"
 import { Clock, DateTime, Duration, Effect, Option, Stream } from "effect"
-import * as Records from "../state/AgentStore.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import type { StateStore } from "../state/StateStore.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
 /** The `BudgetExceeded` of the first budget that is reached when the query has used so much, beside its time. */
-export type ReachedBy = (used: Usage.Usage) => Option.Option<Failure>
+export type ReachedBy = (used: TokenUsage.TokenUsage) => Option.Option<Failure>
 
 /** What a query may use before a budget is reached: its own, that of its agent, and that of the agent's pool. */
 interface Allowance {
@@ -39,7 +47,7 @@ export const usedUp = (
   operation: string,
   id: Id.AgentId,
   { exceeded, of }: Pick<Query.TimeLeft, "exceeded" | "of">
-): Failure => Records.failure(operation, new OrchestratorError.BudgetExceeded({ id, of, exceeded }))
+): Failure => AgentStore.failure(operation, new OrchestratorError.BudgetExceeded({ id, of, exceeded }))
 
 /** The times that are left of budgets, the shortest first. */
 const timesLeft = (limits: ReadonlyArray<Limit>) =>
@@ -73,7 +81,7 @@ export const make = (store: StateStore["Service"]) => {
     const agents = yield* Stream.runCollect(store.listAgents({ pool }))
     let [millis, alive] = [0, 0]
     for (const { binding, createdAt, status, updatedAt } of agents) {
-      const lives = binding !== undefined || Lifecycle.mayHoldSandbox(status)
+      const lives = binding !== undefined || AgentLifecycle.mayHoldSandbox(status)
       if (lives) alive++
       millis += Math.max(
         0,
@@ -99,7 +107,11 @@ export const make = (store: StateStore["Service"]) => {
       const millis = Math.max(0, now - DateTime.toEpochMillis(startedAt))
       if (id === own || millis < most) answering++
       if (id === own) ownMillis = millis
-      else usage = Usage.add(usage, new Usage.Usage({ ...told, wallMillis: Math.min(millis, most) }))
+      else
+        usage = TokenUsage.add(
+          usage,
+          new TokenUsage.TokenUsage({ ...told, wallMillis: Math.min(millis, most) })
+        )
     }
     const none = { alive: 0, sandboxSeconds: undefined }
     const { alive, sandboxSeconds } =
@@ -119,7 +131,11 @@ export const make = (store: StateStore["Service"]) => {
     const wallMillis = startedAt === undefined ? 0 : Math.max(0, now - DateTime.toEpochMillis(startedAt))
     const own: Array<Limit> = []
     if (budget !== undefined) {
-      own.push(["query", budget, { usage: { ...Usage.zero, wallMillis }, sandboxSeconds: wallMillis / 1000 }])
+      own.push([
+        "query",
+        budget,
+        { usage: { ...TokenUsage.zero, wallMillis }, sandboxSeconds: wallMillis / 1000 }
+      ])
     }
     if (agent.budget !== undefined) own.push(["agent", agent.budget, { usage: agent.usage, sandboxSeconds }])
 
@@ -129,18 +145,18 @@ export const make = (store: StateStore["Service"]) => {
         ? poolBudget
         : yield* Effect.map(store.getPool(pool), (known) => known.budget).pipe(
             Effect.catchReason("StateStoreError", "NotFound", () => Effect.void),
-            Effect.mapError(Records.fromStore(operation))
+            Effect.mapError(AgentStore.fromStore(operation))
           )
     const shared = pool === undefined || kept === undefined ? undefined : { pool, budget: kept }
     const lookAt = (all: NonNullable<typeof shared>) =>
-      Records.stored(operation, spentBy(all.pool, all.budget, id, longest))
+      AgentStore.stored(operation, spentBy(all.pool, all.budget, id, longest))
 
     const error = (of: Limit[0], exceeded: Budget.Exceeded) => usedUp(operation, agent.id, { of, exceeded })
-    const reached = (limits: ReadonlyArray<Limit>, used: Usage.Usage) =>
+    const reached = (limits: ReadonlyArray<Limit>, used: TokenUsage.TokenUsage) =>
       Option.firstSomeOf(
         limits.map(([of, limited, spent]) =>
           Option.map(
-            Budget.exceeded(limited, { ...spent, usage: Usage.add(spent.usage, used) }),
+            Budget.exceeded(limited, { ...spent, usage: TokenUsage.add(spent.usage, used) }),
             (exceeded) => error(of, exceeded)
           )
         )
@@ -152,7 +168,7 @@ export const make = (store: StateStore["Service"]) => {
     })
 
     const limits = yield* current
-    const already = reached(limits, Usage.zero)
+    const already = reached(limits, TokenUsage.zero)
     if (Option.isSome(already)) {
       if (status === "queued") return yield* already.value
       return {
@@ -188,7 +204,10 @@ export const make = (store: StateStore["Service"]) => {
           continue
         }
         const { alive, answering, ownMillis, spent } = seen.success
-        const usage = Usage.add(spent.usage, new Usage.Usage({ ...Usage.zero, wallMillis: ownMillis }))
+        const usage = TokenUsage.add(
+          spent.usage,
+          new TokenUsage.TokenUsage({ ...TokenUsage.zero, wallMillis: ownMillis })
+        )
         const exceeded = Budget.exceeded(new Budget.Budget(limited), { ...spent, usage })
         if (Option.isSome(exceeded)) return yield* error("pool", exceeded.value)
         const left = Math.min(

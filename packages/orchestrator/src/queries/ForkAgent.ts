@@ -1,10 +1,10 @@
-import { Agent, Id, OrchestratorError, Profile, SandboxError, Template } from "@remote-agent/domain"
+import { Agent, Id, OrchestratorError, Profile, SandboxError, Placeholders } from "@remote-agent/domain"
 import { Duration, Effect } from "effect"
 import type { Agents, LaunchSpec } from "../agents/Agents.ts"
-import type { Places } from "../agents/AgentSandboxes.ts"
+import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import type { Queries } from "./Queries.ts"
-import * as Records from "../state/AgentStore.ts"
-import type { Place } from "../runtime/setup/SetUp.ts"
+import * as AgentStore from "../state/AgentStore.ts"
+import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
 import { StateStore } from "../state/StateStore.ts"
 
 /** How the second agent differs from the first; what is absent is as it is there, but for the keys, which nobody keeps. */
@@ -36,15 +36,18 @@ tar -cf "$out" -- "\${found[@]}"
 export const pathsOf = (profile: Profile.Profile, home: string): ReadonlyArray<string> => {
   const places = Profile.placeholders(profile, home)
   return (profile.session?.files ?? [])
-    .map((path) => Template.expand(path, places))
+    .map((path) => Placeholders.expand(path, places))
     .filter((path) => path.startsWith(`${home}/`))
     .map((path) => `.${path.slice(home.length)}`)
 }
 
-const archiveIn = ({ home, profile }: Place, token: string) =>
+const archiveIn = ({ home, profile }: AgentSandbox, token: string) =>
   `${Profile.placeholders(profile, home).run}/fork-${token}.tar`
 
-const run = Effect.fnUntraced(function* (place: Place, argv: readonly [string, ...ReadonlyArray<string>]) {
+const run = Effect.fnUntraced(function* (
+  place: AgentSandbox,
+  argv: readonly [string, ...ReadonlyArray<string>]
+) {
   const { exitCode } = yield* place.sandbox.exec({ argv, timeouts: { wall: packLimit } })
   return exitCode
 })
@@ -53,7 +56,7 @@ const failed = (program: string, exitCode: number) =>
   new OrchestratorError.CommandFailed({ program, exitCode })
 
 /** The conversations as one file; nothing when there are none yet. */
-const packed = Effect.fnUntraced(function* (place: Place) {
+const packed = Effect.fnUntraced(function* (place: AgentSandbox) {
   const { files, id } = place.sandbox
   const file = archiveIn(place, yield* Id.nextToken)
   const paths = pathsOf(place.profile, place.home)
@@ -68,7 +71,7 @@ const packed = Effect.fnUntraced(function* (place: Place) {
   }).pipe(Effect.ensuring(Effect.ignore(files.remove(file), { log: "Warn" })))
 })
 
-const unpack = Effect.fnUntraced(function* (place: Place, content: Uint8Array) {
+const unpack = Effect.fnUntraced(function* (place: AgentSandbox, content: Uint8Array) {
   const file = archiveIn(place, yield* Id.nextToken)
   yield* place.sandbox.files.write(file, content)
   const exitCode = yield* run(place, ["tar", "-xpf", file, "-C", place.home, "--no-same-owner"])
@@ -77,7 +80,7 @@ const unpack = Effect.fnUntraced(function* (place: Place, content: Uint8Array) {
 })
 
 const at = (operation: string) => (cause: OrchestratorError.SetUpProblem) =>
-  Records.failure(
+  AgentStore.failure(
     operation,
     cause._tag === "SandboxError"
       ? new OrchestratorError.SandboxFailed({ cause })
@@ -85,7 +88,7 @@ const at = (operation: string) => (cause: OrchestratorError.SetUpProblem) =>
   )
 
 /** Launches an agent that goes on with the conversations of another. */
-export type Fork = (
+export type ForkAgent = (
   id: Id.AgentId,
   options?: ForkOptions
 ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
@@ -93,20 +96,20 @@ export type Fork = (
 /** Forks agents of a store. */
 export const make = (
   agents: Agents,
-  places: Places,
+  places: AgentSandboxes,
   queries: Queries
-): Effect.Effect<Fork, never, StateStore> =>
+): Effect.Effect<ForkAgent, never, StateStore> =>
   Effect.map(StateStore, (store) => {
-    const { change } = Records.make(store)
+    const { change } = AgentStore.make(store)
 
     /** While nobody asks it anything. */
     const conversations = Effect.fnUntraced(function* (id: Id.AgentId) {
-      const { lost } = yield* queries.quiet("fork", id, "refuse")
+      const { lost } = yield* queries.acquireIdle("fork", id, "refuse")
       const agent = yield* agents.get(id)
       const place = yield* places.of("fork", id)
       const { name, session } = place.profile
       if (session === undefined || session.kind === "none") {
-        return yield* Records.failure("fork", new OrchestratorError.NoSessions({ profile: name }))
+        return yield* AgentStore.failure("fork", new OrchestratorError.NoSessions({ profile: name }))
       }
       const content = yield* packed(place).pipe(Effect.mapError(at("fork")), Effect.raceFirst(lost))
       return { agent, content }
@@ -141,7 +144,7 @@ export const make = (
         if (sessions === undefined) return forked
         const totals = sessionTotals === undefined ? {} : { sessionTotals }
         const taken = change(forked.id, (known) => new Agent.Agent({ ...known, sessions, ...totals }))
-        return yield* Effect.mapError(taken, Records.fromStore("fork"))
+        return yield* Effect.mapError(taken, AgentStore.fromStore("fork"))
       })
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(restore(launch), (forked) =>

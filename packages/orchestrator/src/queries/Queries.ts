@@ -2,7 +2,7 @@ import {
   type Agent,
   type AgentEvent,
   type Budget,
-  type Config,
+  type RemoteAgentConfig,
   Id,
   OrchestratorError,
   Query
@@ -11,14 +11,14 @@ import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "../agents/Agents.ts"
 import type { AgentRuntime } from "../runtime/AgentRuntime.ts"
 import { failedResult } from "../protocols/EventReader.ts"
-import type { Places } from "../agents/AgentSandboxes.ts"
+import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
-import * as QueryRuns from "./QueryExecution.ts"
+import * as QueryExecution from "./QueryExecution.ts"
 import * as QueryTrace from "./traceParent.ts"
-import * as Records from "../state/AgentStore.ts"
-import * as RunCommand from "../runtime/queryCommand.ts"
+import * as AgentStore from "../state/AgentStore.ts"
+import * as QueryCommand from "../runtime/queryCommand.ts"
 import { StateStore } from "../state/StateStore.ts"
-import type * as Turns from "../agents/AgentLocks.ts"
+import type * as AgentLocks from "../agents/AgentLocks.ts"
 
 /** How a question is put. */
 export interface QueryOptions {
@@ -53,7 +53,7 @@ type Failure = OrchestratorError.OrchestratorError
 
 /** Puts questions to agents. */
 export interface Queries {
-  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => QueryRuns.EventLog
+  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => QueryExecution.EventLog
   /** Runs a query to its end, telling `onEvent` of every event on the way. */
   readonly query: (
     agentId: Id.AgentId,
@@ -66,14 +66,14 @@ export interface Queries {
     text: string,
     options?: QueryOptions
   ) => Effect.Effect<Query.Query, Failure>
-  readonly events: (id: Id.QueryId, fromSeq?: number) => QueryRuns.EventLog
+  readonly events: (id: Id.QueryId, fromSeq?: number) => QueryExecution.EventLog
   readonly cancel: (id: Id.QueryId, by?: string) => Effect.Effect<Query.Query, Failure>
   /** Takes the turn of an agent and ends what nobody ended: from then on no query of it runs. */
-  readonly quiet: (
+  readonly acquireIdle: (
     operation: string,
     agentId: Id.AgentId,
     whenRunning: WhenRunning
-  ) => Effect.Effect<Turns.Turn, Failure, Scope.Scope>
+  ) => Effect.Effect<AgentLocks.AgentLock, Failure, Scope.Scope>
 }
 
 /**
@@ -85,11 +85,15 @@ export type WhenRunning = "refuse" | "wait" | "cancel"
 /** The queries of agents: one at a time per agent, every event in the store before it is shown. */
 export const make = Effect.fnUntraced(function* (
   agents: Agents,
-  places: Places,
-  turns: Turns.Turns
-): Effect.fn.Return<Queries, never, AgentRuntime | StateStore | Profiles | Config.Config> {
+  places: AgentSandboxes,
+  turns: AgentLocks.AgentLocks
+): Effect.fn.Return<
+  Queries,
+  never,
+  AgentRuntime | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
+> {
   const [store, profiles] = yield* Effect.all([StateStore, Profiles])
-  const runs = yield* QueryRuns.make(places, turns)
+  const runs = yield* QueryExecution.make(places, turns)
 
   const record = Effect.fnUntraced(function* (
     agentId: Id.AgentId,
@@ -139,23 +143,26 @@ export const make = Effect.fnUntraced(function* (
     options: QueryOptions
   ) {
     // Refused before a sandbox is woken or made for it, and before there is a query to speak of.
-    const agent = yield* Records.stored(operation, store.getAgent(agentId))
+    const agent = yield* AgentStore.stored(operation, store.getAgent(agentId))
     const { run } = yield* profiles.get(agent.profile)
     const wall = options.timeout === undefined ? run.wallTimeout : Duration.fromInputUnsafe(options.timeout)
-    yield* places.permit(operation, wall)
-    const option = RunCommand.unsupported(run, options)
+    yield* places.checkTimeout(operation, wall)
+    const option = QueryCommand.unsupported(run, options)
     if (option !== undefined) {
       const { profile } = agent
-      return yield* Records.failure(operation, new OrchestratorError.OptionUnsupported({ profile, option }))
+      return yield* AgentStore.failure(
+        operation,
+        new OrchestratorError.OptionUnsupported({ profile, option })
+      )
     }
     const isNew = yield* replaced(agent, options)
     yield* places.of(operation, agentId, options)
     const query = yield* Effect.acquireRelease(
-      Records.stored(operation, record(agentId, text, options)),
+      AgentStore.stored(operation, record(agentId, text, options)),
       ({ id }) =>
         Effect.gen(function* () {
           if ((yield* store.getQuery(id)).status === "queued")
-            yield* runs.close(id, "aborted", QueryRuns.stoppedEarly)
+            yield* runs.close(id, "aborted", QueryExecution.stoppedEarly)
         }).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
     )
     return { query, announce: isNew ? announcement : undefined }
@@ -177,18 +184,20 @@ export const make = Effect.fnUntraced(function* (
     const last = yield* Stream.runLast(Stream.tap(stream(agentId, text, options), onEvent))
     const ended = Option.getOrThrow(last)
     const result = toResult(agentId, text, ended.queryId, ended.event)
-    return result.ok ? result : yield* Records.failure("query", new OrchestratorError.QueryFailed({ result }))
+    return result.ok
+      ? result
+      : yield* AgentStore.failure("query", new OrchestratorError.QueryFailed({ result }))
   })
 
   const start: Queries["start"] = Effect.fn("Orchestrator.start")(function* (agentId, text, options = {}) {
     const { announce, query: queued } = yield* asked("start", agentId, text, options)
-    const turn = yield* turns.take("start", agentId)
+    const turn = yield* turns.acquire("start", agentId)
     yield* runs.settle("start", turn, agentId)
     yield* runs.launch("start", turn, queued, { ...options, announce })
-    return yield* Records.stored("start", store.getQuery(queued.id))
+    return yield* AgentStore.stored("start", store.getQuery(queued.id))
   }, Effect.scoped)
 
-  const getQuery = (operation: string, id: Id.QueryId) => Records.stored(operation, store.getQuery(id))
+  const getQuery = (operation: string, id: Id.QueryId) => AgentStore.stored(operation, store.getQuery(id))
 
   /** The options of a span for work on a query, within the trace of the query. */
   const traced = (id: Id.QueryId) =>
@@ -205,7 +214,7 @@ export const make = Effect.fnUntraced(function* (
         if (from !== fromSeq || pause > 0) yield* Effect.sleep(waits[pause] ?? 500)
         // Asked before the log is read: what was written until then is in it.
         const { agentId, status } = yield* getQuery("events", id)
-        const records = yield* Records.stored("events", Stream.runCollect(store.events(id, next)))
+        const records = yield* AgentStore.stored("events", Stream.runCollect(store.events(id, next)))
         next += records.length
         pause = records.length > 0 ? 0 : Math.min(pause + 1, waits.length - 1)
         if (status === "ended") return [records, Option.none<number>()] as const
@@ -229,10 +238,10 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const cancelled = Effect.fnUntraced(function* (id: Id.QueryId, by?: string) {
-    const asks = yield* Records.stored("cancel", store.requestCancel(id, by))
+    const asks = yield* AgentStore.stored("cancel", store.requestCancel(id, by))
     if (asks.status === "ended") return asks
     if (asks.status === "queued")
-      yield* Records.stored("cancel", runs.close(id, "aborted", QueryRuns.stoppedEarly))
+      yield* AgentStore.stored("cancel", runs.close(id, "aborted", QueryExecution.stoppedEarly))
     yield* runs.stop(id)
     // Whoever runs it ends it, and whoever comes first does when nobody runs it any more.
     yield* Stream.runDrain(events(id))
@@ -244,23 +253,26 @@ export const make = Effect.fnUntraced(function* (
       cancelled(id, by).pipe(Effect.withSpan("Orchestrator.cancel", options))
     )
 
-  const quiet: Queries["quiet"] = Effect.fnUntraced(function* (operation, agentId, whenRunning) {
+  const acquireIdle: Queries["acquireIdle"] = Effect.fnUntraced(function* (operation, agentId, whenRunning) {
     const of = (status: Query.QueryStatus) =>
-      Records.stored(operation, Stream.runCollect(store.listQueries({ agentId, status })))
+      AgentStore.stored(operation, Stream.runCollect(store.listQueries({ agentId, status })))
     const ids = (yield* of("running")).map(({ id }) => id)
     // Those that wait count when somebody is there to take them in their turn.
     const busy = Option.isSome(yield* turns.holder(operation, agentId))
     const [queryId] = busy && ids.length === 0 ? (yield* of("queued")).map(({ id }) => id) : ids
     if (queryId !== undefined && whenRunning === "refuse") {
-      return yield* Records.failure(operation, new OrchestratorError.QueryRunning({ id: agentId, queryId }))
+      return yield* AgentStore.failure(
+        operation,
+        new OrchestratorError.QueryRunning({ id: agentId, queryId })
+      )
     }
     if (whenRunning === "cancel") yield* Effect.forEach(ids, (id) => cancel(id), { discard: true })
-    const turn = yield* turns.take(operation, agentId)
+    const turn = yield* turns.acquire(operation, agentId)
     yield* runs.settle(operation, turn, agentId)
     return turn
   })
 
-  return { stream, query, start, events, cancel, quiet }
+  return { stream, query, start, events, cancel, acquireIdle }
 })
 
 const toResult = (

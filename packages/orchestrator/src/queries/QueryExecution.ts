@@ -1,27 +1,27 @@
 import {
   type AgentEvent,
   type Budget,
-  Config,
+  RemoteAgentConfig,
   type Id,
   type OrchestratorError,
   Price,
   type Query,
   type SandboxError,
   type StateStoreError,
-  Usage
+  TokenUsage
 } from "@remote-agent/domain"
 import { Clock, Data, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
 import { AgentRuntime } from "../runtime/AgentRuntime.ts"
-import * as Allowance from "./BudgetGuard.ts"
+import * as BudgetGuard from "./BudgetGuard.ts"
 import * as EventReader from "../protocols/EventReader.ts"
-import type { Places } from "../agents/AgentSandboxes.ts"
+import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as QueryMeter from "./QueryMeter.ts"
-import * as QueryRecords from "./QueryStore.ts"
+import * as QueryStore from "./QueryStore.ts"
 import * as QueryTrace from "./traceParent.ts"
-import * as Records from "../state/AgentStore.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
-import * as Turns from "../agents/AgentLocks.ts"
+import * as AgentLocks from "../agents/AgentLocks.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
@@ -39,7 +39,7 @@ export interface RunOptions {
 }
 
 /** Brings queries to their end, each in a turn of its agent. */
-export interface QueryRuns {
+export interface QueryExecution {
   /** Waits for the turn of a query and tells its log from a place on, to its end, whatever of it was done by others. */
   readonly drive: (
     operation: string,
@@ -49,14 +49,14 @@ export interface QueryRuns {
   /** Has the job of a query started in a turn, and does not wait for it. */
   readonly launch: (
     operation: string,
-    turn: Turns.Turn,
+    turn: AgentLocks.AgentLock,
     query: Query.Query,
     options: Pick<RunOptions, "announce">
   ) => Effect.Effect<void, Failure>
   /** Brings the queries of an agent to their end whose process died; nobody else's, as whoever calls has the turn. */
   readonly settle: (
     operation: string,
-    turn: Turns.Turn,
+    turn: AgentLocks.AgentLock,
     agentId: Id.AgentId,
     except?: Id.QueryId
   ) => Effect.Effect<void, Failure>
@@ -65,7 +65,7 @@ export interface QueryRuns {
     id: Id.QueryId,
     outcome: AgentEvent.Outcome,
     why: string,
-    turn?: Turns.Turn
+    turn?: AgentLocks.AgentLock
   ) => Effect.Effect<void, StateStoreError.StateStoreError>
   /** Ends a query that runs here, and says whether there is one. */
   readonly stop: (id: Id.QueryId) => Effect.Effect<boolean>
@@ -102,18 +102,22 @@ const stoppedBy = (effect: Effect.Effect<never, Failure>) =>
 
 /** Runs the queries of agents. */
 export const make = Effect.fnUntraced(function* (
-  places: Places,
-  turns: Turns.Turns
-): Effect.fn.Return<QueryRuns, never, AgentRuntime | StateStore | Profiles | Config.Config> {
+  places: AgentSandboxes,
+  turns: AgentLocks.AgentLocks
+): Effect.fn.Return<
+  QueryExecution,
+  never,
+  AgentRuntime | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
+> {
   const [runtime, store, profiles, { REMOTE_AGENT_PRICES: prices }] = yield* Effect.all([
     AgentRuntime,
     StateStore,
     Profiles,
-    Config.Config
+    RemoteAgentConfig.RemoteAgentConfig
   ])
-  const { beat } = yield* Turns.Policy
-  const { counted, keepSession } = QueryRecords.make(store)
-  const allowance = Allowance.make(store)
+  const { beat } = yield* AgentLocks.Policy
+  const { counted, keepSession } = QueryStore.make(store)
+  const allowance = BudgetGuard.make(store)
   /** Ends the queries that run here. */
   const running = new Map<Id.QueryId, Deferred.Deferred<never, Stopped>>()
 
@@ -124,12 +128,12 @@ export const make = Effect.fnUntraced(function* (
 
   /** Ends the log of a query that nobody answers. */
   const close = Effect.fnUntraced(
-    function* (id: Id.QueryId, outcome: AgentEvent.Outcome, why: string, turn?: Turns.Turn) {
+    function* (id: Id.QueryId, outcome: AgentEvent.Outcome, why: string, turn?: AgentLocks.AgentLock) {
       const query = yield* store.getQuery(id)
       if (query.status === "ended") return []
       const since = query.startedAt ?? query.createdAt
       const wallMillis = (yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(since)
-      const used = query.status === "running" ? yield* usedBy(id) : Usage.zero
+      const used = query.status === "running" ? yield* usedBy(id) : TokenUsage.zero
       return yield* store.appendEvents(
         id,
         [EventReader.failedResult(outcome, why, wallMillis, used)],
@@ -153,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
   /** Runs a query that has its turn, from where its log ends to its end. */
   const run = (
     operation: string,
-    turn: Turns.Turn,
+    turn: AgentLocks.AgentLock,
     query: Query.Query,
     options: RunOptions & { readonly follow: boolean }
   ): EventLog =>
@@ -163,7 +167,7 @@ export const make = Effect.fnUntraced(function* (
         const known =
           query.status === "queued"
             ? []
-            : yield* Records.stored(operation, Stream.runCollect(store.events(id, 0)))
+            : yield* AgentStore.stored(operation, Stream.runCollect(store.events(id, 0)))
         let skip = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
         let used = QueryMeter.usedIn(known.map(({ event }) => event))
         let meter: QueryMeter.QueryMeter | undefined
@@ -181,7 +185,7 @@ export const make = Effect.fnUntraced(function* (
               yield* keepSession(query, named.sessionId, meter?.total(), turn)
             return records
           }).pipe(
-            Effect.mapError(Records.fromStore(operation)),
+            Effect.mapError(AgentStore.fromStore(operation)),
             Effect.tapError(({ reason }) =>
               Effect.sync(() => {
                 if (reason._tag === "TakenOver") takenOver = true
@@ -208,32 +212,32 @@ export const make = Effect.fnUntraced(function* (
         const resume = options.follow ? undefined : query.resume
         let place = yield* places.of(operation, agentId, { resume })
         if (query.cancelRequestedAt !== undefined) {
-          yield* Effect.catch(runtime.stop(place, id), places.blame(operation, agentId))
+          yield* Effect.catch(runtime.stop(place, id), places.classifyFailure(operation, agentId))
           return fail("aborted", stoppedEarly)
         }
-        const agent = yield* Records.stored(operation, store.getAgent(agentId))
+        const agent = yield* AgentStore.stored(operation, store.getAgent(agentId))
         const setHere = yield* profiles.secrets(place.profile)
         const { budgetUsd, look, timeLeft, timeUp } = yield* allowance(operation, agent, query, {
           longest: place.profile.run.wallTimeout,
           poolBudget: options.poolBudget
         })
         const stop = yield* Deferred.make<never, Stopped>()
-        const job = query.status === "queued" ? QueryRecords.namedJob(place, query, timeLeft) : query.job
+        const job = query.status === "queued" ? QueryStore.namedJob(place, query, timeLeft) : query.job
         if (job !== undefined && query.status === "queued") {
-          yield* Records.stored(operation, store.startQuery(id, job, turn.lease))
+          yield* AgentStore.stored(operation, store.startQuery(id, job, turn.lease))
         }
         const current =
-          query.status === "queued" ? yield* Records.stored(operation, counted(query, turn)) : agent
-        const request = QueryRecords.requestOf(query, current, budgetUsd, job)
+          query.status === "queued" ? yield* AgentStore.stored(operation, counted(query, turn)) : agent
+        const request = QueryStore.requestOf(query, current, budgetUsd, job)
         /** What there is to say when the time of the job is up, where a budget set it. */
         const late =
-          job?.timeLeft === undefined ? undefined : Allowance.usedUp(operation, agentId, job.timeLeft)
+          job?.timeLeft === undefined ? undefined : BudgetGuard.usedUp(operation, agentId, job.timeLeft)
 
         // Not one of the agent's events, which are counted to go on where the log ends.
         const announced =
           options.announce === undefined
             ? []
-            : yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
+            : yield* AgentStore.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
 
         yield* Effect.acquireRelease(
           Effect.sync(() => running.set(id, stop)),
@@ -284,10 +288,10 @@ export const make = Effect.fnUntraced(function* (
           }
           if (isUncertain(error)) {
             finished = true
-            return Stream.fromEffect(places.blame(operation, agentId)(error))
+            return Stream.fromEffect(places.classifyFailure(operation, agentId)(error))
           }
           return Stream.unwrap(
-            Effect.map(Effect.flip(places.blame(operation, agentId)(error)), (why) =>
+            Effect.map(Effect.flip(places.classifyFailure(operation, agentId)(error)), (why) =>
               Stream.concat(
                 isEnded(why) ? fail("aborted", agentEnded) : fail("crash", message),
                 Stream.fail(why)
@@ -299,7 +303,7 @@ export const make = Effect.fnUntraced(function* (
         const onStopped = ({ why }: Stopped): EventLog =>
           Stream.unwrap(
             Effect.as(
-              Effect.catch(runtime.stop(place, id), places.blame(operation, agentId)),
+              Effect.catch(runtime.stop(place, id), places.classifyFailure(operation, agentId)),
               Stream.concat(
                 why === undefined ? fail("aborted", stoppedEarly) : fail("aborted", why.message, "budget"),
                 why === undefined ? Stream.empty : Stream.fail(why)
@@ -345,11 +349,11 @@ export const make = Effect.fnUntraced(function* (
   /** Brings the queries of an agent to their end whose process died; nobody else's, as whoever calls has the turn. */
   const settle = Effect.fnUntraced(function* (
     operation: string,
-    turn: Turns.Turn,
+    turn: AgentLocks.AgentLock,
     agentId: Id.AgentId,
     except?: Id.QueryId
   ) {
-    const left = yield* Records.stored(
+    const left = yield* AgentStore.stored(
       operation,
       Stream.runCollect(store.listQueries({ agentId, status: "running" }))
     )
@@ -361,7 +365,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Follows a query that somebody else started to its end, and starts nothing. */
-  const recovered = (operation: string, turn: Turns.Turn, query: Query.Query): EventLog => {
+  const recovered = (operation: string, turn: AgentLocks.AgentLock, query: Query.Query): EventLog => {
     const { agentId, id, trace } = query
     const rest = run(operation, turn, query, { detach: true, follow: true }).pipe(
       Stream.catchReasons("OrchestratorError", {
@@ -380,14 +384,14 @@ export const make = Effect.fnUntraced(function* (
 
   const ended = (
     operation: string,
-    turn: Turns.Turn,
+    turn: AgentLocks.AgentLock,
     query: Query.Query,
     outcome: AgentEvent.Outcome,
     why: string
-  ): EventLog => Stream.fromIterableEffect(Records.stored(operation, close(query.id, outcome, why, turn)))
+  ): EventLog => Stream.fromIterableEffect(AgentStore.stored(operation, close(query.id, outcome, why, turn)))
 
   const logOf = (operation: string, id: Id.QueryId, from: number): EventLog =>
-    Stream.mapError(store.events(id, from), Records.fromStore(operation))
+    Stream.mapError(store.events(id, from), AgentStore.fromStore(operation))
 
   /** Waits for the turn of a query and brings it to its end, whatever of it was done by others. */
   const drive = (
@@ -397,9 +401,9 @@ export const make = Effect.fnUntraced(function* (
   ): EventLog =>
     Stream.unwrap(
       Effect.gen(function* () {
-        const turn = yield* turns.take(operation, agentId)
+        const turn = yield* turns.acquire(operation, agentId)
         yield* settle(operation, turn, agentId, id)
-        const query = yield* Records.stored(operation, store.getQuery(id))
+        const query = yield* AgentStore.stored(operation, store.getQuery(id))
         if (query.status === "ended") return logOf(operation, id, options.from)
         const before = query.status === "queued" ? Stream.empty : logOf(operation, id, options.from)
         const rest =
@@ -410,26 +414,26 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
-  const launch: QueryRuns["launch"] = Effect.fnUntraced(function* (operation, turn, query, options) {
+  const launch: QueryExecution["launch"] = Effect.fnUntraced(function* (operation, turn, query, options) {
     const { agentId, id } = query
     const place = yield* places.of(operation, agentId, query)
-    const agent = yield* Records.stored(operation, store.getAgent(agentId))
+    const agent = yield* AgentStore.stored(operation, store.getAgent(agentId))
     const longest = place.profile.run.wallTimeout
     const { budgetUsd, timeLeft } = yield* allowance(operation, agent, query, { longest })
-    const job = QueryRecords.namedJob(place, query, timeLeft)
-    yield* Records.stored(operation, store.startQuery(id, job, turn.lease))
-    const request = QueryRecords.requestOf(
+    const job = QueryStore.namedJob(place, query, timeLeft)
+    yield* AgentStore.stored(operation, store.startQuery(id, job, turn.lease))
+    const request = QueryStore.requestOf(
       query,
-      yield* Records.stored(operation, counted(query, turn)),
+      yield* AgentStore.stored(operation, counted(query, turn)),
       budgetUsd,
       job
     )
     if (options.announce !== undefined) {
-      yield* Records.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
+      yield* AgentStore.stored(operation, store.appendEvents(id, [options.announce], turn.lease))
     }
     const wall = request.wallTimeout ?? place.profile.run.wallTimeout
-    yield* Effect.andThen(places.outlive(agentId, wall), runtime.start(place, request)).pipe(
-      Effect.catch(places.blame(operation, agentId))
+    yield* Effect.andThen(places.extendFor(agentId, wall), runtime.start(place, request)).pipe(
+      Effect.catch(places.classifyFailure(operation, agentId))
     )
   })
 

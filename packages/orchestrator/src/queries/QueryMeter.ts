@@ -1,4 +1,4 @@
-import { type AgentEvent, type OrchestratorError, Price, Usage } from "@remote-agent/domain"
+import { type AgentEvent, type OrchestratorError, Price, TokenUsage } from "@remote-agent/domain"
 import { Deferred, Duration, Effect, Option } from "effect"
 import type { ReachedBy } from "./BudgetGuard.ts"
 
@@ -8,15 +8,17 @@ type Failure = OrchestratorError.OrchestratorError
 const lastWords = Duration.seconds(30)
 
 /** What a query has used, as its events tell; else what was known before. */
-export const usedIn = (events: ReadonlyArray<AgentEvent.AgentEvent>, before = Usage.zero): Usage.Usage =>
-  events.findLast((event) => event.type === "usage")?.usage ?? before
+export const usedIn = (
+  events: ReadonlyArray<AgentEvent.AgentEvent>,
+  before = TokenUsage.zero
+): TokenUsage.TokenUsage => events.findLast((event) => event.type === "usage")?.usage ?? before
 
 /** What is known of a query before it runs. */
 export interface Known {
   /** Whether its program counts the tokens of a whole session. */
   readonly countsSessions: boolean
   /** What the sessions of the agent had used before, by its own ids of them. */
-  readonly totals: Readonly<Record<string, Usage.SessionTotal>>
+  readonly totals: Readonly<Record<string, TokenUsage.SessionTotal>>
   readonly price: Price.Price | undefined
   /** What there is to say when its time is up, where a budget set that. */
   readonly late: Failure | undefined
@@ -27,14 +29,14 @@ export interface QueryMeter {
   /** The event as it is to be kept: with what this query alone has used, priced, and said to be a budget's doing. */
   readonly read: (event: AgentEvent.AgentEvent) => AgentEvent.AgentEvent
   /** What its session has used in all, when its program told. */
-  readonly total: () => Usage.SessionTotal | undefined
+  readonly total: () => TokenUsage.SessionTotal | undefined
   /** Whether the program ended at a limit of time that came of a budget. */
   readonly isLate: () => boolean
 }
 
 /** A meter for one query. */
 export const make = ({ countsSessions, late, price, totals }: Known): QueryMeter => {
-  let total: Usage.SessionTotal | undefined
+  let total: TokenUsage.SessionTotal | undefined
   let isLate = false
 
   const apart = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
@@ -42,9 +44,9 @@ export const make = ({ countsSessions, late, price, totals }: Known): QueryMeter
     const { sessionId, usage } = event
     // A failure may come without counts, which does not mean that the session has none.
     const { inputTokens, outputTokens } = usage
-    if (inputTokens + outputTokens > 0) total = new Usage.SessionTotal({ inputTokens, outputTokens })
+    if (inputTokens + outputTokens > 0) total = new TokenUsage.SessionTotal({ inputTokens, outputTokens })
     const earlier = Object.hasOwn(totals, sessionId) ? totals[sessionId] : undefined
-    return { ...event, usage: Usage.since(earlier, usage) }
+    return { ...event, usage: TokenUsage.since(earlier, usage) }
   }
 
   const priced = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent =>

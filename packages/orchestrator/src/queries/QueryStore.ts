@@ -1,11 +1,11 @@
-import { Agent, Query, type StateStoreError, type Usage } from "@remote-agent/domain"
+import { Agent, Query, type StateStoreError, type TokenUsage } from "@remote-agent/domain"
 import { DateTime, Duration, Effect } from "effect"
-import type { Place } from "../runtime/AgentRuntime.ts"
+import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
 import { jobOf } from "../runtime/QueryProcess.ts"
-import * as Records from "../state/AgentStore.ts"
-import type * as RunCommand from "../runtime/queryCommand.ts"
+import * as AgentStore from "../state/AgentStore.ts"
+import type * as QueryCommand from "../runtime/queryCommand.ts"
 import type { StateStore } from "../state/StateStore.ts"
-import type * as Turns from "../agents/AgentLocks.ts"
+import type * as AgentLocks from "../agents/AgentLocks.ts"
 
 /** The name of the session of queries that name none. */
 const defaultSession = "default"
@@ -15,7 +15,7 @@ const withSession = (
   agent: Agent.Agent,
   name: string,
   id: string,
-  total: Usage.SessionTotal | undefined
+  total: TokenUsage.SessionTotal | undefined
 ): Agent.Agent => {
   const sessions = { ...agent.sessions, [name]: id }
   if (total === undefined) return new Agent.Agent({ ...agent, sessions })
@@ -26,7 +26,7 @@ const withSession = (
 
 /** The job of a query, as it is named in the store before it is started under an id that can be started once. */
 export const namedJob = (
-  place: Place,
+  place: AgentSandbox,
   { id, timeouts }: Query.Query,
   left: Query.TimeLeft | undefined
 ): Query.QueryJob => {
@@ -43,7 +43,7 @@ export const requestOf = (
   agent: Agent.Agent,
   budgetUsd: number | undefined,
   job: Query.QueryJob | undefined
-): RunCommand.Request => ({
+): QueryCommand.Request => ({
   id: query.id,
   text: query.text,
   session: query.session,
@@ -56,27 +56,27 @@ export const requestOf = (
 })
 
 /** What queries leave in the records of their agents. */
-export interface QueryRecords {
+export interface QueryStore {
   /** Counts a query, and forgets the agent's own id of a session that begins anew. */
-  readonly counted: (query: Query.Query, turn: Turns.Turn) => Result<Agent.Agent>
+  readonly counted: (query: Query.Query, turn: AgentLocks.AgentLock) => Result<Agent.Agent>
   /** Remembers the agent's own id of the session, so that the next query of it can go on with it, and its total. */
   readonly keepSession: (
     query: Query.Query,
     sessionId: string,
-    total: Usage.SessionTotal | undefined,
-    turn: Turns.Turn
+    total: TokenUsage.SessionTotal | undefined,
+    turn: AgentLocks.AgentLock
   ) => Result<void>
 }
 
 type Result<A> = Effect.Effect<A, StateStoreError.StateStoreError>
 
 /** The records of a store. */
-export const make = (store: StateStore["Service"]): QueryRecords => {
-  const { change } = Records.make(store)
+export const make = (store: StateStore["Service"]): QueryStore => {
+  const { change } = AgentStore.make(store)
 
   const counted = Effect.fnUntraced(function* (
     { agentId, newSession, session }: Query.Query,
-    turn: Turns.Turn
+    turn: AgentLocks.AgentLock
   ) {
     const now = yield* DateTime.now
     return yield* change(
@@ -97,8 +97,8 @@ export const make = (store: StateStore["Service"]): QueryRecords => {
   const keepSession = Effect.fnUntraced(function* (
     query: Query.Query,
     sessionId: string,
-    total: Usage.SessionTotal | undefined,
-    turn: Turns.Turn
+    total: TokenUsage.SessionTotal | undefined,
+    turn: AgentLocks.AgentLock
   ) {
     const name = query.session ?? defaultSession
     const agent = yield* store.getAgent(query.agentId)

@@ -1,18 +1,18 @@
 import {
-  Config,
+  RemoteAgentConfig,
   type Id,
-  Lifecycle,
+  AgentLifecycle,
   type OrchestratorError,
   ReapPlan,
   SandboxError,
-  Stamp,
+  SandboxLabels,
   type StateStoreError
 } from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Context, DateTime, Duration, Effect, Layer, Option, Stream } from "effect"
 import { fromSandbox, fromStore } from "../agents/Agents.ts"
-import { Intents } from "../state/LaunchIntents.ts"
-import * as ReaperActs from "./ReaperExecutor.ts"
+import { LaunchIntents } from "../state/LaunchIntents.ts"
+import * as ReaperExecutor from "./ReaperExecutor.ts"
 import { StateStore } from "../state/StateStore.ts"
 
 /** What a pass of the reaper may see and do at the most; what is beyond it is left for the next. */
@@ -79,7 +79,7 @@ export interface Entry {
 }
 
 /** The agents in these are what a sandbox may be kept for. */
-const holding = Lifecycle.AgentStatus.literals.filter(Lifecycle.mayHoldSandbox)
+const holding = AgentLifecycle.AgentStatus.literals.filter(AgentLifecycle.mayHoldSandbox)
 
 /** A plan and what became of it. */
 export interface Report extends Omit<Plan, "decisions"> {
@@ -107,23 +107,23 @@ export class Reaper extends Context.Service<
 export const make: Effect.Effect<
   Reaper["Service"],
   never,
-  Config.Config | Sandboxes.Sandboxes | StateStore | Intents
+  RemoteAgentConfig.RemoteAgentConfig | Sandboxes.Sandboxes | StateStore | LaunchIntents
 > = Effect.gen(function* () {
   const [config, sandboxes, store, intents] = yield* Effect.all([
-    Config.Config,
+    RemoteAgentConfig.RemoteAgentConfig,
     Sandboxes.Sandboxes,
     StateStore,
-    Intents
+    LaunchIntents
   ])
   const owner = config.REMOTE_AGENT_OWNER
 
-  const acts = ReaperActs.make(sandboxes, store, intents)
+  const acts = ReaperExecutor.make(sandboxes, store, intents)
 
   const listed = Effect.fnUntraced(
     function* ({ items = 10_000, pages = 100, time = "2 minutes" }: Budget) {
       const seen = new Map<Id.SandboxId, Sandbox.SandboxInfo>()
       let read = 0
-      const all = sandboxes.list({ metadata: { [Stamp.ownerKey]: owner } }).pipe(
+      const all = sandboxes.list({ metadata: { [SandboxLabels.ownerKey]: owner } }).pipe(
         Stream.chunks,
         Stream.runForEachWhile((page) =>
           Effect.sync(() => {
@@ -151,12 +151,12 @@ export const make: Effect.Effect<
     const found = new Set(holders.map(({ id }) => id))
     const stamped = new Set(
       seen.flatMap(({ metadata }) =>
-        Option.toArray(Stamp.read(metadata)).flatMap(({ agentId, owner: whose }) =>
+        Option.toArray(SandboxLabels.read(metadata)).flatMap(({ agentId, owner: whose }) =>
           whose === owner && !found.has(agentId) ? [agentId] : []
         )
       )
     )
-    const ended = yield* Effect.forEach(stamped, (id) => ReaperActs.known(store, id), { concurrency: 4 })
+    const ended = yield* Effect.forEach(stamped, (id) => ReaperExecutor.known(store, id), { concurrency: 4 })
     return [...holders, ...ended.flatMap(Option.toArray)]
   })
 
@@ -168,7 +168,7 @@ export const make: Effect.Effect<
     const ids = new Set(seen.map(({ id }) => id))
     const missing = agents.flatMap(({ binding, status }) =>
       binding?.provider === sandboxes.provider &&
-      Lifecycle.mayHoldSandbox(status) &&
+      AgentLifecycle.mayHoldSandbox(status) &&
       !ids.has(binding.sandboxId)
         ? [binding.sandboxId]
         : []
@@ -243,5 +243,8 @@ export const make: Effect.Effect<
 })
 
 /** The reaper of the configured owner, over the provider and the stores there are. */
-export const layer: Layer.Layer<Reaper, never, Config.Config | Sandboxes.Sandboxes | StateStore | Intents> =
-  Layer.effect(Reaper, make)
+export const layer: Layer.Layer<
+  Reaper,
+  never,
+  RemoteAgentConfig.RemoteAgentConfig | Sandboxes.Sandboxes | StateStore | LaunchIntents
+> = Layer.effect(Reaper, make)

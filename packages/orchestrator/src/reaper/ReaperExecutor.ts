@@ -1,19 +1,19 @@
 import {
   Agent,
   type Id,
-  type Lifecycle,
+  type AgentLifecycle,
   ReapPlan,
   type SandboxError,
-  Stamp,
+  SandboxLabels,
   type StateStoreError
 } from "@remote-agent/domain"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Effect, Option, Stream } from "effect"
-import type { Intents } from "../state/LaunchIntents.ts"
+import type { LaunchIntents } from "../state/LaunchIntents.ts"
 import type { StateStore } from "../state/StateStore.ts"
 
 /** What the reaper asks and does, one thing at a time. */
-export interface ReaperActs {
+export interface ReaperExecutor {
   /** Whether the provider says that there is no such sandbox. Fails when it does not say. */
   readonly isGone: (id: Id.SandboxId) => Effect.Effect<boolean, SandboxError.SandboxError>
   /** Carries out decisions of a plan from these facts, and says of each whether it still held. */
@@ -54,8 +54,8 @@ export const known = (
 export const make = (
   sandboxes: Sandboxes.Sandboxes["Service"],
   store: StateStore["Service"],
-  intents: Intents["Service"]
-): ReaperActs => {
+  intents: LaunchIntents["Service"]
+): ReaperExecutor => {
   const isGone = (id: Id.SandboxId) =>
     sandboxes.info(id).pipe(
       Effect.as(false),
@@ -76,7 +76,7 @@ export const make = (
       })
     )
 
-  const mark = (agent: Agent.Agent, status: Lifecycle.AgentStatus, detail: string) =>
+  const mark = (agent: Agent.Agent, status: AgentLifecycle.AgentStatus, detail: string) =>
     write(new Agent.Agent({ ...(status === "failed" ? agent : unbound(agent)), status, detail }))
 
   const terminate = Effect.fnUntraced(function* (
@@ -89,7 +89,7 @@ export const make = (
       Effect.succeed(sandbox)
     )
     const agent = yield* known(store, agentId)
-    const stamped = Option.flatMap(Stamp.read(info.metadata), (stamp) =>
+    const stamped = Option.flatMap(SandboxLabels.read(info.metadata), (stamp) =>
       Option.fromUndefinedOr(facts.agentOf.get(stamp.agentId))
     )
     const related = [...(facts.boundTo.get(sandbox.id) ?? []), ...Option.toArray(stamped)]
@@ -133,7 +133,7 @@ export const make = (
     return Option.isSome(yield* mark(agent.value, "lost", reason))
   })
 
-  const carryOut: ReaperActs["carryOut"] = (all) => {
+  const carryOut: ReaperExecutor["carryOut"] = (all) => {
     const facts = lookUp(all)
     return (decision) => act(facts, decision)
   }

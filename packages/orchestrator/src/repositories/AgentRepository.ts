@@ -1,8 +1,8 @@
 import { Agent, GitError, OrchestratorError, Profile } from "@remote-agent/domain"
 import { GitHub, type GitHubModel, GitWorkspace } from "@remote-agent/github"
 import { Effect, Option } from "effect"
-import type { Place } from "../runtime/AgentRuntime.ts"
-import * as Records from "../state/AgentStore.ts"
+import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 
 type Git = GitWorkspace.GitWorkspace["Service"]
 
@@ -58,7 +58,7 @@ export const required = (
   { url }: Repository
 ): Effect.Effect<Git, OrchestratorError.OrchestratorError> =>
   Effect.mapError(Effect.fromOption(git), () =>
-    Records.failure(
+    AgentStore.failure(
       operation,
       new OrchestratorError.GitRequired({ repository: url.replace(/\/\/[^/]*@/, "//") })
     )
@@ -68,7 +68,7 @@ export const required = (
 const literal = (path: string): string => path.replaceAll(/[\\*?[\]#! ]/g, (character) => `\\${character}`)
 
 /** What the agent program keeps beside its work, and nobody wants in a commit. */
-const ownFiles = ({ home, profile }: Place): ReadonlyArray<string> => {
+const ownFiles = ({ home, profile }: AgentSandbox): ReadonlyArray<string> => {
   const folders = Profile.placeholders(profile, home)
   return (profile.session?.files ?? []).flatMap((file) =>
     file.startsWith("{work}/") && folders.work !== "" ? [`/${literal(file.slice("{work}/".length))}`] : []
@@ -77,7 +77,7 @@ const ownFiles = ({ home, profile }: Place): ReadonlyArray<string> => {
 
 /** The working tree of an agent: its work folder. Plain, so that it is made anew whenever it is needed. */
 export const workspaceOf = (
-  place: Place,
+  place: AgentSandbox,
   repository: GitHubModel.Repo,
   mode: GitWorkspace.Mode
 ): GitWorkspace.Workspace => ({
@@ -93,12 +93,12 @@ export const workspaceOf = (
  */
 export const clone: (
   git: Git,
-  place: Place,
+  place: AgentSandbox,
   repository: Repository,
   depth?: number
 ) => Effect.Effect<Agent.Repository, GitError.GitError> = Effect.fn("AgentRepository.clone")(function* (
   git: Git,
-  place: Place,
+  place: AgentSandbox,
   repository: Repository,
   depth?: number
 ) {

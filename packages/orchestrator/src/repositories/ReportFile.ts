@@ -4,7 +4,7 @@ import { DateTime } from "effect"
 import { createHash } from "node:crypto"
 
 /** A file in a repository. */
-export interface Report {
+export interface ReportFile {
   /** From the root of the repository. */
   readonly path: string
   readonly content: string
@@ -62,7 +62,7 @@ const titleOf = (question: string): string => {
 }
 
 /** The report of an answer that was given at that time. */
-export const make = (agent: Agent.Agent, result: Query.QueryResult, at: DateTime.Utc): Report => {
+export const make = (agent: Agent.Agent, result: Query.QueryResult, at: DateTime.Utc): ReportFile => {
   const { answer, outcome, query, usage } = result
   const [day, slug] = [dayOf(at), slugOf(query)]
   const front: ReadonlyArray<readonly [string, string]> = [

@@ -2,20 +2,20 @@ import { Agent, GitError, GitHubError, type Id, OrchestratorError, type Query } 
 import { GitHub, type GitHubModel, type GitName, GitWorkspace } from "@remote-agent/github"
 import { Context, DateTime, Effect, Layer, Option } from "effect"
 import * as AgentRepository from "./AgentRepository.ts"
-import type { Place } from "../runtime/AgentRuntime.ts"
-import type { OperationOptions } from "../agents/AgentLifecycle.ts"
+import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
+import type { AgentOperationOptions } from "../agents/AgentLifecycle.ts"
 import { Orchestrator } from "../Orchestrator.ts"
-import type { PlaceOptions } from "../agents/AgentSandboxes.ts"
+import type { AgentSandboxOptions } from "../agents/AgentSandboxes.ts"
 import type { QueryOptions } from "../queries/Queries.ts"
-import * as Records from "../state/AgentStore.ts"
-import * as Report from "./ReportFile.ts"
+import * as AgentStore from "../state/AgentStore.ts"
+import * as ReportFile from "./ReportFile.ts"
 import { StateStore } from "../state/StateStore.ts"
 
 /** How working in the repository of an agent can fail. */
 export type Failure = GitError.GitError | GitHubError.GitHubError | OrchestratorError.OrchestratorError
 
 /** How an agent is worked with: what is done about a query that runs, and whether it is woken. */
-export interface RepositoryOptions extends OperationOptions, PlaceOptions {}
+export interface RepositoryOptions extends AgentOperationOptions, AgentSandboxOptions {}
 
 /** Who commits when nobody is named. */
 export const defaultAuthor: GitName.Author = { name: "Remote Agent", email: "remote-agent@localhost" }
@@ -159,7 +159,7 @@ export class Repositories extends Context.Service<
 
 /** The name of the branch on which the work of an agent is proposed. */
 export const branchFor = (agent: Pick<Agent.Agent, "id" | "name">, at: DateTime.Utc): string =>
-  `agents/${Report.agentWord(agent)}/${Report.dayOf(at)}`
+  `agents/${ReportFile.agentWord(agent)}/${ReportFile.dayOf(at)}`
 
 /** Fails unless a branch can be proposed for another. */
 const different = (branch: string, base: string) =>
@@ -186,7 +186,7 @@ export const make = Effect.gen(function* () {
     GitWorkspace.GitWorkspace,
     GitHub.GitHub
   ])
-  const { change } = Records.make(store)
+  const { change } = AgentStore.make(store)
 
   /** Where the repository is, once it is sure that somebody with the right to see it asks. */
   const ready = Effect.fnUntraced(function* (repo: GitHubModel.Repo) {
@@ -208,7 +208,7 @@ export const make = Effect.gen(function* () {
   const recorded = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
     const agent = yield* orchestrator.get(id)
     if (agent.repository === undefined) {
-      return yield* Records.failure(operation, new OrchestratorError.NoRepository({ id }))
+      return yield* AgentStore.failure(operation, new OrchestratorError.NoRepository({ id }))
     }
     const repo = yield* AgentRepository.parse(git.server, agent.repository.url)
     return { agent, repo, repository: agent.repository }
@@ -223,7 +223,7 @@ export const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const { repo } = yield* recorded(operation, id)
       const mode = yield* modeOf
-      return yield* orchestrator.alone(
+      return yield* orchestrator.withExclusiveAccess(
         operation,
         id,
         (place) => work(AgentRepository.workspaceOf(place, repo, mode)),
@@ -232,7 +232,7 @@ export const make = Effect.gen(function* () {
     })
 
   const note = (operation: string, id: Id.AgentId, next: (agent: Agent.Agent) => Agent.Agent) =>
-    Records.stored(operation, change(id, next))
+    AgentStore.stored(operation, change(id, next))
 
   const clone = Effect.fn("Repositories.clone")(function* (
     id: Id.AgentId,
@@ -241,7 +241,7 @@ export const make = Effect.gen(function* () {
   ) {
     const { depth, ref, url } = repository
     const wanted = { url, ...(ref === undefined ? {} : { ref }) }
-    const cloned = yield* orchestrator.alone(
+    const cloned = yield* orchestrator.withExclusiveAccess(
       "clone",
       id,
       (place) => AgentRepository.clone(git, place, wanted, depth),
@@ -329,10 +329,10 @@ export const make = Effect.gen(function* () {
 
   /** One file on a branch of its own, in a clone that is gone afterwards. */
   const propose = (
-    place: Place,
+    place: AgentSandbox,
     repo: GitHubModel.Repo,
     base: string,
-    report: Report.Report,
+    report: ReportFile.ReportFile,
     author: GitName.Author
   ) =>
     Effect.gen(function* () {
@@ -382,8 +382,8 @@ export const make = Effect.gen(function* () {
     const { defaultBranch } = yield* ready(repo)
     const base = named ?? defaultBranch
     const result = yield* orchestrator.query(id, question, query)
-    const report = Report.make(agent, result, yield* DateTime.now)
-    const pushed = yield* orchestrator.alone(
+    const report = ReportFile.make(agent, result, yield* DateTime.now)
+    const pushed = yield* orchestrator.withExclusiveAccess(
       "publish",
       id,
       (place) => propose(place, repo, base, report, author),

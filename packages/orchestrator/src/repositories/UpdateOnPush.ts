@@ -1,5 +1,5 @@
 import { type Agent, type Id, type OrchestratorError, type Profile } from "@remote-agent/domain"
-import { GitHub, type GitHubModel, type Webhook, WebhookEvent } from "@remote-agent/github"
+import { GitHub, type GitHubModel, type WebhookReceiver, WebhookEvent } from "@remote-agent/github"
 import { Context, Deferred, Effect, Layer, Metric, Option, Result, Schema, Semaphore, Stream } from "effect"
 import { Orchestrator } from "../Orchestrator.ts"
 import { Profiles } from "../profiles/Profiles.ts"
@@ -38,8 +38,8 @@ export class PushUpdateFailed extends Schema.TaggedError<PushUpdateFailed>()("Pu
 }
 
 /** Keeps agents at the newest commit of the branch that they track. */
-export class PushUpdates extends Context.Service<
-  PushUpdates,
+export class UpdateOnPush extends Context.Service<
+  UpdateOnPush,
   {
     /**
      * Brings every agent up to date that a delivery is about; one that is no push to a branch is about none. One at a
@@ -48,10 +48,10 @@ export class PushUpdates extends Context.Service<
      * some failed.
      */
     readonly handle: (
-      delivery: Webhook.Delivery
+      delivery: WebhookReceiver.Delivery
     ) => Effect.Effect<void, PushUpdateFailed | OrchestratorError.OrchestratorError>
   }
->()("@remote-agent/orchestrator/PushUpdates") {}
+>()("@remote-agent/orchestrator/UpdateOnPush") {}
 
 /**
  * The key for `Webhook`: every push has one of its own, so that a newer one can overtake those that wait. Other events
@@ -159,7 +159,7 @@ export const make = Effect.gen(function* () {
     Effect.catchReason("OrchestratorError", "OtherProvider", () => Effect.succeed("Skipped" as const))
   )
 
-  const one = Effect.fn("PushUpdates.agent")(function* (push: WebhookEvent.Push, affected: Affected) {
+  const one = Effect.fn("UpdateOnPush.agent")(function* (push: WebhookEvent.Push, affected: Affected) {
     const { id } = affected.agent
     const result = yield* Effect.result(newest(id, bring(push, affected)))
     const outcome: Outcome = Result.isSuccess(result) ? result.success : "Failed"
@@ -187,7 +187,7 @@ export const make = Effect.gen(function* () {
       Stream.runCollect
     )
 
-  const handle = Effect.fn("PushUpdates.handle")(function* ({ event }: Webhook.Delivery) {
+  const handle = Effect.fn("UpdateOnPush.handle")(function* ({ event }: WebhookReceiver.Delivery) {
     if (event._tag !== "Push" || event.branch === undefined || event.deleted) return
     const { branch, repository } = event
     const agents = yield* affected(event)
@@ -203,11 +203,11 @@ export const make = Effect.gen(function* () {
     })
   })
 
-  return PushUpdates.of({ handle })
+  return UpdateOnPush.of({ handle })
 })
 
 /** Updates over the agents of an orchestrator. */
-export const layer: Layer.Layer<PushUpdates, never, Orchestrator | Profiles | Repositories> = Layer.effect(
-  PushUpdates,
+export const layer: Layer.Layer<UpdateOnPush, never, Orchestrator | Profiles | Repositories> = Layer.effect(
+  UpdateOnPush,
   make
 )

@@ -2,11 +2,11 @@ import { type AgentEvent, type Id, OrchestratorError, Profile, type SandboxError
 import type { Job, Sandbox } from "@remote-agent/sandbox"
 import { Context, Effect, Layer, Option, Schema, type Stream } from "effect"
 import * as PlainOutput from "../protocols/PlainOutput.ts"
-import * as QueryJobs from "./QueryProcess.ts"
-import type * as RunCommand from "./queryCommand.ts"
+import * as QueryProcess from "./QueryProcess.ts"
+import type * as QueryCommand from "./queryCommand.ts"
 import * as SetUp from "./setup/SetUp.ts"
 
-export type { Place } from "./setup/SetUp.ts"
+export type { AgentSandbox } from "./setup/SetUp.ts"
 
 /** Drives the program of a profile in a sandbox. It knows nothing of agents' records. */
 export class AgentRuntime extends Context.Service<
@@ -16,20 +16,20 @@ export class AgentRuntime extends Context.Service<
     readonly place: (
       sandbox: Sandbox.Sandbox,
       profile: Profile.Profile
-    ) => Effect.Effect<SetUp.Place, OrchestratorError.SetUpProblem>
+    ) => Effect.Effect<SetUp.AgentSandbox, OrchestratorError.SetUpProblem>
     /**
      * Fetches the code of the agent, sees to the programs it needs, and runs the profile's set-up. What is done
      * already is not done again. Fails with `SourceUnavailable`, `ToolMissing`, and `CommandFailed` at the first
      * command that does.
      */
-    readonly setUp: (place: SetUp.Place) => Effect.Effect<void, OrchestratorError.SetUpProblem>
+    readonly setUp: (place: SetUp.AgentSandbox) => Effect.Effect<void, OrchestratorError.SetUpProblem>
     /** Runs the profile's health check. Fails with `CommandFailed` when the agent cannot work. */
-    readonly checkHealth: (place: SetUp.Place) => Effect.Effect<void, OrchestratorError.SetUpProblem>
+    readonly checkHealth: (place: SetUp.AgentSandbox) => Effect.Effect<void, OrchestratorError.SetUpProblem>
     /**
      * Brings the code, the programs and the files of the agent to what the profile says now, and checks its health.
      * Fails with `UpdateFailed`; then, and when interrupted, the agent is as it was before, if that can be.
      */
-    readonly update: (place: SetUp.Place) => Effect.Effect<Updated, OrchestratorError.UpdateFailed>
+    readonly update: (place: SetUp.AgentSandbox) => Effect.Effect<Updated, OrchestratorError.UpdateFailed>
     /**
      * Puts a question and streams what the agent does. The last event is the only `result`; a program that ends
      * without one gets the outcome `crash`. Fails with `IdleTimedOut` and `WallTimedOut` as the profile says.
@@ -38,23 +38,26 @@ export class AgentRuntime extends Context.Service<
      * always the same, so whoever has the first of them goes on with `skip`. Leaving the stream leaves it running.
      */
     readonly run: (
-      place: SetUp.Place,
-      request: RunCommand.Request,
-      options?: QueryJobs.FollowOptions
+      place: SetUp.AgentSandbox,
+      request: QueryCommand.Request,
+      options?: QueryProcess.FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
     /** Starts the program unless it was started, and goes away. */
     readonly start: (
-      place: SetUp.Place,
-      request: RunCommand.Request
+      place: SetUp.AgentSandbox,
+      request: QueryCommand.Request
     ) => Effect.Effect<Job.JobRef, SandboxError.SandboxError>
     /** Like `run` for a program that was started; fails with `FileNotFound` when there is none. */
     readonly follow: (
-      place: SetUp.Place,
-      request: RunCommand.Request,
-      options?: QueryJobs.FollowOptions
+      place: SetUp.AgentSandbox,
+      request: QueryCommand.Request,
+      options?: QueryProcess.FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
     /** Ends the program of a query with all that it started, if it runs. */
-    readonly stop: (place: SetUp.Place, id: Id.QueryId) => Effect.Effect<void, SandboxError.SandboxError>
+    readonly stop: (
+      place: SetUp.AgentSandbox,
+      id: Id.QueryId
+    ) => Effect.Effect<void, SandboxError.SandboxError>
   }
 >()("@remote-agent/orchestrator/AgentRuntime") {}
 
@@ -66,7 +69,7 @@ export interface Updated {
 
 const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
 
-const checkHealth = Effect.fn("AgentRuntime.checkHealth")(function* (where: SetUp.Place) {
+const checkHealth = Effect.fn("AgentRuntime.checkHealth")(function* (where: SetUp.AgentSandbox) {
   const { health, healthPath } = where.profile
   const printed = yield* SetUp.command(where, health)
   if (healthPath === undefined) return
@@ -88,26 +91,26 @@ export const make = Effect.sync(() => {
     const home = (yield* sandbox.files.stat(".")).path
     const where = { sandbox, profile, home }
     yield* sandbox.files.makeDir(Profile.placeholders(profile, home).work)
-    yield* SetUp.placeAssets(where)
+    yield* SetUp.prepareAssets(where)
     return where
   })
 
-  const setUp = Effect.fn("AgentRuntime.setUp")(function* (where: SetUp.Place) {
+  const setUp = Effect.fn("AgentRuntime.setUp")(function* (where: SetUp.AgentSandbox) {
     yield* SetUp.checkout(where, false)
     yield* SetUp.tools(where)
     yield* SetUp.commands(where, where.profile.setup)
   })
 
-  const bringUpToDate = Effect.fnUntraced(function* (where: SetUp.Place) {
+  const bringUpToDate = Effect.fnUntraced(function* (where: SetUp.AgentSandbox) {
     const { profile } = where
-    yield* SetUp.placeAssets(where)
+    yield* SetUp.prepareAssets(where)
     yield* SetUp.checkout(where, true)
     yield* SetUp.tools(where)
     yield* SetUp.commands(where, profile.update ?? profile.setup)
     yield* checkHealth(where)
   })
 
-  const goBack = (where: SetUp.Place, before: SetUp.Before) =>
+  const goBack = (where: SetUp.AgentSandbox, before: SetUp.Before) =>
     SetUp.restore(where, before).pipe(
       Effect.andThen(checkHealth(where)),
       Effect.as(true),
@@ -116,7 +119,7 @@ export const make = Effect.sync(() => {
       )
     )
 
-  const update = Effect.fn("AgentRuntime.update")(function* (where: SetUp.Place) {
+  const update = Effect.fn("AgentRuntime.update")(function* (where: SetUp.AgentSandbox) {
     const before = yield* Effect.mapError(SetUp.remember(where), updateFailed(true))
     yield* bringUpToDate(where).pipe(
       Effect.onInterrupt(() => goBack(where, before)),
@@ -128,7 +131,7 @@ export const make = Effect.sync(() => {
     return { from: before.commit, to }
   })
 
-  const { follow, run, start, stop } = QueryJobs
+  const { follow, run, start, stop } = QueryProcess
   return AgentRuntime.of({ place, setUp, checkHealth, update, run, start, follow, stop })
 })
 

@@ -2,8 +2,8 @@ import { type AgentEvent, type Id, SandboxError } from "@remote-agent/domain"
 import { Job } from "@remote-agent/sandbox"
 import { Duration, Effect, FiberHandle, type Redacted, Stream } from "effect"
 import * as EventReader from "../protocols/EventReader.ts"
-import * as RunCommand from "./queryCommand.ts"
-import type { Place } from "./setup/SetUp.ts"
+import * as QueryCommand from "./queryCommand.ts"
+import type { AgentSandbox } from "./setup/SetUp.ts"
 
 /** How the events of a query are followed. */
 export interface FollowOptions {
@@ -19,29 +19,29 @@ const usualCompletionGrace = Duration.seconds(10)
 /** How long a program has to end by itself when it is stopped. */
 const usualKillGrace = Duration.seconds(5)
 
-const killGraceOf = ({ profile }: Place) => profile.run.killGrace ?? usualKillGrace
+const killGraceOf = ({ profile }: AgentSandbox) => profile.run.killGrace ?? usualKillGrace
 
 /** The ids of all queries begin like this, and no other job's does. */
 const queryPrefix = "qry_"
 
 /** Where the job of a query is. */
-export const jobOf = ({ home }: Place, id: Id.QueryId): Job.JobRef => ({
+export const jobOf = ({ home }: AgentSandbox, id: Id.QueryId): Job.JobRef => ({
   id,
   directory: `${home}/.remote-agent/jobs/${id}`
 })
 
 /** Places the files of a request, and says what is run. */
-const prepare = Effect.fnUntraced(function* (where: Place, request: RunCommand.Request) {
-  const { files, ...command } = RunCommand.make(where.profile, request, where.home)
+const prepare = Effect.fnUntraced(function* (where: AgentSandbox, request: QueryCommand.Request) {
+  const { files, ...command } = QueryCommand.make(where.profile, request, where.home)
   yield* Effect.forEach(files, ({ content, path }) => where.sandbox.files.write(path, content), {
     discard: true
   })
   return command
 })
 
-const completionGraceOf = ({ profile }: Place) => profile.run.completionGrace ?? usualCompletionGrace
+const completionGraceOf = ({ profile }: AgentSandbox) => profile.run.completionGrace ?? usualCompletionGrace
 
-const overrun = (where: Place): AgentEvent.AgentEvent => ({
+const overrun = (where: AgentSandbox): AgentEvent.AgentEvent => ({
   type: "notice",
   text: `The agent had given its result, did not end within ${Duration.format(completionGraceOf(where))}, and was stopped.`,
   limit: "completion"
@@ -49,8 +49,8 @@ const overrun = (where: Place): AgentEvent.AgentEvent => ({
 
 /** The events of a job. They follow from its output and its end alone, so they are the same for whoever reads. */
 const eventsOf = (
-  where: Place,
-  request: RunCommand.Request,
+  where: AgentSandbox,
+  request: QueryCommand.Request,
   output: Stream.Stream<Job.JobEvent, SandboxError.SandboxError>,
   { secrets, skip = 0 }: FollowOptions
 ): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError> => {
@@ -100,7 +100,7 @@ const eventsOf = (
   )
 }
 
-const stopOverrun = (where: Place, id: Id.QueryId) =>
+const stopOverrun = (where: AgentSandbox, id: Id.QueryId) =>
   Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
     Effect.delay(completionGraceOf(where)),
     Effect.catch((error) => Effect.logWarning("An agent that has answered could not be stopped", error))
@@ -111,7 +111,11 @@ type Events = Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
 /**
  * The events of a query, whose program is started unless it was. See `AgentRuntime.run`.
  */
-export const run = (where: Place, request: RunCommand.Request, options: FollowOptions = {}): Events =>
+export const run = (
+  where: AgentSandbox,
+  request: QueryCommand.Request,
+  options: FollowOptions = {}
+): Events =>
   Stream.unwrap(
     Effect.map(prepare(where, request), (command) => {
       const job = Job.run(where.sandbox, command, { id: request.id, clear: queryPrefix })
@@ -120,24 +124,28 @@ export const run = (where: Place, request: RunCommand.Request, options: FollowOp
   ).pipe(Stream.withSpan("AgentRuntime.run", attributes(where, request)))
 
 /** The events of a query whose program was started; fails with `FileNotFound` when there is none. */
-export const follow = (where: Place, request: RunCommand.Request, options: FollowOptions = {}): Events =>
+export const follow = (
+  where: AgentSandbox,
+  request: QueryCommand.Request,
+  options: FollowOptions = {}
+): Events =>
   eventsOf(where, request, Job.read(where.sandbox, jobOf(where, request.id)), options).pipe(
     Stream.withSpan("AgentRuntime.follow", attributes(where, request))
   )
 
-const attributes = (where: Place, request: RunCommand.Request) => ({
+const attributes = (where: AgentSandbox, request: QueryCommand.Request) => ({
   attributes: { profile: where.profile.name, queryId: request.id }
 })
 
 /** Starts the program of a query unless it was started, and goes away. */
-export const start = Effect.fn("AgentRuntime.start")((where: Place, request: RunCommand.Request) =>
+export const start = Effect.fn("AgentRuntime.start")((where: AgentSandbox, request: QueryCommand.Request) =>
   Effect.flatMap(prepare(where, request), (command) =>
     Job.start(where.sandbox, command, { id: request.id, clear: queryPrefix })
   )
 )
 
 /** Ends the program of a query with all that it started, if it runs. */
-export const stop = Effect.fn("AgentRuntime.stop")((where: Place, id: Id.QueryId) =>
+export const stop = Effect.fn("AgentRuntime.stop")((where: AgentSandbox, id: Id.QueryId) =>
   Effect.asVoid(
     Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
       Effect.catchReason("SandboxError", "FileNotFound", () => Effect.void)

@@ -1,4 +1,4 @@
-import { type Id, Profile, Template } from "@remote-agent/domain"
+import { type Id, Profile, Placeholders } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration } from "effect"
 
@@ -23,7 +23,7 @@ export interface Request {
 }
 
 /** What is run for a query: a program, without a shell. */
-export interface RunCommand {
+export interface QueryCommand {
   readonly argv: readonly [string, ...ReadonlyArray<string>]
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
@@ -68,7 +68,7 @@ export const unsupported = (
  * What to run for a query in a sandbox with this home folder. The query is in `stdin` or in a file; only a profile
  * whose input is `argv` puts it into the arguments, as the last one.
  */
-export const make = (profile: Profile.Profile, request: Request, home: string): RunCommand => {
+export const make = (profile: Profile.Profile, request: Request, home: string): QueryCommand => {
   const { run } = profile
   const { budgetUsd, maxIterations, model = run.model, agentSession } = request
   const places = Profile.placeholders(profile, home)
@@ -88,12 +88,12 @@ export const make = (profile: Profile.Profile, request: Request, home: string): 
     ...added(budgetUsd, run.budgetArgv),
     ...added(maxIterations, run.iterationsArgv),
     ...added(agentSession, run.resumeArgv)
-  ].map((argument) => Template.expand(argument, values))
+  ].map((argument) => Placeholders.expand(argument, values))
   const json = requestJson(run, request, wall)
   return {
-    argv: [Template.expand(program, values), ...more, ...(run.input === "argv" ? [request.text] : [])],
-    cwd: Template.expand(run.cwd ?? "{work}", values),
-    ...(run.env === undefined ? {} : { env: Template.expandAll(run.env, values) }),
+    argv: [Placeholders.expand(program, values), ...more, ...(run.input === "argv" ? [request.text] : [])],
+    cwd: Placeholders.expand(run.cwd ?? "{work}", values),
+    ...(run.env === undefined ? {} : { env: Placeholders.expandAll(run.env, values) }),
     stdin: run.input === "stdin-json" ? json : run.input === "stdin-text" ? request.text : "",
     timeouts: { idle: run.idleTimeout, wall },
     files: run.input === "request-file" ? [{ path: values.requestFile, content: json }] : []

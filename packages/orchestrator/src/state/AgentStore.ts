@@ -2,7 +2,7 @@ import {
   Agent,
   Id,
   type Lease,
-  Lifecycle,
+  AgentLifecycle,
   OrchestratorError,
   type SandboxError,
   type StateStoreError
@@ -81,12 +81,12 @@ export const make = (store: StateStore["Service"]) => {
    * Lets something happen to an agent, unless it cannot any more: whoever ended it meanwhile has the last word. One
    * whose sandbox is gone while somebody ends it is not lost.
    */
-  const move = (id: Id.AgentId, event: Lifecycle.LifecycleEvent, detail?: string, fence?: Lease.Fence) =>
+  const move = (id: Id.AgentId, event: AgentLifecycle.LifecycleEvent, detail?: string, fence?: Lease.Fence) =>
     change(
       id,
       (agent) => {
         const isMeant = event === "sandboxGone" && agent.endRequestedAt !== undefined
-        const next = Lifecycle.transition(agent.status, isMeant ? "terminated" : event)
+        const next = AgentLifecycle.transition(agent.status, isMeant ? "terminated" : event)
         if (Result.isFailure(next)) return agent
         const status = next.success
         const { binding, detail: _, endRequestedAt, ...rest } = agent

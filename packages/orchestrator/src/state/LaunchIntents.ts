@@ -1,4 +1,4 @@
-import { type Id, Intent, StateStoreError } from "@remote-agent/domain"
+import { type Id, LaunchIntent, StateStoreError } from "@remote-agent/domain"
 import { Context, DateTime, Duration, Effect, Fiber, Layer, Schedule, Stream } from "effect"
 
 /**
@@ -7,26 +7,26 @@ import { Context, DateTime, Duration, Effect, Fiber, Layer, Schedule, Stream } f
  * that somebody is at work, however long that takes; one that no longer is, is what a crash leaves to be found.
  * Failures are `StateStoreError`s.
  */
-export class Intents extends Context.Service<
-  Intents,
+export class LaunchIntents extends Context.Service<
+  LaunchIntents,
   {
     /** Fails with `AlreadyExists` when there is an intent for this attempt. */
-    readonly open: (intent: Intent.Intent) => Effect.Effect<void, StateStoreError.StateStoreError>
+    readonly open: (intent: LaunchIntent.LaunchIntent) => Effect.Effect<void, StateStoreError.StateStoreError>
     /** Sets its time to now. Succeeds when it is closed, and then does nothing. */
     readonly renew: (attemptId: Id.AttemptId) => Effect.Effect<void, StateStoreError.StateStoreError>
     /** Succeeds when it is closed already. */
     readonly close: (attemptId: Id.AttemptId) => Effect.Effect<void, StateStoreError.StateStoreError>
     /** Every open intent, oldest first. */
-    readonly list: Stream.Stream<Intent.Intent, StateStoreError.StateStoreError>
+    readonly list: Stream.Stream<LaunchIntent.LaunchIntent, StateStoreError.StateStoreError>
   }
->()("@remote-agent/orchestrator/Intents") {}
+>()("@remote-agent/orchestrator/LaunchIntents") {}
 
 /** How often an intent is renewed. The grace of a reaper must be several times as long. */
 export const beat = Duration.minutes(1)
 
 /** Renews an intent for as long as a launch goes on. A renewal that fails is logged; the next may succeed. */
-export const attended =
-  (intents: Intents["Service"], attemptId: Id.AttemptId) =>
+export const heartbeat =
+  (intents: LaunchIntents["Service"], attemptId: Id.AttemptId) =>
   <A, E, R>(launching: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
     const renewing = intents.renew(attemptId).pipe(
       Effect.catch((error) => Effect.logWarning("An intent could not be renewed", error)),
@@ -40,10 +40,10 @@ export const attended =
   }
 
 /** Intents that live and die with the process. */
-export const makeMemory: Effect.Effect<Intents["Service"]> = Effect.sync(() => {
-  const intents = new Map<Id.AttemptId, Intent.Intent>()
-  return Intents.of({
-    open: Effect.fn("Intents.open")((intent) =>
+export const makeMemory: Effect.Effect<LaunchIntents["Service"]> = Effect.sync(() => {
+  const intents = new Map<Id.AttemptId, LaunchIntent.LaunchIntent>()
+  return LaunchIntents.of({
+    open: Effect.fn("LaunchIntents.open")((intent) =>
       Effect.suspend(() => {
         const { attemptId } = intent
         if (intents.has(attemptId)) {
@@ -56,12 +56,12 @@ export const makeMemory: Effect.Effect<Intents["Service"]> = Effect.sync(() => {
         return Effect.void
       })
     ),
-    renew: Effect.fn("Intents.renew")(function* (attemptId) {
+    renew: Effect.fn("LaunchIntents.renew")(function* (attemptId) {
       const at = yield* DateTime.now
       const intent = intents.get(attemptId)
-      if (intent !== undefined) intents.set(attemptId, new Intent.Intent({ ...intent, at }))
+      if (intent !== undefined) intents.set(attemptId, new LaunchIntent.LaunchIntent({ ...intent, at }))
     }),
-    close: Effect.fn("Intents.close")((attemptId) =>
+    close: Effect.fn("LaunchIntents.close")((attemptId) =>
       Effect.sync(() => {
         intents.delete(attemptId)
       })
@@ -73,4 +73,4 @@ export const makeMemory: Effect.Effect<Intents["Service"]> = Effect.sync(() => {
 })
 
 /** Intents that live and die with the process. */
-export const layerMemory: Layer.Layer<Intents> = Layer.effect(Intents, makeMemory)
+export const layerMemory: Layer.Layer<LaunchIntents> = Layer.effect(LaunchIntents, makeMemory)

@@ -15,10 +15,10 @@ export interface Entry {
 
 /**
  * The templates that launches have left for later ones, at most one for each key. It only writes them down: see
- * `KeptSetUps` for when one is made, used and removed. Failures are `StateStoreError`s.
+ * `SetupSnapshots` for when one is made, used and removed. Failures are `StateStoreError`s.
  */
-export class SetUpCache extends Context.Service<
-  SetUpCache,
+export class SnapshotIndex extends Context.Service<
+  SnapshotIndex,
   {
     readonly get: (key: string) => Effect.Effect<Option.Option<Entry>, StateStoreError.StateStoreError>
     /** Made and used now. Says whether it was written: false when there is one of that key. */
@@ -34,7 +34,7 @@ export class SetUpCache extends Context.Service<
     /** All of them, the least recently used first, a thousand at the most. */
     readonly list: Effect.Effect<ReadonlyArray<Entry>, StateStoreError.StateStoreError>
   }
->()("@remote-agent/orchestrator/SetUpCache") {}
+>()("@remote-agent/orchestrator/SnapshotIndex") {}
 
 /** How many entries `list` gives at the most. */
 export const listed = 1000
@@ -43,22 +43,22 @@ const byUse = (a: Entry, b: Entry) =>
   DateTime.toEpochMillis(a.usedAt) - DateTime.toEpochMillis(b.usedAt) || (a.key < b.key ? -1 : 1)
 
 /** A cache that lives and dies with the process. */
-export const makeMemory: Effect.Effect<SetUpCache["Service"]> = Effect.sync(() => {
+export const makeMemory: Effect.Effect<SnapshotIndex["Service"]> = Effect.sync(() => {
   const entries = new Map<string, Entry>()
-  return SetUpCache.of({
-    get: Effect.fn("SetUpCache.get")((key) => Effect.sync(() => Option.fromUndefinedOr(entries.get(key)))),
-    add: Effect.fn("SetUpCache.add")(function* (entry) {
+  return SnapshotIndex.of({
+    get: Effect.fn("SnapshotIndex.get")((key) => Effect.sync(() => Option.fromUndefinedOr(entries.get(key)))),
+    add: Effect.fn("SnapshotIndex.add")(function* (entry) {
       const now = yield* DateTime.now
       if (entries.has(entry.key)) return false
       entries.set(entry.key, { ...entry, createdAt: now, usedAt: now })
       return true
     }),
-    touch: Effect.fn("SetUpCache.touch")(function* (key) {
+    touch: Effect.fn("SnapshotIndex.touch")(function* (key) {
       const usedAt = yield* DateTime.now
       const entry = entries.get(key)
       if (entry !== undefined) entries.set(key, { ...entry, usedAt })
     }),
-    remove: Effect.fn("SetUpCache.remove")(({ key, template }) =>
+    remove: Effect.fn("SnapshotIndex.remove")(({ key, template }) =>
       Effect.sync(() => {
         if (entries.get(key)?.template === template) entries.delete(key)
       })
@@ -68,4 +68,4 @@ export const makeMemory: Effect.Effect<SetUpCache["Service"]> = Effect.sync(() =
 })
 
 /** A cache that lives and dies with the process. */
-export const layerMemory: Layer.Layer<SetUpCache> = Layer.effect(SetUpCache, makeMemory)
+export const layerMemory: Layer.Layer<SnapshotIndex> = Layer.effect(SnapshotIndex, makeMemory)

@@ -3,19 +3,19 @@ import type {
   AgentEvent,
   Id,
   Lease,
-  Lifecycle,
-  Pool,
+  AgentLifecycle,
+  PoolRecord,
   Query,
   StateDocument,
   StateStoreError,
-  Usage
+  TokenUsage
 } from "@remote-agent/domain"
 import { Context, type DateTime, type Effect, type Stream } from "effect"
 
 /** Which agents are meant: those that are all of this. */
 export interface AgentFilter {
   /** In one of these. */
-  readonly status?: Lifecycle.AgentStatus | ReadonlyArray<Lifecycle.AgentStatus> | undefined
+  readonly status?: AgentLifecycle.AgentStatus | ReadonlyArray<AgentLifecycle.AgentStatus> | undefined
   readonly profile?: string | undefined
   readonly pool?: string | undefined
   /** Has all of these, and perhaps others. */
@@ -59,7 +59,7 @@ export interface UsageFilter {
 
 /** What queries have used that have ended. */
 export interface UsageSummary {
-  readonly usage: Usage.Usage
+  readonly usage: TokenUsage.TokenUsage
   /** How many there are, in all and for every outcome that there is. */
   readonly queries: number
   readonly outcomes: Readonly<Partial<Record<AgentEvent.Outcome, number>>>
@@ -70,20 +70,20 @@ export interface RunningUsage {
   readonly id: Id.QueryId
   readonly startedAt: DateTime.Utc
   /** Without its time, which is still going by. */
-  readonly usage: Usage.Usage
+  readonly usage: TokenUsage.TokenUsage
 }
 
 /** What all agents of a pool have used, ended ones as well, at one moment. */
 export interface PoolUsage {
   /** By queries that have ended. */
-  readonly ended: Usage.Usage
+  readonly ended: TokenUsage.TokenUsage
   /** By those that run, oldest first. */
   readonly running: ReadonlyArray<RunningUsage>
 }
 
 /** Something that a store is given as it was in another. */
 export type StateRecord =
-  | { readonly _tag: "Pool"; readonly pool: Pool.Pool }
+  | { readonly _tag: "Pool"; readonly pool: PoolRecord.PoolRecord }
   | { readonly _tag: "Agent"; readonly agent: Agent.Agent }
   | { readonly _tag: "Query"; readonly query: StateDocument.LoggedQuery }
 
@@ -140,17 +140,17 @@ export class StateStore extends Context.Service<
     /** The log of a query as it stands, from a `seq` on. */
     readonly events: (id: Id.QueryId, fromSeq: number) => Results<AgentEvent.EventRecord>
     /** Fails with `AlreadyExists` when the name is taken. */
-    readonly createPool: (pool: Pool.Pool) => Result<void>
-    readonly getPool: (name: Id.PoolName) => Result<Pool.Pool>
+    readonly createPool: (pool: PoolRecord.PoolRecord) => Result<void>
+    readonly getPool: (name: Id.PoolName) => Result<PoolRecord.PoolRecord>
     /**
      * Writes a pool that was read and changed, and gives it back with its next revision. Fails with
      * `RevisionConflict` when somebody wrote it in between.
      */
-    readonly updatePool: (pool: Pool.Pool) => Result<Pool.Pool>
+    readonly updatePool: (pool: PoolRecord.PoolRecord) => Result<PoolRecord.PoolRecord>
     /** Forgets a pool, whose name is free from then on. Succeeds when there is none. */
     readonly removePool: (name: Id.PoolName) => Result<void>
     /** Every pool, by name. */
-    readonly listPools: Results<Pool.Pool>
+    readonly listPools: Results<PoolRecord.PoolRecord>
     /**
      * Writes all records or none, and gives back the ids and names of those that were added: what is there already
      * stays as it is. They are asked for once, as they are written.

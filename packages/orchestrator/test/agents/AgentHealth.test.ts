@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Id, Lease } from "@remote-agent/domain"
 import { DateTime, Duration, Option } from "effect"
-import * as HealthChecks from "../../src/agents/AgentHealth.ts"
+import * as AgentHealth from "../../src/agents/AgentHealth.ts"
 
 const seconds = 1_900_000_000
 const now = seconds * 1000 + 700
 
 const machines: ReadonlyArray<
-  readonly [name: string, stdout: string, disk: HealthChecks.Check["status"], clock: string, detail: string]
+  readonly [name: string, stdout: string, disk: AgentHealth.Check["status"], clock: string, detail: string]
 > = [
   ["both", `free 1048576\nnow ${seconds}\n`, "ok", "ok", "1024 MiB are free."],
   ["no newline at the end", `free 1048576\nnow ${seconds}`, "ok", "ok", "1024 MiB are free."],
@@ -26,12 +26,12 @@ const machines: ReadonlyArray<
   ["a clock that is a little off", `free 1048576\nnow ${seconds - 29}\n`, "ok", "ok", "1024 MiB are free."]
 ]
 
-const clockOf = (at: number) => HealthChecks.readMachine(`now ${at}`, now)[1].detail
+const clockOf = (at: number) => AgentHealth.readMachine(`now ${at}`, now)[1].detail
 
 describe("what a sandbox says of its disk and its clock", () => {
   for (const [name, stdout, disk, clock, detail] of machines) {
     it(`${name}: the disk is ${disk}, the clock ${clock}`, () => {
-      const checks = HealthChecks.readMachine(stdout, now)
+      const checks = AgentHealth.readMachine(stdout, now)
       assert.deepStrictEqual(
         checks.map((check) => [check.name, check.status]),
         [
@@ -80,7 +80,7 @@ describe("who works with an agent, and how long its sandbox will live", () => {
         endsAt: DateTime.add(at, { seconds: left })
       }
       for (const holder of [Option.none(), held]) {
-        const check = HealthChecks.life({
+        const check = AgentHealth.life({
           holder,
           sandbox,
           persistent,
@@ -96,6 +96,6 @@ describe("who works with an agent, and how long its sandbox will live", () => {
 
   it("cannot be told without a sandbox", () => {
     const known = { persistent: false, now: at, reaction: Duration.seconds(15), sandbox: undefined }
-    assert.strictEqual(HealthChecks.life({ ...known, holder: Option.none() }).status, "skipped")
+    assert.strictEqual(AgentHealth.life({ ...known, holder: Option.none() }).status, "skipped")
   })
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, type AgentEvent, Budget, Profile, type Query, Usage } from "@remote-agent/domain"
+import { Agent, type AgentEvent, Budget, Profile, type Query, TokenUsage } from "@remote-agent/domain"
 import { type Agents, Orchestrator, type Queries, StateStore } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Deferred, Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import * as OtherProcess from "../support/otherProcess.ts"
 import {
@@ -28,7 +28,7 @@ const launch = (spec?: Parameters<Orchestrator.Orchestrator["Service"]["launch"]
 const hanging: Options = { answer: (text) => (text === "hang" ? hangs : undefined) }
 
 /** Whether anybody's sandbox runs or sleeps. */
-const states = Effect.flatMap(Memory.Ledger, ({ alive }) =>
+const states = Effect.flatMap(MemorySandboxes.Ledger, ({ alive }) =>
   Effect.map(alive, (all) => all.map(({ state }) => state))
 )
 
@@ -42,7 +42,7 @@ const texts = (queries: ReadonlyArray<Query.Query>) => queries.map(({ text }) =>
 const ids = (agents: ReadonlyArray<Agent.Agent>) => agents.map((agent) => agent.id)
 
 /** An answer for which the agent says that it used so much. */
-const costing = (costUsd: number): Memory.Program =>
+const costing = (costUsd: number): MemorySandboxes.Program =>
   Stream.make(
     line({
       type: "result",
@@ -328,7 +328,7 @@ describe("names and labels", () => {
 const seconds = (count: number) => new Budget.Budget({ wall: Duration.seconds(count) })
 
 /** Never answers; one program stops by itself a little before the time is up that it was given. */
-const stopping = (text: string, { stdin }: Sandbox.Command): Memory.Program => {
+const stopping = (text: string, { stdin }: Sandbox.Command): MemorySandboxes.Program => {
   if (text === "hang") return hangs
   const { timeoutMs } = Schema.decodeUnknownSync(RunnerRequest)(stdin)
   return Stream.concat(
@@ -397,7 +397,7 @@ describe("an agent that counts the tokens of a session", () => {
         90
       ])
       const { sessionTotals, usage } = yield* orchestrator.get(id)
-      assert.strictEqual(Usage.totalTokens(usage), 700)
+      assert.strictEqual(TokenUsage.totalTokens(usage), 700)
       assert.deepStrictEqual(Object.keys(sessionTotals ?? {}).toSorted(), ["thread-1", "thread-2"])
     }).pipe(Effect.scoped, Effect.provide(codex()))
   )
@@ -416,7 +416,7 @@ describe("budgets", () => {
       assert.strictEqual(reason.of, "agent")
       assert.deepStrictEqual({ ...reason.exceeded }, { limit: "costUsd", allowed: 1, spent: 1.2 })
       const { outcomes, queries, usage } = yield* orchestrator.usage({ agentId: id })
-      assert.strictEqual(Usage.totalTokens(usage), 30)
+      assert.strictEqual(TokenUsage.totalTokens(usage), 30)
       assert.strictEqual(queries, 3)
       assert.deepStrictEqual(outcomes, { ok: 2, aborted: 1 })
     }).pipe(Effect.scoped, Effect.provide(layer({ answer: () => costing(0.6) })))
@@ -435,7 +435,7 @@ describe("budgets", () => {
       assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
       const first = yield* orchestrator.usage({ agentId: id })
       assert.deepStrictEqual(first.outcomes, { aborted: 1 })
-      assert.strictEqual(Usage.totalTokens(first.usage), 1000)
+      assert.strictEqual(TokenUsage.totalTokens(first.usage), 1000)
       assert.isUndefined(first.usage.costUsd, "nobody told a cost, and no price is known")
 
       const second = yield* Effect.flip(orchestrator.query(id, "greedy"))
@@ -553,7 +553,7 @@ describe("budgets", () => {
       yield* Deferred.await(seen)
       yield* Fiber.interrupt(asking)
       const { usage } = yield* orchestrator.usage({ agentId: id })
-      assert.strictEqual(Usage.totalTokens(usage), 1000)
+      assert.strictEqual(TokenUsage.totalTokens(usage), 1000)
       assert.deepStrictEqual(yield* nothingLeft, { alive: 1, commands: 0 })
     }).pipe(Effect.provide(layer(greedy)))
   )

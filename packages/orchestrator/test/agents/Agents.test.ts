@@ -1,7 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, Profile, SandboxError, Stamp, StateStoreError, Usage } from "@remote-agent/domain"
+import {
+  Agent,
+  Id,
+  Profile,
+  SandboxError,
+  SandboxLabels,
+  StateStoreError,
+  TokenUsage
+} from "@remote-agent/domain"
 import { Orchestrator, type StateStore } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
@@ -61,7 +69,7 @@ const held = (duration: Duration.Input) =>
 describe("Orchestrator.launch", () => {
   it.effect("makes an active agent that is bound to its sandbox, and records it", () => {
     const seen: Array<Readonly<Record<string, string>>> = []
-    const prepare = (_: Sandbox.Command, { env }: Memory.Machine) => {
+    const prepare = (_: Sandbox.Command, { env }: MemorySandboxes.Machine) => {
       seen.push(env)
       return Stream.make(exit(0))
     }
@@ -71,7 +79,7 @@ describe("Orchestrator.launch", () => {
         name: Agent.AgentName.make("ada"),
         env: { A_KEY: Redacted.make("secret"), PLAIN: "1" }
       })
-      const [info] = yield* (yield* Memory.Ledger).alive
+      const [info] = yield* (yield* MemorySandboxes.Ledger).alive
       assert.deepStrictEqual(
         { ...agent },
         {
@@ -82,12 +90,12 @@ describe("Orchestrator.launch", () => {
           binding: new Agent.Binding({
             sandboxId: sandboxIdOf(agent),
             provider: "memory",
-            home: Memory.home
+            home: MemorySandboxes.home
           }),
           labels: {},
           persistent: true,
           secretVariables: ["A_KEY"],
-          usage: Usage.zero,
+          usage: TokenUsage.zero,
           revision: agent.revision,
           queryCount: 0,
           createdAt: agent.createdAt,
@@ -95,15 +103,15 @@ describe("Orchestrator.launch", () => {
         }
       )
       assert.strictEqual(info?.id, sandboxIdOf(agent))
-      const { [Stamp.attemptKey]: attempt, ...metadata } = info?.metadata ?? {}
+      const { [SandboxLabels.attemptKey]: attempt, ...metadata } = info?.metadata ?? {}
       assert.match(attempt ?? "", /^att_/)
       assert.deepStrictEqual(metadata, {
-        [Stamp.ownerKey]: "me",
-        [Stamp.agentKey]: agent.id,
-        [Stamp.profileKey]: "tiny"
+        [SandboxLabels.ownerKey]: "me",
+        [SandboxLabels.agentKey]: agent.id,
+        [SandboxLabels.profileKey]: "tiny"
       })
       assert.deepStrictEqual(yield* orchestrator.get(agent.id), agent)
-      assert.deepStrictEqual(seen, [{ HOME: Memory.home, A_KEY: "secret", PLAIN: "1" }])
+      assert.deepStrictEqual(seen, [{ HOME: MemorySandboxes.home, A_KEY: "secret", PLAIN: "1" }])
     }).pipe(Effect.provide(layer({ prepare, settings: { REMOTE_AGENT_OWNER: "me" } })))
   })
 
@@ -203,7 +211,7 @@ describe("Orchestrator.launch", () => {
       const { reason } = yield* Effect.flip(launch)
       assert(reason._tag === "IsolationRequired")
       assert.strictEqual(reason.profile, "tiny")
-      assert.deepStrictEqual(yield* (yield* Memory.Ledger).calls, [])
+      assert.deepStrictEqual(yield* (yield* MemorySandboxes.Ledger).calls, [])
       assert.deepStrictEqual(yield* standing, [])
     }).pipe(Effect.provide(layer({ isolation: "missing" })))
   )
@@ -227,7 +235,7 @@ describe("Orchestrator.launch", () => {
       assert(reason._tag === "UnknownProfile")
       assert.deepStrictEqual(reason.known, ["tiny"])
       assert.include(message, "tiny")
-      assert.deepStrictEqual(yield* (yield* Memory.Ledger).calls, [])
+      assert.deepStrictEqual(yield* (yield* MemorySandboxes.Ledger).calls, [])
     }).pipe(Effect.provide(layer()))
   )
 
@@ -239,7 +247,7 @@ describe("Orchestrator.launch", () => {
       assert(reason.cause._tag === "SandboxError")
       assert.strictEqual(reason.cause.reason._tag, "InvalidRequest")
       assert.include(reason.cause.message, "E2B_MAX_TIMEOUT")
-      assert.deepStrictEqual(yield* (yield* Memory.Ledger).calls, [])
+      assert.deepStrictEqual(yield* (yield* MemorySandboxes.Ledger).calls, [])
       assert.deepStrictEqual(yield* standing, [])
     }).pipe(Effect.provide(layer({ settings: { E2B_MAX_TIMEOUT: "3600" } })))
   )
@@ -248,7 +256,7 @@ describe("Orchestrator.launch", () => {
     Effect.gen(function* () {
       for (const pauses of [true, false]) {
         yield* Effect.gen(function* () {
-          const { alive } = yield* Memory.Ledger
+          const { alive } = yield* MemorySandboxes.Ledger
           yield* launch
           yield* pass("59 seconds")
           assert.deepStrictEqual(
@@ -372,7 +380,7 @@ describe("Orchestrator.list", () => {
 describe("Orchestrator.launchScoped", () => {
   it.effect("holds an agent for hours on a life of minutes, and ends it with its scope", () =>
     Effect.gen(function* () {
-      const { alive } = yield* Memory.Ledger
+      const { alive } = yield* MemorySandboxes.Ledger
       const fiber = yield* start(held("5 hours"))
       for (let minutes = 0; minutes < 5 * 60 - 1; minutes++) {
         yield* TestClock.adjust("1 minute")
@@ -406,7 +414,7 @@ describe("Orchestrator.launchScoped", () => {
 
   it.effect("gives it the life that was asked for, again and again", () =>
     Effect.gen(function* () {
-      const { alive } = yield* Memory.Ledger
+      const { alive } = yield* MemorySandboxes.Ledger
       const orchestrator = yield* Orchestrator.Orchestrator
       yield* Effect.scoped(
         Effect.gen(function* () {
@@ -431,7 +439,7 @@ describe("Orchestrator.launchScoped", () => {
 
   it.effect("logs a life that cannot be extended and goes on; the provider ends the sandbox then", () =>
     Effect.gen(function* () {
-      const { alive } = yield* Memory.Ledger
+      const { alive } = yield* MemorySandboxes.Ledger
       yield* start(held("1 hour"))
       yield* pass("2 minutes")
       assert.lengthOf(yield* alive, 1)
@@ -443,7 +451,7 @@ describe("Orchestrator.launchScoped", () => {
 
   it.effect("stops extending the life of a sandbox that is gone", () =>
     Effect.gen(function* () {
-      const ledger = yield* Memory.Ledger
+      const ledger = yield* MemorySandboxes.Ledger
       const orchestrator = yield* Orchestrator.Orchestrator
       yield* Effect.scoped(
         Effect.gen(function* () {

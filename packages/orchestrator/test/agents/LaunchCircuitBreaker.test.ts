@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { SandboxError, StateStoreError } from "@remote-agent/domain"
-import { LaunchBreaker, Orchestrator } from "@remote-agent/orchestrator"
-import { Memory } from "@remote-agent/sandbox"
+import { LaunchCircuitBreaker, Orchestrator } from "@remote-agent/orchestrator"
+import { MemorySandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import {
   exit,
@@ -17,7 +17,7 @@ import {
 
 const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
 
-const creates = Effect.flatMap(Memory.Ledger, ({ calls }) =>
+const creates = Effect.flatMap(MemorySandboxes.Ledger, ({ calls }) =>
   Effect.map(calls, (all) => all.filter(({ operation }) => operation === "create").length)
 )
 
@@ -129,7 +129,9 @@ describe("A launch", () => {
         layer({
           fault: ({ operation }) => (operation === "create" ? new SandboxError.Busy({}) : undefined)
         }).pipe(
-          Layer.provide(Layer.succeed(LaunchBreaker.Policy, { failures: 1, coolDown: Duration.hours(1) }))
+          Layer.provide(
+            Layer.succeed(LaunchCircuitBreaker.Policy, { failures: 1, coolDown: Duration.hours(1) })
+          )
         )
       )
     )

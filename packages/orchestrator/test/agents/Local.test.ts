@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import { AgentPool, Orchestrator } from "@remote-agent/orchestrator"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Option, Result, Stream } from "effect"
 
 const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
@@ -11,9 +11,9 @@ const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
 const limit = { timeout: 120_000 }
 
 /** The orchestrator of this package over sandboxes that are processes. */
-const layer = (options?: Local.Options, settings: Readonly<Record<string, string>> = {}) =>
+const layer = (options?: LocalSandboxes.Options, settings: Readonly<Record<string, string>> = {}) =>
   Orchestrator.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(Local.layer(options), Config.layerFrom(settings)))
+    Layer.provideMerge(Layer.mergeAll(LocalSandboxes.layer(options), RemoteAgentConfig.layerFrom(settings)))
   )
 
 const live = Effect.flatMap(E2bServer.E2bServer, (server) => server.live)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Id, type Query } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { Memory } from "@remote-agent/sandbox"
+import { MemorySandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Stream } from "effect"
 import * as OtherProcess from "../support/otherProcess.ts"
 import {
@@ -113,7 +113,7 @@ describe("an agent that another process terminates", () => {
       const asking = yield* start(Effect.flip(all.here.query(all.id, taking(60_000))))
       yield* pass("10 seconds")
       yield* Effect.forkDetach(all.other.orchestrator.terminate(all.id))
-      const ledger = yield* Memory.Ledger
+      const ledger = yield* MemorySandboxes.Ledger
       while ((yield* ledger.alive).length > 0) yield* Effect.yieldNow
       yield* all.other.die
       assert.strictEqual((yield* finish(Fiber.join(asking))).reason._tag, "AgentNotReady")

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Profile, SandboxError } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Fiber, type Layer, Stream } from "effect"
 import { layerReaper, reap, said } from "../support/reaperSupport.ts"
 import { exit, nothingLeft, type Options, pass, start, tiny } from "../support/support.ts"
@@ -14,14 +14,14 @@ const slow = new Profile.Profile({
 
 /** What the programs of the agents do from now on. */
 interface Weather {
-  prepare: Memory.Program
-  check: Memory.Program
+  prepare: MemorySandboxes.Program
+  check: MemorySandboxes.Program
   fault: SandboxError.Reason | undefined
 }
 
-const fine: Memory.Program = Stream.make(exit(0))
-const broken: Memory.Program = Stream.make(exit(1))
-const long = (time: Duration.Input): Memory.Program =>
+const fine: MemorySandboxes.Program = Stream.make(exit(0))
+const broken: MemorySandboxes.Program = Stream.make(exit(1))
+const long = (time: Duration.Input): MemorySandboxes.Program =>
   Stream.fromEffect(Effect.delay(Effect.succeed(exit(0)), time))
 
 interface Scene {
@@ -50,7 +50,7 @@ const scene = <Step extends Effect.Effect<unknown, unknown, Given>>(
 /** What the reaper does long after. */
 const later = Effect.andThen(pass("30 minutes"), Effect.map(reap(), said))
 
-const states = Effect.flatMap(Memory.Ledger, ({ alive }) =>
+const states = Effect.flatMap(MemorySandboxes.Ledger, ({ alive }) =>
   Effect.map(alive, (all) => all.map(({ state }) => state))
 )
 
@@ -123,7 +123,9 @@ describe("work that takes longer than the life of a sandbox", () => {
         yield* pass("21 minutes")
         yield* Fiber.join(updating)
         const working = yield* start(
-          orchestrator.alone("save", id, ({ sandbox }) => Effect.delay(sandbox.files.stat("."), "20 minutes"))
+          orchestrator.withExclusiveAccess("save", id, ({ sandbox }) =>
+            Effect.delay(sandbox.files.stat("."), "20 minutes")
+          )
         )
         yield* pass("21 minutes")
         assert.strictEqual((yield* Fiber.join(working)).type, "directory")
@@ -140,7 +142,7 @@ describe("work that takes longer than the life of a sandbox", () => {
       const { id } = yield* orchestrator.launch({ ttl: "5 minutes", persistent: true })
       for (const work of [
         Effect.asVoid(orchestrator.update(id)),
-        Effect.asVoid(orchestrator.alone("look", id, ({ sandbox }) => sandbox.files.stat("."))),
+        Effect.asVoid(orchestrator.withExclusiveAccess("look", id, ({ sandbox }) => sandbox.files.stat("."))),
         Effect.asVoid(orchestrator.query(id, "why?"))
       ]) {
         yield* pass("10 minutes")

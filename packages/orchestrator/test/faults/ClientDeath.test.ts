@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, type Id, type Query } from "@remote-agent/domain"
+import { RemoteAgentConfig, type Id, type Query } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
@@ -7,9 +7,9 @@ import {
   Profiles,
   SqlStateStore,
   StateStore,
-  Turns
+  AgentLocks
 } from "@remote-agent/orchestrator"
-import { Local, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Fiber, Layer, Redacted, type Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
@@ -31,12 +31,12 @@ const layer = (path: string) =>
         AgentRuntime.layer,
         Profiles.layerFrom([slow]),
         SqlStateStore.layerSqlite({ path }),
-        Local.layer({ isolation: "none" }),
-        Config.layerFrom({ REMOTE_AGENT_PROFILE: "slow" })
+        LocalSandboxes.layer({ isolation: "none" }),
+        RemoteAgentConfig.layerFrom({ REMOTE_AGENT_PROFILE: "slow" })
       )
     ),
     // Only how soon others may go on, not whether.
-    Layer.provide(Layer.succeed(Turns.Policy, { ttl: Duration.seconds(3), beat: Duration.millis(500) }))
+    Layer.provide(Layer.succeed(AgentLocks.Policy, { ttl: Duration.seconds(3), beat: Duration.millis(500) }))
   )
 
 /** Asks in another process until it has been told of so many events, and kills it then. */

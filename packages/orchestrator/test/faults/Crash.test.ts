@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { StateStoreError } from "@remote-agent/domain"
-import { Intents, MemoryStateStore, SqlStateStore } from "@remote-agent/orchestrator"
+import { LaunchIntents, MemoryStateStore, SqlStateStore } from "@remote-agent/orchestrator"
 import { Effect, Layer, Redacted, type Scope } from "effect"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -34,7 +34,7 @@ interface Model {
 const modelOf = (number: number): Effect.Effect<Model> =>
   expected(plan(number)).pipe(
     Effect.map((states) => ({ seed: number, states })),
-    Effect.provide(Layer.fresh(Layer.merge(MemoryStateStore.layer, Intents.layerMemory)))
+    Effect.provide(Layer.fresh(Layer.merge(MemoryStateStore.layer, LaunchIntents.layerMemory)))
   )
 
 /**

@@ -1,8 +1,8 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { type Agent, Lifecycle, type Query, Stamp } from "@remote-agent/domain"
+import { type Agent, AgentLifecycle, type Query, SandboxLabels } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import {
-  Intents,
+  LaunchIntents,
   MemoryStateStore,
   Orchestrator,
   Reaper,
@@ -67,7 +67,7 @@ const look = Effect.gen(function* () {
   const [sandboxes, store, intents] = yield* Effect.all([
     Sandboxes.Sandboxes,
     StateStore.StateStore,
-    Intents.Intents
+    LaunchIntents.LaunchIntents
   ])
   return {
     agents: yield* Stream.runCollect(store.listAgents()),
@@ -78,7 +78,7 @@ const look = Effect.gen(function* () {
 })
 
 const homeOf = ({ binding, status }: Agent.Agent) =>
-  binding !== undefined && Lifecycle.mayHoldSandbox(status) ? [binding.sandboxId] : []
+  binding !== undefined && AgentLifecycle.mayHoldSandbox(status) ? [binding.sandboxId] : []
 
 /** What a fresh process finds of a life that was cut short, makes of it, and can still do with it. */
 const recovered = Effect.fnUntraced(function* (told: Told, notes: string, owner: string) {
@@ -100,7 +100,7 @@ const recovered = Effect.fnUntraced(function* (told: Told, notes: string, owner:
   const { agents, held, intents, queries } = yield* look
 
   // Nothing is unknown, and nothing is homeless.
-  const ours = held.flatMap(({ id, metadata }) => (metadata[Stamp.ownerKey] === owner ? [id] : []))
+  const ours = held.flatMap(({ id, metadata }) => (metadata[SandboxLabels.ownerKey] === owner ? [id] : []))
   assert.deepStrictEqual(ours.toSorted(), agents.flatMap(homeOf).toSorted(), "sandboxes")
   assert.lengthOf(intents, 0, "intents")
 
@@ -167,7 +167,7 @@ const recovered = Effect.fnUntraced(function* (told: Told, notes: string, owner:
     }
     assert.strictEqual((yield* orchestrator.terminate(id)).status, "terminated")
   }
-  const left = (yield* look).held.filter(({ metadata }) => metadata[Stamp.ownerKey] === owner)
+  const left = (yield* look).held.filter(({ metadata }) => metadata[SandboxLabels.ownerKey] === owner)
   assert.lengthOf(left, 0, "sandboxes at the end")
 })
 

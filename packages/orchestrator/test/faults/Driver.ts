@@ -1,4 +1,4 @@
-import { Agent, Id, Lifecycle, OrchestratorError } from "@remote-agent/domain"
+import { Agent, Id, AgentLifecycle, OrchestratorError } from "@remote-agent/domain"
 import { Deferred, Effect, Exit, Fiber, Random, Stream } from "effect"
 import { type Process, owner, stamped, stampOf, type World } from "./World.ts"
 
@@ -192,7 +192,7 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
     Effect.map(Effect.all([whenRunning, Random.nextIntBetween(1, 60)]), ([chosen, minutes]) => {
       let working = false
       return process.orchestrator
-        .alone(
+        .withExclusiveAccess(
           "work",
           id,
           ({ sandbox }) =>
@@ -333,7 +333,7 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
   const ids = new Set(held.map(({ id }) => id))
   const homes = new Set(
     known.flatMap(({ binding, status }) =>
-      binding !== undefined && Lifecycle.mayHoldSandbox(status) ? [binding.sandboxId] : []
+      binding !== undefined && AgentLifecycle.mayHoldSandbox(status) ? [binding.sandboxId] : []
     )
   )
   const open = yield* Effect.orDie(Stream.runCollect(intents.list))

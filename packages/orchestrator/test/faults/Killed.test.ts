@@ -1,16 +1,16 @@
 import { assert, it, vi } from "@effect/vitest"
-import { Config, Lifecycle, Stamp } from "@remote-agent/domain"
+import { RemoteAgentConfig, AgentLifecycle, SandboxLabels } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
-  Intents,
+  LaunchIntents,
   Orchestrator,
   Profiles,
   Reaper,
   SqlStateStore,
   StateStore
 } from "@remote-agent/orchestrator"
-import { E2b, Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -58,7 +58,7 @@ const live = Effect.fnUntraced(function* (kill: { readonly at: number; readonly 
 /** What a fresh process does with what is left of such a life, and how things stand then. */
 const recovered = Effect.fnUntraced(function* (owner: string, path: string) {
   const server = yield* E2bServer.E2bServer
-  const truth = yield* E2b.make({
+  const truth = yield* E2bSandboxes.make({
     provider: "local",
     apiKey: server.apiKey,
     apiUrl: server.url,
@@ -67,18 +67,18 @@ const recovered = Effect.fnUntraced(function* (owner: string, path: string) {
   })
   const fresh = Effect.gen(function* () {
     const [orchestrator, reaper] = yield* Effect.all([Orchestrator.Orchestrator, Reaper.Reaper])
-    const [store, intents] = yield* Effect.all([StateStore.StateStore, Intents.Intents])
+    const [store, intents] = yield* Effect.all([StateStore.StateStore, LaunchIntents.LaunchIntents])
     yield* reaper.reap({ grace: 0, createDeadline: 0 })
     const agents = yield* Stream.runCollect(store.listAgents())
-    const held = yield* Stream.runCollect(truth.list({ metadata: { [Stamp.ownerKey]: owner } }))
+    const held = yield* Stream.runCollect(truth.list({ metadata: { [SandboxLabels.ownerKey]: owner } }))
     const homes = agents.flatMap(({ binding, status }) =>
-      binding !== undefined && Lifecycle.mayHoldSandbox(status) ? [binding.sandboxId] : []
+      binding !== undefined && AgentLifecycle.mayHoldSandbox(status) ? [binding.sandboxId] : []
     )
     const open = yield* Stream.runCollect(intents.list)
     const statuses = agents.map(({ status }) => status)
     // Whoever lives on can be used and ended.
     for (const { id, status } of agents) if (status === "active") yield* orchestrator.terminate(id)
-    const left = yield* Stream.runCollect(truth.list({ metadata: { [Stamp.ownerKey]: owner } }))
+    const left = yield* Stream.runCollect(truth.list({ metadata: { [SandboxLabels.ownerKey]: owner } }))
     return { held: held.map(({ id }) => id), homes, open: open.length, statuses, left: left.length }
   })
   const state = SqlStateStore.layerSqlite({ path })
@@ -91,7 +91,7 @@ const recovered = Effect.fnUntraced(function* (owner: string, path: string) {
             Layer.fresh(state),
             Profiles.layerFrom(profiles),
             Layer.succeed(Sandboxes.Sandboxes, truth),
-            Config.layerFrom({ REMOTE_AGENT_OWNER: owner, REMOTE_AGENT_PROFILE: "quick" })
+            RemoteAgentConfig.layerFrom({ REMOTE_AGENT_OWNER: owner, REMOTE_AGENT_PROFILE: "quick" })
           )
         )
       )

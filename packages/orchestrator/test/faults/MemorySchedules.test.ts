@@ -1,7 +1,7 @@
 import { assert, it, vi } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Profiles } from "@remote-agent/orchestrator"
-import { Memory } from "@remote-agent/sandbox"
+import { MemorySandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Random } from "effect"
 import { layerLogged } from "../support/support.ts"
 import * as Driver from "./Driver.ts"
@@ -16,9 +16,9 @@ vi.setConfig({ testTimeout: 60_000 + count * 5_000 })
 
 const layerOf = (seed: number) =>
   Layer.mergeAll(
-    Memory.layer({ run: MemoryWorld.run }),
+    MemorySandboxes.layer({ run: MemoryWorld.run }),
     Profiles.layerFrom(MemoryWorld.profiles),
-    Config.layerFrom({
+    RemoteAgentConfig.layerFrom({
       REMOTE_AGENT_OWNER: owner,
       REMOTE_AGENT_PROFILE: "quick",
       E2B_AUTO_PAUSE: String(seed % 2 === 0)

@@ -1,5 +1,5 @@
-import { type Config, type Id, Profile, SandboxError } from "@remote-agent/domain"
-import { Intents, MemoryStateStore, type Profiles } from "@remote-agent/orchestrator"
+import { type RemoteAgentConfig, type Id, Profile, SandboxError } from "@remote-agent/domain"
+import { LaunchIntents, MemoryStateStore, type Profiles } from "@remote-agent/orchestrator"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Random, Stream } from "effect"
 import { exit, line, pass, resultLine, unreachable } from "../support/support.ts"
@@ -47,10 +47,10 @@ const fates = ["fine", "fine", "fine", "fine", "fine", "lost", "late", "twice"] 
 
 /** Processes that share sandboxes in memory, on the clock of the test. */
 export const make = Effect.gen(function* () {
-  const services = yield* Effect.context<Config.Config | Profiles.Profiles>()
+  const services = yield* Effect.context<RemoteAgentConfig.RemoteAgentConfig | Profiles.Profiles>()
   const truth = yield* Sandboxes.Sandboxes
   const { leases, store } = yield* MemoryStateStore.make
-  const intents = yield* Intents.makeMemory
+  const intents = yield* LaunchIntents.makeMemory
   const weather = { stormy: true }
   const told: Array<string> = []
 

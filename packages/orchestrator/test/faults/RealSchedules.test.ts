@@ -1,5 +1,5 @@
 import { assert, it, vi } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { Profiles } from "@remote-agent/orchestrator"
 import { Clock, Effect, Random } from "effect"
@@ -28,7 +28,7 @@ const one = Effect.fnUntraced(function* (seed: number) {
     Effect.provide(E2bServer.layer({ isolation: "none" })),
     Effect.provide([
       Profiles.layerFrom(profiles),
-      Config.layerFrom({
+      RemoteAgentConfig.layerFrom({
         REMOTE_AGENT_OWNER: owner,
         REMOTE_AGENT_PROFILE: "quick",
         E2B_AUTO_PAUSE: String(seed % 2 === 0)

@@ -1,7 +1,7 @@
-import type { Config } from "@remote-agent/domain"
+import type { RemoteAgentConfig } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { Intents, MemoryStateStore, type Profiles } from "@remote-agent/orchestrator"
-import { E2b } from "@remote-agent/sandbox"
+import { LaunchIntents, MemoryStateStore, type Profiles } from "@remote-agent/orchestrator"
+import { E2bSandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Redacted, Schedule, type Scope } from "effect"
 import { setTimeout } from "node:timers/promises"
 import { none, schedule } from "../../../sandbox/test/faults/Fault.ts"
@@ -29,11 +29,13 @@ export const make = Effect.fnUntraced(function* (options: {
 }) {
   const server = yield* E2bServer.E2bServer
   const target = { url: server.url, apiKey: Redacted.value(server.apiKey) }
-  const services = yield* Effect.context<Config.Config | Profiles.Profiles | Scope.Scope>()
+  const services = yield* Effect.context<
+    RemoteAgentConfig.RemoteAgentConfig | Profiles.Profiles | Scope.Scope
+  >()
   const proxies: Array<FaultProxy.FaultProxy> = []
   const weather = { stormy: true }
   const adapter = (url: string) =>
-    E2b.make({
+    E2bSandboxes.make({
       provider: "local",
       apiKey: server.apiKey,
       apiUrl: url,
@@ -44,7 +46,7 @@ export const make = Effect.fnUntraced(function* (options: {
     })
   const truth = yield* adapter(server.url)
   const { leases, store } = yield* MemoryStateStore.make
-  const intents = yield* Intents.makeMemory
+  const intents = yield* LaunchIntents.makeMemory
 
   // Leaping while a request is under way would be a provider that takes minutes to answer.
   const quiet = Effect.gen(function* () {

@@ -1,7 +1,7 @@
-import { type Config, type Id, Stamp } from "@remote-agent/domain"
+import { type RemoteAgentConfig, type Id, SandboxLabels } from "@remote-agent/domain"
 import {
   AgentRuntime,
-  Intents,
+  LaunchIntents,
   Leases,
   Orchestrator,
   type Profiles,
@@ -32,7 +32,7 @@ export interface World {
   /** The provider as it is, with nothing in between. */
   readonly truth: Sandboxes.Sandboxes["Service"]
   readonly store: StateStore.StateStore["Service"]
-  readonly intents: Intents.Intents["Service"]
+  readonly intents: LaunchIntents.LaunchIntents["Service"]
   /** What went wrong on purpose, for whoever replays it. */
   readonly told: () => string
 }
@@ -44,7 +44,7 @@ export const owner = "me"
 export interface Reach {
   readonly sandboxes: Sandboxes.Sandboxes["Service"]
   readonly store: StateStore.StateStore["Service"]
-  readonly intents: Intents.Intents["Service"]
+  readonly intents: LaunchIntents.LaunchIntents["Service"]
   readonly leases: Leases.Leases["Service"]
   /** Before and after each use of the store: a moment to die in. */
   readonly pause?: Effect.Effect<void> | undefined
@@ -55,7 +55,7 @@ export interface Reach {
 /** A process that hangs once it is dead, with all that it still wanted to do. */
 export const makeProcess = Effect.fnUntraced(function* (
   reach: Reach
-): Effect.fn.Return<Process, never, Config.Config | Profiles.Profiles> {
+): Effect.fn.Return<Process, never, RemoteAgentConfig.RemoteAgentConfig | Profiles.Profiles> {
   const { intents, leases, onDeath = Effect.void, pause = Effect.void, sandboxes, store } = reach
   const life = { dead: false }
   // Not interrupted but left hanging: what dies runs no finalizers.
@@ -98,7 +98,7 @@ export const makeProcess = Effect.fnUntraced(function* (
       release: (lease) => living(leases.release(lease)),
       current: (resource) => living(leases.current(resource))
     }),
-    Effect.provideService(Intents.Intents, {
+    Effect.provideService(LaunchIntents.LaunchIntents, {
       ...intents,
       open: (intent) => slow(intents.open(intent)),
       renew: (attemptId) => living(intents.renew(attemptId)),
@@ -130,6 +130,6 @@ export const stamped = (
 
 /** The stamp of an owner's sandbox of an agent. */
 export const stampOf = (whose: string, agentId: Id.AgentId): Readonly<Record<string, string>> => ({
-  [Stamp.ownerKey]: whose,
-  [Stamp.agentKey]: agentId
+  [SandboxLabels.ownerKey]: whose,
+  [SandboxLabels.agentKey]: agentId
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Id, SandboxError } from "@remote-agent/domain"
 import { AgentPool, Orchestrator } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Deferred, Effect, Exit, Fiber, Ref, Result, Schema, Scope, Stream } from "effect"
 import {
   answers,
@@ -46,7 +46,7 @@ const indexes = (results: ReadonlyArray<AgentPool.PoolResult>) => results.map(({
 /** Counts how many answers are being given at once. */
 const counting = () => {
   const state = { now: 0, most: 0, runs: 0 }
-  const count = (program: Memory.Program): Memory.Program =>
+  const count = (program: MemorySandboxes.Program): MemorySandboxes.Program =>
     Stream.unwrap(
       Effect.as(
         Effect.acquireRelease(
@@ -115,7 +115,7 @@ describe("a pool", () => {
           results.map(answerOf),
           hundred.map((text) => `re: ${text}`)
         )
-        assert.strictEqual(yield* (yield* Memory.Ledger).peak, 7)
+        assert.strictEqual(yield* (yield* MemorySandboxes.Ledger).peak, 7)
         assert.deepStrictEqual(state, { now: 0, most: 7, runs: 100 })
         assert.deepStrictEqual(yield* nothingLeft, nothing)
         assert.deepStrictEqual(
@@ -186,7 +186,7 @@ describe("a pool", () => {
       const texts = ["a", "fail", "b", "fail", "c"]
       const [results] = yield* finish(queryAll({ size: 1 }, texts))
       assert.deepStrictEqual(results.map(answerOf), ["re: a", "QueryFailed", "re: b", "QueryFailed", "re: c"])
-      assert.strictEqual(yield* (yield* Memory.Ledger).peak, 1)
+      assert.strictEqual(yield* (yield* MemorySandboxes.Ledger).peak, 1)
     }).pipe(
       Effect.provide(
         layer({ answer: (text) => (text === "fail" ? ends("error", "no") : answers(`re: ${text}`)) })
@@ -278,7 +278,7 @@ describe("a pool", () => {
           done.toSorted((a, b) => a - b),
           [...texts.keys()]
         )
-        assert.isAtMost(yield* (yield* Memory.Ledger).peak, size)
+        assert.isAtMost(yield* (yield* MemorySandboxes.Ledger).peak, size)
         assert.deepStrictEqual(yield* nothingLeft, nothing)
       }).pipe(Effect.provide(layer(slowly(20)))),
     { arbitrary: { runs: 40 } }
@@ -409,7 +409,7 @@ describe("a pool that loses an agent", () => {
         (yield* events.tags).filter((tag) => tag.endsWith(" 0") && !/Event|Started|Ended/.test(tag)),
         ["Launching 0", "Ready 0", "Lost 0", "Launching 0", "Ready 0"]
       )
-      assert.strictEqual(yield* (yield* Memory.Ledger).peak, 2)
+      assert.strictEqual(yield* (yield* MemorySandboxes.Ledger).peak, 2)
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
@@ -531,7 +531,7 @@ describe("stopping a pool", () => {
       )
       assert.strictEqual(millis, 1000)
       assert.strictEqual(yield* events.count("Lost"), 0)
-      assert.strictEqual(yield* (yield* Memory.Ledger).peak, 3)
+      assert.strictEqual(yield* (yield* MemorySandboxes.Ledger).peak, 3)
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
@@ -545,7 +545,7 @@ describe("stopping a pool", () => {
       yield* pass("1 hour")
       assert.isDefined(fiber.pollUnsafe())
       assert.deepStrictEqual(yield* nothingLeft, nothing)
-      assert.strictEqual(yield* (yield* Memory.Ledger).peak, 2)
+      assert.strictEqual(yield* (yield* MemorySandboxes.Ledger).peak, 2)
     }).pipe(Effect.provide(layer()))
   )
 
@@ -574,7 +574,7 @@ describe("stopping a pool", () => {
           ["a"]
         )
       )
-      assert.deepStrictEqual(yield* (yield* Memory.Ledger).calls, [])
+      assert.deepStrictEqual(yield* (yield* MemorySandboxes.Ledger).calls, [])
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(fiber)
       assert.strictEqual(yield* Ref.get(told), 6)

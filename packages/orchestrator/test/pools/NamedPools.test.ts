@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Budget, Id, Profile, Query, Usage } from "@remote-agent/domain"
+import { Budget, Id, Profile, Query, TokenUsage } from "@remote-agent/domain"
 import { type AgentPool, Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Metric, Result, Stream } from "effect"
 import {
   exit,
@@ -27,7 +27,7 @@ const tagOf = ({ result }: AgentPool.PoolResult) =>
 const ask = (made: AgentPool.AgentPool, texts: ReadonlyArray<string>) =>
   Effect.map(Stream.runCollect(made.query(texts)), (results) => results.map(tagOf))
 
-const peak = Effect.flatMap(Memory.Ledger, (ledger) => ledger.peak)
+const peak = Effect.flatMap(MemorySandboxes.Ledger, (ledger) => ledger.peak)
 const alive = Effect.map(nothingLeft, (left) => left.alive)
 
 describe("a pool with a name", () => {
@@ -198,7 +198,11 @@ describe.each([{ name }, {}])("the budget of a pool (%o)", (named) => {
         "BudgetExceeded"
       ])
       const { usage } = yield* (yield* here).usage()
-      assert.strictEqual(Usage.totalTokens(usage), 1200, "each was stopped after the call that reached it")
+      assert.strictEqual(
+        TokenUsage.totalTokens(usage),
+        1200,
+        "each was stopped after the call that reached it"
+      )
       yield* (yield* here).closePool(name)
     }).pipe(
       Effect.scoped,

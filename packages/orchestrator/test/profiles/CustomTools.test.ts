@@ -1,8 +1,8 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Config, Id, Profile } from "@remote-agent/domain"
+import { RemoteAgentConfig, Id, Profile } from "@remote-agent/domain"
 import { Isolation } from "@remote-agent/e2b-local"
-import { AgentRuntime, Profiles, RunCommand } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { AgentRuntime, Profiles, QueryCommand } from "@remote-agent/orchestrator"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Option, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -18,10 +18,10 @@ const settings = JSON.parse(readFileSync(`${example}/remote-agent.json`, "utf8")
 
 const layer = Layer.mergeAll(
   AgentRuntime.layer,
-  Local.layer(),
+  LocalSandboxes.layer(),
   Layer.provide(
     Profiles.layer(),
-    Config.layerFrom({ REMOTE_AGENT_PROFILES: JSON.stringify(settings.profiles) })
+    RemoteAgentConfig.layerFrom({ REMOTE_AGENT_PROFILES: JSON.stringify(settings.profiles) })
   )
 )
 
@@ -85,7 +85,7 @@ describe.skipIf(!isolates)("the example of custom tools", () => {
       Effect.gen(function* () {
         const profile = yield* profileOf("claude-code-with-tool")
         const { home, sandbox } = yield* placed(profile)
-        const { argv, cwd } = RunCommand.make(profile, { id: yield* Id.nextQueryId, text: "?" }, home)
+        const { argv, cwd } = QueryCommand.make(profile, { id: yield* Id.nextQueryId, text: "?" }, home)
         assert.strictEqual(argv[argv.indexOf("--mcp-config") + 1], `${home}/.agent/mcp.json`)
         assert.include(argv.join(" "), "mcp__rates__exchange_rate")
         // The arguments that it has without the tool are those of the profile that it extends.

@@ -1,17 +1,17 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { type AgentEvent, Config, Id, Profile } from "@remote-agent/domain"
+import { type AgentEvent, RemoteAgentConfig, Id, Profile } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
   DexterProfile,
   EventReader,
-  Intents,
+  LaunchIntents,
   MemoryStateStore,
   Orchestrator,
   Profiles,
-  type RunCommand
+  type QueryCommand
 } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Context, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
@@ -91,7 +91,7 @@ const launched = Effect.fnUntraced(function* (
   const place = yield* runtime.place(sandbox, profile)
   yield* runtime.setUp(place)
   yield* runtime.checkHealth(place)
-  const ask = Effect.fnUntraced(function* (text: string, more: Partial<RunCommand.Request> = {}) {
+  const ask = Effect.fnUntraced(function* (text: string, more: Partial<QueryCommand.Request> = {}) {
     const id = yield* Id.nextQueryId
     const events = yield* Stream.runCollect(runtime.run(place, { id, text, ...more }))
     const result = events.at(-1)
@@ -103,8 +103,11 @@ const launched = Effect.fnUntraced(function* (
 
 const layer = Layer.mergeAll(
   AgentRuntime.layer,
-  Layer.provideMerge(Profiles.layer(), Config.layerFrom({ OPENAI_API_KEY: key, DEXTER_MAX_STEPS: "3" })),
-  Local.layer()
+  Layer.provideMerge(
+    Profiles.layer(),
+    RemoteAgentConfig.layerFrom({ OPENAI_API_KEY: key, DEXTER_MAX_STEPS: "3" })
+  ),
+  LocalSandboxes.layer()
 )
 
 const types = (events: ReadonlyArray<AgentEvent.AgentEvent>) => events.map(({ type }) => type)
@@ -329,12 +332,12 @@ describe.skipIf(!isolates)("a session of an agent whose code is at a branch that
         Orchestrator.layerNoDeps.pipe(
           Layer.provideMerge(
             Layer.mergeAll(
-              Local.layer(),
+              LocalSandboxes.layer(),
               AgentRuntime.layer,
               Profiles.layerFrom([new Profile.Profile({ ...profile, egress: { setup: [], run: [] } })]),
               MemoryStateStore.layer,
-              Intents.layerMemory,
-              Config.layerFrom({})
+              LaunchIntents.layerMemory,
+              RemoteAgentConfig.layerFrom({})
             )
           )
         )

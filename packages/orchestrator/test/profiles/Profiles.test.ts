@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, Profile } from "@remote-agent/domain"
+import { RemoteAgentConfig, Profile } from "@remote-agent/domain"
 import { Profiles, ProfileSettings, SampleProfile } from "@remote-agent/orchestrator"
 import { Duration, Effect, Layer, Redacted, Schema } from "effect"
 import * as SourceHost from "../../src/runtime/setup/sourceHost.ts"
@@ -9,7 +9,7 @@ import { tiny } from "../support/support.ts"
 const layer = (profiles: unknown, variables: Readonly<Record<string, string>> = {}) =>
   Layer.provide(
     Profiles.layer([tiny]),
-    Config.layerFrom({ ...variables, REMOTE_AGENT_PROFILES: JSON.stringify(profiles) })
+    RemoteAgentConfig.layerFrom({ ...variables, REMOTE_AGENT_PROFILES: JSON.stringify(profiles) })
   )
 
 const get = (name: string) => Effect.flatMap(Profiles.Profiles, (profiles) => profiles.get(name))
@@ -38,7 +38,7 @@ const check = (repository: string, { egress, given, variables = {} }: Surroundin
       ...(egress === undefined ? {} : { egress })
     })
     return yield* Effect.flatMap(Profiles.Profiles, ({ reachable }) => reachable(profile, given)).pipe(
-      Effect.provide(Layer.provide(Profiles.layerFrom([profile]), Config.layerFrom(variables)))
+      Effect.provide(Layer.provide(Profiles.layerFrom([profile]), RemoteAgentConfig.layerFrom(variables)))
     )
   })
 
@@ -98,7 +98,7 @@ describe("Profiles", () => {
       Effect.provide(
         Layer.provide(
           Profiles.layer([tiny, new Profile.Profile({ ...tiny, name: "sample", description: "mine" })]),
-          Config.layerFrom({})
+          RemoteAgentConfig.layerFrom({})
         )
       )
     )

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type AgentEvent, Config, Id, type Profile } from "@remote-agent/domain"
+import { type AgentEvent, RemoteAgentConfig, Id, type Profile } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { AgentRuntime, EventReader, Profiles, RunCommand } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { AgentRuntime, EventReader, Profiles, QueryCommand } from "@remote-agent/orchestrator"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Stream } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -49,7 +49,7 @@ const launched = Effect.fnUntraced(function* (
   const profiles = yield* Layer.build(
     Layer.provide(
       Profiles.layer(),
-      Config.layerFrom({
+      RemoteAgentConfig.layerFrom({
         ENABLE_CLAUDE_CODE: "true",
         ANTHROPIC_API_KEY: key,
         OPENAI_API_KEY: key,
@@ -70,9 +70,9 @@ const launched = Effect.fnUntraced(function* (
   yield* runtime.setUp(place)
   yield* runtime.checkHealth(place)
 
-  const ask = Effect.fnUntraced(function* (text: string, more: Partial<RunCommand.Request> = {}) {
+  const ask = Effect.fnUntraced(function* (text: string, more: Partial<QueryCommand.Request> = {}) {
     const request = { id: yield* Id.nextQueryId, text, ...more }
-    const { files: _, ...command } = RunCommand.make(profile, request, place.home)
+    const { files: _, ...command } = QueryCommand.make(profile, request, place.home)
     const { read } = yield* EventReader.make({ ...profile.run, secrets })
     const seen = yield* Stream.runCollect(
       Stream.flattenIterable(Stream.mapEffect(sandbox.spawn(command), read))
@@ -86,7 +86,7 @@ const launched = Effect.fnUntraced(function* (
   return { ask, model, place, runtime, sandbox }
 })
 
-const layer = Layer.mergeAll(AgentRuntime.layer, Local.layer())
+const layer = Layer.mergeAll(AgentRuntime.layer, LocalSandboxes.layer())
 
 const types = (events: ReadonlyArray<AgentEvent.AgentEvent>) => events.map(({ type }) => type)
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type AgentEvent, type Profile, Usage } from "@remote-agent/domain"
+import { type AgentEvent, type Profile, TokenUsage } from "@remote-agent/domain"
 import { EventReader } from "@remote-agent/orchestrator"
 import { Effect, Redacted, Schema } from "effect"
 import { readFileSync } from "node:fs"
@@ -110,7 +110,7 @@ describe("claude-stream-json", () => {
       ])
       assert.deepInclude(events[1], { agent: "claude-code", version: "2.1.330" })
       assert.deepInclude(events[4], {
-        usage: new Usage.Usage({ ...Usage.zero, inputTokens: 100, outputTokens: 1 })
+        usage: new TokenUsage.TokenUsage({ ...TokenUsage.zero, inputTokens: 100, outputTokens: 1 })
       })
       assert.deepInclude(events[5], { tool: "Bash", data: "Exit code 3\nhi" })
       const { answer, outcome, usage, ...rest } = resultOf(events)
@@ -237,7 +237,7 @@ describe("usage", () => {
           [30, 10]
         ].map(
           ([inputTokens = 0, outputTokens = 0]) =>
-            new Usage.Usage({ ...Usage.zero, inputTokens, outputTokens })
+            new TokenUsage.TokenUsage({ ...TokenUsage.zero, inputTokens, outputTokens })
         )
       )
       const { outcome, usage } = resultOf(events)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { AgentEvent, Usage } from "@remote-agent/domain"
+import { AgentEvent, TokenUsage } from "@remote-agent/domain"
 import { RunnerJsonl } from "@remote-agent/orchestrator"
 import { Schema } from "effect"
 
@@ -37,7 +37,7 @@ describe("RunnerJsonl.parse", () => {
         answer: "Tesla's revenue in fiscal year 2024 was $97,690 million.",
         sessionId: "s1",
         iterations: 2,
-        usage: new Usage.Usage({ inputTokens: 6, outputTokens: 22, wallMillis: 24 })
+        usage: new TokenUsage.TokenUsage({ inputTokens: 6, outputTokens: 22, wallMillis: 24 })
       }
     ])
   })
@@ -52,13 +52,13 @@ describe("RunnerJsonl.parse", () => {
       answer: "",
       error: "I cannot answer this: it names no company that I know.",
       iterations: 1,
-      usage: new Usage.Usage({ inputTokens: 4, outputTokens: 0, wallMillis: 13 })
+      usage: new TokenUsage.TokenUsage({ inputTokens: 4, outputTokens: 0, wallMillis: 13 })
     })
   })
 
   it("reads what has been used until now", () => {
     const used = ofType("usage", { inputTokens: 12.7, outputTokens: 3, costUsd: 0.5 })
-    const usage = new Usage.Usage({ inputTokens: 12, outputTokens: 3, costUsd: 0.5, wallMillis: 0 })
+    const usage = new TokenUsage.TokenUsage({ inputTokens: 12, outputTokens: 3, costUsd: 0.5, wallMillis: 0 })
     assert.deepStrictEqual(used, [{ type: "usage", usage }])
     assert.strictEqual(ofType("usage", { inputTokens: -1 })[0]?.type, "raw")
   })

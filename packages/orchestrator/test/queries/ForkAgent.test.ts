@@ -1,16 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Config, Profile } from "@remote-agent/domain"
+import { Agent, RemoteAgentConfig, Profile } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
-  Fork,
-  Intents,
+  ForkAgent,
+  LaunchIntents,
   MemoryStateStore,
   Orchestrator,
   Profiles,
   SampleProfile
 } from "@remote-agent/orchestrator"
-import { Local, type Memory, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, type MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Option, Stream } from "effect"
 import { exit, layer as layerInMemory, pass, standing, start, taking, tiny } from "../support/support.ts"
 
@@ -54,19 +54,19 @@ const layer = Layer.unwrap(
     return Orchestrator.layerNoDeps.pipe(
       Layer.provideMerge(
         Layer.mergeAll(
-          Local.layer(),
+          LocalSandboxes.layer(),
           AgentRuntime.layer,
           Profiles.layerFrom(profiles),
-          Config.layerFrom({}),
+          RemoteAgentConfig.layerFrom({}),
           MemoryStateStore.layer,
-          Intents.layerMemory
+          LaunchIntents.layerMemory
         )
       )
     )
   })
 )
 
-const scopedFork = Effect.fnUntraced(function* (id: Agent.Agent["id"], options?: Fork.ForkOptions) {
+const scopedFork = Effect.fnUntraced(function* (id: Agent.Agent["id"], options?: ForkAgent.ForkOptions) {
   const { fork, terminate } = yield* Orchestrator.Orchestrator
   return yield* Effect.acquireRelease(fork(id, options), (forked) => Effect.ignore(terminate(forked.id)))
 })
@@ -129,7 +129,7 @@ describe.skipIf(!isolates)("Orchestrator.fork, in sandboxes on this machine", ()
         assert.strictEqual(result.sessionId, sessionId)
         assert.strictEqual((yield* query(first.id, "three")).answer, "3 turns")
         const sandbox = yield* sandboxOf(first)
-        yield* sandbox.exec({ argv: ["truncate", "-s", String(Fork.limitBytes + 1), ".talk/large"] })
+        yield* sandbox.exec({ argv: ["truncate", "-s", String(ForkAgent.limitBytes + 1), ".talk/large"] })
         const { reason } = yield* Effect.flip(scopedFork(first.id))
         assert(reason._tag === "SandboxFailed")
         assert.strictEqual(reason.cause.reason._tag, "OutputTooLarge")
@@ -146,7 +146,7 @@ const remembers = new Profile.Profile({
 
 /** The programs that pack and unpack, of which the second ends with this exit code. */
 const packer =
-  (code: number): NonNullable<Memory.Options["run"]> =>
+  (code: number): NonNullable<MemorySandboxes.Options["run"]> =>
   (command, { files }) => {
     if (!("argv" in command)) return undefined
     const [program, , , , , file = ""] = command.argv
@@ -156,7 +156,7 @@ const packer =
 
 describe("Orchestrator.fork", () => {
   it.effect("takes along only what is below the home folder", () =>
-    Effect.sync(() => assert.deepStrictEqual(Fork.pathsOf(remembers, "/home/user"), ["./work/sessions"]))
+    Effect.sync(() => assert.deepStrictEqual(ForkAgent.pathsOf(remembers, "/home/user"), ["./work/sessions"]))
   )
 
   it.effect("is refused while a query runs, and then nothing is launched", () =>

@@ -9,7 +9,7 @@ import {
   StateStoreError
 } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Ref, Schema, Stream } from "effect"
 import {
   answers,
@@ -67,7 +67,7 @@ describe("Orchestrator.query", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
       const orchestrator = yield* Orchestrator.Orchestrator
-      const { calls } = yield* Memory.Ledger
+      const { calls } = yield* MemorySandboxes.Ledger
       const { id } = yield* launch
       yield* orchestrator.pause(id)
       const before = yield* calls
@@ -91,7 +91,7 @@ describe("Orchestrator.query", () => {
   it.effect("has a sandbox outlive the query that nobody waits for, up to the longest life", () =>
     Effect.gen(function* () {
       const orchestrator = yield* Orchestrator.Orchestrator
-      const { alive } = yield* Memory.Ledger
+      const { alive } = yield* MemorySandboxes.Ledger
       const { id } = yield* launch
       for (const [timeout, life] of [
         ["15 minutes", 16],
@@ -590,7 +590,7 @@ describe("an agent that another process launched", () => {
       const orchestrator = yield* here
       assert.isTrue((yield* orchestrator.query(agent.id, "one")).ok)
       assert.isTrue((yield* orchestrator.query(agent.id, "two")).ok)
-      const calls = yield* (yield* Memory.Ledger).calls
+      const calls = yield* (yield* MemorySandboxes.Ledger).calls
       assert.lengthOf(
         calls.filter(({ operation }) => operation === "connect"),
         1

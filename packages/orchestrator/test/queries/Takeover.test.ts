@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type AgentEvent, Budget, Id, Query, SandboxError } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { Memory } from "@remote-agent/sandbox"
+import { MemorySandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Exit, Fiber, type Layer, type Scope, Stream } from "effect"
 import * as OtherProcess from "../support/otherProcess.ts"
 import {
@@ -22,7 +22,7 @@ const here = Orchestrator.Orchestrator
 const launch = Effect.flatMap(here, (orchestrator) => orchestrator.launch())
 
 /** Says something every second, so many times, and then answers. */
-const talking = (times: number): Memory.Program =>
+const talking = (times: number): MemorySandboxes.Program =>
   Stream.concat(
     Stream.mapEffect(Stream.range(1, times), (count) =>
       Effect.delay(

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, Id, Profile, type SandboxError } from "@remote-agent/domain"
 import { Orchestrator, Reaper, StateStore } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import {
   agents,
@@ -331,7 +331,7 @@ describe("Reaper.reap", () => {
       const { id } = yield* stamped("me", agent.id)
       yield* pass("1 hour")
       const reaping = yield* start(reap())
-      const binding = new Agent.Binding({ sandboxId: id, provider: "memory", home: Memory.home })
+      const binding = new Agent.Binding({ sandboxId: id, provider: "memory", home: MemorySandboxes.home })
       yield* (yield* StateStore.StateStore).updateAgent(new Agent.Agent({ ...agent, binding }))
       yield* pass("1 minute")
       assert.deepStrictEqual(said(yield* Fiber.join(reaping)), ["terminate abandoned-launch spared"])
@@ -359,7 +359,11 @@ describe("Reaper.reap", () => {
             updateAgent: (agent) =>
               Effect.gen(function* () {
                 const before = yield* store.getAgent(agent.id)
-                const binding = new Agent.Binding({ sandboxId: held, provider: "memory", home: Memory.home })
+                const binding = new Agent.Binding({
+                  sandboxId: held,
+                  provider: "memory",
+                  home: MemorySandboxes.home
+                })
                 yield* store.updateAgent(new Agent.Agent({ ...before, binding }))
                 return yield* store.updateAgent(agent)
               })

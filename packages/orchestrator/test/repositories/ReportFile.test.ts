@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, Query, Usage } from "@remote-agent/domain"
-import { Report, Repositories } from "@remote-agent/orchestrator"
+import { Agent, Id, Query, TokenUsage } from "@remote-agent/domain"
+import { ReportFile, Repositories } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Schema } from "effect"
 
 const at = DateTime.makeUnsafe("2026-01-31T23:59:59Z")
@@ -19,9 +19,9 @@ const setUp = Effect.gen(function* () {
     updatedAt: at
   })
   const make = (query: string, answer: string) =>
-    Report.make(
+    ReportFile.make(
       agent,
-      new Query.QueryResult({ queryId, agentId: id, query, outcome: "ok", answer, usage: Usage.zero }),
+      new Query.QueryResult({ queryId, agentId: id, query, outcome: "ok", answer, usage: TokenUsage.zero }),
       at
     )
   return { agent, make }
@@ -56,10 +56,10 @@ describe("Report", () => {
 
   it.effect("names questions apart, and the same question the same", () =>
     Effect.sync(() => {
-      assert.match(Report.slugOf("Was trägt Österreich bei?"), /^was-tra-gt-o-sterreich-bei-[0-9a-f]{8}$/)
-      assert.match(Report.slugOf("收入是多少"), /^[0-9a-f]{8}$/)
-      assert.strictEqual(Report.slugOf("One"), Report.slugOf("One"))
-      assert.notStrictEqual(Report.slugOf("One?"), Report.slugOf("One"))
+      assert.match(ReportFile.slugOf("Was trägt Österreich bei?"), /^was-tra-gt-o-sterreich-bei-[0-9a-f]{8}$/)
+      assert.match(ReportFile.slugOf("收入是多少"), /^[0-9a-f]{8}$/)
+      assert.strictEqual(ReportFile.slugOf("One"), ReportFile.slugOf("One"))
+      assert.notStrictEqual(ReportFile.slugOf("One?"), ReportFile.slugOf("One"))
     })
   )
 

@@ -1,19 +1,19 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Config, GitError, Id, OrchestratorError, Profile } from "@remote-agent/domain"
+import { Agent, RemoteAgentConfig, GitError, Id, OrchestratorError, Profile } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import type { WebhookEvent } from "@remote-agent/github"
 import {
   AgentRuntime,
-  Intents,
+  LaunchIntents,
   MemoryStateStore,
   Orchestrator,
   Profiles,
-  PushUpdates,
+  UpdateOnPush,
   Repositories,
   SampleProfile
 } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Context, DateTime, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import * as FakeGitHub from "../../../github/test/support/FakeGitHub.ts"
 
@@ -61,7 +61,7 @@ const over = (
   agents: ReadonlyArray<Agent.Agent>,
   pull: (id: Id.AgentId) => Effect.Effect<void, GitError.GitError | OrchestratorError.OrchestratorError>
 ) =>
-  PushUpdates.layer.pipe(
+  UpdateOnPush.layer.pipe(
     Layer.provide(
       Layer.mergeAll(
         Layer.mock(Orchestrator.Orchestrator, { list: () => Stream.fromIterable(agents) }),
@@ -72,18 +72,18 @@ const over = (
         })
       )
     ),
-    Layer.provide(Config.layerFrom({}))
+    Layer.provide(RemoteAgentConfig.layerFrom({}))
   )
 
 const about = (agent: Agent.Agent, change?: Partial<WebhookEvent.Push>) =>
-  Option.isSome(PushUpdates.affectedBy(push(change), agent, undefined))
+  Option.isSome(UpdateOnPush.affectedBy(push(change), agent, undefined))
 
 const source = (repository: string, ref = "main") =>
   new Profile.Source({ repository, ref, folder: "{home}/code" })
 /** What the push is for, where it is for anything. */
 const found = (agent: Agent.Agent, code: Profile.Source, change?: Partial<WebhookEvent.Push>) =>
   Option.getOrUndefined(
-    Option.map(PushUpdates.affectedBy(push(change), agent, code), ({ pull, update }) => ({
+    Option.map(UpdateOnPush.affectedBy(push(change), agent, code), ({ pull, update }) => ({
       pull,
       update
     }))
@@ -135,7 +135,7 @@ describe("PushUpdates", () => {
           running--
         })
       yield* Effect.gen(function* () {
-        const { handle } = yield* PushUpdates.PushUpdates
+        const { handle } = yield* UpdateOnPush.UpdateOnPush
         const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () =>
           Effect.tap(Effect.forkChild(handle(delivery(push()))), () => turns)
         )
@@ -169,7 +169,7 @@ describe("PushUpdates", () => {
             return yield* GitError.fail("pull", new GitError.NonFastForward({ branch: "main" }))
           }
         })
-      const error = yield* Effect.flatMap(PushUpdates.PushUpdates, ({ handle }) =>
+      const error = yield* Effect.flatMap(UpdateOnPush.UpdateOnPush, ({ handle }) =>
         Effect.flip(handle(delivery(push())))
       ).pipe(Effect.provide(over(agents, pull)))
       assert.deepStrictEqual([pulls, most], [9, 4])
@@ -195,7 +195,7 @@ describe("PushUpdates", () => {
           refused.push(reason._tag)
           return Effect.fail(new OrchestratorError.OrchestratorError({ operation: "pull", reason }))
         })
-      yield* Effect.flatMap(PushUpdates.PushUpdates, ({ handle }) => handle(delivery(push()))).pipe(
+      yield* Effect.flatMap(UpdateOnPush.UpdateOnPush, ({ handle }) => handle(delivery(push()))).pipe(
         Effect.provide(over(agents, pull))
       )
       assert.sameMembers(refused, ["AgentPaused", "AgentNotReady", "OtherProvider"])
@@ -205,13 +205,16 @@ describe("PushUpdates", () => {
   it.effect("does nothing for what is no push to a branch that is there", () =>
     Effect.gen(function* () {
       const agent = yield* agentOf(url)
-      const { handle } = yield* PushUpdates.PushUpdates.pipe(
+      const { handle } = yield* UpdateOnPush.UpdateOnPush.pipe(
         Effect.provide(over([agent], () => Effect.die("nothing is to be pulled")))
       )
       yield* handle(delivery({ _tag: "Ping", hookId: 1 }))
       yield* handle(delivery(push({ deleted: true })))
       yield* handle(delivery(push({ branch: undefined, isDefaultBranch: false })))
-      assert.notStrictEqual(PushUpdates.keyOf(push({ after: "b" })), PushUpdates.keyOf(push({ after: "c" })))
+      assert.notStrictEqual(
+        UpdateOnPush.keyOf(push({ after: "b" })),
+        UpdateOnPush.keyOf(push({ after: "c" }))
+      )
     })
   )
 })
@@ -242,18 +245,18 @@ const overRepository = Effect.gen(function* () {
     })
   })
   const services = yield* Layer.build(
-    PushUpdates.layer.pipe(
+    UpdateOnPush.layer.pipe(
       Layer.provideMerge(Orchestrator.layerNoDeps),
       // It works on no repository, so that none is pulled.
       Layer.provide(Layer.mock(Repositories.Repositories, {})),
       Layer.provideMerge(
         Layer.mergeAll(
-          Local.layer(),
+          LocalSandboxes.layer(),
           AgentRuntime.layer,
           Profiles.layerFrom([profile]),
           MemoryStateStore.layer,
-          Intents.layerMemory,
-          Config.layerFrom({})
+          LaunchIntents.layerMemory,
+          RemoteAgentConfig.layerFrom({})
         )
       )
     )
@@ -269,7 +272,7 @@ describe.skipIf(!isolates)("a push to the repository of an agent's own code", ()
         const { github, services } = yield* overRepository
         const orchestrator = Context.get(services, Orchestrator.Orchestrator)
         const sandboxes = Context.get(services, Sandboxes.Sandboxes)
-        const { handle } = Context.get(services, PushUpdates.PushUpdates)
+        const { handle } = Context.get(services, UpdateOnPush.UpdateOnPush)
         const { binding, id } = yield* orchestrator.launch({ profile: "pushed" })
         assert(binding !== undefined)
         const answer = Effect.map(orchestrator.query(id, "?"), (result) => result.answer)

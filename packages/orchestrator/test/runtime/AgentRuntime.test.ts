@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Id, Profile } from "@remote-agent/domain"
 import { AgentRuntime, SampleProfile } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import {
   answers,
@@ -18,8 +18,8 @@ import {
   tiny
 } from "../support/support.ts"
 
-const layer = (run: NonNullable<Memory.Options["run"]>) =>
-  Layer.mergeAll(Memory.layer({ run }), AgentRuntime.layer)
+const layer = (run: NonNullable<MemorySandboxes.Options["run"]>) =>
+  Layer.mergeAll(MemorySandboxes.layer({ run }), AgentRuntime.layer)
 
 const placed = Effect.fnUntraced(function* (profile: Profile.Profile, env: Sandbox.SandboxSpec["env"] = {}) {
   const sandbox = yield* (yield* Sandboxes.Sandboxes).create({ ttl: "1 day", env })
@@ -31,7 +31,7 @@ const request = Effect.map(Id.nextQueryId, (id) => ({ id, text: "why?" }))
 /** Runs commands like `record`, which is told of each, and ends them with what it says. */
 const recording = (
   commands: Array<Sandbox.Command>,
-  program: (command: Sandbox.Command) => Memory.Program = () => Stream.make(exit(0))
+  program: (command: Sandbox.Command) => MemorySandboxes.Program = () => Stream.make(exit(0))
 ) =>
   layer((command) => {
     commands.push(command)
@@ -52,7 +52,7 @@ describe("AgentRuntime.place", () => {
         ]
       })
       const { home, sandbox } = yield* placed(profile)
-      assert.strictEqual(home, Memory.home)
+      assert.strictEqual(home, MemorySandboxes.home)
       assert.strictEqual(yield* sandbox.files.readString(`${home}/.agent/a`), "{home} stays in the content\n")
       assert.strictEqual(yield* sandbox.files.readString("/opt/b"), "“é”")
       assert.strictEqual((yield* sandbox.files.stat(`${home}/deep/work`)).type, "directory")
@@ -132,7 +132,7 @@ describe("AgentRuntime.setUp and checkHealth", () => {
       const error = yield* Fiber.join(fiber)
       assert(error._tag === "SandboxError")
       assert.strictEqual(error.reason._tag, "WallTimedOut")
-      assert.strictEqual(yield* (yield* Memory.Ledger).commands, 0)
+      assert.strictEqual(yield* (yield* MemorySandboxes.Ledger).commands, 0)
     }).pipe(
       Effect.provide(layer((command) => (programOf(command) === "one" ? Stream.make(exit(0)) : Stream.never)))
     )

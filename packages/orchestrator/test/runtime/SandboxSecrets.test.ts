@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Profile, SandboxError } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox } from "@remote-agent/sandbox"
+import { MemorySandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Logger, Redacted, Schema, Stream } from "effect"
 import * as SandboxSecrets from "../../src/runtime/SandboxSecrets.ts"
 import * as OtherProcess from "../support/otherProcess.ts"
@@ -35,10 +35,10 @@ const printed = (env: Readonly<Record<string, string>>) =>
 
 const isEnv = (command: Sandbox.Command) => "argv" in command && command.argv[0] === "env"
 
-const says = ({ env }: Memory.Machine) => `${env["A_KEY"]} and ${env["MORE"]}`
+const says = ({ env }: MemorySandboxes.Machine) => `${env["A_KEY"]} and ${env["MORE"]}`
 
 /** An agent that says its keys in all it does, in a sandbox that counts how often it was asked for its environment. */
-const scene = (environment: (machine: Memory.Machine) => Memory.Program = tells) => {
+const scene = (environment: (machine: MemorySandboxes.Machine) => MemorySandboxes.Program = tells) => {
   const asked: Array<string> = []
   return {
     asked,
@@ -62,7 +62,7 @@ const scene = (environment: (machine: Memory.Machine) => Memory.Program = tells)
   }
 }
 
-const tells = ({ env }: Memory.Machine) => Memory.answer(printed(env))
+const tells = ({ env }: MemorySandboxes.Machine) => MemorySandboxes.answer(printed(env))
 
 /** Everything that the store has. */
 const stored = Effect.gen(function* () {

@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Id, Profile } from "@remote-agent/domain"
-import { CodingProfiles, DexterProfile, RunCommand, SampleProfile } from "@remote-agent/orchestrator"
+import { CodingProfiles, DexterProfile, QueryCommand, SampleProfile } from "@remote-agent/orchestrator"
 import { Duration, Effect, Schema } from "effect"
 import { tiny } from "../support/support.ts"
 
 const home = "/home/user"
 
-const request = (text: string, more: Partial<RunCommand.Request> = {}): Effect.Effect<RunCommand.Request> =>
-  Effect.map(Id.nextQueryId, (id) => ({ id, text, ...more }))
+const request = (
+  text: string,
+  more: Partial<QueryCommand.Request> = {}
+): Effect.Effect<QueryCommand.Request> => Effect.map(Id.nextQueryId, (id) => ({ id, text, ...more }))
 
 const running = (run: Partial<Profile.RunSpec>) =>
   new Profile.Profile({ ...tiny, run: new Profile.RunSpec({ ...tiny.run, ...run }) })
@@ -17,7 +19,7 @@ const nasty = "a\n'b' \"c\" $(d) `e` {home} \u2028 🤔\\ --help"
 describe("RunCommand.make", () => {
   it.effect("adds the flags of what was chosen for the query, and those of a session last", () =>
     Effect.gen(function* () {
-      const plain = RunCommand.make(CodingProfiles.claudeCode, yield* request(nasty), home)
+      const plain = QueryCommand.make(CodingProfiles.claudeCode, yield* request(nasty), home)
       assert.strictEqual(plain.argv[0], "/home/user/.agent/bin/claude")
       assert.strictEqual(plain.stdin, nasty)
       assert.notInclude(plain.argv, "--model")
@@ -28,7 +30,7 @@ describe("RunCommand.make", () => {
         agentSession: "abc",
         session: "ours"
       })
-      const full = RunCommand.make(CodingProfiles.claudeCode, chosen, home)
+      const full = QueryCommand.make(CodingProfiles.claudeCode, chosen, home)
       assert.deepStrictEqual(full.argv.slice(plain.argv.length), [
         "--model",
         "m1",
@@ -39,7 +41,7 @@ describe("RunCommand.make", () => {
         "--resume",
         "abc"
       ])
-      const codex = RunCommand.make(CodingProfiles.codex, chosen, home)
+      const codex = QueryCommand.make(CodingProfiles.codex, chosen, home)
       assert.deepStrictEqual(codex.argv.slice(-5), ["-m", "m1", "resume", "abc", "-"])
       assert.strictEqual(codex.stdin, "?")
     })
@@ -55,7 +57,7 @@ describe("RunCommand.make", () => {
         newSession: true,
         budgetUsd: 1
       })
-      const { cwd, env, stdin, files } = RunCommand.make(
+      const { cwd, env, stdin, files } = QueryCommand.make(
         new Profile.Profile({
           ...dexter,
           run: new Profile.RunSpec({ ...dexter.run, request: { query: "not this", denyTools: ["a"] } })
@@ -86,7 +88,7 @@ describe("RunCommand.make", () => {
         ...CodingProfiles.opencode,
         run: new Profile.RunSpec({ ...CodingProfiles.opencode.run, model: "openai/gpt-5.2" })
       })
-      const { argv } = RunCommand.make(profile, yield* request("?"), home)
+      const { argv } = QueryCommand.make(profile, yield* request("?"), home)
       assert.deepStrictEqual(argv.slice(-2), ["-m", "openai/gpt-5.2"])
     })
   )
@@ -94,7 +96,7 @@ describe("RunCommand.make", () => {
   it.effect("puts the request into a file whose name cannot be chosen by who asks, or as one argument", () =>
     Effect.gen(function* () {
       const asked = yield* request(nasty, { wallTimeout: Duration.minutes(2) })
-      const file = RunCommand.make(
+      const file = QueryCommand.make(
         running({ input: "request-file", argv: ["a", "--request={requestFile}"] }),
         asked,
         home
@@ -105,7 +107,7 @@ describe("RunCommand.make", () => {
       assert.strictEqual(file.files[0]?.path, path)
       assert.strictEqual(JSON.parse(file.files[0]?.content ?? "").query, nasty)
       assert.deepStrictEqual(file.timeouts.wall, Duration.minutes(2))
-      const argument = RunCommand.make(running({ input: "argv" }), asked, home)
+      const argument = QueryCommand.make(running({ input: "argv" }), asked, home)
       assert.deepStrictEqual(argument.argv.slice(-1), [nasty])
     })
   )
@@ -126,7 +128,7 @@ describe("RunCommand.make", () => {
           CodingProfiles.custom
         ]
         for (const profile of all) {
-          const command = RunCommand.make(profile, yield* request(marked), home)
+          const command = QueryCommand.make(profile, yield* request(marked), home)
           assert.notInclude(JSON.stringify([command.argv, command.env ?? {}, command.cwd]), "<<")
           assert.notInclude(command.argv.join(" "), "{")
           assert.include(command.stdin, "<<")

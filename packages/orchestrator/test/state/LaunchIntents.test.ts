@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Id, Lifecycle, SandboxError, Stamp, StateStoreError } from "@remote-agent/domain"
-import { Intents, Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { Memory } from "@remote-agent/sandbox"
+import { Id, AgentLifecycle, SandboxError, SandboxLabels, StateStoreError } from "@remote-agent/domain"
+import { LaunchIntents, Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { MemorySandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Option, Stream } from "effect"
 import { cases } from "../support/intentsCases.ts"
 import {
@@ -21,7 +21,7 @@ import {
 } from "../support/support.ts"
 
 const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
-const open = Effect.flatMap(Intents.Intents, ({ list }) => Stream.runCollect(list))
+const open = Effect.flatMap(LaunchIntents.LaunchIntents, ({ list }) => Stream.runCollect(list))
 
 const broken = new StateStoreError.StateStoreError({
   operation: "test",
@@ -30,7 +30,7 @@ const broken = new StateStoreError.StateStoreError({
 
 describe("Intents.layerMemory", () => {
   it.effect.each(cases.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
-    Effect.provide(run, Intents.layerMemory)
+    Effect.provide(run, LaunchIntents.layerMemory)
   )
 })
 
@@ -42,8 +42,8 @@ describe("A launch", () => {
       const tell = (event: string) => Effect.sync(() => events.push(event))
       return Effect.gen(function* () {
         const agent = yield* launch
-        const [info] = yield* (yield* Memory.Ledger).alive
-        const stamp = Option.getOrThrow(Stamp.read(info?.metadata ?? {}))
+        const [info] = yield* (yield* MemorySandboxes.Ledger).alive
+        const stamp = Option.getOrThrow(SandboxLabels.read(info?.metadata ?? {}))
         assert.strictEqual(stamp.owner, "me")
         assert.strictEqual(stamp.agentId, agent.id)
         assert.deepStrictEqual(events, [
@@ -125,7 +125,7 @@ describe("A launch", () => {
       const { message, reason } = yield* Effect.flip(launch)
       assert(reason._tag === "LaunchFailed")
       assert.strictEqual(reason.stage, "intent")
-      assert.deepStrictEqual(yield* (yield* Memory.Ledger).calls, [])
+      assert.deepStrictEqual(yield* (yield* MemorySandboxes.Ledger).calls, [])
       assert.deepStrictEqual(yield* standing, [`failed: ${message}`])
     }).pipe(Effect.provide(layer({ intents: () => ({ open: () => Effect.fail(broken) }) })))
   )
@@ -148,21 +148,21 @@ describe("A launch", () => {
     }).pipe(Effect.provide(layer({ latency: ({ operation }) => (operation === "write" ? "1 minute" : 0) })))
   )
 
-  it.effect.each(Lifecycle.AgentStatus.literals.filter((status) => status === "failed" || status === "lost"))(
-    "does not bind an agent that was called %s in the meantime, and leaves nothing",
-    (status) =>
-      Effect.gen(function* () {
-        const launching = yield* start(Effect.flip(launch))
-        const store = yield* StateStore.StateStore
-        const [agent] = yield* Stream.runCollect(store.listAgents())
-        const id = agent?.id ?? (yield* Id.nextAgentId)
-        yield* store.updateAgent({ ...(yield* store.getAgent(id)), status })
-        yield* pass("1 hour")
-        const { reason } = yield* Fiber.join(launching)
-        assert(reason._tag === "LaunchFailed")
-        assert.strictEqual(reason.stage, "bind")
-        assert.deepStrictEqual(yield* nothingLeft, nothing)
-        assert.strictEqual((yield* store.getAgent(id)).status, status)
-      }).pipe(Effect.provide(layer({ latency: ({ operation }) => (operation === "write" ? "1 minute" : 0) })))
+  it.effect.each(
+    AgentLifecycle.AgentStatus.literals.filter((status) => status === "failed" || status === "lost")
+  )("does not bind an agent that was called %s in the meantime, and leaves nothing", (status) =>
+    Effect.gen(function* () {
+      const launching = yield* start(Effect.flip(launch))
+      const store = yield* StateStore.StateStore
+      const [agent] = yield* Stream.runCollect(store.listAgents())
+      const id = agent?.id ?? (yield* Id.nextAgentId)
+      yield* store.updateAgent({ ...(yield* store.getAgent(id)), status })
+      yield* pass("1 hour")
+      const { reason } = yield* Fiber.join(launching)
+      assert(reason._tag === "LaunchFailed")
+      assert.strictEqual(reason.stage, "bind")
+      assert.deepStrictEqual(yield* nothingLeft, nothing)
+      assert.strictEqual((yield* store.getAgent(id)).status, status)
+    }).pipe(Effect.provide(layer({ latency: ({ operation }) => (operation === "write" ? "1 minute" : 0) })))
   )
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Owner, SqlStateStore } from "@remote-agent/orchestrator"
+import { StateOwner, SqlStateStore } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -11,7 +11,7 @@ const folder = Effect.acquireRelease(
 )
 
 const ownerOf = (path: string) =>
-  Effect.provide(Owner.Owner, SqlStateStore.layerSqlite({ path }), { local: true })
+  Effect.provide(StateOwner.StateOwner, SqlStateStore.layerSqlite({ path }), { local: true })
 
 describe("Owner", () => {
   it.live("is made with a store, by one of all that open it at once, and never changes", () =>

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Agent, Budget, Id, type Lifecycle, Usage } from "@remote-agent/domain"
+import { Agent, Budget, Id, type AgentLifecycle, TokenUsage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -22,7 +22,7 @@ const created = Effect.fnUntraced(function* (changes: Changes = {}) {
 
 const pool = Id.PoolName.make("workers")
 
-const statuses: ReadonlyArray<Lifecycle.AgentStatus> = [
+const statuses: ReadonlyArray<AgentLifecycle.AgentStatus> = [
   "active",
   "paused",
   "active",
@@ -57,9 +57,9 @@ export const cases: ReadonlyArray<Case> = [
         allowInternetAccess: false,
         repository: new Agent.Repository({ url: "https://example.com/r.git", ref: "main", commit: "abc" }),
         budget: new Budget.Budget({ costUsd: 0.1, tokens: 5, wall: Duration.hours(1), sandboxSeconds: 60 }),
-        usage: new Usage.Usage({ inputTokens: 1, outputTokens: 2, wallMillis: 0.25, costUsd: 0.1 }),
+        usage: new TokenUsage.TokenUsage({ inputTokens: 1, outputTokens: 2, wallMillis: 0.25, costUsd: 0.1 }),
         sessions: { s1: "their-id", ["__proto__"]: "x", "": "\ud83d" },
-        sessionTotals: { "their-id": new Usage.SessionTotal({ inputTokens: 7, outputTokens: 0 }) }
+        sessionTotals: { "their-id": new TokenUsage.SessionTotal({ inputTokens: 7, outputTokens: 0 }) }
       })
       assert.deepStrictEqual(yield* store.getAgent(agent.id), agent)
       assert.deepStrictEqual(yield* listed({ profile: agent.profile }), [agent.id])

@@ -1,5 +1,14 @@
-import { Agent, type AgentEvent, Id, Intent, Pool, Query, StateDocument, Usage } from "@remote-agent/domain"
-import { Intents, Leases, StateStore } from "@remote-agent/orchestrator"
+import {
+  Agent,
+  type AgentEvent,
+  Id,
+  LaunchIntent,
+  PoolRecord,
+  Query,
+  StateDocument,
+  TokenUsage
+} from "@remote-agent/domain"
+import { LaunchIntents, Leases, StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Duration, Effect, Option, Stream } from "effect"
 
 /** Something that is done with a state, and that changes it in one step. Numbers name agents and queries. */
@@ -95,10 +104,10 @@ const end: AgentEvent.AgentEvent = {
   type: "result",
   outcome: "ok",
   answer: "42",
-  usage: new Usage.Usage({ inputTokens: 3, outputTokens: 4, wallMillis: 5, costUsd: 0.5 })
+  usage: new TokenUsage.TokenUsage({ inputTokens: 3, outputTokens: 4, wallMillis: 5, costUsd: 0.5 })
 }
 
-type Services = StateStore.StateStore | Leases.Leases | Intents.Intents
+type Services = StateStore.StateStore | Leases.Leases | LaunchIntents.LaunchIntents
 
 /** Does an operation. What the plan expects to be refused is refused or this dies. */
 export const apply = (operation: Operation): Effect.Effect<void, never, Services> =>
@@ -106,7 +115,7 @@ export const apply = (operation: Operation): Effect.Effect<void, never, Services
     const [store, leases, intents] = [
       yield* StateStore.StateStore,
       yield* Leases.Leases,
-      yield* Intents.Intents
+      yield* LaunchIntents.LaunchIntents
     ]
     const fenceOf = (agent: number) => Effect.map(leases.current(resource(agent)), Option.getOrThrow)
     switch (operation._tag) {
@@ -164,7 +173,7 @@ export const apply = (operation: Operation): Effect.Effect<void, never, Services
         return yield* leases.release(yield* fenceOf(operation.agent))
       case "OpenIntent":
         return yield* intents.open(
-          new Intent.Intent({
+          new LaunchIntent.LaunchIntent({
             attemptId: attemptId(operation.agent),
             agentId: agentId(operation.agent),
             owner: "me",
@@ -176,7 +185,7 @@ export const apply = (operation: Operation): Effect.Effect<void, never, Services
         return yield* intents.close(attemptId(operation.agent))
       case "CreatePool":
         return yield* store.createPool(
-          new Pool.Pool({
+          new PoolRecord.PoolRecord({
             name: pool,
             profile: "tiny",
             status: "open",
@@ -189,7 +198,7 @@ export const apply = (operation: Operation): Effect.Effect<void, never, Services
         )
       case "UpdatePool": {
         const current = yield* store.getPool(pool)
-        yield* store.updatePool(new Pool.Pool({ ...current, size: current.size + 1 }))
+        yield* store.updatePool(new PoolRecord.PoolRecord({ ...current, size: current.size + 1 }))
         return
       }
       case "Restore": {
@@ -214,7 +223,7 @@ export const snapshot: Effect.Effect<string, never, Services> = Effect.gen(funct
   const [store, leases, intents] = [
     yield* StateStore.StateStore,
     yield* Leases.Leases,
-    yield* Intents.Intents
+    yield* LaunchIntents.LaunchIntents
   ]
   const agents = yield* Stream.runCollect(store.listAgents())
   const queries = yield* Stream.runCollect(store.listQueries())

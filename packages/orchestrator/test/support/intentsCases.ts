@@ -1,17 +1,17 @@
 import { assert } from "@effect/vitest"
-import { Id, Intent, type StateStoreError } from "@remote-agent/domain"
-import { Intents } from "@remote-agent/orchestrator"
+import { Id, LaunchIntent, type StateStoreError } from "@remote-agent/domain"
+import { LaunchIntents } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
 /** Something that every store of intents does, and the proof. */
 export interface Case {
   readonly name: string
-  readonly run: Effect.Effect<void, StateStoreError.StateStoreError, Intents.Intents>
+  readonly run: Effect.Effect<void, StateStoreError.StateStoreError, LaunchIntents.LaunchIntents>
 }
 
 const newIntent = Effect.gen(function* () {
-  return new Intent.Intent({
+  return new LaunchIntent.LaunchIntent({
     attemptId: yield* Id.nextAttemptId,
     agentId: yield* Id.nextAgentId,
     owner: "me",
@@ -22,18 +22,18 @@ const newIntent = Effect.gen(function* () {
 
 const opened = Effect.gen(function* () {
   const intent = yield* newIntent
-  yield* (yield* Intents.Intents).open(intent)
+  yield* (yield* LaunchIntents.LaunchIntents).open(intent)
   return intent
 })
 
-const list = Effect.flatMap(Intents.Intents, ({ list: all }) => Stream.runCollect(all))
+const list = Effect.flatMap(LaunchIntents.LaunchIntents, ({ list: all }) => Stream.runCollect(all))
 
 /** What every layer of `Intents` must do, each case on a store of its own. */
 export const cases: ReadonlyArray<Case> = [
   {
     name: "gives back what was opened, oldest first",
     run: Effect.gen(function* () {
-      const intents: Array<Intent.Intent> = []
+      const intents: Array<LaunchIntent.LaunchIntent> = []
       for (let count = 0; count < 3; count++) {
         intents.push(yield* opened)
         yield* TestClock.adjust("1 second")
@@ -45,7 +45,7 @@ export const cases: ReadonlyArray<Case> = [
     name: "closes one and leaves the others, however often it is told",
     run: Effect.gen(function* () {
       const [first, second] = [yield* opened, yield* opened]
-      const { close } = yield* Intents.Intents
+      const { close } = yield* LaunchIntents.LaunchIntents
       yield* close(first.attemptId)
       yield* close(first.attemptId)
       assert.deepStrictEqual(yield* list, [second])
@@ -57,21 +57,23 @@ export const cases: ReadonlyArray<Case> = [
       const first = yield* opened
       yield* TestClock.adjust("1 second")
       const [second, third] = [yield* opened, yield* opened]
-      const { close, renew } = yield* Intents.Intents
+      const { close, renew } = yield* LaunchIntents.LaunchIntents
       yield* close(second.attemptId)
       yield* TestClock.adjust("1 minute")
       yield* renew(first.attemptId)
       yield* renew(second.attemptId)
       const at = yield* DateTime.now
-      assert.deepStrictEqual(yield* list, [new Intent.Intent({ ...first, at }), third])
+      assert.deepStrictEqual(yield* list, [new LaunchIntent.LaunchIntent({ ...first, at }), third])
     })
   },
   {
     name: "refuses a second intent for the same attempt and keeps the first",
     run: Effect.gen(function* () {
       const intent = yield* opened
-      const { open } = yield* Intents.Intents
-      const second = yield* Effect.result(open(new Intent.Intent({ ...intent, owner: "somebody-else" })))
+      const { open } = yield* LaunchIntents.LaunchIntents
+      const second = yield* Effect.result(
+        open(new LaunchIntent.LaunchIntent({ ...intent, owner: "somebody-else" }))
+      )
       assert(Result.isFailure(second))
       assert.strictEqual(second.failure.reason._tag, "AlreadyExists")
       assert.deepStrictEqual(yield* list, [intent])

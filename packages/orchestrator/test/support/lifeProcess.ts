@@ -1,13 +1,18 @@
-import { Config, type SandboxError, StateLocation, type StateStoreError } from "@remote-agent/domain"
+import {
+  RemoteAgentConfig,
+  type SandboxError,
+  StateLocation,
+  type StateStoreError
+} from "@remote-agent/domain"
 import {
   AgentRuntime,
   Orchestrator,
   Profiles,
   Reaper,
   SqlStateStore,
-  Turns
+  AgentLocks
 } from "@remote-agent/orchestrator"
-import { E2b, type Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, type Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Layer, Option, Redacted } from "effect"
 import { counting } from "./lifePlan.ts"
 
@@ -39,7 +44,7 @@ export const layer = ({
   url
 }: Surroundings): Layer.Layer<
   Orchestrator.Orchestrator | Reaper.Reaper | Sandboxes.Sandboxes | SqlStateStore.State,
-  Config.ConfigError | StateStoreError.StateStoreError | SandboxError.SandboxError
+  RemoteAgentConfig.ConfigError | StateStoreError.StateStoreError | SandboxError.SandboxError
 > =>
   Layer.merge(Orchestrator.layerNoDeps, Reaper.layer).pipe(
     Layer.provideMerge(
@@ -47,16 +52,16 @@ export const layer = ({
         AgentRuntime.layer,
         Layer.fresh(stateOf(state)),
         Profiles.layerFrom([counting(notes)]),
-        E2b.layer({
+        E2bSandboxes.layer({
           provider: "local",
           apiKey: Redacted.make(key),
           apiUrl: url,
           sandboxUrl: url,
           isolation: "waived"
         }),
-        Config.layerFrom({ REMOTE_AGENT_OWNER: owner, REMOTE_AGENT_PROFILE: "counting" })
+        RemoteAgentConfig.layerFrom({ REMOTE_AGENT_OWNER: owner, REMOTE_AGENT_PROFILE: "counting" })
       )
     ),
     // Only how soon others may go on when it is dead.
-    Layer.provide(Layer.succeed(Turns.Policy, { ttl: Duration.millis(600), beat: Duration.millis(200) }))
+    Layer.provide(Layer.succeed(AgentLocks.Policy, { ttl: Duration.millis(600), beat: Duration.millis(200) }))
   )

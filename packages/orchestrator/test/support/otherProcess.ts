@@ -1,7 +1,7 @@
-import type { Config } from "@remote-agent/domain"
+import type { RemoteAgentConfig } from "@remote-agent/domain"
 import {
   AgentRuntime,
-  type Intents,
+  type LaunchIntents,
   Leases,
   Orchestrator,
   type Profiles,
@@ -23,12 +23,12 @@ export interface OtherProcess {
 export const make: Effect.Effect<
   OtherProcess,
   never,
-  | Config.Config
+  | RemoteAgentConfig.RemoteAgentConfig
   | Profiles.Profiles
   | Sandboxes.Sandboxes
   | StateStore.StateStore
   | Leases.Leases
-  | Intents.Intents
+  | LaunchIntents.LaunchIntents
   | Scope.Scope
 > = Effect.gen(function* () {
   const [sandboxes, store, leases] = yield* Effect.all([

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Budget, Id, Pool } from "@remote-agent/domain"
+import { Budget, Id, PoolRecord } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -7,7 +7,7 @@ import { type Case, reasonOf } from "./stateStoreCases.ts"
 
 const newPool = Effect.fnUntraced(function* (name: string) {
   const now = yield* DateTime.now
-  return new Pool.Pool({
+  return new PoolRecord.PoolRecord({
     name: Id.PoolName.make(name),
     profile: "tiny",
     status: "open",
@@ -44,13 +44,17 @@ export const cases: ReadonlyArray<Case> = [
       assert.strictEqual((yield* reasonOf(store.updatePool(pool)))._tag, "NotFound")
       yield* store.createPool(pool)
       yield* TestClock.adjust("1 second")
-      const grown = new Pool.Pool({ ...pool, size: 5 })
+      const grown = new PoolRecord.PoolRecord({ ...pool, size: 5 })
       const written = yield* store.updatePool(grown)
       assert.deepStrictEqual(
         written,
-        new Pool.Pool({ ...grown, revision: 1, updatedAt: DateTime.add(pool.createdAt, { seconds: 1 }) })
+        new PoolRecord.PoolRecord({
+          ...grown,
+          revision: 1,
+          updatedAt: DateTime.add(pool.createdAt, { seconds: 1 })
+        })
       )
-      const reason = yield* reasonOf(store.updatePool(new Pool.Pool({ ...pool, size: 1 })))
+      const reason = yield* reasonOf(store.updatePool(new PoolRecord.PoolRecord({ ...pool, size: 1 })))
       assert(reason._tag === "RevisionConflict")
       assert.deepStrictEqual([reason.expected, reason.actual], [0, 1])
       assert.deepStrictEqual(yield* store.getPool(pool.name), written)

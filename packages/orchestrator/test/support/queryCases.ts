@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Agent, Budget, Id, Query, Usage } from "@remote-agent/domain"
+import { Agent, Budget, Id, Query, TokenUsage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -28,7 +28,11 @@ const idsOf = <E, R>(queries: Stream.Stream<Query.Query, E, R>) =>
 
 const told = (inputTokens: number, costUsd?: number) => ({
   type: "usage" as const,
-  usage: new Usage.Usage({ ...Usage.zero, inputTokens, ...(costUsd === undefined ? {} : { costUsd }) })
+  usage: new TokenUsage.TokenUsage({
+    ...TokenUsage.zero,
+    inputTokens,
+    ...(costUsd === undefined ? {} : { costUsd })
+  })
 })
 
 /** What every store does with queries on their way, and with what they used. */
@@ -45,7 +49,7 @@ export const cases: ReadonlyArray<Case> = [
         model: "provider/model:free",
         maxIterations: 7,
         error: "half a pair \ud83d, \u0000",
-        usage: new Usage.Usage({
+        usage: new TokenUsage.TokenUsage({
           inputTokens: Number.MAX_SAFE_INTEGER,
           outputTokens: 1,
           wallMillis: 0.1,
@@ -167,7 +171,7 @@ export const cases: ReadonlyArray<Case> = [
       const written = yield* store.updateAgent(before)
       assert.deepStrictEqual(
         written.usage,
-        new Usage.Usage({ inputTokens: 10, outputTokens: 14, wallMillis: 22, costUsd: 0.5 })
+        new TokenUsage.TokenUsage({ inputTokens: 10, outputTokens: 14, wallMillis: 22, costUsd: 0.5 })
       )
       assert.deepStrictEqual(yield* store.getAgent(agent.id), written)
     })
@@ -182,7 +186,7 @@ export const cases: ReadonlyArray<Case> = [
       const answered = {
         ...result,
         outcome: "ok",
-        usage: new Usage.Usage({ ...Usage.zero, inputTokens: 1 })
+        usage: new TokenUsage.TokenUsage({ ...TokenUsage.zero, inputTokens: 1 })
       } as const
       const start = yield* DateTime.now
       for (const [agent, event] of [
@@ -197,7 +201,7 @@ export const cases: ReadonlyArray<Case> = [
       }
       yield* store.createQuery(yield* newQuery(one.id))
       assert.deepStrictEqual(yield* store.usage(), {
-        usage: new Usage.Usage({ inputTokens: 11, outputTokens: 14, wallMillis: 22, costUsd: 0.5 }),
+        usage: new TokenUsage.TokenUsage({ inputTokens: 11, outputTokens: 14, wallMillis: 22, costUsd: 0.5 }),
         queries: 3,
         outcomes: { denied: 2, ok: 1 }
       })
@@ -214,7 +218,7 @@ export const cases: ReadonlyArray<Case> = [
         { denied: 1 }
       )
       assert.deepStrictEqual(yield* store.usage({ pool: "none\u0000" }), {
-        usage: Usage.zero,
+        usage: TokenUsage.zero,
         queries: 0,
         outcomes: {}
       })
@@ -225,7 +229,7 @@ export const cases: ReadonlyArray<Case> = [
     run: Effect.gen(function* () {
       const store = yield* StateStore.StateStore
       const pool = Id.PoolName.make("workers")
-      assert.deepStrictEqual(yield* store.poolUsage(pool), { ended: Usage.zero, running: [] })
+      assert.deepStrictEqual(yield* store.poolUsage(pool), { ended: TokenUsage.zero, running: [] })
       const [one, two, other] = [yield* createdAgent(), yield* createdAgent("active"), yield* createdAgent()]
       yield* store.updateAgent(new Agent.Agent({ ...one, pool }))
       const mine = yield* store.updateAgent(new Agent.Agent({ ...two, pool }))
@@ -246,10 +250,10 @@ export const cases: ReadonlyArray<Case> = [
       assert.isUndefined(running.usage, "what it used is known when it has ended")
       const startedAt = DateTime.add(first.createdAt, { seconds: 4 })
       assert.deepStrictEqual(yield* store.poolUsage(pool), {
-        ended: Usage.zero,
+        ended: TokenUsage.zero,
         running: [
           { id: first.id, startedAt, usage: told(2, 0.5).usage },
-          { id: second.id, startedAt, usage: Usage.zero }
+          { id: second.id, startedAt, usage: TokenUsage.zero }
         ]
       })
       yield* store.appendEvents(first.id, [told(3), result])
@@ -267,7 +271,12 @@ export const cases: ReadonlyArray<Case> = [
       const store = yield* StateStore.StateStore
       const { id } = yield* createdAgent()
       const most = Number.MAX_SAFE_INTEGER
-      const usage = new Usage.Usage({ inputTokens: most, outputTokens: 0, wallMillis: most, costUsd: most })
+      const usage = new TokenUsage.TokenUsage({
+        inputTokens: most,
+        outputTokens: 0,
+        wallMillis: most,
+        costUsd: most
+      })
       for (let index = 0; index < 3; index++) {
         const query = yield* newQuery(id)
         yield* store.createQuery(query)

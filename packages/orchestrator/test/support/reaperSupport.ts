@@ -1,22 +1,22 @@
 import {
   Agent,
-  type Config,
+  type RemoteAgentConfig,
   Id,
-  type Intent,
+  type LaunchIntent,
   type OrchestratorError,
   type SandboxError,
-  Stamp,
+  SandboxLabels,
   type StateStoreError
 } from "@remote-agent/domain"
-import { Intents, Reaper, StateStore } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { LaunchIntents, Reaper, StateStore } from "@remote-agent/orchestrator"
+import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, type Duration, Effect, Layer, Stream } from "effect"
 import { layer, type Options } from "./support.ts"
 
 /** The orchestrator of the owner `me` over sandboxes in memory, and its reaper. */
 export const layerReaper = (
   options: Options = {}
-): Layer.Layer<Layer.Success<ReturnType<typeof layer>> | Reaper.Reaper, Config.ConfigError> =>
+): Layer.Layer<Layer.Success<ReturnType<typeof layer>> | Reaper.Reaper, RemoteAgentConfig.ConfigError> =>
   Reaper.layer.pipe(
     Layer.provideMerge(layer({ ...options, settings: { REMOTE_AGENT_OWNER: "me", ...options.settings } }))
   )
@@ -37,7 +37,8 @@ export const stamped = Effect.fnUntraced(function* (
   ttl: Duration.Input = "400 days"
 ): Effect.fn.Return<Sandbox.Sandbox, SandboxError.SandboxError, Sandboxes.Sandboxes> {
   const id = agentId ?? (yield* Id.nextAgentId)
-  const metadata = owner === undefined ? {} : { [Stamp.ownerKey]: owner, [Stamp.agentKey]: id }
+  const metadata =
+    owner === undefined ? {} : { [SandboxLabels.ownerKey]: owner, [SandboxLabels.agentKey]: id }
   return yield* (yield* Sandboxes.Sandboxes).launch({ ttl, metadata })
 })
 
@@ -58,13 +59,13 @@ export const recorded = Effect.fnUntraced(function* (
     updatedAt: now,
     ...(sandboxId === undefined
       ? {}
-      : { binding: new Agent.Binding({ sandboxId, provider: "memory", home: Memory.home }) })
+      : { binding: new Agent.Binding({ sandboxId, provider: "memory", home: MemorySandboxes.home }) })
   })
   yield* (yield* StateStore.StateStore).createAgent(agent)
   return agent
 })
 
-export const alive = Effect.flatMap(Memory.Ledger, (ledger) =>
+export const alive = Effect.flatMap(MemorySandboxes.Ledger, (ledger) =>
   Effect.map(ledger.alive, (all) => all.map(({ id }) => id).toSorted())
 )
 
@@ -75,12 +76,12 @@ export const agents: Effect.Effect<
 > = Effect.flatMap(StateStore.StateStore, (store) => Stream.runCollect(store.listAgents()))
 
 export const open: Effect.Effect<
-  ReadonlyArray<Intent.Intent>,
+  ReadonlyArray<LaunchIntent.LaunchIntent>,
   StateStoreError.StateStoreError,
-  Intents.Intents
-> = Effect.flatMap(Intents.Intents, (intents) => Stream.runCollect(intents.list))
+  LaunchIntents.LaunchIntents
+> = Effect.flatMap(LaunchIntents.LaunchIntents, (intents) => Stream.runCollect(intents.list))
 
-export const terminated = Effect.flatMap(Memory.Ledger, ({ calls }) =>
+export const terminated = Effect.flatMap(MemorySandboxes.Ledger, ({ calls }) =>
   Effect.map(calls, (all) =>
     all.flatMap(({ operation, sandboxId }) => (operation === "terminate" ? [sandboxId] : []))
   )

@@ -1,23 +1,23 @@
 import { assert } from "@effect/vitest"
 import type { StateStoreError } from "@remote-agent/domain"
-import { SetUpCache } from "@remote-agent/orchestrator"
+import { SnapshotIndex } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
 
 /** Something that every cache of set-ups does, and the proof. */
 interface Case {
   readonly name: string
-  readonly run: Effect.Effect<void, StateStoreError.StateStoreError, SetUpCache.SetUpCache>
+  readonly run: Effect.Effect<void, StateStoreError.StateStoreError, SnapshotIndex.SnapshotIndex>
 }
 
 const entry = (key: string, template = `template of ${key}`) => ({ key, provider: "memory", template })
 
-/** What every layer of `SetUpCache` must do, each case on a store of its own. */
+/** What every layer of `SnapshotIndex` must do, each case on a store of its own. */
 export const cases: ReadonlyArray<Case> = [
   {
     name: "keeps the first template of a key, and removes it only under its own name",
     run: Effect.gen(function* () {
-      const cache = yield* SetUpCache.SetUpCache
+      const cache = yield* SnapshotIndex.SnapshotIndex
       assert.isTrue(yield* cache.add(entry("a")))
       assert.isFalse(yield* cache.add(entry("a", "another")))
       yield* cache.remove(entry("a", "another"))
@@ -32,7 +32,7 @@ export const cases: ReadonlyArray<Case> = [
   {
     name: "lists the templates, the least recently used first, and knows when each was made",
     run: Effect.gen(function* () {
-      const cache = yield* SetUpCache.SetUpCache
+      const cache = yield* SnapshotIndex.SnapshotIndex
       for (const key of ["b", "a", "c"]) {
         yield* cache.add(entry(key))
         yield* TestClock.adjust("1 second")

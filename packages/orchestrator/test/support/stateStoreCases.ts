@@ -3,13 +3,13 @@ import {
   Agent,
   type AgentEvent,
   Id,
-  Lifecycle,
+  AgentLifecycle,
   Query,
   type StateStoreError,
-  Usage
+  TokenUsage
 } from "@remote-agent/domain"
 import type { Deliveries } from "@remote-agent/github"
-import { type Intents, type Leases, type SetUpCache, StateStore } from "@remote-agent/orchestrator"
+import { type LaunchIntents, type Leases, type SnapshotIndex, StateStore } from "@remote-agent/orchestrator"
 import { Context, DateTime, type Duration, Effect, Layer, References, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -33,15 +33,15 @@ export interface Case {
     StateStoreError.StateStoreError,
     | StateStore.StateStore
     | Leases.Leases
-    | Intents.Intents
+    | LaunchIntents.LaunchIntents
     | Deliveries.Deliveries
-    | SetUpCache.SetUpCache
+    | SnapshotIndex.SnapshotIndex
     | Passage
   >
 }
 
 /** An agent that no store knows. */
-export const newAgent = Effect.fnUntraced(function* (status: Lifecycle.AgentStatus = "launching") {
+export const newAgent = Effect.fnUntraced(function* (status: AgentLifecycle.AgentStatus = "launching") {
   const now = yield* DateTime.now
   return new Agent.Agent({
     id: yield* Id.nextAgentId,
@@ -69,7 +69,7 @@ export const newQuery = Effect.fnUntraced(function* (agentId: Id.AgentId) {
 })
 
 /** An agent that the store knows. */
-export const createdAgent = Effect.fnUntraced(function* (status?: Lifecycle.AgentStatus) {
+export const createdAgent = Effect.fnUntraced(function* (status?: AgentLifecycle.AgentStatus) {
   const agent = yield* newAgent(status)
   yield* (yield* StateStore.StateStore).createAgent(agent)
   return agent
@@ -92,7 +92,7 @@ export const result = {
   answer: "",
   error: "not allowed",
   iterations: 3,
-  usage: new Usage.Usage({ inputTokens: 5, outputTokens: 7, wallMillis: 11, costUsd: 0.25 })
+  usage: new TokenUsage.TokenUsage({ inputTokens: 5, outputTokens: 7, wallMillis: 11, costUsd: 0.25 })
 } satisfies AgentEvent.ResultEvent
 
 const failureOf = <A, R>(effect: Effect.Effect<A, StateStoreError.StateStoreError, R>) =>
@@ -222,12 +222,16 @@ export const cases: ReadonlyArray<Case> = [
     name: "allows every move of the lifecycle and no other",
     run: Effect.gen(function* () {
       const store = yield* StateStore.StateStore
-      const { literals } = Lifecycle.AgentStatus
+      const { literals } = AgentLifecycle.AgentStatus
       for (const from of literals) {
         for (const status of literals) {
           const agent = yield* createdAgent(from)
           const written = yield* Effect.result(store.updateAgent(new Agent.Agent({ ...agent, status })))
-          assert.strictEqual(Result.isSuccess(written), Lifecycle.canMove(from, status), `${from} ${status}`)
+          assert.strictEqual(
+            Result.isSuccess(written),
+            AgentLifecycle.canMove(from, status),
+            `${from} ${status}`
+          )
         }
       }
     })

@@ -1,16 +1,22 @@
 import { vi } from "@effect/vitest"
-import { type AgentEvent, Config, Profile, SandboxError, type StateStoreError } from "@remote-agent/domain"
+import {
+  type AgentEvent,
+  RemoteAgentConfig,
+  Profile,
+  SandboxError,
+  type StateStoreError
+} from "@remote-agent/domain"
 import {
   AgentRuntime,
-  Intents,
+  LaunchIntents,
   Leases,
   MemoryStateStore,
   Orchestrator,
   Profiles,
-  SetUpCache,
+  SnapshotIndex,
   StateStore
 } from "@remote-agent/orchestrator"
-import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Context, Duration, Effect, Fiber, Layer, Logger, Ref, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -64,21 +70,21 @@ export const said = (records: ReadonlyArray<AgentEvent.EventRecord>) =>
   )
 
 /** A thought, and after `delay` the answer. */
-export const answers = (answer: string, delay: Duration.Input = 0): Memory.Program =>
+export const answers = (answer: string, delay: Duration.Input = 0): MemorySandboxes.Program =>
   Stream.concat(
     Stream.make(line({ type: "event", event: { type: "thinking", message: "hm" } })),
     Stream.fromEffect(Effect.delay(Effect.succeed(resultLine(answer)), delay))
   )
 
 /** A thought, and then a result of that outcome. */
-export const ends = (outcome: string, error: string): Memory.Program =>
+export const ends = (outcome: string, error: string): MemorySandboxes.Program =>
   Stream.make(
     line({ type: "event", event: { type: "thinking", message: "hm" } }),
     line({ type: "result", outcome, answer: "", error })
   )
 
 /** A program that shows that it is up and then works for ever. */
-export const hangs: Memory.Program = Stream.concat(
+export const hangs: MemorySandboxes.Program = Stream.concat(
   Stream.make(line({ type: "ready", agent: "tiny" })),
   Stream.never
 )
@@ -87,28 +93,36 @@ export const hangs: Memory.Program = Stream.concat(
 export const taking = (millis: number, name = ""): string => `${name} in ${millis} millis`
 
 /** What the program `answer` does with a question, unless a test says otherwise: it takes the time that it names. */
-const byText = (text: string): Memory.Program => {
+const byText = (text: string): MemorySandboxes.Program => {
   const [, millis = "0"] = /in (\d+) millis$/.exec(text) ?? []
   return answers(`re: ${text}`, Duration.millis(Number(millis)))
 }
 
 /** The programs by name, each in place of the ordinary one. */
 interface Programs {
-  readonly prepare?: ((command: Sandbox.Command, machine: Memory.Machine) => Memory.Program) | undefined
-  readonly check?: ((command: Sandbox.Command, machine: Memory.Machine) => Memory.Program) | undefined
+  readonly prepare?:
+    | ((command: Sandbox.Command, machine: MemorySandboxes.Machine) => MemorySandboxes.Program)
+    | undefined
+  readonly check?:
+    | ((command: Sandbox.Command, machine: MemorySandboxes.Machine) => MemorySandboxes.Program)
+    | undefined
   /** Nothing for the ordinary answer. */
   readonly answer?:
-    | ((text: string, command: Sandbox.Command, machine: Memory.Machine) => Memory.Program | undefined)
+    | ((
+        text: string,
+        command: Sandbox.Command,
+        machine: MemorySandboxes.Machine
+      ) => MemorySandboxes.Program | undefined)
     | undefined
   /** Any other; there is none of the name when it gives nothing. */
-  readonly other?: Memory.Options["run"]
+  readonly other?: MemorySandboxes.Options["run"]
 }
 
-const exits = (): Memory.Program => Stream.make(exit(0))
+const exits = (): MemorySandboxes.Program => Stream.make(exit(0))
 
 /** Runs the programs of {@link tiny}. */
 const run =
-  (programs: Programs = {}): NonNullable<Memory.Options["run"]> =>
+  (programs: Programs = {}): NonNullable<MemorySandboxes.Options["run"]> =>
   (command, machine) => {
     if ("script" in command) return undefined
     const { answer, check = exits, other, prepare = exits } = programs
@@ -127,12 +141,12 @@ const run =
   }
 
 /** What a test sets differently. */
-export interface Options extends Omit<Memory.Options, "run">, Programs {
+export interface Options extends Omit<MemorySandboxes.Options, "run">, Programs {
   readonly profiles?: ReadonlyArray<Profile.Profile> | undefined
   readonly settings?: Readonly<Record<string, unknown>> | undefined
   readonly isolation?: Sandboxes.Isolation | undefined
   readonly intents?:
-    | ((intents: Intents.Intents["Service"]) => Partial<Intents.Intents["Service"]>)
+    | ((intents: LaunchIntents.LaunchIntents["Service"]) => Partial<LaunchIntents.LaunchIntents["Service"]>)
     | undefined
   readonly store?:
     | ((store: StateStore.StateStore["Service"]) => Partial<StateStore.StateStore["Service"]>)
@@ -142,7 +156,7 @@ export interface Options extends Omit<Memory.Options, "run">, Programs {
 /** The orchestrator over sandboxes in memory. */
 export const layer = (options: Options = {}) => {
   const { intents = () => ({}), isolation, profiles = [tiny], settings, store = () => ({}) } = options
-  const memory = Memory.layer({ ...options, run: run(options) })
+  const memory = MemorySandboxes.layer({ ...options, run: run(options) })
   const sandboxes =
     isolation === undefined
       ? memory
@@ -153,13 +167,13 @@ export const layer = (options: Options = {}) => {
           ),
           memory
         )
-  const configured = Config.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", ...settings })
+  const configured = RemoteAgentConfig.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", ...settings })
   return Orchestrator.layerNoDeps.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         sandboxes,
         AgentRuntime.layer,
-        SetUpCache.layerMemory,
+        SnapshotIndex.layerMemory,
         Layer.provideMerge(Profiles.layerFrom(profiles), configured),
         Layer.effectContext(
           Effect.map(MemoryStateStore.make, (made) =>
@@ -169,8 +183,8 @@ export const layer = (options: Options = {}) => {
           )
         ),
         Layer.effect(
-          Intents.Intents,
-          Effect.map(Intents.makeMemory, (service) => ({ ...service, ...intents(service) }))
+          LaunchIntents.LaunchIntents,
+          Effect.map(LaunchIntents.makeMemory, (service) => ({ ...service, ...intents(service) }))
         )
       )
     )
@@ -182,7 +196,7 @@ export const faultAt = (
   operation: SandboxError.Operation,
   reason: SandboxError.Reason,
   nth?: number
-): NonNullable<Memory.Options["fault"]> => {
+): NonNullable<MemorySandboxes.Options["fault"]> => {
   let seen = 0
   return (call) => {
     if (call.operation !== operation) return undefined
@@ -194,7 +208,7 @@ export const unreachable = new SandboxError.Unreachable({ sent: true })
 
 /** Nothing runs, and no sandbox is left. */
 export const nothingLeft = Effect.gen(function* () {
-  const ledger = yield* Memory.Ledger
+  const ledger = yield* MemorySandboxes.Ledger
   return { alive: (yield* ledger.alive).length, commands: yield* ledger.commands }
 })
 

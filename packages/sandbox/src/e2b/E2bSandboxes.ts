@@ -1,4 +1,4 @@
-import { Config, Id, Retry, SandboxError, Stamp } from "@remote-agent/domain"
+import { RemoteAgentConfig, Id, RetryClass, SandboxError, SandboxLabels } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import { createHash } from "node:crypto"
@@ -77,7 +77,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const found = Effect.fnUntraced(function* (attemptId: Id.AttemptId) {
     const [hit] = yield* Stream.runCollect(
-      Stream.take(list({ metadata: { [Stamp.attemptKey]: attemptId } }), 1)
+      Stream.take(list({ metadata: { [SandboxLabels.attemptKey]: attemptId } }), 1)
     )
     return Option.fromUndefinedOr(hit)
   })
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         api.create(spec.template ?? options.template ?? "base", {
           signal,
           timeoutMs: milliseconds(spec.ttl),
-          metadata: { ...spec.metadata, [Stamp.attemptKey]: attemptId },
+          metadata: { ...spec.metadata, [SandboxLabels.attemptKey]: attemptId },
           envs: plain(spec.env),
           lifecycle: { onTimeout: spec.onExpiry ?? "kill" },
           ...(spec.allowInternetAccess === undefined ? {} : { allowInternetAccess: spec.allowInternetAccess })
@@ -239,16 +239,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 })
 
 /** Whether a failed create may have made a sandbox all the same. */
-const unclear = (error: SandboxError.SandboxError): boolean => Retry.retryClass(error) === "ambiguous"
+const unclear = (error: SandboxError.SandboxError): boolean => RetryClass.retryClass(error) === "ambiguous"
 
 /** Sandboxes at E2B, or at another server that speaks its protocol. */
 export const layer = (options: Options): Layer.Layer<Sandboxes> => Layer.effect(Sandboxes, make(options))
 
 /** The same from the configuration. Fails when there is no `E2B_API_KEY`. */
-export const layerConfig: Layer.Layer<Sandboxes, Config.ConfigError, Config.Config> = Layer.unwrap(
+export const layerConfig: Layer.Layer<
+  Sandboxes,
+  RemoteAgentConfig.ConfigError,
+  RemoteAgentConfig.RemoteAgentConfig
+> = Layer.unwrap(
   Effect.gen(function* () {
-    const values = yield* Config.Config
-    yield* Config.requireKeys(values, ["E2B_API_KEY"], "the provider e2b")
+    const values = yield* RemoteAgentConfig.RemoteAgentConfig
+    yield* RemoteAgentConfig.requireKeys(values, ["E2B_API_KEY"], "the provider e2b")
     return layer({
       apiKey: values.E2B_API_KEY ?? Redacted.make(""),
       apiUrl: values.E2B_API_URL,

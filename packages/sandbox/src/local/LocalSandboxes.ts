@@ -1,4 +1,4 @@
-import { Config, SandboxError } from "@remote-agent/domain"
+import { RemoteAgentConfig, SandboxError } from "@remote-agent/domain"
 import { type DaemonError, DaemonStart, E2bServer, type E2bServerError } from "@remote-agent/e2b-local"
 import { Context, Effect, Layer } from "effect"
 import * as E2b from "../e2b/E2bSandboxes.ts"
@@ -10,7 +10,7 @@ export interface Options {
    * `auto` takes the best that works here. `none` runs plain processes in folders of their own, which keeps nothing
    * from anything: say it only for programs you trust as you trust your own shell.
    */
-  readonly isolation?: Config.Values["REMOTE_AGENT_ISOLATION"] | undefined
+  readonly isolation?: RemoteAgentConfig.Values["REMOTE_AGENT_ISOLATION"] | undefined
   /** Where the folders of sandboxes are; a folder per user in the system's temporary folder when absent. */
   readonly directory?: string | undefined
   /** How many sandboxes are asked for at a time when listing. */
@@ -70,9 +70,11 @@ export const layer = (
 export const layerConfig: Layer.Layer<
   Sandboxes | E2bServer.E2bServer,
   SandboxError.SandboxError,
-  Config.Config
+  RemoteAgentConfig.RemoteAgentConfig
 > = Layer.unwrap(
-  Effect.map(Config.Config, ({ REMOTE_AGENT_ISOLATION }) => layer({ isolation: REMOTE_AGENT_ISOLATION }))
+  Effect.map(RemoteAgentConfig.RemoteAgentConfig, ({ REMOTE_AGENT_ISOLATION }) =>
+    layer({ isolation: REMOTE_AGENT_ISOLATION })
+  )
 )
 
 /** Which daemon, and how it is started when there is none. */

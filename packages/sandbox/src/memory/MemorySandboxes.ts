@@ -1,4 +1,4 @@
-import { Id, SandboxError, Stamp } from "@remote-agent/domain"
+import { Id, SandboxError, SandboxLabels } from "@remote-agent/domain"
 import {
   Cause,
   Clock,
@@ -79,7 +79,7 @@ export class Ledger extends Context.Service<
     /** The templates of the snapshots that exist. */
     readonly snapshots: Effect.Effect<ReadonlyArray<string>>
   }
->()("@remote-agent/sandbox/Memory/Ledger") {}
+>()("@remote-agent/sandbox/MemorySandboxes/Ledger") {}
 
 /** A program that writes `stdout` and ends. */
 export const answer = (stdout: string, exitCode = 0): Program =>
@@ -350,7 +350,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     const made = {
       id,
       spec,
-      metadata: { ...spec.metadata, [Stamp.attemptKey]: spec.attemptId ?? (yield* Id.nextAttemptId) },
+      metadata: { ...spec.metadata, [SandboxLabels.attemptKey]: spec.attemptId ?? (yield* Id.nextAttemptId) },
       scope,
       startedAt: now,
       endsAt: now,

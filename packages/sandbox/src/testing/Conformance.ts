@@ -587,4 +587,4 @@ export const cases: ReadonlyArray<Case> = [
 ]
 
 /** How long the whole suite may reasonably take with a provider that is far away, for the limits of test runners. */
-export const patience = Duration.minutes(2)
+export const timeLimit = Duration.minutes(2)

@@ -1,7 +1,7 @@
 import { assert, it, vi } from "@effect/vitest"
-import { Id, SandboxError, Stamp } from "@remote-agent/domain"
+import { Id, SandboxError, SandboxLabels } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { E2b, type Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, type Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Stream } from "effect"
 import {
   type Answer,
@@ -23,7 +23,7 @@ vi.setConfig({ testTimeout: 60_000 })
 /** What happens on the way to a create; everything else gets through. */
 type Fault = (arrived: Arrived, pass: () => Promise<Answer>) => Promise<Answer>
 
-interface Options extends Partial<E2b.Options> {
+interface Options extends Partial<E2bSandboxes.Options> {
   readonly create?: Fault | undefined
   readonly list?: Fault | undefined
   readonly other?: Fault | undefined
@@ -38,10 +38,10 @@ const world = Effect.fnUntraced(function* ({ create, list, other, ...options }: 
     return fault === undefined ? pass() : fault(arrived, pass)
   }
   const proxy = yield* serve(respond)
-  const sandboxes = yield* E2b.make(pointedAt(proxy.url, { ...options, apiKey }))
-  const truth = yield* E2b.make(pointedAt(url, { apiKey }))
+  const sandboxes = yield* E2bSandboxes.make(pointedAt(proxy.url, { ...options, apiKey }))
+  const truth = yield* E2bSandboxes.make(pointedAt(url, { apiKey }))
   const alive = Effect.map(Stream.runCollect(truth.list()), (all) =>
-    all.map((info) => ({ id: info.id, attempt: info.metadata[Stamp.attemptKey] }))
+    all.map((info) => ({ id: info.id, attempt: info.metadata[SandboxLabels.attemptKey] }))
   )
   const creates = () => proxy.arrived.filter(isCreate).length
   return { alive, creates, live, proxy, sandboxes, truth }

@@ -1,6 +1,6 @@
 import { assert, it, vi } from "@effect/vitest"
 import type { SandboxError } from "@remote-agent/domain"
-import { E2b } from "@remote-agent/sandbox"
+import { E2bSandboxes } from "@remote-agent/sandbox"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Effect, Schedule } from "effect"
 import {
@@ -81,7 +81,7 @@ const ask = Effect.fnUntraced(function* (
   operation: Operation,
   answer: Answer,
   fate: Answer,
-  options: Partial<E2b.Options> = {}
+  options: Partial<E2bSandboxes.Options> = {}
 ) {
   const { arrived, url } = yield* serve((request) => {
     if (isCreate(request)) return json(201, view)
@@ -89,7 +89,7 @@ const ask = Effect.fnUntraced(function* (
     if (isAsked[operation](request)) return answer
     return request.path === "/health" && fate !== fates.running ? refusal(502) : reply(204)
   })
-  const sandboxes = yield* E2b.make(pointedAt(url, options))
+  const sandboxes = yield* E2bSandboxes.make(pointedAt(url, options))
   const sandbox = yield* sandboxes.launch({ ttl: "1 minute" })
   const outcome = yield* outcomeOf(questions[operation](sandbox))
   return { ...outcome, requests: arrived.filter(isAsked[operation]).length }
@@ -220,7 +220,7 @@ it.live("a sandbox that is gone after its lifetime has expired", () =>
       if (request.path.endsWith("/timeout")) return reply(204)
       return sandboxOf(request) === undefined ? refusal(404) : refusal(502)
     })
-    const sandboxes = yield* E2b.make(pointedAt(url))
+    const sandboxes = yield* E2bSandboxes.make(pointedAt(url))
     const sandbox = yield* sandboxes.launch({ ttl: "1 minute" })
     assert.strictEqual((yield* Effect.flip(sandbox.files.read("x"))).reason._tag, "Gone")
     yield* sandboxes.extend(id, "1 second")

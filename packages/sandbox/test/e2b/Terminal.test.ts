@@ -1,11 +1,11 @@
 import { assert, it, vi } from "@effect/vitest"
-import { Local, Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 
 // Real processes and requests: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
-const local = Local.layer({ isolation: "none" })
+const local = LocalSandboxes.layer({ isolation: "none" })
 
 const size = { columns: 81, rows: 23 }
 const keys = (text: string) => new TextEncoder().encode(text)
@@ -91,5 +91,5 @@ it.effect("a sandbox in memory says that it has no terminal", () =>
   Effect.gen(function* () {
     const { reason } = yield* Effect.flip((yield* sandbox).terminal(size))
     assert.strictEqual(reason._tag, "Unsupported")
-  }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
+  }).pipe(Effect.scoped, Effect.provide(MemorySandboxes.layer()))
 )

@@ -1,6 +1,6 @@
 import { assert, describe, layer, vi } from "@effect/vitest"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
-import { Job, Local, Sandboxes } from "@remote-agent/sandbox"
+import { Job, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
@@ -22,7 +22,7 @@ const sequence = (count: number) => Array.from({ length: count }, (_, index) => 
 
 const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) =>
   describe.skipIf(!works)(`Job, isolation ${isolation}`, () => {
-    layer(Local.layer({ isolation }), { excludeTestServices: true })((local) => {
+    layer(LocalSandboxes.layer({ isolation }), { excludeTestServices: true })((local) => {
       local.effect("tells both streams and the exit code", () =>
         Effect.gen(function* () {
           const sandbox = yield* box

@@ -1,6 +1,6 @@
 import { assert, it, vi } from "@effect/vitest"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { E2b, Job, type Sandbox } from "@remote-agent/sandbox"
+import { E2bSandboxes, Job, type Sandbox } from "@remote-agent/sandbox"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, flow, Schedule, Stream } from "effect"
 import * as Crypto from "node:crypto"
@@ -26,7 +26,7 @@ const world = Effect.fnUntraced(function* (
     const pass = () => forward(url, arrived)
     return instead(arrived, pass) ?? pass()
   })
-  const sandboxes = yield* E2b.make(pointedAt(proxy.url, { apiKey }))
+  const sandboxes = yield* E2bSandboxes.make(pointedAt(proxy.url, { apiKey }))
   return { proxy, sandboxes, sandbox: yield* sandboxes.create({ ttl: "5 minutes" }) }
 })
 
@@ -128,7 +128,7 @@ it.live("gives 100 MB to a slow reader, with little of it on the way at any time
   Effect.gen(function* () {
     // Straight to the server: the proxy of the tests holds back nothing.
     const { apiKey, url } = yield* E2bServer.E2bServer
-    const sandboxes = yield* E2b.make(pointedAt(url, { apiKey }))
+    const sandboxes = yield* E2bSandboxes.make(pointedAt(url, { apiKey }))
     const sandbox = yield* sandboxes.create({ ttl: "5 minutes" })
     const perCommand: Array<number> = []
     const counted: Sandbox.Sandbox = {

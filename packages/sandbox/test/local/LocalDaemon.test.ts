@@ -1,6 +1,6 @@
 import { assert, describe, it, layer, vi } from "@effect/vitest"
 import { DaemonStart, Isolation } from "@remote-agent/e2b-local"
-import { Conformance, Local, Sandboxes } from "@remote-agent/sandbox"
+import { Conformance, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Option, Stream } from "effect"
 import { daemonFolder, daemonOptions } from "../support/daemon.ts"
 
@@ -10,7 +10,9 @@ const { best, findings } = await Effect.runPromise(Isolation.probe)
 const kind = Option.getOrElse(best, () => "none" as const)
 
 const conforming = Layer.unwrap(
-  Effect.map(daemonFolder, (folder) => Local.layerDaemon({ ...daemonOptions(folder, kind), pageSize: 2 }))
+  Effect.map(daemonFolder, (folder) =>
+    LocalSandboxes.layerDaemon({ ...daemonOptions(folder, kind), pageSize: 2 })
+  )
 )
 
 describe(`a daemon, isolation ${kind}`, () => {
@@ -29,9 +31,9 @@ describe(`a daemon, isolation ${kind}`, () => {
 })
 
 const running = <A, E, R>(
-  options: Local.DaemonOptions,
+  options: LocalSandboxes.DaemonOptions,
   use: Effect.Effect<A, E, R | Sandboxes.Sandboxes | DaemonStart.Daemon>
-) => Effect.provide(use, Local.layerDaemon(options), { local: true })
+) => Effect.provide(use, LocalSandboxes.layerDaemon(options), { local: true })
 
 it.live("keeps a sandbox, and all that runs in it, from one user of the daemon to the next", () =>
   Effect.gen(function* () {
@@ -59,7 +61,7 @@ it.live("keeps a sandbox, and all that runs in it, from one user of the daemon t
   })
 )
 
-const failure = (options: Local.DaemonOptions) => Effect.flip(running(options, Sandboxes.Sandboxes))
+const failure = (options: LocalSandboxes.DaemonOptions) => Effect.flip(running(options, Sandboxes.Sandboxes))
 
 it.live("names a daemon of another version, and leaves it alone", () =>
   Effect.gen(function* () {

@@ -1,8 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it, vi } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
-import { E2b, Local, Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, FileSystem, Layer, Option, Stream } from "effect"
 import { dead } from "../support/processes.ts"
 import { detail, id, json, serve } from "../support/wire.ts"
@@ -22,14 +22,17 @@ const isolationOf = <E>(layer: Layer.Layer<Sandboxes.Sandboxes | E2bServer.E2bSe
 
 it.live("says that isolation was waived when it was asked for none", () =>
   Effect.gen(function* () {
-    assert.deepStrictEqual(yield* isolationOf(Local.layer({ isolation: "none" })), ["waived", "none"])
+    assert.deepStrictEqual(yield* isolationOf(LocalSandboxes.layer({ isolation: "none" })), [
+      "waived",
+      "none"
+    ])
   })
 )
 
 it.live("takes the best isolation there is by itself, and says when there is none", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(
-      yield* isolationOf(Local.layer()),
+      yield* isolationOf(LocalSandboxes.layer()),
       Option.match(best, { onNone: () => ["missing", "none"], onSome: (kind) => ["isolated", kind] })
     )
   })
@@ -39,7 +42,7 @@ const broken = findings.find(({ works }) => !works)?.kind
 
 it.live.skipIf(broken === undefined)("refuses an isolation that does not work here", () =>
   Effect.gen(function* () {
-    const { operation, reason } = yield* Effect.flip(isolationOf(Local.layer({ isolation: broken })))
+    const { operation, reason } = yield* Effect.flip(isolationOf(LocalSandboxes.layer({ isolation: broken })))
     assert.strictEqual(operation, "start")
     assert.strictEqual(reason._tag, "IsolationUnavailable")
   })
@@ -47,7 +50,9 @@ it.live.skipIf(broken === undefined)("refuses an isolation that does not work he
 
 it.live("is as isolated as the configuration says", () =>
   Effect.gen(function* () {
-    const layer = Local.layerConfig.pipe(Layer.provide(Config.layerFrom({ REMOTE_AGENT_ISOLATION: "none" })))
+    const layer = LocalSandboxes.layerConfig.pipe(
+      Layer.provide(RemoteAgentConfig.layerFrom({ REMOTE_AGENT_ISOLATION: "none" }))
+    )
     assert.deepStrictEqual(yield* isolationOf(layer), ["waived", "none"])
   })
 )
@@ -56,7 +61,7 @@ it.live("refuses a directory that is none", () =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const directory = yield* files.makeTempFileScoped()
-    const layer = Local.layer({ isolation: "none", directory })
+    const layer = LocalSandboxes.layer({ isolation: "none", directory })
     const { operation, reason } = yield* Effect.flip(isolationOf(layer))
     assert.strictEqual(operation, "start")
     assert.strictEqual(reason._tag, "InvalidRequest")
@@ -74,7 +79,7 @@ it.live("leaves no process and no folder when it ends", () =>
       })
       assert.isAbove((yield* files.readDirectory(directory)).length, 0)
       return Number(stdout)
-    }).pipe(Effect.provide(Local.layer({ isolation: "none", directory })))
+    }).pipe(Effect.provide(LocalSandboxes.layer({ isolation: "none", directory })))
     assert.deepStrictEqual(yield* files.readDirectory(directory), [])
     assert.deepStrictEqual(yield* dead([running]), [])
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
@@ -82,7 +87,7 @@ it.live("leaves no process and no folder when it ends", () =>
 
 it.effect("the layer of E2B from the configuration names the key that is missing", () =>
   Effect.gen(function* () {
-    const layer = E2b.layerConfig.pipe(Layer.provide(Config.layerFrom({})))
+    const layer = E2bSandboxes.layerConfig.pipe(Layer.provide(RemoteAgentConfig.layerFrom({})))
     const { problems } = yield* Effect.flip(Effect.provide(Sandboxes.Sandboxes, layer))
     assert.deepStrictEqual(
       problems.map(({ name }) => name),
@@ -94,8 +99,8 @@ it.effect("the layer of E2B from the configuration names the key that is missing
 it.live("the layer of E2B from the configuration uses its key and address", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve(() => json(200, [detail("running")]))
-    const layer = E2b.layerConfig.pipe(
-      Layer.provide(Config.layerFrom({ E2B_API_KEY: "e2b_fake_key", E2B_API_URL: url }))
+    const layer = E2bSandboxes.layerConfig.pipe(
+      Layer.provide(RemoteAgentConfig.layerFrom({ E2B_API_KEY: "e2b_fake_key", E2B_API_URL: url }))
     )
     const { isolation, list, provider } = yield* Effect.provide(Sandboxes.Sandboxes, layer)
     assert.deepStrictEqual([provider, isolation], ["e2b", "isolated"])

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Id, SandboxError, Stamp } from "@remote-agent/domain"
-import { Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Id, SandboxError, SandboxLabels } from "@remote-agent/domain"
+import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import {
   DateTime,
   Effect,
@@ -26,28 +26,31 @@ const out = (text: string): Sandbox.ProcessEvent => ({ _tag: "Stdout", text })
 
 /** A program by the name of its script. */
 const programs =
-  (byName: Readonly<Record<string, (machine: Memory.Machine) => Memory.Program>>) =>
-  (command: Sandbox.Command, machine: Memory.Machine) =>
+  (byName: Readonly<Record<string, (machine: MemorySandboxes.Machine) => MemorySandboxes.Program>>) =>
+  (command: Sandbox.Command, machine: MemorySandboxes.Machine) =>
     "script" in command ? byName[command.script]?.(machine) : undefined
 
-const ticks: Memory.Program = Stream.repeat(Stream.make(out("tick")), Schedule.spaced("1 second"))
+const ticks: MemorySandboxes.Program = Stream.repeat(Stream.make(out("tick")), Schedule.spaced("1 second"))
 
 const start = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.forkChild(effect, { startImmediately: true })
 
-const alive = Effect.flatMap(Memory.Ledger, (ledger) => ledger.alive)
-const commands = Effect.flatMap(Memory.Ledger, (ledger) => ledger.commands)
+const alive = Effect.flatMap(MemorySandboxes.Ledger, (ledger) => ledger.alive)
+const commands = Effect.flatMap(MemorySandboxes.Ledger, (ledger) => ledger.commands)
 
 const provide =
-  (options?: Memory.Options) =>
+  (options?: MemorySandboxes.Options) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.provide(effect, Memory.layer(options) satisfies Layer.Layer<Sandboxes.Sandboxes | Memory.Ledger>)
+    Effect.provide(
+      effect,
+      MemorySandboxes.layer(options) satisfies Layer.Layer<Sandboxes.Sandboxes | MemorySandboxes.Ledger>
+    )
 
 describe("the ledger", () => {
   it.effect("records what was asked in order, what is alive, and the most there ever was", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
-      const ledger = yield* Memory.Ledger
+      const ledger = yield* MemorySandboxes.Ledger
       const [one, two] = [yield* sandboxes.launch(spec), yield* sandboxes.launch(spec)]
       yield* one.files.write("x", "y")
       yield* sandboxes.terminate(one.id)
@@ -136,7 +139,7 @@ describe("faults and latency", () => {
   it.effect("finishes a create that is interrupted, and ends what it made", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
-      const ledger = yield* Memory.Ledger
+      const ledger = yield* MemorySandboxes.Ledger
       const creating = yield* start(Effect.scoped(sandboxes.create(spec)))
       const interruption = yield* start(Fiber.interrupt(creating))
       yield* TestClock.adjust("3 seconds")
@@ -238,7 +241,7 @@ describe("programs", () => {
         WHO: "command",
         ONLY: "sandbox"
       })
-    }).pipe(provide({ run: programs({ env: ({ env }) => Memory.answer(JSON.stringify(env)) }) }))
+    }).pipe(provide({ run: programs({ env: ({ env }) => MemorySandboxes.answer(JSON.stringify(env)) }) }))
   )
 
   it.effect("are interrupted, daemons too, when their sandbox is terminated", () =>
@@ -331,7 +334,7 @@ describe("programs", () => {
       provide({
         run: programs({
           quiet: () => Stream.make(out("quiet")),
-          over: () => Stream.concat(Memory.answer("", 5), Stream.make(out("too late")))
+          over: () => Stream.concat(MemorySandboxes.answer("", 5), Stream.make(out("too late")))
         })
       })
     )
@@ -387,9 +390,9 @@ describe("a fleet", () => {
       const attemptId = yield* Id.nextAttemptId
       const given = yield* sandboxes.launch({ ...spec, attemptId })
       const own = yield* sandboxes.launch(spec)
-      assert.strictEqual((yield* sandboxes.info(given.id)).metadata[Stamp.attemptKey], attemptId)
-      assert.match((yield* sandboxes.info(own.id)).metadata[Stamp.attemptKey] ?? "", /^att_/)
-    }).pipe(Effect.provide(Memory.layer()))
+      assert.strictEqual((yield* sandboxes.info(given.id)).metadata[SandboxLabels.attemptKey], attemptId)
+      assert.match((yield* sandboxes.info(own.id)).metadata[SandboxLabels.attemptKey] ?? "", /^att_/)
+    }).pipe(Effect.provide(MemorySandboxes.layer()))
   )
 
   it.effect("is listed newest first, by metadata and by state", () =>
@@ -428,7 +431,7 @@ describe("files", () => {
     withFiles(
       Effect.fnUntraced(function* (files) {
         yield* files.write("a/./b/../c.txt", "text")
-        assert.strictEqual(yield* files.readString(`${Memory.home}/a/c.txt`), "text")
+        assert.strictEqual(yield* files.readString(`${MemorySandboxes.home}/a/c.txt`), "text")
         assert.strictEqual(yield* files.readString("/../home/user/a//c.txt"), "text")
         assert.deepStrictEqual(yield* files.stat("a/c.txt"), {
           path: "/home/user/a/c.txt",

@@ -1,7 +1,7 @@
 /** A daemon in a process and a folder of its own, for the length of a test. */
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { DaemonStart } from "@remote-agent/e2b-local"
-import { Local } from "@remote-agent/sandbox"
+import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Effect } from "effect"
 import { mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -30,9 +30,9 @@ export const daemonFolder = Effect.acquireRelease(
 /** The options of a daemon of that folder. */
 export const daemonOptions = (
   folder: string,
-  isolation: Config.Values["REMOTE_AGENT_ISOLATION"],
+  isolation: RemoteAgentConfig.Values["REMOTE_AGENT_ISOLATION"],
   version = "1.0.0"
-): Local.DaemonOptions => ({
+): LocalSandboxes.DaemonOptions => ({
   folder,
   version,
   isolation,

@@ -1,23 +1,26 @@
-import { Conformance, type Memory, type Sandbox } from "@remote-agent/sandbox"
+import { Conformance, type MemorySandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { Clock, Effect, Schedule, Stream } from "effect"
 
 type Event = Sandbox.ProcessEvent
 
 const out = (text: string): Event => ({ _tag: "Stdout", text })
 const exit = (exitCode: number): Event => ({ _tag: "Exit", exitCode })
-const events = (...all: ReadonlyArray<Event>): Memory.Program => Stream.fromIterable(all)
+const events = (...all: ReadonlyArray<Event>): MemorySandboxes.Program => Stream.fromIterable(all)
 
 const decode = (stdin: string | Uint8Array | undefined) =>
   typeof stdin === "string" ? stdin : new TextDecoder().decode(stdin)
 
-const beats = (machine: Memory.Machine) =>
+const beats = (machine: MemorySandboxes.Machine) =>
   Effect.flatMap(Clock.currentTimeNanos, (now) => machine.files.write("beat", String(now))).pipe(
     Effect.repeat(Schedule.spaced("20 millis"))
   )
 
 const { scripts } = Conformance
 
-const byScript: Record<string, (machine: Memory.Machine, command: Sandbox.Command) => Memory.Program> = {
+const byScript: Record<
+  string,
+  (machine: MemorySandboxes.Machine, command: Sandbox.Command) => MemorySandboxes.Program
+> = {
   [scripts.both]: () => events(out("out\n"), { _tag: "Stderr", text: "err\n" }, exit(3)),
   [scripts.input]: (_, { stdin }) => events(out(decode(stdin))),
   [scripts.secret]: ({ env }) => events(out(`${env["SUITE_SECRET"]}-${env["SUITE_EXTRA"]}`)),
@@ -48,7 +51,7 @@ const byScript: Record<string, (machine: Memory.Machine, command: Sandbox.Comman
 }
 
 /** What the programs of the conformance suite do, for a provider without a shell. */
-export const run: NonNullable<Memory.Options["run"]> = (command, machine) => {
+export const run: NonNullable<MemorySandboxes.Options["run"]> = (command, machine) => {
   if ("script" in command) return byScript[command.script]?.(machine, command)
   const [program, , ...rest] = command.argv
   if (program === "printf") return events(out(rest.map((argument) => `${argument}\0`).join("")))

@@ -1,5 +1,5 @@
 import { Id, type SandboxError } from "@remote-agent/domain"
-import type { E2b } from "@remote-agent/sandbox"
+import type { E2bSandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted, Result, Schedule } from "effect"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
@@ -134,7 +134,7 @@ export const isList = (arrived: Arrived): boolean =>
   arrived.method === "GET" && arrived.path.startsWith("/v2/sandboxes")
 
 /** How the SDK is pointed at a server of a test: impatient, and with no pause between two tries. */
-export const pointedAt = (url: string, options?: Partial<E2b.Options>): E2b.Options => ({
+export const pointedAt = (url: string, options?: Partial<E2bSandboxes.Options>): E2bSandboxes.Options => ({
   apiKey: Redacted.make("e2b_fake_key"),
   apiUrl: url,
   sandboxUrl: url,

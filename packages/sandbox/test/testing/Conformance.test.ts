@@ -1,7 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
-import { Conformance, E2b, Local, Memory, Sandboxes } from "@remote-agent/sandbox"
+import { Conformance, E2bSandboxes, LocalSandboxes, MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { run } from "../support/memoryPrograms.ts"
 
@@ -14,10 +14,10 @@ describe("Memory", () => {
       () =>
         Effect.gen(function* () {
           yield* one.run
-          const ledger = yield* Memory.Ledger
+          const ledger = yield* MemorySandboxes.Ledger
           assert.deepStrictEqual(yield* ledger.alive, [])
           assert.strictEqual(yield* ledger.commands, 0)
-        }).pipe(Effect.provide(Memory.layer({ run }))),
+        }).pipe(Effect.provide(MemorySandboxes.layer({ run }))),
       limit
     )
   }
@@ -36,7 +36,7 @@ const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
 const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) =>
   describe.skipIf(!works)(`Local, isolation ${isolation}`, () => {
     // Pages of two, so that five sandboxes are several.
-    layer(Local.layer({ isolation, pageSize: 2 }), { excludeTestServices: true })((local) => {
+    layer(LocalSandboxes.layer({ isolation, pageSize: 2 }), { excludeTestServices: true })((local) => {
       for (const one of Conformance.cases) {
         local.effect(
           one.name,
@@ -54,7 +54,7 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
 for (const { kind, works } of findings) suite(kind, works)
 suite("none", true)
 
-const environment = E2b.layerConfig.pipe(Layer.provide(Config.layer))
+const environment = E2bSandboxes.layerConfig.pipe(Layer.provide(RemoteAgentConfig.layer))
 
 describe.skipIf(process.env["E2B_API_KEY"] === undefined)("E2B itself, where E2B_API_KEY is set", () => {
   layer(environment, { excludeTestServices: true })((e2b) => {

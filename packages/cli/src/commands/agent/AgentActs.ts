@@ -1,5 +1,5 @@
 import type { Agent } from "@remote-agent/domain"
-import { type Operations, Orchestrator, type Queries, type StateStore } from "@remote-agent/orchestrator"
+import { type AgentLifecycle, Orchestrator, type Queries, type StateStore } from "@remote-agent/orchestrator"
 import { Effect, type Terminal } from "effect"
 import * as App from "../../app/App.ts"
 import * as Confirm from "../../ui/Confirm.ts"
@@ -107,7 +107,7 @@ export const update = Effect.fn("update")(function* (flags: BusyFlags): Run<Term
   )
 })
 
-const healthText = ({ id, name }: Agent.Agent, { checks, healthy }: Operations.Health): string =>
+const healthText = ({ id, name }: Agent.Agent, { checks, healthy }: AgentLifecycle.Health): string =>
   [
     `${name} (${id}) is ${healthy ? "well" : "not well"}.`,
     ...Table.render(checks.map((check) => [`  ${check.name}`, check.status, check.detail]))

@@ -1,5 +1,5 @@
 import { Agent } from "@remote-agent/domain"
-import { Operations, StateStore } from "@remote-agent/orchestrator"
+import { AgentLifecycle, StateStore } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import type * as App from "../../app/App.ts"
 import * as Documents from "../../ui/json.ts"
@@ -58,7 +58,7 @@ export const label = Effect.fn("label")(function* (flags: LabelFlags): Run {
     })
   }
   const agent = yield* Effect.provide(
-    change(flags.agent, (was) => Operations.relabelled(was, labels)),
+    change(flags.agent, (was) => AgentLifecycle.relabelled(was, labels)),
     State.layer(flags)
   )
   const now = Labels.toText(agent.labels)

@@ -1,5 +1,5 @@
-import { Usage as UsageOf } from "@remote-agent/domain"
-import { type Operations, Orchestrator } from "@remote-agent/orchestrator"
+import { TokenUsage as UsageOf } from "@remote-agent/domain"
+import { type AgentLifecycle, Orchestrator } from "@remote-agent/orchestrator"
 import { DateTime, Effect } from "effect"
 import * as App from "../../app/App.ts"
 import * as Documents from "../../ui/json.ts"
@@ -16,7 +16,7 @@ export interface InfoFlags extends App.AppFlags {
   readonly json: boolean
 }
 
-const documentOf = Effect.fnUntraced(function* (info: Operations.AgentInfo) {
+const documentOf = Effect.fnUntraced(function* (info: AgentLifecycle.AgentInfo) {
   const { agent, current, endsAt, queue, sandbox } = info
   return {
     agent: yield* Documents.ofAgent(agent),
@@ -27,12 +27,12 @@ const documentOf = Effect.fnUntraced(function* (info: Operations.AgentInfo) {
   }
 })
 
-const usageOf = ({ usage }: Operations.AgentInfo["agent"]): string => {
+const usageOf = ({ usage }: AgentLifecycle.AgentInfo["agent"]): string => {
   const money = usage.costUsd === undefined ? "" : `, ${usage.costUsd.toFixed(4)} US dollars`
   return `${UsageOf.totalTokens(usage)} tokens, ${Elapsed.exact(usage.wallMillis)} of answering${money}`
 }
 
-const rowsOf = ({ agent, current, endsAt, queue, sandbox }: Operations.AgentInfo) => {
+const rowsOf = ({ agent, current, endsAt, queue, sandbox }: AgentLifecycle.AgentInfo) => {
   const { binding, repository } = agent
   const rows: ReadonlyArray<readonly [string, string | undefined]> = [
     ["id", agent.id],

@@ -1,4 +1,4 @@
-import { type Agent, Lifecycle } from "@remote-agent/domain"
+import { type Agent, AgentLifecycle } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { Clock, DateTime, Effect, Ref, Stream } from "effect"
 import type * as App from "../../app/App.ts"
@@ -12,7 +12,7 @@ import * as Table from "../../ui/Table.ts"
 
 /** The flags of `list`. */
 export interface ListFlags extends App.AppFlags {
-  readonly status: ReadonlyArray<Lifecycle.AgentStatus>
+  readonly status: ReadonlyArray<AgentLifecycle.AgentStatus>
   readonly label: ReadonlyArray<string>
   readonly pool?: string | undefined
   readonly all: boolean
@@ -36,7 +36,7 @@ const rowOf = (agent: Agent.Agent, now: number): ReadonlyArray<string> => [
 
 const statusesOf = ({ all, status }: ListFlags) => {
   if (status.length > 0) return status
-  return all ? undefined : Lifecycle.AgentStatus.literals.filter((one) => one !== "terminated")
+  return all ? undefined : AgentLifecycle.AgentStatus.literals.filter((one) => one !== "terminated")
 }
 
 /** Whether every agent was asked for, and not only some of them. */

@@ -2,7 +2,7 @@ import { Daemon, DaemonControl, DaemonError, DaemonFile, DaemonStart } from "@re
 import { Clock, Duration, Effect, Redacted } from "effect"
 import * as DataFolder from "../../app/dataFolder.ts"
 import { Ended, exitCode, type Run } from "../../ui/Failure.ts"
-import { Host } from "../../process/CommandHost.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
 import * as LocalDaemon from "../../app/LocalDaemon.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import { version } from "../../version.ts"
@@ -55,7 +55,7 @@ export const serve = Effect.fn("local serve")(function* ({ background, json, ...
     )
     return
   }
-  const [folder, host] = [yield* DataFolder.ensure, yield* Host]
+  const [folder, host] = [yield* DataFolder.ensure, yield* CommandHost]
   host.leftovers("Folders of sandboxes may be left in the data folder until the next start.")
   const why = yield* Daemon.serve({
     folder,
@@ -114,7 +114,7 @@ const documentOf = (
 
 /** Says whether the data folder is served, by whom and what it holds. Ends with 3 when it is not. */
 export const status = Effect.fn("local status")(function* ({ json, showKey }: StatusFlags): Run {
-  const [{ out }, { dataFolder: folder }] = [yield* Screen, yield* Host]
+  const [{ out }, { dataFolder: folder }] = [yield* Screen, yield* CommandHost]
   const found = yield* DaemonControl.look(folder)
   const fail = (reason: DaemonError.DaemonError["reason"]) =>
     new DaemonError.DaemonError({ operation: "status", folder, reason })
@@ -171,7 +171,7 @@ export interface StopFlags {
 
 /** Ends whoever serves the data folder, and waits until it has ended. Refuses while there are sandboxes, unless told. */
 export const stop = Effect.fn("local stop")(function* ({ json, yes }: StopFlags): Run {
-  const [{ out }, { dataFolder: folder }] = [yield* Screen, yield* Host]
+  const [{ out }, { dataFolder: folder }] = [yield* Screen, yield* CommandHost]
   const { entry, status: last } = yield* DaemonStart.stop(folder, yes)
   const sandboxes = last.running + last.paused
   const ended =

@@ -1,4 +1,4 @@
-import { type Agent, Id, type Pool, StateStoreError } from "@remote-agent/domain"
+import { type Agent, Id, type PoolRecord, StateStoreError } from "@remote-agent/domain"
 import { type AgentPool, Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Deferred, Effect, Schema, Stream, type Terminal } from "effect"
 import * as Budgets from "../shared/budgets.ts"
@@ -12,7 +12,7 @@ import * as Table from "../../ui/Table.ts"
 /** The pool of a name. Fails with `NotFound` when there is none. */
 export const get = Effect.fnUntraced(function* (
   name: string
-): Effect.fn.Return<Pool.Pool, Failure, StateStore.StateStore> {
+): Effect.fn.Return<PoolRecord.PoolRecord, Failure, StateStore.StateStore> {
   const { getPool } = yield* StateStore.StateStore
   return yield* Effect.catchReason(getPool(Id.PoolName.make(name)), "StateStoreError", "NotFound", () =>
     Effect.fail(
@@ -185,7 +185,7 @@ const Row = Schema.Struct({
 })
 
 const rowOf = Effect.fnUntraced(function* (
-  pool: Pool.Pool
+  pool: PoolRecord.PoolRecord
 ): Effect.fn.Return<typeof Row.Type, StateStoreError.StateStoreError, StateStore.StateStore> {
   const agents = yield* members(pool.name)
   const { queries } = yield* (yield* StateStore.StateStore).usage({ pool: pool.name })

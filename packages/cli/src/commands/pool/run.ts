@@ -4,7 +4,7 @@ import { Clock, Duration, Effect, FileSystem, Result, type Scope, Stream } from 
 import * as App from "../../app/App.ts"
 import * as Budgets from "../shared/budgets.ts"
 import * as Documents from "../../ui/json.ts"
-import * as Display from "../../ui/ProgressDisplay.ts"
+import * as ProgressDisplay from "../../ui/ProgressDisplay.ts"
 import * as NamedPools from "./NamedPools.ts"
 import { codeOf, Ended, exitCode, type Run, toLines, Usage } from "../../ui/Failure.ts"
 import { bold, green, line, type Output, red, Screen } from "../../ui/Screen.ts"
@@ -58,7 +58,7 @@ export const runPool = Effect.fnUntraced(function* (
   questions: ReadonlyArray<string>,
   options: AgentPool.PoolQueryOptions &
     Pick<AgentPool.PoolSpec, "size" | "env" | "name" | "poolBudget" | "profile">,
-  display: Display.Display,
+  display: ProgressDisplay.ProgressDisplay,
   onResult: (result: AgentPool.PoolResult) => Effect.Effect<void>
 ): Effect.fn.Return<
   ReadonlyArray<AgentPool.PoolResult>,
@@ -90,7 +90,7 @@ export const run = Effect.fn("pool run")(function* (flags: PoolFlags): Run {
   const started = yield* Clock.currentTimeMillis
   const timeout = flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout)
   const asked = Effect.fnUntraced(function* (pool: Pick<AgentPool.PoolSpec, "size" | "name" | "profile">) {
-    const display = yield* flags.json ? Effect.succeed(Display.none) : Display.make(note)
+    const display = yield* flags.json ? Effect.succeed(ProgressDisplay.none) : ProgressDisplay.make(note)
     const print = (result: AgentPool.PoolResult) =>
       flags.json
         ? Effect.flatMap(Documents.ofPool(result), (document) => line(out, JSON.stringify(document)))

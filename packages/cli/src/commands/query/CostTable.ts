@@ -1,4 +1,4 @@
-import { type Query, Usage } from "@remote-agent/domain"
+import { type Query, TokenUsage } from "@remote-agent/domain"
 import { DateTime, Duration, Option } from "effect"
 
 /** What queries are summed up by. */
@@ -8,7 +8,7 @@ export type By = "agent" | "profile" | "day"
 export interface Row {
   readonly of: string
   readonly queries: number
-  readonly usage: Usage.Usage
+  readonly usage: TokenUsage.TokenUsage
 }
 
 /** When `2026-01-31` or `7d`, which is seven days before now, begins. */
@@ -42,15 +42,15 @@ export const add = (
   if (endedAt === undefined) return
   if (Option.isSome(since) && DateTime.isLessThan(endedAt, since.value)) return
   const of = by === "day" ? DateTime.formatIso(endedAt).slice(0, 10) : names[by]
-  const row = rows.get(of) ?? { of, queries: 0, usage: Usage.zero }
-  rows.set(of, { of, queries: row.queries + 1, usage: Usage.add(row.usage, usage ?? Usage.zero) })
+  const row = rows.get(of) ?? { of, queries: 0, usage: TokenUsage.zero }
+  rows.set(of, { of, queries: row.queries + 1, usage: TokenUsage.add(row.usage, usage ?? TokenUsage.zero) })
 }
 
 /** All rows in one. */
 export const total = (rows: ReadonlyArray<Row>): Row => ({
   of: "total",
   queries: rows.reduce((sum, { queries }) => sum + queries, 0),
-  usage: rows.reduce((sum, { usage }) => Usage.add(sum, usage), Usage.zero)
+  usage: rows.reduce((sum, { usage }) => TokenUsage.add(sum, usage), TokenUsage.zero)
 })
 
 const grouped = (count: number): string => `${count}`.replaceAll(/\B(?=(\d{3})+$)/g, ",")

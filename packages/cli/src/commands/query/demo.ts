@@ -1,7 +1,7 @@
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Effect, Result, Stream } from "effect"
 import * as App from "../../app/App.ts"
-import * as Display from "../../ui/ProgressDisplay.ts"
+import * as ProgressDisplay from "../../ui/ProgressDisplay.ts"
 import * as Documents from "../../ui/json.ts"
 import { Ended, exitCode, type Run } from "../../ui/Failure.ts"
 import { runPool, summary, toText } from "../pool/run.ts"
@@ -36,7 +36,7 @@ export const run = Effect.fn("demo")(function* ({ isolation, json }: DemoFlags):
   const { left, results } = yield* Effect.gen(function* () {
     const shown = yield* Effect.scoped(
       Effect.gen(function* () {
-        const display = yield* json ? Effect.succeed(Display.none) : Display.make(out)
+        const display = yield* json ? Effect.succeed(ProgressDisplay.none) : ProgressDisplay.make(out)
         return yield* runPool(questions, { size: agents, env: pace }, display, (result) =>
           display.say(toText(out, result))
         )

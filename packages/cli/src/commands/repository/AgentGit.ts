@@ -1,4 +1,4 @@
-import type { Agent, Config } from "@remote-agent/domain"
+import type { Agent, RemoteAgentConfig } from "@remote-agent/domain"
 import { Repositories } from "@remote-agent/orchestrator"
 import { Duration, Effect, Option } from "effect"
 import * as App from "../../app/App.ts"
@@ -46,7 +46,7 @@ const withAgent = <E extends Failure | Ended, R>(
   })
 
 /** Fails before anything is started when there is no credential. */
-const credential: Effect.Effect<void, Config.ConfigError, Environment> = Effect.provide(
+const credential: Effect.Effect<void, RemoteAgentConfig.ConfigError, Environment> = Effect.provide(
   RepoName.credential,
   Settings.layer({})
 )

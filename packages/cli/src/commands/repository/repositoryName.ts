@@ -1,4 +1,4 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { GitHub, type GitHubModel } from "@remote-agent/github"
 import { Effect, Option } from "effect"
 import { Usage } from "../../ui/Failure.ts"
@@ -15,9 +15,9 @@ const parsed = (text: string, from: string) =>
  */
 export const said = Effect.fnUntraced(function* (
   repo: string | undefined
-): Effect.fn.Return<Option.Option<GitHubModel.Repo>, Usage, Config.Config> {
+): Effect.fn.Return<Option.Option<GitHubModel.Repo>, Usage, RemoteAgentConfig.RemoteAgentConfig> {
   if (repo !== undefined) return Option.some(yield* parsed(repo, "--repo"))
-  const { GITHUB_REPO_NAME: name, GITHUB_REPO_OWNER: owner } = yield* Config.Config
+  const { GITHUB_REPO_NAME: name, GITHUB_REPO_OWNER: owner } = yield* RemoteAgentConfig.RemoteAgentConfig
   if (owner === undefined) return Option.none()
   return Option.some(yield* parsed(`${owner}/${name}`, "GITHUB_REPO_OWNER with GITHUB_REPO_NAME"))
 })
@@ -25,7 +25,7 @@ export const said = Effect.fnUntraced(function* (
 /** {@link said}, where nothing else says it. */
 export const needed = Effect.fnUntraced(function* (
   repo: string | undefined
-): Effect.fn.Return<GitHubModel.Repo, Usage, Config.Config> {
+): Effect.fn.Return<GitHubModel.Repo, Usage, RemoteAgentConfig.RemoteAgentConfig> {
   return yield* Effect.mapError(
     Effect.fromOption(yield* said(repo)),
     () =>
@@ -38,8 +38,8 @@ export const needed = Effect.fnUntraced(function* (
 
 /** Fails before anything is made when there is no credential for GitHub. */
 export const credential = Effect.gen(function* () {
-  const config = yield* Config.Config
+  const config = yield* RemoteAgentConfig.RemoteAgentConfig
   if (config.GITHUB_APP_ID === undefined) {
-    yield* Config.requireKeys(config, ["GITHUB_TOKEN"], "working with GitHub")
+    yield* RemoteAgentConfig.requireKeys(config, ["GITHUB_TOKEN"], "working with GitHub")
   }
 })

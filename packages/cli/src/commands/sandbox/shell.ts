@@ -3,7 +3,7 @@ import * as AgentSandbox from "../../app/AgentSandbox.ts"
 import type * as App from "../../app/App.ts"
 import { Ended, type Run, Usage } from "../../ui/Failure.ts"
 import { codeOf } from "./exec.ts"
-import { Host } from "../../process/CommandHost.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
 
 /** The flags of `shell`. */
@@ -27,7 +27,7 @@ export const run = Effect.fn("shell")(function* ({
   user,
   ...flags
 }: ShellFlags): Run<Stdio.Stdio> {
-  const [{ env, terminal }, { note }, { stdin }] = [yield* Host, yield* Screen, yield* Stdio.Stdio]
+  const [{ env, terminal }, { note }, { stdin }] = [yield* CommandHost, yield* Screen, yield* Stdio.Stdio]
   if (terminal === undefined) {
     return yield* new Usage({
       message: "A shell needs a terminal. Use `remote-agent exec` in a pipe."

@@ -1,14 +1,14 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 
 /** Settings to write, by their names. */
-export type Chosen = { readonly [N in Config.Name]?: string }
+export type Chosen = { readonly [N in RemoteAgentConfig.Name]?: string }
 
 /** The settings of the file, which is everything but keys, and what needs one answer only. */
-const inFile = Config.names.filter((name) => !Config.variables[name].secret)
+const inFile = RemoteAgentConfig.names.filter((name) => !RemoteAgentConfig.variables[name].secret)
 
-const explanation = (name: Config.Name): string => {
-  const { describe, expected } = Config.variables[name]
-  const fallback = Config.fallbackText(name)
+const explanation = (name: RemoteAgentConfig.Name): string => {
+  const { describe, expected } = RemoteAgentConfig.variables[name]
+  const fallback = RemoteAgentConfig.fallbackText(name)
   return `${describe} (${expected}${fallback === "" ? "" : `; default: ${fallback}`})`
 }
 
@@ -30,9 +30,9 @@ export const settingsFile = (chosen: Chosen): string => {
 export const keysExample = (): string =>
   [
     "# Keys of remote-agent: copy this file to .env and fill in what you need. Never commit .env.",
-    ...Config.names
-      .filter((name) => Config.variables[name].secret)
-      .map((name) => `\n# ${Config.variables[name].describe}.\n${name}=`),
+    ...RemoteAgentConfig.names
+      .filter((name) => RemoteAgentConfig.variables[name].secret)
+      .map((name) => `\n# ${RemoteAgentConfig.variables[name].describe}.\n${name}=`),
     ""
   ].join("\n")
 
@@ -40,7 +40,7 @@ export const keysExample = (): string =>
  * The text of `.env` with one key set: in the place where it was, else at the end. The value is quoted, so that it is
  * read as it is.
  */
-export const withKey = (text: string, name: Config.Name, value: string): string => {
+export const withKey = (text: string, name: RemoteAgentConfig.Name, value: string): string => {
   const entry = `${name}='${value}'`
   const lines = text.split("\n")
   const at = lines.findIndex((line) => new RegExp(`^\\s*(export\\s+)?${name}\\s*=`).test(line))

@@ -1,4 +1,4 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Effect, Option } from "effect"
 import type { Run } from "../../ui/Failure.ts"
 import { dim, line, type Output, Screen } from "../../ui/Screen.ts"
@@ -19,9 +19,12 @@ export interface Row {
   readonly description: string
 }
 
-const found = Effect.fnUntraced(function* (name: Config.Name, sources: ReadonlyArray<Settings.Source>) {
+const found = Effect.fnUntraced(function* (
+  name: RemoteAgentConfig.Name,
+  sources: ReadonlyArray<Settings.Source>
+) {
   for (const source of sources) {
-    const text = yield* Config.read(source.provider, name).pipe(Effect.orElseSucceed(Option.none))
+    const text = yield* RemoteAgentConfig.read(source.provider, name).pipe(Effect.orElseSucceed(Option.none))
     if (Option.isSome(text)) return Option.some({ source: source.name, value: text.value })
   }
   return Option.none<{ readonly source: string; readonly value: string }>()
@@ -29,12 +32,12 @@ const found = Effect.fnUntraced(function* (name: Config.Name, sources: ReadonlyA
 
 /** Every setting, where it comes from, and what it is. */
 export const rows = ({ sources }: Settings.Sources): Effect.Effect<ReadonlyArray<Row>> =>
-  Effect.forEach(Config.names, (name) =>
+  Effect.forEach(RemoteAgentConfig.names, (name) =>
     Effect.map(found(name, sources), (set): Row => {
-      const { describe: description, expected, secret } = Config.variables[name]
+      const { describe: description, expected, secret } = RemoteAgentConfig.variables[name]
       return {
         name,
-        fallback: Config.fallbackText(name),
+        fallback: RemoteAgentConfig.fallbackText(name),
         secret,
         expected,
         description,

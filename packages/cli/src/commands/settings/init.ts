@@ -1,8 +1,8 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Effect, FileSystem, Option, Path, Redacted, type Terminal } from "effect"
 import { Prompt } from "effect/cli"
 import { Ended, exitCode, type Run, Usage } from "../../ui/Failure.ts"
-import { Host } from "../../process/CommandHost.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
 import * as Settings from "../../app/Settings.ts"
 import * as SettingsFiles from "./SettingsFiles.ts"
@@ -57,7 +57,7 @@ const unasked = ({ profile = "sample", provider = "local" }: InitFlags): Answers
 })
 
 const keyIsSound = (key: Redacted.Redacted) =>
-  Option.isSome(Config.variables.E2B_API_KEY.decode(Redacted.value(key)))
+  Option.isSome(RemoteAgentConfig.variables.E2B_API_KEY.decode(Redacted.value(key)))
     ? Effect.void
     : Effect.fail(
         new Usage({
@@ -79,7 +79,7 @@ const read = (name: string) =>
 
 /** Every file is written beside its place and then moved there, so that none is ever half there. */
 const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
-  const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* Host]
+  const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* CommandHost]
   const staged = targets.map((target) => ({ ...target, draft: path.join(cwd, `${target.name}.new`) }))
   yield* Effect.forEach(
     staged,
@@ -108,7 +108,7 @@ const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
  * exist are left alone unless `force` is set.
  */
 export const run = Effect.fn("init")(function* (flags: InitFlags): Run<Terminal.Terminal> {
-  const [{ note, out }, { interactive }] = [yield* Screen, yield* Host]
+  const [{ note, out }, { interactive }] = [yield* Screen, yield* CommandHost]
   const [settings, example, keys, ignored] = yield* Effect.all([
     read(Settings.fileName),
     read(exampleName),

@@ -1,4 +1,4 @@
-import { Config, Profile, ProfileEnv } from "@remote-agent/domain"
+import { RemoteAgentConfig, Profile, ProfileEnvironment } from "@remote-agent/domain"
 import { Profiles } from "@remote-agent/orchestrator"
 import { Effect, Layer } from "effect"
 import * as Documents from "../../ui/json.ts"
@@ -7,10 +7,8 @@ import { line, red, Screen } from "../../ui/Screen.ts"
 import * as Settings from "../../app/Settings.ts"
 import * as Table from "../../ui/Table.ts"
 
-const profiles: Layer.Layer<Profiles.Profiles | Config.Config, Failure, Environment> = Layer.provideMerge(
-  Profiles.layer(),
-  Settings.layer({})
-)
+const profiles: Layer.Layer<Profiles.Profiles | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =
+  Layer.provideMerge(Profiles.layer(), Settings.layer({}))
 
 /** What a profile takes from the settings. No value is in it. */
 interface Need {
@@ -20,7 +18,7 @@ interface Need {
   readonly set: boolean
 }
 
-const needsOf = (profile: Profile.Profile, lookup: Config.Lookup): ReadonlyArray<Need> => {
+const needsOf = (profile: Profile.Profile, lookup: RemoteAgentConfig.Lookup): ReadonlyArray<Need> => {
   const rules = profile.env ?? []
   const isSet = (names: ReadonlyArray<string>) => names.some((name) => lookup(name) !== undefined)
   const switches =
@@ -44,14 +42,14 @@ const needsOf = (profile: Profile.Profile, lookup: Config.Lookup): ReadonlyArray
 /** Every profile, what it takes from the settings, and what keeps it from being run here. */
 const described = Effect.gen(function* () {
   const { list, prepare } = yield* Profiles.Profiles
-  const variables = yield* Config.Variables
+  const variables = yield* RemoteAgentConfig.Variables
   return yield* Effect.forEach(list, (profile) =>
     Effect.gen(function* () {
-      const lookup = yield* variables(ProfileEnv.names(profile))
+      const lookup = yield* variables(ProfileEnvironment.names(profile))
       const problems = yield* prepare(profile).pipe(
-        Effect.as<ReadonlyArray<Config.Problem>>([]),
+        Effect.as<ReadonlyArray<RemoteAgentConfig.Problem>>([]),
         Effect.catchReason("OrchestratorError", "NotConfigured", (reason) =>
-          Effect.succeed<ReadonlyArray<Config.Problem>>(reason.problems)
+          Effect.succeed<ReadonlyArray<RemoteAgentConfig.Problem>>(reason.problems)
         )
       )
       return {

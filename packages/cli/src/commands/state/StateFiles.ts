@@ -1,10 +1,10 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { StateExport, StateImport, StateStore } from "@remote-agent/orchestrator"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, FileSystem, Path, Redacted, Stdio, Stream } from "effect"
 import * as App from "../../app/App.ts"
 import { type Run, Usage } from "../../ui/Failure.ts"
-import { Host } from "../../process/CommandHost.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import * as State from "../../app/State.ts"
 import * as Table from "../../ui/Table.ts"
@@ -17,7 +17,7 @@ export interface ExportFlags {
 }
 
 /** The keys that are set, which no document may hold. */
-const keys = Effect.map(Config.Config, (config) =>
+const keys = Effect.map(RemoteAgentConfig.RemoteAgentConfig, (config) =>
   Object.values(config).flatMap((value) =>
     (Array.isArray(value) ? value : [value]).filter((one) => Redacted.isRedacted(one))
   )
@@ -35,7 +35,7 @@ const standIn = Effect.gen(function* () {
 )
 
 const named = Effect.fnUntraced(function* (file: string) {
-  const [{ cwd }, path] = [yield* Host, yield* Path.Path]
+  const [{ cwd }, path] = [yield* CommandHost, yield* Path.Path]
   return path.resolve(cwd, file)
 })
 

@@ -1,4 +1,4 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Orchestrator, type Reaper } from "@remote-agent/orchestrator"
 import { DateTime, Duration, Effect, type Terminal } from "effect"
 import * as App from "../../app/App.ts"
@@ -72,7 +72,10 @@ export const run = Effect.fn("reap")(function* ({
     removePaused: days !== undefined,
     ...(days === undefined ? {} : { retention: Duration.days(days) })
   }
-  const { REMOTE_AGENT_STATE: location } = yield* Effect.provide(Config.Config, State.layer(flags))
+  const { REMOTE_AGENT_STATE: location } = yield* Effect.provide(
+    RemoteAgentConfig.RemoteAgentConfig,
+    State.layer(flags)
+  )
   if (location?._tag === "Memory") {
     return yield* new Usage({
       message:

@@ -4,10 +4,10 @@ import {
   Agent,
   AgentEvent,
   Id,
-  type Lifecycle,
+  type AgentLifecycle,
   Query,
   type StateStoreError,
-  Usage
+  TokenUsage
 } from "@remote-agent/domain"
 import { SqlStateStore, StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Layer } from "effect"
@@ -31,7 +31,7 @@ const agent = (index: number, more: Partial<ConstructorParameters<typeof Agent.A
     id: idOf(index),
     name: Agent.AgentName.make(`agent-${index}`),
     profile: "sample",
-    status: "active" satisfies Lifecycle.AgentStatus,
+    status: "active" satisfies AgentLifecycle.AgentStatus,
     labels: {},
     revision: 0,
     queryCount: 0,
@@ -46,7 +46,7 @@ const query = (index: number, agentId: Id.AgentId) =>
 const answered = (answer: string): ReadonlyArray<AgentEvent.AgentEvent> => [
   { type: "ready", agent: "sample", version: "1" },
   { type: "tool_end", tool: "look" },
-  { type: "result", outcome: "ok", answer, usage: Usage.zero }
+  { type: "result", outcome: "ok", answer, usage: TokenUsage.zero }
 ]
 
 /** Writes into the state that the binary finds. */

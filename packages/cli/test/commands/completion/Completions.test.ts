@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Agent, Config, Id } from "@remote-agent/domain"
+import { Agent, RemoteAgentConfig, Id } from "@remote-agent/domain"
 import { Profiles, StateStore } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Layer } from "effect"
 import { spawn } from "node:child_process"
@@ -96,5 +96,5 @@ it.effect("the profiles that are completed are those there are", () =>
       profiles.toSorted(),
       list.map(({ name }) => name)
     )
-  }).pipe(Effect.provide(Profiles.layer().pipe(Layer.provide(Config.layerFrom({})))))
+  }).pipe(Effect.provide(Profiles.layer().pipe(Layer.provide(RemoteAgentConfig.layerFrom({})))))
 )

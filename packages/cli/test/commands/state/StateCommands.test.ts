@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, Query, StateDocument, Usage } from "@remote-agent/domain"
+import { Agent, Id, Query, StateDocument, TokenUsage } from "@remote-agent/domain"
 import { DateTime, Effect, Option, Schema } from "effect"
 import { readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -15,7 +15,12 @@ const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(StateD
 /** A document of one agent that has ended and answered one question. */
 const document = Effect.gen(function* () {
   const [agentId, queryId] = [yield* Id.nextAgentId, yield* Id.nextQueryId]
-  const usage = new Usage.Usage({ inputTokens: 1200, outputTokens: 34, costUsd: 0.5, wallMillis: 2500 })
+  const usage = new TokenUsage.TokenUsage({
+    inputTokens: 1200,
+    outputTokens: 34,
+    costUsd: 0.5,
+    wallMillis: 2500
+  })
   const result = { type: "result" as const, outcome: "ok" as const, answer: "42", usage }
   return encode({
     format: StateDocument.format,

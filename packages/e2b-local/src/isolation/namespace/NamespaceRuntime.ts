@@ -10,10 +10,10 @@ import { BootFailed, E2bServerError } from "../../server/E2bServerError.ts"
 import * as GuestFiles from "./files.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
 import * as Layout from "./mounts.ts"
-import type { Boot, Command, Machine, Running } from "../SandboxRuntime.ts"
+import type { Boot, Command, SandboxRuntime, Running } from "../SandboxRuntime.ts"
 import * as Shell from "../shell.ts"
 import * as Tcp from "../../ports/tcp.ts"
-import * as Usage from "../../host/ResourceUsage.ts"
+import * as ResourceUsage from "../../host/ResourceUsage.ts"
 
 /** The environment of what runs before a command has its own. */
 const outerEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
@@ -211,7 +211,7 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       })
     ).pipe(Effect.mapError((error) => new RpcError({ code: "internal", message: error.message })))
 
-  const machine: Machine = {
+  const machine: SandboxRuntime = {
     home: Layout.home,
     temporary: "/tmp",
     path: Layout.path,
@@ -228,7 +228,7 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
     // The roots only wait outside.
     usage: Effect.suspend(() => {
       const roots = new Set([booted.outer, ...entered].map(({ pid }) => pid))
-      return Usage.ofTree(({ pid }) => roots.has(pid), false)
+      return ResourceUsage.ofTree(({ pid }) => roots.has(pid), false)
     }),
     died: Effect.asVoid(booted.outer.exited)
   }

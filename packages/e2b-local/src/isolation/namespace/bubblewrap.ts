@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
-import * as Guest from "./NamespaceRuntime.ts"
+import * as NamespaceRuntime from "./NamespaceRuntime.ts"
 import type * as Layout from "./mounts.ts"
 import type { Boot } from "../SandboxRuntime.ts"
 
@@ -57,7 +57,7 @@ export const boot = Effect.fnUntraced(function* (
   items: ReadonlyArray<Layout.Item>,
   uid: Option.Option<number>
 ) {
-  return yield* Guest.boot({
+  return yield* NamespaceRuntime.boot({
     boot: request,
     uid,
     command: [

@@ -12,13 +12,13 @@ import * as Path from "node:path"
 import { RpcError } from "../../envd/ConnectProtocol.ts"
 import { BootFailed, E2bServerError } from "../../server/E2bServerError.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
-import type { Boot, Command, Machine, Provider, Running } from "../SandboxRuntime.ts"
+import type { Boot, Command, SandboxRuntime, RuntimeProvider, Running } from "../SandboxRuntime.ts"
 import * as PlainFiles from "./files.ts"
 import * as Shell from "../shell.ts"
-import * as Sweep from "../../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../../server/OrphanCleanup.ts"
 import * as Tcp from "../../ports/tcp.ts"
 import * as TreeCopy from "../../host/copyTree.ts"
-import * as Usage from "../../host/ResourceUsage.ts"
+import * as ResourceUsage from "../../host/ResourceUsage.ts"
 
 const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
 const env = { PATH: systemPath }
@@ -101,7 +101,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
   const add = Effect.fnUntraced(function* (group: number) {
     groups.add(group)
     yield* tell("add", group)
-    yield* Sweep.record(request.directory, group)
+    yield* OrphanCleanup.record(request.directory, group)
   })
   const drop = Effect.fnUntraced(function* (group: number) {
     groups.delete(group)
@@ -201,10 +201,10 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     connect: Tcp.connect,
     freeze: toAll("SIGSTOP"),
     thaw: toAll("SIGCONT"),
-    usage: Effect.suspend(() => Usage.ofTree(({ group }) => groups.has(group), true)),
+    usage: Effect.suspend(() => ResourceUsage.ofTree(({ group }) => groups.has(group), true)),
     died: Effect.never
-  } satisfies Machine
+  } satisfies SandboxRuntime
 })
 
 /** Plain processes. Never taken unless it was asked for. */
-export const provider: Provider = { kind: "none", boot }
+export const provider: RuntimeProvider = { kind: "none", boot }

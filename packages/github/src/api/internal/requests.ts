@@ -39,7 +39,7 @@ export interface Connection {
   /** How long one answer may take; 30 seconds when absent. */
   readonly requestTimeout?: Duration.Input | undefined
   /** How long a call may wait in all, for a limit to be lifted or between attempts; a minute when absent. */
-  readonly patience?: Duration.Input | undefined
+  readonly retryWindow?: Duration.Input | undefined
 }
 
 /** One request: a route of GitHub's REST API and what goes into it. */
@@ -167,7 +167,7 @@ export interface GitHubRequests {
 export const make = Effect.fnUntraced(function* (connection: Connection) {
   const { credential } = connection
   const timeout = Duration.fromInputUnsafe(connection.requestTimeout ?? "30 seconds")
-  const patience = Duration.fromInputUnsafe(connection.patience ?? "1 minute")
+  const patience = Duration.fromInputUnsafe(connection.retryWindow ?? "1 minute")
   const baseUrl = (connection.apiUrl ?? "https://api.github.com").replace(/\/+$/, "")
   const [all, changes, minting] = [
     yield* Semaphore.make(concurrency),

@@ -4,9 +4,9 @@
  */
 import { GitError, Id } from "@remote-agent/domain"
 import { Effect, FileSystem, Path } from "effect"
-import type { Copy, GitCache } from "./mirrorCache.ts"
+import type { Copy, MirrorCache } from "./mirrorCache.ts"
 import * as GitPorcelain from "./porcelain.ts"
-import type { Place } from "./run.ts"
+import type { WorkTree } from "./run.ts"
 import { sandboxFailed } from "./run.ts"
 import { type HostGit, remoteReason } from "../HostGit.ts"
 
@@ -90,7 +90,7 @@ const onDisk = <A, E, R>(operation: GitError.Operation, effect: Effect.Effect<A,
 /** Puts a bundle into a sandbox for the time that `use` takes it. `use` removes it when it succeeds. */
 export const sending = <A>(
   operation: GitError.Operation,
-  { sandbox }: Place,
+  { sandbox }: WorkTree,
   bundle: Uint8Array,
   use: (path: string) => Effect.Effect<A, GitError.GitError>
 ) =>
@@ -108,7 +108,7 @@ export const sending = <A>(
   )
 
 /** The two directions, over the copies of a cache. */
-export const make = Effect.fnUntraced(function* (git: HostGit, cache: GitCache, limitBytes: number) {
+export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCache, limitBytes: number) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
 
   /** A repository of its own over the objects of a copy: what comes in here does not get there. */
@@ -137,7 +137,7 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: GitCache, 
   })
 
   /** A bundle of what the sandbox lacks; none when it lacks nothing. */
-  const pack = Effect.fn("Relay.pack")(function* (
+  const pack = Effect.fn("BundleRelay.pack")(function* (
     operation: GitError.Operation,
     copy: Copy,
     { depth, have = [], refs, shallow = [] }: Parcel
@@ -232,7 +232,7 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: GitCache, 
    * Pushes what came out of a sandbox. False when the bundle builds on commits that the server no longer has: then
    * all of them are needed.
    */
-  const push = Effect.fn("Relay.push")(function* (
+  const push = Effect.fn("BundleRelay.push")(function* (
     operation: GitError.Operation,
     copy: Copy,
     { branch, commit, replaces }: Push,

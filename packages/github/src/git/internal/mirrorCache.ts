@@ -314,4 +314,4 @@ export const make = Effect.fnUntraced(function* (git: HostGit, options: Options)
 })
 
 /** Copies of repositories in a folder. */
-export type GitCache = Effect.Success<ReturnType<typeof make>>
+export type MirrorCache = Effect.Success<ReturnType<typeof make>>

@@ -7,7 +7,7 @@ import { exits } from "./scripts.ts"
 import { remoteReason } from "../HostGit.ts"
 
 /** A working tree in a sandbox. Plain data: it may be written down and made anew. */
-export interface Place {
+export interface WorkTree {
   readonly sandbox: Sandbox.Sandbox
   /** Absolute, or from the home folder of the sandbox. */
   readonly dir: string
@@ -59,7 +59,7 @@ const lines = (stdout: string): ReadonlyArray<string> => stdout.split("\n").filt
 
 /** What an exit code of a script stands for. */
 export const reasonOf = (
-  { dir, repository }: Place,
+  { dir, repository }: WorkTree,
   { branch = "", command, ref = "" }: Step,
   { exitCode, stderr, stdout }: Sandbox.ExecResult
 ): GitError.Reason => {
@@ -101,7 +101,7 @@ export const reasonOf = (
 /** Runs a script of `GitScripts` in one trip, and gives how it ended, whatever the exit code. */
 export const attempt = (
   operation: GitError.Operation,
-  { dir, hooks, lfs, sandbox, submodules }: Place,
+  { dir, hooks, lfs, sandbox, submodules }: WorkTree,
   { args = [], script, stdin }: Step,
   wall: Duration.Input
 ): Effect.Effect<Sandbox.ExecResult, GitError.GitError> => {
@@ -119,7 +119,7 @@ export const attempt = (
 /** {@link attempt}, failing with the reason that the exit code stands for when it is not 0. */
 export const run = (
   operation: GitError.Operation,
-  place: Place,
+  place: WorkTree,
   step: Step,
   wall: Duration.Input
 ): Effect.Effect<string, GitError.GitError> =>

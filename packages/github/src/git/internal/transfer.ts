@@ -2,7 +2,7 @@
 import { GitError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { type Duration, Effect, type Redacted } from "effect"
-import type * as GitCache from "./mirrorCache.ts"
+import type * as MirrorCache from "./mirrorCache.ts"
 import * as GitCredential from "../GitCredential.ts"
 import * as GitName from "../GitName.ts"
 import * as GitSandbox from "./run.ts"
@@ -17,7 +17,7 @@ import type {
   PushOptions,
   Workspace
 } from "../GitWorkspace.ts"
-import * as Relay from "./bundleRelay.ts"
+import * as BundleRelay from "./bundleRelay.ts"
 
 interface Dependencies {
   readonly baseUrl?: string | undefined
@@ -26,8 +26,8 @@ interface Dependencies {
     | undefined
   readonly largestFile?: number | undefined
   readonly largestTransfer?: number | undefined
-  readonly cache: GitCache.GitCache
-  readonly relay: Effect.Success<ReturnType<typeof Relay.make>>
+  readonly cache: MirrorCache.MirrorCache
+  readonly relay: Effect.Success<ReturnType<typeof BundleRelay.make>>
   readonly wall: Duration.Input
 }
 
@@ -45,7 +45,7 @@ export const headOf =
   }
 
 /** The name under which a sandbox keeps what the server has. */
-const refOf = ({ commit, kind, name }: GitCache.Resolved): Relay.Sent => ({
+const refOf = ({ commit, kind, name }: MirrorCache.Resolved): BundleRelay.Sent => ({
   commit,
   ref:
     kind === "branch"
@@ -79,10 +79,10 @@ export const make = ({
       repository,
       url: `${baseUrl.replace(/\/+$/, "")}/${repository}.git`,
       credential: secret === undefined ? undefined : { origin, token: secret }
-    } satisfies GitCache.Remote
+    } satisfies MirrorCache.Remote
   })
 
-  const step = (operation: GitError.Operation, place: GitSandbox.Place, one: GitSandbox.Step) =>
+  const step = (operation: GitError.Operation, place: GitSandbox.WorkTree, one: GitSandbox.Step) =>
     GitSandbox.run(operation, place, one, wall)
 
   /** The copy of the host, as the server is now. */
@@ -92,7 +92,7 @@ export const make = ({
   /** The settings with which git in the sandbox reaches the server once; none in `direct` mode. */
   const settings = Effect.fnUntraced(function* (
     operation: GitError.Operation,
-    place: GitSandbox.Place,
+    place: GitSandbox.WorkTree,
     mode: Mode
   ) {
     const { credential, repository } = yield* remoteOf(place.repository)
@@ -117,7 +117,7 @@ export const make = ({
     if (packed === undefined)
       return yield* GitError.fail("clone", new GitError.RefNotFound({ ref: resolved.name }))
     const { bundle, shallow } = packed
-    return yield* Relay.sending("clone", workspace, bundle, (at) =>
+    return yield* BundleRelay.sending("clone", workspace, bundle, (at) =>
       step("clone", workspace, {
         script: GitScripts.cloneBundle,
         args: [at, url, resolved.kind, resolved.name, resolved.commit],
@@ -210,7 +210,7 @@ export const make = ({
     operation: GitError.Operation,
     workspace: Workspace,
     state: State,
-    find: (copy: GitCache.Copy) => Effect.Effect<GitCache.Resolved, GitError.GitError>
+    find: (copy: MirrorCache.Copy) => Effect.Effect<MirrorCache.Resolved, GitError.GitError>
   ) {
     const copy = yield* copyOf(operation, workspace.repository)
     const resolved = yield* find(copy)
@@ -240,7 +240,7 @@ export const make = ({
     if (resolved.commit === state.head && resolved.commit === state.tracking) return undefined
     return yield* bundle === undefined
       ? apply("", resolved.commit)
-      : Relay.sending("pull", workspace, bundle, (at) => apply(at, resolved.commit))
+      : BundleRelay.sending("pull", workspace, bundle, (at) => apply(at, resolved.commit))
   })
 
   const pull = Effect.fnUntraced(function* (workspace: Workspace, options: PullOptions) {
@@ -302,7 +302,7 @@ export const make = ({
           command: "update-ref"
         })
       } else {
-        yield* Relay.sending("checkout", workspace, bundle, (at) =>
+        yield* BundleRelay.sending("checkout", workspace, bundle, (at) =>
           step("checkout", workspace, { script: GitScripts.take, args: [at], command: "fetch" })
         )
       }
@@ -318,7 +318,7 @@ export const make = ({
   ) {
     const { sandbox } = workspace
     const send = Effect.fnUntraced(function* (all: boolean) {
-      const at = yield* Relay.bundlePath
+      const at = yield* BundleRelay.bundlePath
       const drop = Effect.catch(sandbox.files.remove(at), (error) =>
         Effect.logWarning("A bundle may be left in the sandbox", error)
       )
@@ -396,7 +396,7 @@ export const make = ({
       "push",
       done.exitCode >= GitScripts.exits.gitMissing && done.exitCode <= GitScripts.exits.fileTooLarge
         ? GitSandbox.reasonOf(workspace, one, done)
-        : Relay.pushReason(workspace.repository, branch, done, "sandbox")
+        : BundleRelay.pushReason(workspace.repository, branch, done, "sandbox")
     )
   }, Effect.scoped)
 

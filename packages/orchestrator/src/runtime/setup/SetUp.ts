@@ -1,13 +1,13 @@
-import { OrchestratorError, Profile, type SandboxError, Template } from "@remote-agent/domain"
+import { OrchestratorError, Profile, type SandboxError, Placeholders } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration, Effect, Option } from "effect"
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import * as LocalRepository from "./localRepository.ts"
-import * as Version from "../agentVersion.ts"
+import * as AgentVersion from "../agentVersion.ts"
 
 /** A sandbox in which an agent program lives. */
-export interface Place {
+export interface AgentSandbox {
   readonly sandbox: Sandbox.Sandbox
   readonly profile: Profile.Profile
   /** The home folder in the sandbox. */
@@ -20,24 +20,27 @@ const commandTimeout = Duration.minutes(5)
 /** How long a program may take to print its version. */
 const versionTimeout = Duration.minutes(1)
 
-const placesOf = ({ home, profile }: Place) => Profile.placeholders(profile, home)
+const placesOf = ({ home, profile }: AgentSandbox) => Profile.placeholders(profile, home)
 
 /** Runs a command of the profile and gives back what it printed. Fails with `CommandFailed` unless it exits with 0. */
-export const command = Effect.fnUntraced(function* (place: Place, spec: Profile.ProfileCommand) {
+export const command = Effect.fnUntraced(function* (place: AgentSandbox, spec: Profile.ProfileCommand) {
   const values = placesOf(place)
   const [program, ...rest] = spec.argv
   const { exitCode, stdout } = yield* place.sandbox.exec({
-    argv: [Template.expand(program, values), ...rest.map((argument) => Template.expand(argument, values))],
-    cwd: Template.expand(spec.cwd ?? "{home}", values),
+    argv: [
+      Placeholders.expand(program, values),
+      ...rest.map((argument) => Placeholders.expand(argument, values))
+    ],
+    cwd: Placeholders.expand(spec.cwd ?? "{home}", values),
     timeouts: { wall: spec.timeout ?? commandTimeout },
-    ...(spec.env === undefined ? {} : { env: Template.expandAll(spec.env, values) })
+    ...(spec.env === undefined ? {} : { env: Placeholders.expandAll(spec.env, values) })
   })
   if (exitCode === 0 || spec.optional === true) return stdout
   return yield* new OrchestratorError.CommandFailed({ program, exitCode })
 })
 
 /** The same for several, one after the other. */
-export const commands = (place: Place, specs: ReadonlyArray<Profile.ProfileCommand>) =>
+export const commands = (place: AgentSandbox, specs: ReadonlyArray<Profile.ProfileCommand>) =>
   Effect.forEach(specs, (spec) => command(place, spec), { discard: true })
 
 const contentOf = (
@@ -53,13 +56,13 @@ const contentOf = (
 }
 
 /** Places the files of the profile, each with its mode. Fails with `AssetUnreadable` for one of the user's own. */
-export const placeAssets = Effect.fnUntraced(function* (place: Place) {
+export const prepareAssets = Effect.fnUntraced(function* (place: AgentSandbox) {
   const { profile, sandbox } = place
   const values = placesOf(place)
   yield* Effect.forEach(
     profile.assets,
     Effect.fnUntraced(function* (asset) {
-      const path = Template.expand(asset.path, values)
+      const path = Placeholders.expand(asset.path, values)
       yield* sandbox.files.write(path, yield* contentOf(asset))
       if (asset.mode === undefined) return
       const { exitCode } = yield* sandbox.exec({ argv: ["chmod", asset.mode, path] })
@@ -70,7 +73,7 @@ export const placeAssets = Effect.fnUntraced(function* (place: Place) {
 })
 
 const git = Effect.fnUntraced(function* (
-  place: Place,
+  place: AgentSandbox,
   source: Profile.Source,
   ...args: ReadonlyArray<string>
 ) {
@@ -85,7 +88,7 @@ const git = Effect.fnUntraced(function* (
 })
 
 /** The commit that is checked out, if one is. */
-export const commitOf = Effect.fnUntraced(function* (place: Place) {
+export const commitOf = Effect.fnUntraced(function* (place: AgentSandbox) {
   const { source } = place.profile
   if (source === undefined) return undefined
   const { source: folder = "" } = placesOf(place)
@@ -95,11 +98,11 @@ export const commitOf = Effect.fnUntraced(function* (place: Place) {
   return exitCode === 0 ? stdout.trim() : undefined
 })
 
-const checkoutCommit = (place: Place, source: Profile.Source, commit: string) =>
+const checkoutCommit = (place: AgentSandbox, source: Profile.Source, commit: string) =>
   git(place, source, "-C", placesOf(place).source ?? "", "checkout", "--quiet", "--force", "--detach", commit)
 
 /** Fetches the code of the agent and checks its ref out. What is there already is fetched again only if `anew`. */
-export const checkout = Effect.fnUntraced(function* (place: Place, anew: boolean) {
+export const checkout = Effect.fnUntraced(function* (place: AgentSandbox, anew: boolean) {
   const { source } = place.profile
   if (source === undefined) return
   const { run, source: folder = "" } = placesOf(place)
@@ -127,18 +130,18 @@ export const checkout = Effect.fnUntraced(function* (place: Place, anew: boolean
   yield* files.write(mark, wanted)
 })
 
-const linkOf = (place: Place, tool: Profile.Tool): string => `${placesOf(place).run}/bin/${tool.name}`
+const linkOf = (place: AgentSandbox, tool: Profile.Tool): string => `${placesOf(place).run}/bin/${tool.name}`
 
-const suits = Effect.fnUntraced(function* (place: Place, tool: Profile.Tool, program: string) {
+const suits = Effect.fnUntraced(function* (place: AgentSandbox, tool: Profile.Tool, program: string) {
   const { exitCode, stdout } = yield* place.sandbox.exec({
     argv: [program, ...(tool.versionArgv ?? ["--version"])],
     timeouts: { wall: versionTimeout }
   })
-  return exitCode === 0 && Version.suits(stdout, tool)
+  return exitCode === 0 && AgentVersion.suits(stdout, tool)
 })
 
 /** Where a program of that name is on the `PATH` of the sandbox. */
-const onPath = Effect.fnUntraced(function* (place: Place, name: string) {
+const onPath = Effect.fnUntraced(function* (place: AgentSandbox, name: string) {
   const { exitCode, stdout } = yield* place.sandbox.exec({
     argv: ["sh", "-c", 'command -v -- "$1"', "sh", name]
   })
@@ -147,7 +150,7 @@ const onPath = Effect.fnUntraced(function* (place: Place, name: string) {
 })
 
 const find = Effect.fnUntraced(function* (
-  place: Place,
+  place: AgentSandbox,
   tool: Profile.Tool
 ): Effect.fn.Return<
   string,
@@ -157,26 +160,26 @@ const find = Effect.fnUntraced(function* (
   if (Option.isSome(found) && (yield* suits(place, tool, found.value))) return found.value
   const { install } = tool
   if (install !== undefined) {
-    const program = Template.expand(install.program, placesOf(place))
+    const program = Placeholders.expand(install.program, placesOf(place))
     if (yield* suits(place, tool, program)) return program
     yield* commands(place, install.commands)
     if (yield* suits(place, tool, program)) return program
   }
-  return yield* new OrchestratorError.ToolMissing({ tool: tool.name, needed: Version.needed(tool) })
+  return yield* new OrchestratorError.ToolMissing({ tool: tool.name, needed: AgentVersion.needed(tool) })
 })
 
-const link = Effect.fnUntraced(function* (place: Place, tool: Profile.Tool, program: string) {
+const link = Effect.fnUntraced(function* (place: AgentSandbox, tool: Profile.Tool, program: string) {
   yield* place.sandbox.files.makeDir(`${placesOf(place).run}/bin`)
   yield* command(place, new Profile.ProfileCommand({ argv: ["ln", "-sfn", program, linkOf(place, tool)] }))
 })
 
-const linked = Effect.fnUntraced(function* (place: Place, tool: Profile.Tool) {
+const linked = Effect.fnUntraced(function* (place: AgentSandbox, tool: Profile.Tool) {
   const { exitCode, stdout } = yield* place.sandbox.exec({ argv: ["readlink", linkOf(place, tool)] })
   return exitCode === 0 ? Option.some(stdout.trim()) : Option.none()
 })
 
 /** Sees to the programs that the profile needs. Fails with `ToolMissing`. */
-export const tools = (place: Place) =>
+export const tools = (place: AgentSandbox) =>
   Effect.forEach(
     place.profile.needs ?? [],
     (tool) => Effect.flatMap(find(place, tool), (program) => link(place, tool, program)),
@@ -193,7 +196,7 @@ export interface Before {
 
 /** What is in use now. */
 export const remember = Effect.fnUntraced(function* (
-  place: Place
+  place: AgentSandbox
 ): Effect.fn.Return<Before, SandboxError.SandboxError> {
   const all = yield* Effect.forEach(place.profile.needs ?? [], (tool) =>
     Effect.map(linked(place, tool), (program) =>
@@ -204,7 +207,7 @@ export const remember = Effect.fnUntraced(function* (
   const kept = yield* Effect.forEach(
     place.profile.assets,
     ({ path }) => {
-      const at = Template.expand(path, placesOf(place))
+      const at = Placeholders.expand(path, placesOf(place))
       return files.read(at).pipe(
         Effect.catchReason("SandboxError", "FileNotFound", () => Effect.undefined),
         Effect.map((content) => [at, content] as const)
@@ -216,7 +219,7 @@ export const remember = Effect.fnUntraced(function* (
 })
 
 /** Goes back to what was in use. */
-export const restore = Effect.fnUntraced(function* (place: Place, before: Before) {
+export const restore = Effect.fnUntraced(function* (place: AgentSandbox, before: Before) {
   const { profile, sandbox } = place
   yield* Effect.forEach(
     before.files,

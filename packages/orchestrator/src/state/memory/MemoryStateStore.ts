@@ -3,11 +3,11 @@ import {
   AgentEvent,
   type Id,
   type Lease,
-  Lifecycle,
-  Pool,
+  AgentLifecycle,
+  PoolRecord,
   Query,
   StateStoreError,
-  Usage
+  TokenUsage
 } from "@remote-agent/domain"
 import { Array as Arr, Context, DateTime, Effect, Layer, Result, Stream } from "effect"
 import * as Leases from "../Leases.ts"
@@ -42,7 +42,7 @@ const inOrder = <K extends string, V>(all: ReadonlyMap<K, V>): ReadonlyArray<V> 
   [...all].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, value]) => value)
 
 const among = ({ labels = {}, name, pool, profile, status }: AgentFilter) => {
-  const statuses = status === undefined ? Lifecycle.AgentStatus.literals : Arr.ensure(status)
+  const statuses = status === undefined ? AgentLifecycle.AgentStatus.literals : Arr.ensure(status)
   return (agent: Agent.Agent): boolean =>
     statuses.includes(agent.status) &&
     (profile === undefined || agent.profile === profile) &&
@@ -93,7 +93,7 @@ export const make = Effect.gen(function* () {
   const agents = new Map<Id.AgentId, Agent.Agent>()
   const queries = new Map<Id.QueryId, Query.Query>()
   const logs = new Map<Id.QueryId, Array<AgentEvent.EventRecord>>()
-  const pools = new Map<Id.PoolName, Pool.Pool>()
+  const pools = new Map<Id.PoolName, PoolRecord.PoolRecord>()
 
   const passed = (fence: Lease.Fence | undefined): Result.Result<void, StateStoreError.Fenced> => {
     if (fence === undefined) return Result.void
@@ -117,7 +117,7 @@ export const make = Effect.gen(function* () {
         const current = yield* known(agents, id)
         yield* unchanged(id, revision, current.revision)
         const { status: from, usage } = current
-        if (!Lifecycle.canMove(from, to)) {
+        if (!AgentLifecycle.canMove(from, to)) {
           return yield* Result.fail(new StateStoreError.IllegalMove({ id, from, to }))
         }
         const written = new Agent.Agent({ ...agent, usage, revision: revision + 1, updatedAt })
@@ -180,7 +180,7 @@ export const make = Effect.gen(function* () {
           queries.set(id, written)
           const agent = agents.get(written.agentId)
           if (agent !== undefined && written.usage !== undefined) {
-            const usage = Usage.add(agent.usage, written.usage)
+            const usage = TokenUsage.add(agent.usage, written.usage)
             agents.set(agent.id, new Agent.Agent({ ...agent, usage }))
           }
           return records
@@ -188,13 +188,13 @@ export const make = Effect.gen(function* () {
       )
   )
 
-  const updatePool = Effect.fn("StateStore.updatePool")((pool: Pool.Pool) =>
+  const updatePool = Effect.fn("StateStore.updatePool")((pool: PoolRecord.PoolRecord) =>
     step("updatePool", (updatedAt) =>
       Result.gen(function* () {
         const { name, revision } = pool
         const current = yield* known(pools, name)
         yield* unchanged(name, revision, current.revision)
-        const written = new Pool.Pool({ ...pool, revision: revision + 1, updatedAt })
+        const written = new PoolRecord.PoolRecord({ ...pool, revision: revision + 1, updatedAt })
         pools.set(name, written)
         return written
       })
@@ -282,11 +282,14 @@ export const make = Effect.gen(function* () {
     listPools: Stream.suspend(() => Stream.fromIterable(inOrder(pools))),
     poolUsage: Effect.fn("StateStore.poolUsage")((pool) =>
       Effect.sync(() => {
-        const ended = matching({ pool }).reduce((all, { usage }) => Usage.add(all, usage), Usage.zero)
+        const ended = matching({ pool }).reduce(
+          (all, { usage }) => TokenUsage.add(all, usage),
+          TokenUsage.zero
+        )
         const running = inOrder(queries).flatMap(({ agentId, id, startedAt, status }) => {
           if (status !== "running" || startedAt === undefined || agents.get(agentId)?.pool !== pool) return []
           const told = logs.get(id)?.findLast(({ event }) => event.type === "usage")?.event
-          return [{ id, startedAt, usage: told?.type === "usage" ? told.usage : Usage.zero }]
+          return [{ id, startedAt, usage: told?.type === "usage" ? told.usage : TokenUsage.zero }]
         })
         return { ended, running }
       })
@@ -310,12 +313,12 @@ export const make = Effect.gen(function* () {
 
 const summary = (queries: ReadonlyArray<Query.Query>): UsageSummary => {
   const outcomes: Partial<Record<AgentEvent.Outcome, number>> = {}
-  let [count, usage] = [0, Usage.zero]
+  let [count, usage] = [0, TokenUsage.zero]
   for (const { outcome, usage: used } of queries) {
     if (outcome === undefined) continue
     count++
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
-    if (used !== undefined) usage = Usage.add(usage, used)
+    if (used !== undefined) usage = TokenUsage.add(usage, used)
   }
   return { usage, queries: count, outcomes }
 }

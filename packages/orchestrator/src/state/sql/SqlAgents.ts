@@ -1,4 +1,4 @@
-import { Agent, type Id, type Lease, Lifecycle, StateStoreError, Usage } from "@remote-agent/domain"
+import { Agent, type Id, type Lease, AgentLifecycle, StateStoreError, TokenUsage } from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
 import type { Statement } from "effect/sql"
 import { added, type Database, failed, first, pageSize, plain, Whole } from "./database/SqlDatabase.ts"
@@ -12,7 +12,7 @@ export type SqlAgents = Pick<
 
 const AgentText = Schema.fromJsonString(Schema.toCodecJson(Agent.Agent))
 
-/** The numbers of {@link Usage}, which the ends of queries count up without writing the agent. */
+/** The numbers of {@link TokenUsage}, which the ends of queries count up without writing the agent. */
 const usageColumns = {
   input_tokens: Whole,
   output_tokens: Whole,
@@ -27,11 +27,11 @@ const decodeAgents = Schema.decodeUnknownEffect(Schema.Array(AgentRow))
 const decodeUsage = Schema.decodeUnknownEffect(Schema.Array(UsageRow))
 const encodeAgent = (agent: Agent.Agent) => Effect.orDie(Schema.encodeEffect(AgentText)(agent))
 const decodeStanding = Schema.decodeUnknownEffect(
-  Schema.Array(Schema.Struct({ revision: Whole, status: Lifecycle.AgentStatus }))
+  Schema.Array(Schema.Struct({ revision: Whole, status: AgentLifecycle.AgentStatus }))
 )
 
-const toUsage = (row: typeof UsageRow.Type): Usage.Usage =>
-  new Usage.Usage({
+const toUsage = (row: typeof UsageRow.Type): TokenUsage.TokenUsage =>
+  new TokenUsage.TokenUsage({
     inputTokens: row.input_tokens,
     outputTokens: row.output_tokens,
     wallMillis: row.wall_millis,
@@ -52,8 +52,8 @@ const columnsOf = ({ labels, name, pool, profile, revision, status }: Agent.Agen
 })
 
 /** Every status from which the lifecycle leads to `status`. */
-const leadingTo = (status: Lifecycle.AgentStatus) =>
-  Lifecycle.AgentStatus.literals.filter((from) => Lifecycle.canMove(from, status))
+const leadingTo = (status: AgentLifecycle.AgentStatus) =>
+  AgentLifecycle.AgentStatus.literals.filter((from) => AgentLifecycle.canMove(from, status))
 
 const isName = Schema.is(Agent.AgentName)
 const isLabels = Schema.is(Schema.toType(Agent.Labels))

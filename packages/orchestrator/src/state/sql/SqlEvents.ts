@@ -1,4 +1,4 @@
-import { AgentEvent, type Id, type Lease, type StateDocument, type Usage } from "@remote-agent/domain"
+import { AgentEvent, type Id, type Lease, type StateDocument, type TokenUsage } from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import { type Database, first, fullPage, pageSize, plain, Whole } from "./database/SqlDatabase.ts"
@@ -47,7 +47,10 @@ export const make = (database: Database): SqlEvents => {
   const { atOnce, decoded, lesser, run, sql } = database
 
   /** Adds to what an agent has used. An agent that nobody knows has none. */
-  const count = (agentId: string, { costUsd, inputTokens, outputTokens, wallMillis }: Usage.Usage) => {
+  const count = (
+    agentId: string,
+    { costUsd, inputTokens, outputTokens, wallMillis }: TokenUsage.TokenUsage
+  ) => {
     const most = Number.MAX_SAFE_INTEGER
     const grown = (column: string, by: number) => {
       const name = sql.literal(column)

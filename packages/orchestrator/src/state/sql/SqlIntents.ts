@@ -1,17 +1,18 @@
-import { type Id, Intent } from "@remote-agent/domain"
+import { type Id, LaunchIntent } from "@remote-agent/domain"
 import { DateTime, Effect, Option, Schema, Stream } from "effect"
 import { added, type Database, fullPage, pageSize } from "./database/SqlDatabase.ts"
-import { Intents } from "../LaunchIntents.ts"
+import { LaunchIntents } from "../LaunchIntents.ts"
 
-const IntentText = Schema.fromJsonString(Schema.toCodecJson(Intent.Intent))
+const IntentText = Schema.fromJsonString(Schema.toCodecJson(LaunchIntent.LaunchIntent))
 
 const decodeIntents = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ body: IntentText })))
-const encodeIntent = (intent: Intent.Intent) => Effect.orDie(Schema.encodeEffect(IntentText)(intent))
+const encodeIntent = (intent: LaunchIntent.LaunchIntent) =>
+  Effect.orDie(Schema.encodeEffect(IntentText)(intent))
 
 /** Intents in a database. */
-export const make = ({ decoded, run, sql }: Database): Intents["Service"] =>
-  Intents.of({
-    open: Effect.fn("Intents.open")(function* (intent) {
+export const make = ({ decoded, run, sql }: Database): LaunchIntents["Service"] =>
+  LaunchIntents.of({
+    open: Effect.fn("LaunchIntents.open")(function* (intent) {
       const { attemptId: id } = intent
       const row = { id, body: yield* encodeIntent(intent) }
       yield* sql`INSERT INTO remote_intents ${sql.insert(row)} ON CONFLICT (id) DO NOTHING RETURNING id`.pipe(
@@ -19,7 +20,7 @@ export const make = ({ decoded, run, sql }: Database): Intents["Service"] =>
         run("openIntent")
       )
     }),
-    renew: Effect.fn("Intents.renew")(function* (attemptId: Id.AttemptId) {
+    renew: Effect.fn("LaunchIntents.renew")(function* (attemptId: Id.AttemptId) {
       const at = yield* DateTime.now
       const rows = yield* sql`SELECT body FROM remote_intents WHERE id = ${attemptId}`.pipe(
         Effect.flatMap(decoded("renewIntent", decodeIntents)),
@@ -27,10 +28,10 @@ export const make = ({ decoded, run, sql }: Database): Intents["Service"] =>
       )
       if (rows[0] === undefined) return
       // Nobody else changes one; whoever closes it in between has the last word.
-      const body = yield* encodeIntent(new Intent.Intent({ ...rows[0].body, at }))
+      const body = yield* encodeIntent(new LaunchIntent.LaunchIntent({ ...rows[0].body, at }))
       yield* run("renewIntent")(sql`UPDATE remote_intents SET body = ${body} WHERE id = ${attemptId}`)
     }),
-    close: Effect.fn("Intents.close")((attemptId: Id.AttemptId) =>
+    close: Effect.fn("LaunchIntents.close")((attemptId: Id.AttemptId) =>
       sql`DELETE FROM remote_intents WHERE id = ${attemptId}`.pipe(Effect.asVoid, run("closeIntent"))
     ),
     list: Stream.paginate("", (after) =>

@@ -1,4 +1,4 @@
-import { type Id, Pool, StateStoreError } from "@remote-agent/domain"
+import { type Id, PoolRecord, StateStoreError } from "@remote-agent/domain"
 import { DateTime, Effect, Option, Schema, Stream } from "effect"
 import { added, type Database, failed, first, fullPage, pageSize, Whole } from "./database/SqlDatabase.ts"
 import type { StateStore } from "../StateStore.ts"
@@ -9,15 +9,15 @@ export type SqlPools = Pick<
   "createPool" | "getPool" | "updatePool" | "removePool" | "listPools"
 >
 
-const PoolText = Schema.fromJsonString(Schema.toCodecJson(Pool.Pool))
+const PoolText = Schema.fromJsonString(Schema.toCodecJson(PoolRecord.PoolRecord))
 
 const decodePools = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ body: PoolText })))
 const decodeRevisions = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ revision: Whole })))
-const encodePool = (pool: Pool.Pool) => Effect.orDie(Schema.encodeEffect(PoolText)(pool))
+const encodePool = (pool: PoolRecord.PoolRecord) => Effect.orDie(Schema.encodeEffect(PoolText)(pool))
 
 /** The pools of a database. See `SqlStateStore.make`. */
 export const make = ({ decoded, run, sql }: Database): SqlPools => {
-  const createPool = Effect.fn("StateStore.createPool")(function* (pool: Pool.Pool) {
+  const createPool = Effect.fn("StateStore.createPool")(function* (pool: PoolRecord.PoolRecord) {
     const { name, revision } = pool
     const row = { name, revision, body: yield* encodePool(pool) }
     yield* sql`INSERT INTO remote_pools ${sql.insert(row)} ON CONFLICT (name) DO NOTHING RETURNING name`.pipe(
@@ -35,7 +35,7 @@ export const make = ({ decoded, run, sql }: Database): SqlPools => {
     )
   )
 
-  const whyNotUpdated = Effect.fnUntraced(function* ({ name, revision: expected }: Pool.Pool) {
+  const whyNotUpdated = Effect.fnUntraced(function* ({ name, revision: expected }: PoolRecord.PoolRecord) {
     const { revision: actual } = yield* sql`SELECT revision FROM remote_pools WHERE name = ${name}`.pipe(
       Effect.flatMap(decoded("updatePool", decodeRevisions)),
       Effect.flatMap(first("updatePool", name))
@@ -43,9 +43,13 @@ export const make = ({ decoded, run, sql }: Database): SqlPools => {
     return yield* failed("updatePool", new StateStoreError.RevisionConflict({ id: name, expected, actual }))
   })
 
-  const updatePool = Effect.fn("StateStore.updatePool")(function* (pool: Pool.Pool) {
+  const updatePool = Effect.fn("StateStore.updatePool")(function* (pool: PoolRecord.PoolRecord) {
     const { name, revision } = pool
-    const written = new Pool.Pool({ ...pool, revision: revision + 1, updatedAt: yield* DateTime.now })
+    const written = new PoolRecord.PoolRecord({
+      ...pool,
+      revision: revision + 1,
+      updatedAt: yield* DateTime.now
+    })
     const change = { revision: written.revision, body: yield* encodePool(written) }
     return yield* sql`
       UPDATE remote_pools SET ${sql.update(change)} WHERE name = ${name} AND revision = ${revision}

@@ -1,4 +1,4 @@
-import { AgentEvent, Id, type Lease, Query, StateStoreError, Usage } from "@remote-agent/domain"
+import { AgentEvent, Id, type Lease, Query, StateStoreError, TokenUsage } from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
 import { added, type Database, failed, first, pageSize, Plain, Whole } from "./database/SqlDatabase.ts"
 import type { StateStore } from "../StateStore.ts"
@@ -59,7 +59,7 @@ const decodePool = Schema.decodeUnknownEffect(Schema.Array(PoolRow))
 const encodeQuery = Schema.encodeEffect(QueryRow)
 
 /** The columns of a usage; none of them is set where there is none. */
-export const usageColumns = (usage: Usage.Usage | undefined) => ({
+export const usageColumns = (usage: TokenUsage.TokenUsage | undefined) => ({
   input_tokens: usage?.inputTokens ?? null,
   output_tokens: usage?.outputTokens ?? null,
   cost_usd: usage?.costUsd ?? null,
@@ -72,14 +72,14 @@ const most = Number.MAX_SAFE_INTEGER
 const toUsage = (row: Readonly<Record<keyof ReturnType<typeof usageColumns>, number | null>>) =>
   row.input_tokens === null || row.output_tokens === null || row.wall_millis === null
     ? undefined
-    : new Usage.Usage({
+    : new TokenUsage.TokenUsage({
         inputTokens: Math.min(most, row.input_tokens),
         outputTokens: Math.min(most, row.output_tokens),
         wallMillis: Math.min(most, row.wall_millis),
         ...(row.cost_usd === null ? {} : { costUsd: Math.min(most, row.cost_usd) })
       })
 
-const usedOf = (row: typeof PoolRow.Type) => toUsage(row) ?? Usage.zero
+const usedOf = (row: typeof PoolRow.Type) => toUsage(row) ?? TokenUsage.zero
 
 const toQuery = (row: typeof QueryRow.Type): Query.Query => {
   // Of one that runs, the columns have what it has told by now.
@@ -206,7 +206,7 @@ export const make = (database: Database): SqlQueries => {
   }
 
   const usage: SqlQueries["usage"] = Effect.fn("StateStore.usage")(function* ({ agentId, pool, since } = {}) {
-    if (pool !== undefined && !isPoolName(pool)) return { usage: Usage.zero, queries: 0, outcomes: {} }
+    if (pool !== undefined && !isPoolName(pool)) return { usage: TokenUsage.zero, queries: 0, outcomes: {} }
     const ofPool = sql`SELECT id FROM remote_agents WHERE pool = ${pool}`
     const clauses = [
       sql`outcome IS NOT NULL`,
@@ -222,7 +222,7 @@ export const make = (database: Database): SqlQueries => {
       run("usage")
     )
     return {
-      usage: rows.reduce((all, row) => Usage.add(all, toUsage(row) ?? Usage.zero), Usage.zero),
+      usage: rows.reduce((all, row) => TokenUsage.add(all, toUsage(row) ?? TokenUsage.zero), TokenUsage.zero),
       queries: rows.reduce((all, row) => all + row.queries, 0),
       outcomes: Object.fromEntries(rows.map((row) => [row.outcome, row.queries]))
     }
@@ -241,7 +241,10 @@ export const make = (database: Database): SqlQueries => {
       WHERE status = 'running' AND agent_id IN (SELECT id FROM remote_agents WHERE pool = ${pool})
       ORDER BY id`.pipe(Effect.flatMap(decoded("poolUsage", decodePool)), run("poolUsage"))
     return {
-      ended: rows.reduce((all, row) => (row.id === null ? Usage.add(all, usedOf(row)) : all), Usage.zero),
+      ended: rows.reduce(
+        (all, row) => (row.id === null ? TokenUsage.add(all, usedOf(row)) : all),
+        TokenUsage.zero
+      ),
       running: rows.flatMap((row) =>
         row.id === null || row.started_at === null
           ? []

@@ -1,5 +1,5 @@
 import { Clock, DateTime, Effect, Option, Schema } from "effect"
-import { type Entry, listed, SetUpCache } from "../SnapshotIndex.ts"
+import { type Entry, listed, SnapshotIndex } from "../SnapshotIndex.ts"
 import { type Database, Whole } from "./database/SqlDatabase.ts"
 
 const Row = Schema.Struct({
@@ -21,16 +21,16 @@ const entryOf = (row: typeof Row.Type): Entry => ({
 })
 
 /** The templates of set-ups in a database. */
-export const make = ({ decoded, run, sql }: Database): SetUpCache["Service"] =>
-  SetUpCache.of({
-    get: Effect.fn("SetUpCache.get")((key) =>
+export const make = ({ decoded, run, sql }: Database): SnapshotIndex["Service"] =>
+  SnapshotIndex.of({
+    get: Effect.fn("SnapshotIndex.get")((key) =>
       sql`SELECT * FROM remote_setups WHERE id = ${key}`.pipe(
         Effect.flatMap(decoded("getSetUp", decodeRows)),
         Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), entryOf)),
         run("getSetUp")
       )
     ),
-    add: Effect.fn("SetUpCache.add")(function* ({ key: id, provider, template }) {
+    add: Effect.fn("SnapshotIndex.add")(function* ({ key: id, provider, template }) {
       const now = yield* Clock.currentTimeMillis
       const row = { id, provider, template, created_ms: now, used_ms: now }
       const rows = yield* run("addSetUp")(
@@ -38,11 +38,11 @@ export const make = ({ decoded, run, sql }: Database): SetUpCache["Service"] =>
       )
       return rows.length > 0
     }),
-    touch: Effect.fn("SetUpCache.touch")(function* (key) {
+    touch: Effect.fn("SnapshotIndex.touch")(function* (key) {
       const now = yield* Clock.currentTimeMillis
       yield* run("touchSetUp")(sql`UPDATE remote_setups SET used_ms = ${now} WHERE id = ${key}`)
     }),
-    remove: Effect.fn("SetUpCache.remove")(({ key, template }) =>
+    remove: Effect.fn("SnapshotIndex.remove")(({ key, template }) =>
       sql`DELETE FROM remote_setups WHERE id = ${key} AND template = ${template}`.pipe(
         Effect.asVoid,
         run("removeSetUp")

@@ -2,12 +2,12 @@ import { StateStoreError } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { Intents } from "../LaunchIntents.ts"
+import { LaunchIntents } from "../LaunchIntents.ts"
 import { Leases } from "../Leases.ts"
 import * as Migrations from "./database/Migrations.ts"
-import { Owner } from "../StateOwner.ts"
+import { StateOwner } from "../StateOwner.ts"
 import * as PostgresClient from "./database/PostgresClient.ts"
-import { SetUpCache } from "../SnapshotIndex.ts"
+import { SnapshotIndex } from "../SnapshotIndex.ts"
 import * as SqlAgents from "./SqlAgents.ts"
 import * as SqlDatabase from "./database/SqlDatabase.ts"
 import * as SqlDeliveries from "./SqlDeliveries.ts"
@@ -19,12 +19,12 @@ import * as SqlLeases from "./SqlLeases.ts"
 import * as SqlOwner from "./SqlOwner.ts"
 import * as SqlPools from "./SqlPools.ts"
 import * as SqlQueries from "./SqlQueries.ts"
-import * as SqlSetUps from "./SqlSnapshotIndex.ts"
-import * as StateFile from "./database/SqliteFile.ts"
+import * as SqlSnapshotIndex from "./SqlSnapshotIndex.ts"
+import * as SqliteFile from "./database/SqliteFile.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
 
 /** All the state there is, in one database. */
-export type State = StateStore | Leases | Intents | Deliveries.Deliveries | Owner | SetUpCache
+export type State = StateStore | Leases | LaunchIntents | Deliveries.Deliveries | StateOwner | SnapshotIndex
 
 /**
  * The state in the database of the current `SqlClient`, whose schema it brings up to date. `name` is what messages
@@ -71,10 +71,10 @@ export const make: (
   const store = StateStore.of({ ...agents, ...queries, ...events, ...pools, restore })
   return Context.make(StateStore, store).pipe(
     Context.add(Leases, SqlLeases.make(database)),
-    Context.add(Intents, SqlIntents.make(database)),
+    Context.add(LaunchIntents, SqlIntents.make(database)),
     Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),
-    Context.add(SetUpCache, SqlSetUps.make(database)),
-    Context.add(Owner, yield* SqlOwner.make(database))
+    Context.add(SnapshotIndex, SqlSnapshotIndex.make(database)),
+    Context.add(StateOwner, yield* SqlOwner.make(database))
   )
 })
 
@@ -98,7 +98,9 @@ export const layer = (
 export const layerSqlite = (options: {
   readonly path: string
 }): Layer.Layer<State, StateStoreError.StateStoreError> =>
-  layer(options.path).pipe(Layer.provide(Layer.effect(SqlClient.SqlClient, StateFile.openFile(options.path))))
+  layer(options.path).pipe(
+    Layer.provide(Layer.effect(SqlClient.SqlClient, SqliteFile.openFile(options.path)))
+  )
 
 /** The same in memory: it lives and dies with the layer. For tests of what depends on SQL. */
 export const layerSqliteMemory: Layer.Layer<State, StateStoreError.StateStoreError> = layer(

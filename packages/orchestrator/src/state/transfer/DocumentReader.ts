@@ -1,4 +1,4 @@
-import { type Agent, type Pool, StateDocument, StateStoreError } from "@remote-agent/domain"
+import { type Agent, type PoolRecord, StateDocument, StateStoreError } from "@remote-agent/domain"
 import { Effect, Schema, SchemaIssue } from "effect"
 import * as DocumentFile from "./DocumentFile.ts"
 import * as PythonState from "./PythonState.ts"
@@ -39,7 +39,7 @@ const decodeSandboxes = Schema.decodeUnknownEffect(PythonState.SandboxState, { e
 
 /** A document that was read, and what had to be assumed. */
 export interface Read {
-  readonly pools: ReadonlyArray<Pool.Pool>
+  readonly pools: ReadonlyArray<PoolRecord.PoolRecord>
   readonly agents: ReadonlyArray<Agent.Agent>
   readonly queries: ReadonlyArray<StateDocument.LoggedQuery>
   readonly notes: ReadonlyArray<string>

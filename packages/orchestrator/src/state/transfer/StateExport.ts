@@ -1,4 +1,11 @@
-import { Agent, AgentEvent, Pool, Query, StateDocument, type StateStoreError } from "@remote-agent/domain"
+import {
+  Agent,
+  AgentEvent,
+  PoolRecord,
+  Query,
+  StateDocument,
+  type StateStoreError
+} from "@remote-agent/domain"
 import { DateTime, Effect, Redacted, Schema, Stream } from "effect"
 import * as DocumentFile from "./DocumentFile.ts"
 import type { StateStore } from "../StateStore.ts"
@@ -19,7 +26,7 @@ export interface ExportOptions {
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
 }
 
-const encodePool = Schema.encodeEffect(Schema.toCodecJson(Pool.Pool))
+const encodePool = Schema.encodeEffect(Schema.toCodecJson(PoolRecord.PoolRecord))
 const encodeAgent = Schema.encodeEffect(Schema.toCodecJson(Agent.Agent))
 const encodeQuery = Schema.encodeEffect(Schema.toCodecJson(Query.Query))
 const encodeEvent = Schema.encodeEffect(Schema.toCodecJson(AgentEvent.AgentEvent))

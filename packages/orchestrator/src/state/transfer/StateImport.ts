@@ -1,4 +1,4 @@
-import { Agent, Lifecycle, StateDocument, type StateStoreError } from "@remote-agent/domain"
+import { Agent, AgentLifecycle, StateDocument, type StateStoreError } from "@remote-agent/domain"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Effect, Stream } from "effect"
 import * as DocumentReader from "./DocumentReader.ts"
@@ -86,7 +86,7 @@ export const importFrom: (
       const current = there.get(agent.id)
       if (current !== undefined) return Effect.succeed(whatIsThere(agent, current))
       const { binding, status } = agent
-      if (binding === undefined || !Lifecycle.mayHoldSandbox(status))
+      if (binding === undefined || !AgentLifecycle.mayHoldSandbox(status))
         return Effect.succeed(decide(agent, undefined))
       const holder = holders.get(sandboxOf(binding))
       return holder === undefined

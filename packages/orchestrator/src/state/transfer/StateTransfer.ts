@@ -1,8 +1,8 @@
-import { Config, type OrchestratorError, type StateDocument } from "@remote-agent/domain"
+import { RemoteAgentConfig, type OrchestratorError, type StateDocument } from "@remote-agent/domain"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted } from "effect"
 import { Profiles } from "../../profiles/Profiles.ts"
-import * as Records from "../AgentStore.ts"
+import * as AgentStore from "../AgentStore.ts"
 import * as StateExport from "./StateExport.ts"
 import * as StateImport from "./StateImport.ts"
 import { StateStore } from "../StateStore.ts"
@@ -21,10 +21,10 @@ export interface StateTransfer {
 export const make: Effect.Effect<
   StateTransfer,
   never,
-  Config.Config | Profiles | Sandboxes.Sandboxes | StateStore
+  RemoteAgentConfig.RemoteAgentConfig | Profiles | Sandboxes.Sandboxes | StateStore
 > = Effect.gen(function* () {
   const [config, profiles, sandboxes, store] = yield* Effect.all([
-    Config.Config,
+    RemoteAgentConfig.RemoteAgentConfig,
     Profiles,
     Sandboxes.Sandboxes,
     StateStore
@@ -39,10 +39,10 @@ export const make: Effect.Effect<
   return {
     exportState: Effect.fn("Orchestrator.exportState")(function* (file) {
       const secrets = yield* secretsOf
-      return yield* Records.stored("exportState", StateExport.exportTo(store, file, { secrets }))
+      return yield* AgentStore.stored("exportState", StateExport.exportTo(store, file, { secrets }))
     }),
     importState: Effect.fn("Orchestrator.importState")((file) =>
-      Records.stored("importState", StateImport.importFrom(store, file, StateImport.checkWith(sandboxes)))
+      AgentStore.stored("importState", StateImport.importFrom(store, file, StateImport.checkWith(sandboxes)))
     )
   }
 })

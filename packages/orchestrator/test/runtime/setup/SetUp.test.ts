@@ -2,12 +2,12 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { Id, Profile } from "@remote-agent/domain"
 import { Isolation } from "@remote-agent/e2b-local"
 import { AgentRuntime, CodingProfiles, SetUp } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Option, Stream } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as Version from "../../../src/runtime/agentVersion.ts"
+import * as AgentVersion from "../../../src/runtime/agentVersion.ts"
 import { tiny } from "../../support/support.ts"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
@@ -17,18 +17,18 @@ const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
 
 describe("Version.suits", () => {
   it("compares numbers, not text, and takes the first version that is named", () => {
-    assert.isTrue(Version.suits("v1.10.0", { min: "1.9.9" }))
-    assert.isFalse(Version.suits("1.1.45", { min: "1.2.0" }))
-    assert.isTrue(Version.suits("2.1.330 (Claude Code)", { exact: "2.1.330" }))
-    assert.isTrue(Version.suits("codex-cli 0.169.0\nnode 20.1.0", { exact: "0.169.0" }))
-    assert.isFalse(Version.suits("2.1.331", { exact: "2.1.33" }))
-    assert.isTrue(Version.suits("3.0", { min: "2" }))
-    assert.isFalse(Version.suits("no version at all", { min: "0" }))
-    assert.isTrue(Version.suits("no version at all", {}))
+    assert.isTrue(AgentVersion.suits("v1.10.0", { min: "1.9.9" }))
+    assert.isFalse(AgentVersion.suits("1.1.45", { min: "1.2.0" }))
+    assert.isTrue(AgentVersion.suits("2.1.330 (Claude Code)", { exact: "2.1.330" }))
+    assert.isTrue(AgentVersion.suits("codex-cli 0.169.0\nnode 20.1.0", { exact: "0.169.0" }))
+    assert.isFalse(AgentVersion.suits("2.1.331", { exact: "2.1.33" }))
+    assert.isTrue(AgentVersion.suits("3.0", { min: "2" }))
+    assert.isFalse(AgentVersion.suits("no version at all", { min: "0" }))
+    assert.isTrue(AgentVersion.suits("no version at all", {}))
   })
 })
 
-const layer = Layer.mergeAll(AgentRuntime.layer, Local.layer())
+const layer = Layer.mergeAll(AgentRuntime.layer, LocalSandboxes.layer())
 
 const placed = Effect.fnUntraced(function* (profile: Profile.Profile) {
   const sandbox = yield* (yield* Sandboxes.Sandboxes).create({ ttl: "10 minutes" })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { OrchestratorError, Profile, SandboxError } from "@remote-agent/domain"
-import { Intents, Orchestrator, SetUpCache } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { LaunchIntents, Orchestrator, SnapshotIndex } from "@remote-agent/orchestrator"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
-import * as KeptSetUps from "../../../src/runtime/setup/SetupSnapshots.ts"
+import * as SetupSnapshots from "../../../src/runtime/setup/SetupSnapshots.ts"
 import {
   exit,
   faultAt,
@@ -50,11 +50,11 @@ const world = (options: Options = {}) => {
 }
 
 const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
-const kept = Effect.flatMap(Memory.Ledger, ({ snapshots }) => snapshots)
-const listed = Effect.flatMap(SetUpCache.SetUpCache, ({ list }) => list)
+const kept = Effect.flatMap(MemorySandboxes.Ledger, ({ snapshots }) => snapshots)
+const listed = Effect.flatMap(SnapshotIndex.SnapshotIndex, ({ list }) => list)
 
 const fault = (stage: "create" | "setup" | "health", reason: SandboxError.Reason) =>
-  KeptSetUps.isTemplateFault(
+  SetupSnapshots.isTemplateFault(
     new OrchestratorError.LaunchFailed({ stage, cause: SandboxError.fail("create", reason) })
   )
 
@@ -74,7 +74,7 @@ describe("KeptSetUps, the decisions", () => {
     assert.isTrue(fault("health", new SandboxError.Gone({})))
     const sick = new OrchestratorError.CommandFailed({ program: "check", exitCode: 1 })
     assert.isTrue(
-      KeptSetUps.isTemplateFault(new OrchestratorError.LaunchFailed({ stage: "health", cause: sick }))
+      SetupSnapshots.isTemplateFault(new OrchestratorError.LaunchFailed({ stage: "health", cause: sick }))
     )
     assert.isFalse(fault("create", new SandboxError.QuotaExceeded({})))
     assert.isFalse(fault("create", new SandboxError.Unauthorized({})))
@@ -84,19 +84,19 @@ describe("KeptSetUps, the decisions", () => {
 
   it("looks for every line of a secret that is long enough to be one", () => {
     assert.deepStrictEqual(
-      KeptSetUps.needles([Redacted.make("first-line\nshort\n  second-line  "), "1", "a plain value"]),
+      SetupSnapshots.needles([Redacted.make("first-line\nshort\n  second-line  "), "1", "a plain value"]),
       ["first-line", "second-line", "a plain value"]
     )
   })
 
   it("takes what has something to set up, however that is said", () => {
     const bare = new Profile.Profile({ ...tiny, setup: [] })
-    assert.isFalse(KeptSetUps.worthwhile(bare))
-    assert.isTrue(KeptSetUps.worthwhile(tiny))
+    assert.isFalse(SetupSnapshots.worthwhile(bare))
+    assert.isTrue(SetupSnapshots.worthwhile(tiny))
     const source = new Profile.Source({ repository: "https://h.test/r", ref: "v1", folder: "{home}/r" })
-    assert.isTrue(KeptSetUps.worthwhile(new Profile.Profile({ ...bare, source })))
+    assert.isTrue(SetupSnapshots.worthwhile(new Profile.Profile({ ...bare, source })))
     const needs = [new Profile.Tool({ name: "git" })]
-    assert.isFalse(KeptSetUps.worthwhile(new Profile.Profile({ ...bare, needs })))
+    assert.isFalse(SetupSnapshots.worthwhile(new Profile.Profile({ ...bare, needs })))
   })
 })
 
@@ -166,7 +166,7 @@ describe("A second launch of a profile", () => {
       const templates = (yield* listed).map((entry) => entry.template)
       assert.deepStrictEqual(templates, yield* kept)
       assert.notInclude(templates, template)
-      assert.deepStrictEqual(yield* Stream.runCollect((yield* Intents.Intents).list), [])
+      assert.deepStrictEqual(yield* Stream.runCollect((yield* LaunchIntents.LaunchIntents).list), [])
     }).pipe(Effect.provide(provided))
   })
 
@@ -186,9 +186,9 @@ describe("A second launch of a profile", () => {
         const second = yield* finish(launch)
         assert.lengthOf(health, 3)
         assert.strictEqual(second.binding?.sandboxId, health[2])
-        const alive = (yield* (yield* Memory.Ledger).alive).map(({ id }) => id)
+        const alive = (yield* (yield* MemorySandboxes.Ledger).alive).map(({ id }) => id)
         assert.sameMembers(alive, [first.binding?.sandboxId, second.binding?.sandboxId])
-        assert.deepStrictEqual(yield* Stream.runCollect((yield* Intents.Intents).list), [])
+        assert.deepStrictEqual(yield* Stream.runCollect((yield* LaunchIntents.LaunchIntents).list), [])
         assert.lengthOf(yield* kept, 1)
       }).pipe(Effect.provide(provided))
     }
@@ -221,7 +221,9 @@ describe("Keeping a set-up", () => {
         )
       )
       assert.lengthOf(setUps, 10)
-      const taken = (yield* (yield* Memory.Ledger).calls).filter(({ operation }) => operation === "snapshot")
+      const taken = (yield* (yield* MemorySandboxes.Ledger).calls).filter(
+        ({ operation }) => operation === "snapshot"
+      )
       assert.lengthOf(taken, 1)
       assert.lengthOf(yield* listed, 1)
     }).pipe(Effect.provide(provided))
@@ -234,7 +236,9 @@ describe("Keeping a set-up", () => {
       yield* pass("30 seconds")
       yield* finish(launch)
       assert.lengthOf(setUps, 2)
-      const taken = (yield* (yield* Memory.Ledger).calls).filter(({ operation }) => operation === "snapshot")
+      const taken = (yield* (yield* MemorySandboxes.Ledger).calls).filter(
+        ({ operation }) => operation === "snapshot"
+      )
       assert.lengthOf(taken, 1)
     }).pipe(Effect.provide(provided))
   })
@@ -270,17 +274,17 @@ describe("Keeping a set-up", () => {
   })
 
   it.effect("removes the template that was used least recently when there are too many", () => {
-    const all = Array.from({ length: KeptSetUps.capacity + 1 }, (_, index) => named(`p${index}`))
+    const all = Array.from({ length: SetupSnapshots.capacity + 1 }, (_, index) => named(`p${index}`))
     const { layer: provided } = world({ profiles: all, settings: { REMOTE_AGENT_PROFILE: "p0" } })
     return Effect.gen(function* () {
       const { launch: launchOf } = yield* Orchestrator.Orchestrator
       for (const { name } of all.slice(0, -1)) yield* finish(launchOf({ profile: name }))
       const oldest = yield* kept
-      assert.lengthOf(oldest, KeptSetUps.capacity)
+      assert.lengthOf(oldest, SetupSnapshots.capacity)
       yield* launchOf({ profile: "p0" })
       yield* finish(launchOf({ profile: all.at(-1)?.name }))
       const left = yield* kept
-      assert.lengthOf(left, KeptSetUps.capacity)
+      assert.lengthOf(left, SetupSnapshots.capacity)
       assert.include(left, oldest[0])
       assert.notInclude(left, oldest[1])
     }).pipe(Effect.provide(provided))

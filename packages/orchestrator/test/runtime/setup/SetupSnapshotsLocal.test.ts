@@ -1,16 +1,16 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Config, Profile } from "@remote-agent/domain"
+import { RemoteAgentConfig, Profile } from "@remote-agent/domain"
 import { Isolation } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
-  Intents,
+  LaunchIntents,
   MemoryStateStore,
   Orchestrator,
   Profiles,
   SampleProfile,
-  SetUpCache
+  SnapshotIndex
 } from "@remote-agent/orchestrator"
-import { Local, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Option, Redacted } from "effect"
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -73,18 +73,18 @@ const layer = (profile: Profile.Profile) =>
   Orchestrator.layerNoDeps.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
-        Local.layer(),
+        LocalSandboxes.layer(),
         AgentRuntime.layer,
         Profiles.layerFrom([profile]),
-        Config.layerFrom({ REMOTE_AGENT_PROFILE: "slow" }),
+        RemoteAgentConfig.layerFrom({ REMOTE_AGENT_PROFILE: "slow" }),
         MemoryStateStore.layer,
-        Intents.layerMemory,
-        SetUpCache.layerMemory
+        LaunchIntents.layerMemory,
+        SnapshotIndex.layerMemory
       )
     )
   )
 
-const listed = Effect.flatMap(SetUpCache.SetUpCache, ({ list }) => list)
+const listed = Effect.flatMap(SnapshotIndex.SnapshotIndex, ({ list }) => list)
 
 /** Every path of the home folder with its kind, mode and content. */
 const look = [
@@ -157,7 +157,7 @@ describe.skipIf(!isolates)("A kept set-up, in sandboxes on this machine", () => 
     Effect.gen(function* () {
       const { profile } = yield* made
       yield* Effect.gen(function* () {
-        const [sandboxes, cache] = [yield* Sandboxes.Sandboxes, yield* SetUpCache.SetUpCache]
+        const [sandboxes, cache] = [yield* Sandboxes.Sandboxes, yield* SnapshotIndex.SnapshotIndex]
         yield* launched()
         const [entry] = yield* listed
         assert(entry !== undefined)

@@ -1,14 +1,14 @@
 import { describe, it } from "@effect/vitest"
 import { Deliveries } from "@remote-agent/github"
-import { Intents, MemoryStateStore, SetUpCache } from "@remote-agent/orchestrator"
+import { LaunchIntents, MemoryStateStore, SnapshotIndex } from "@remote-agent/orchestrator"
 import { Effect, Layer } from "effect"
 import { conformance } from "../../support/conformance.ts"
 import { layerTestClock } from "../../support/stateStoreCases.ts"
 
 const layer = Layer.mergeAll(
   MemoryStateStore.layer,
-  Intents.layerMemory,
-  SetUpCache.layerMemory,
+  LaunchIntents.layerMemory,
+  SnapshotIndex.layerMemory,
   Deliveries.layerMemory(),
   layerTestClock
 )

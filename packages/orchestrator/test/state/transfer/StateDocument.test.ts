@@ -1,6 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, Pool, type StateDocument, StateStoreError } from "@remote-agent/domain"
+import { Agent, Id, PoolRecord, type StateDocument, StateStoreError } from "@remote-agent/domain"
 import {
   MemoryStateStore,
   SqlStateStore,
@@ -8,7 +8,7 @@ import {
   StateImport,
   StateStore
 } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Context, DateTime, Effect, FileSystem, Layer, Path, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync } from "node:fs"
@@ -63,7 +63,7 @@ const filled = Effect.gen(function* () {
   }
   const now = yield* DateTime.now
   yield* store.createPool(
-    new Pool.Pool({
+    new PoolRecord.PoolRecord({
       name: Id.PoolName.make("workers"),
       profile: "tiny",
       status: "open",
@@ -253,7 +253,7 @@ describe("an import", () => {
       assert.strictEqual(yield* ask(sandbox.id), "paused")
       yield* sandboxes.terminate(sandbox.id)
       assert.strictEqual(yield* ask(sandbox.id), "gone")
-    }).pipe(Effect.provide(Memory.layer({})))
+    }).pipe(Effect.provide(MemorySandboxes.layer({})))
   )
 
   it.effect("names every problem with its path, shows no value, and does nothing", () =>

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import {
   AgentRuntime,
-  Intents,
+  LaunchIntents,
   Leases,
   MemoryStateStore,
   Orchestrator,
@@ -10,7 +10,7 @@ import {
   Reaper,
   StateStore
 } from "@remote-agent/orchestrator"
-import { Memory, Sandboxes } from "@remote-agent/sandbox"
+import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Stream } from "effect"
 import { readFile, writeFile } from "node:fs/promises"
 import { newPath } from "../../support/storeSupport.ts"
@@ -30,9 +30,9 @@ const elsewhere = Effect.fnUntraced(function* <A, E, R>(use: Effect.Effect<A, E,
             Layer.succeed(Leases.Leases, leases),
             Layer.succeed(Sandboxes.Sandboxes, sandboxes),
             AgentRuntime.layer,
-            Intents.layerMemory,
+            LaunchIntents.layerMemory,
             Profiles.layerFrom([tiny]),
-            Config.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", REMOTE_AGENT_OWNER: "elsewhere" })
+            RemoteAgentConfig.layerFrom({ REMOTE_AGENT_PROFILE: "tiny", REMOTE_AGENT_OWNER: "elsewhere" })
           )
         )
       )
@@ -40,7 +40,7 @@ const elsewhere = Effect.fnUntraced(function* <A, E, R>(use: Effect.Effect<A, E,
   )
 })
 
-const states = Effect.flatMap(Memory.Ledger, ({ alive }) =>
+const states = Effect.flatMap(MemorySandboxes.Ledger, ({ alive }) =>
   Effect.map(alive, (all) => all.map(({ state }) => state))
 )
 

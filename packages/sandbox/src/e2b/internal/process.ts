@@ -1,4 +1,4 @@
-import { Id, Retry, SandboxError } from "@remote-agent/domain"
+import { Id, RetryClass, SandboxError } from "@remote-agent/domain"
 import type { CommandHandle, Sandbox as SdkSandbox } from "e2b"
 import { Effect, Stream } from "effect"
 import type { E2bCalls } from "./calls.ts"
@@ -82,7 +82,7 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
       })
     )
     const handle = yield* Effect.tapError(starting, (error) =>
-      Retry.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
+      RetryClass.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
     )
     told = handle
     return follow({ handle, output, mark }, (exitCode) => {

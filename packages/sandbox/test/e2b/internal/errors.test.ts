@@ -1,6 +1,6 @@
 import { assert, it, vi } from "@effect/vitest"
-import { SandboxError, Stamp } from "@remote-agent/domain"
-import { E2b } from "@remote-agent/sandbox"
+import { SandboxError, SandboxLabels } from "@remote-agent/domain"
+import { E2bSandboxes } from "@remote-agent/sandbox"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Duration, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -63,7 +63,7 @@ const ask = Effect.fnUntraced(function* (operation: Operation, answer: Answer, t
     if (isAsked[operation](request)) return answer
     return isList(request) ? json(200, []) : json(200, detail("running"))
   })
-  const sandboxes = yield* E2b.make(
+  const sandboxes = yield* E2bSandboxes.make(
     pointedAt(url, timeout === undefined ? {} : { requestTimeout: "500 millis" })
   )
   const outcome = yield* outcomeOf(questions[operation](sandboxes))
@@ -244,7 +244,7 @@ it.live("no answer: a question is asked again", () =>
 
 it.live("nobody listens: a create is Unreachable, certainly never arrived, and may be repeated", () =>
   Effect.gen(function* () {
-    const sandboxes = yield* E2b.make(pointedAt(yield* deadUrl))
+    const sandboxes = yield* E2bSandboxes.make(pointedAt(yield* deadUrl))
     const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
     assert.strictEqual(error.reason._tag === "Unreachable" && error.reason.sent, false)
     assert.isTrue(error.isRetryable)
@@ -253,7 +253,7 @@ it.live("nobody listens: a create is Unreachable, certainly never arrived, and m
 
 it.live("a name that nobody has: a create is Unreachable and certainly never arrived", () =>
   Effect.gen(function* () {
-    const sandboxes = yield* E2b.make(pointedAt("http://nobody.invalid"))
+    const sandboxes = yield* E2bSandboxes.make(pointedAt("http://nobody.invalid"))
     const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
     assert.deepInclude(error.reason, { _tag: "Unreachable", sent: false })
   })
@@ -264,7 +264,7 @@ it.live("a template too old for the SDK: a create says so, is asked once, and it
     const { arrived, url } = yield* serve((request) =>
       isCreate(request) ? json(201, { ...view, envdVersion: "0.0.9" }) : reply(204)
     )
-    const sandboxes = yield* E2b.make(pointedAt(url))
+    const sandboxes = yield* E2bSandboxes.make(pointedAt(url))
     const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
     assert(error.reason._tag === "InvalidRequest", error.reason._tag)
     assert.include(error.reason.detail, "template")
@@ -295,7 +295,7 @@ const asleep = (status: number) =>
     const { arrived, url } = yield* serve((request) =>
       isAsked.extend(request) ? refusal(status) : json(200, detail("paused"))
     )
-    const { extend } = yield* E2b.make(pointedAt(url))
+    const { extend } = yield* E2bSandboxes.make(pointedAt(url))
     const error = yield* Effect.flip(extend(id, "1 minute"))
     assert.strictEqual(error.reason._tag, "Paused")
     assert.strictEqual(arrived.filter(isAsked.extend).length, 1)
@@ -310,7 +310,7 @@ for (const status of [404, 409]) {
 it.live("404 in the API's own words: a life that cannot be extended because it is over is Gone", () =>
   Effect.gen(function* () {
     const { url } = yield* serve(() => refusal(404))
-    const { extend } = yield* E2b.make(pointedAt(url))
+    const { extend } = yield* E2bSandboxes.make(pointedAt(url))
     assert.strictEqual((yield* Effect.flip(extend(id, "1 minute"))).reason._tag, "Gone")
   })
 )
@@ -318,7 +318,7 @@ it.live("404 in the API's own words: a life that cannot be extended because it i
 it.live("429: says when to come back, and does not wait for longer than it has patience", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve(() => refusal(429, { "retry-after": "7" }))
-    const { info } = yield* E2b.make(pointedAt(url, { patience: "6 seconds" }))
+    const { info } = yield* E2bSandboxes.make(pointedAt(url, { patience: "6 seconds" }))
     const { reason } = yield* Effect.flip(info(id))
     assert.deepStrictEqual(reason, new SandboxError.RateLimited({ retryAfter: Duration.seconds(7) }))
     assert.strictEqual(arrived.length, 1)
@@ -330,7 +330,7 @@ it.effect("429: comes back when it was told to, and no sooner", () =>
     const { arrived, url } = yield* serve((_, index) =>
       index === 0 ? refusal(429, { "retry-after": "7" }) : json(200, detail("paused"))
     )
-    const { info } = yield* E2b.make(pointedAt(url))
+    const { info } = yield* E2bSandboxes.make(pointedAt(url))
     const asking = yield* Effect.forkChild(info(id))
     // The server is real and the clock is not: a second goes by only after a turn of the machine.
     while (asking.pollUnsafe() === undefined) {
@@ -350,7 +350,7 @@ it.live("a failure that passes is not seen", () =>
     const { arrived, url } = yield* serve((_, index) =>
       index < 2 ? refusal(503) : json(200, detail("paused"))
     )
-    const sandboxes = yield* E2b.make(pointedAt(url))
+    const sandboxes = yield* E2bSandboxes.make(pointedAt(url))
     assert.strictEqual((yield* sandboxes.info(id)).state, "paused")
     assert.strictEqual(arrived.length, 3)
   })
@@ -359,7 +359,7 @@ it.live("a failure that passes is not seen", () =>
 it.live("the key, metadata, environment and lifetime go out as E2B wants them", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve(() => json(201, view))
-    const sandboxes = yield* E2b.make(pointedAt(url, { template: "ours" }))
+    const sandboxes = yield* E2bSandboxes.make(pointedAt(url, { template: "ours" }))
     yield* sandboxes.launch({
       ttl: "90500 millis",
       onExpiry: "pause",
@@ -369,7 +369,7 @@ it.live("the key, metadata, environment and lifetime go out as E2B wants them", 
     const body = JSON.parse(new TextDecoder().decode(arrived[0]?.body)) as Record<string, unknown>
     const { metadata, ...rest } = body
     assert.deepInclude(metadata, { a: "b" })
-    assert.match((metadata as Record<string, string>)[Stamp.attemptKey] ?? "", /^att_/)
+    assert.match((metadata as Record<string, string>)[SandboxLabels.attemptKey] ?? "", /^att_/)
     assert.deepStrictEqual(rest, {
       templateID: "ours",
       envVars: {},

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { E2b, type Sandbox } from "@remote-agent/sandbox"
+import { E2bSandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { Effect, Redacted } from "effect"
 import { id, json, pointedAt, serve, view } from "../../support/wire.ts"
 
@@ -10,7 +10,7 @@ const shown = ({ headers, url }: Sandbox.Host) => ({
 
 const hostAt = Effect.fnUntraced(function* (sandboxUrl: string | undefined, more: object) {
   const { url } = yield* serve(() => json(201, { ...view, ...more }))
-  const sandboxes = yield* E2b.make(pointedAt(url, { sandboxUrl }))
+  const sandboxes = yield* E2bSandboxes.make(pointedAt(url, { sandboxUrl }))
   const sandbox = yield* sandboxes.launch({ ttl: "1 minute" })
   return shown(yield* sandbox.host(3000))
 }, Effect.scoped)

@@ -1,6 +1,6 @@
 import { assert, it, vi } from "@effect/vitest"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { Conformance, E2b, type Sandbox } from "@remote-agent/sandbox"
+import { Conformance, E2bSandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { type CommandHandle, E2B } from "e2b"
 import { Effect, flow, Redacted, Schedule, Stream } from "effect"
 import { forget } from "../../../src/e2b/internal/process.ts"
@@ -38,7 +38,7 @@ const world = Effect.fnUntraced(function* (
     if (isKill(arrived)) kills++
     return instead(arrived, pass, kills) ?? pass()
   })
-  const sandboxes = yield* E2b.make(pointedAt(proxy.url, { apiKey }))
+  const sandboxes = yield* E2bSandboxes.make(pointedAt(proxy.url, { apiKey }))
   const sandbox = yield* sandboxes.create({ ttl: "2 minutes" })
   return { proxy, sandbox, sandboxes }
 })

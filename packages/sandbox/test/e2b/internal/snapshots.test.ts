@@ -1,7 +1,7 @@
 import { assert, it, vi } from "@effect/vitest"
-import { Retry } from "@remote-agent/domain"
+import { RetryClass } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { E2b } from "@remote-agent/sandbox"
+import { E2bSandboxes } from "@remote-agent/sandbox"
 import { E2B } from "e2b"
 import { Effect, Redacted } from "effect"
 import {
@@ -29,7 +29,7 @@ const world = Effect.fnUntraced(function* (
   const { apiKey, url } = yield* E2bServer.E2bServer
   const respond: Respond = (arrived, index) => fault(arrived, () => forward(url, arrived), index)
   const proxy = yield* serve(respond)
-  const sandboxes = yield* E2b.make(pointedAt(proxy.url, { apiKey }))
+  const sandboxes = yield* E2bSandboxes.make(pointedAt(proxy.url, { apiKey }))
   const { id } = yield* sandboxes.create({ ttl: "2 minutes" })
   const api = new E2B({ apiKey: Redacted.value(apiKey), apiUrl: url, retries: 0 })
   const kept = Effect.promise(async () =>
@@ -66,7 +66,7 @@ it.live("says that nobody knows when the request may have arrived and nothing is
       )
       const error = yield* Effect.flip(sandboxes.snapshot(id))
       assert.strictEqual(error.reason._tag, "Unreachable")
-      assert.strictEqual(Retry.retryClass(error), "ambiguous")
+      assert.strictEqual(RetryClass.retryClass(error), "ambiguous")
       assert.deepStrictEqual(yield* kept, [])
       assert.strictEqual(count(isTake), 1)
       assert.strictEqual(count(isSnapshotList), 1)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Job, Memory, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Job, MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -13,7 +13,7 @@ const minute = Stream.concat(
   Stream.fromEffect(Effect.delay(Effect.succeed(out("done\n")), "1 minute"))
 )
 
-const layer = (program: Memory.Program = minute) => Memory.layer({ run: () => program })
+const layer = (program: MemorySandboxes.Program = minute) => MemorySandboxes.layer({ run: () => program })
 
 const box = Effect.flatMap(Sandboxes.Sandboxes, (sandboxes) => sandboxes.create({ ttl: "1 day" }))
 const command = { argv: ["work"] as const }
@@ -24,7 +24,7 @@ const tags = Effect.fnUntraced(function* (sandbox: Sandbox.Sandbox, from?: Job.C
   return events.map((event) => ("text" in event ? event.text : event._tag))
 })
 
-const commands = Effect.flatMap(Memory.Ledger, (ledger) => ledger.commands)
+const commands = Effect.flatMap(MemorySandboxes.Ledger, (ledger) => ledger.commands)
 
 describe("jobs in memory", () => {
   it.effect("run on without a reader, once, and tell everything from any place on", () =>

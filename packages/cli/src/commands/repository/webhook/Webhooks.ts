@@ -1,4 +1,4 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { GitHub, type GitHubModel } from "@remote-agent/github"
 import { Effect, Option, Redacted, Stream } from "effect"
 import * as App from "../../../app/App.ts"
@@ -16,7 +16,10 @@ interface RepoFlags {
 /** Does something with the webhooks of the repository that is meant. */
 const withRepo = <A, E extends Failure>(
   { repo }: RepoFlags,
-  work: (github: GitHub.GitHub["Service"], repository: GitHubModel.Repo) => Effect.Effect<A, E, Config.Config>
+  work: (
+    github: GitHub.GitHub["Service"],
+    repository: GitHubModel.Repo
+  ) => Effect.Effect<A, E, RemoteAgentConfig.RemoteAgentConfig>
 ): Effect.Effect<A, Failure, Environment> =>
   Effect.gen(function* () {
     yield* RepoName.credential
@@ -43,7 +46,7 @@ export const create = Effect.fn("webhook create")(function* (flags: CreateFlags)
   }
   const { known, made } = yield* withRepo(flags, (github, repo) =>
     Effect.gen(function* () {
-      const { GITHUB_WEBHOOK_SECRET: secrets } = yield* Config.Config
+      const { GITHUB_WEBHOOK_SECRET: secrets } = yield* RemoteAgentConfig.RemoteAgentConfig
       const hooked = yield* github.createWebhook(repo, {
         url: flags.url,
         events: flags.event.length === 0 ? undefined : flags.event,

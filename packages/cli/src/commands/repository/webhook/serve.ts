@@ -1,14 +1,14 @@
 import { NodeHttpServer } from "@effect/platform-node"
-import { Config } from "@remote-agent/domain"
-import { Webhook } from "@remote-agent/github"
-import { PushUpdates } from "@remote-agent/orchestrator"
+import { RemoteAgentConfig } from "@remote-agent/domain"
+import { WebhookReceiver } from "@remote-agent/github"
+import { UpdateOnPush } from "@remote-agent/orchestrator"
 import { Context, Duration, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
 import * as App from "../../../app/App.ts"
 import { type Run, Usage } from "../../../ui/Failure.ts"
-import { Host } from "../../../process/CommandHost.ts"
+import { CommandHost } from "../../../process/CommandHost.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
 import * as Settings from "../../../app/Settings.ts"
 
@@ -24,8 +24,8 @@ export interface ServeFlags extends App.AppFlags {
 /** The receiver, with the reaction to pushes. Handling goes on for so long after it is closed. */
 const receiver = (drain: Duration.Duration) =>
   Layer.unwrap(
-    Effect.map(PushUpdates.PushUpdates, ({ handle }) =>
-      Webhook.layerConfig({ handle, key: PushUpdates.keyOf, grace: drain })
+    Effect.map(UpdateOnPush.UpdateOnPush, ({ handle }) =>
+      WebhookReceiver.layerConfig({ handle, key: UpdateOnPush.keyOf, grace: drain })
     )
   )
 
@@ -45,10 +45,10 @@ const state = HttpRouter.use(
 /** Receives webhooks until it is stopped. Refuses to start without a secret. */
 export const run = Effect.fn("webhook serve")(function* (flags: ServeFlags): Run {
   const { drain, host, json, port } = flags
-  const [{ note, out }, { leftovers }] = [yield* Screen, yield* Host]
+  const [{ note, out }, { leftovers }] = [yield* Screen, yield* CommandHost]
   // Before anything else is started.
-  yield* Effect.flatMap(Config.Config, (config) =>
-    Config.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
+  yield* Effect.flatMap(RemoteAgentConfig.RemoteAgentConfig, (config) =>
+    RemoteAgentConfig.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
   ).pipe(Effect.provide(Settings.layer({})))
   leftovers("What was being handled is taken over by the next that receives it.")
   const server = NodeHttpServer.layer(() => createServer(), {
@@ -71,7 +71,7 @@ export const run = Effect.fn("webhook serve")(function* (flags: ServeFlags): Run
     disableLogger: true
   }).pipe(
     Layer.provideMerge(server),
-    Layer.provide(PushUpdates.layer),
+    Layer.provide(UpdateOnPush.layer),
     Layer.provide(App.repositories(flags))
   )
   return yield* Effect.scoped(

@@ -5,7 +5,7 @@ import type * as App from "../../../app/App.ts"
 import { land, nameOf, parse, type Place } from "./location.ts"
 import { here, type Side, there } from "./side.ts"
 import { type Failure, NotFound, type Run, Usage } from "../../../ui/Failure.ts"
-import { Host } from "../../../process/CommandHost.ts"
+import { CommandHost } from "../../../process/CommandHost.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
 
 /** The flags of `cp`. */
@@ -145,7 +145,7 @@ const agentOf = Effect.fnUntraced(function* (from: Place, to: Place, json: boole
 })
 
 const sideOf = Effect.fnUntraced(function* (place: Place, inSandbox: Side) {
-  const [{ cwd }, path] = [yield* Host, yield* Path.Path]
+  const [{ cwd }, path] = [yield* CommandHost, yield* Path.Path]
   switch (place._tag) {
     case "There":
       return [inSandbox, place.path] as const

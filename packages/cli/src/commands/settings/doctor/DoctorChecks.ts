@@ -1,7 +1,7 @@
-import { Config } from "@remote-agent/domain"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { DaemonControl, Isolation } from "@remote-agent/e2b-local"
 import { Orchestrator, Profiles, StateStore } from "@remote-agent/orchestrator"
-import { E2b, Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Effect, FileSystem, Layer, Option, Redacted, Stream } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { execFile } from "node:child_process"
@@ -10,7 +10,7 @@ import { tmpdir } from "node:os"
 import { versions } from "node:process"
 import * as App from "../../../app/App.ts"
 import { type Environment, type Failure, toLines } from "../../../ui/Failure.ts"
-import { Host } from "../../../process/CommandHost.ts"
+import { CommandHost } from "../../../process/CommandHost.ts"
 import * as NodeVersion from "../../../process/NodeVersion.ts"
 import * as Settings from "../../../app/Settings.ts"
 import * as State from "../../../app/State.ts"
@@ -90,7 +90,7 @@ const isolation = Effect.map(Isolation.probe, ({ best, findings, hint }) =>
 )
 
 const daemon = Effect.gen(function* () {
-  const { dataFolder } = yield* Host
+  const { dataFolder } = yield* CommandHost
   const found = yield* DaemonControl.look(dataFolder)
   switch (found._tag) {
     case "Running": {
@@ -111,7 +111,7 @@ const e2b = Effect.gen(function* () {
   const first = Stream.unwrap(Effect.map(Sandboxes.Sandboxes, ({ list }) => list())).pipe(Stream.take(1))
   yield* Stream.runDrain(first)
   return [check("e2b", "ok", "It answers, and takes the key.")]
-}).pipe(Effect.provide(E2b.layerConfig))
+}).pipe(Effect.provide(E2bSandboxes.layerConfig))
 
 /** What an address answers to a question without a body; nothing when it cannot be reached. */
 const asked = (address: string, headers: Readonly<Record<string, string>> = {}) =>
@@ -137,7 +137,7 @@ const clock = Effect.fnUntraced(function* (address: string) {
 
 const provider = (flags: App.AppFlags): Checking =>
   Effect.gen(function* () {
-    const { E2B_API_URL, REMOTE_AGENT_PROVIDER: name } = yield* Config.Config
+    const { E2B_API_URL, REMOTE_AGENT_PROVIDER: name } = yield* RemoteAgentConfig.RemoteAgentConfig
     if (name === "e2b") {
       const time = yield* clock(E2B_API_URL ?? "https://api.e2b.app")
       return [time, ...(yield* e2b)]
@@ -161,7 +161,7 @@ const refused = (status: number, address: string | undefined): Check => {
 
 const github = (flags: App.AppFlags): Checking =>
   Effect.gen(function* () {
-    const { GITHUB_API_URL, GITHUB_TOKEN } = yield* Config.Config
+    const { GITHUB_API_URL, GITHUB_TOKEN } = yield* RemoteAgentConfig.RemoteAgentConfig
     if (GITHUB_TOKEN === undefined) return [check("github", "skipped", "GITHUB_TOKEN is not set.")]
     const address = `${GITHUB_API_URL ?? "https://api.github.com"}/rate_limit`
     const answer = yield* asked(address, {
@@ -194,7 +194,7 @@ const github = (flags: App.AppFlags): Checking =>
 const profiles = (flags: App.AppFlags): Checking =>
   Effect.gen(function* () {
     const [{ REMOTE_AGENT_PROFILE: wanted }, { get, list, prepare }] = [
-      yield* Config.Config,
+      yield* RemoteAgentConfig.RemoteAgentConfig,
       yield* Profiles.Profiles
     ]
     yield* get(wanted)
@@ -249,7 +249,7 @@ const disk = (name: string, folder: string): Checking =>
   })
 
 const disks: Checking = Effect.gen(function* () {
-  const { dataFolder, env } = yield* Host
+  const { dataFolder, env } = yield* CommandHost
   const both = [disk("disk (data)", dataFolder), disk("disk (temporary)", env["TMPDIR"] ?? tmpdir())]
   return (yield* Effect.all(both)).flat()
 })
@@ -257,8 +257,9 @@ const disks: Checking = Effect.gen(function* () {
 /** Starts no local server for it: one that does not run has nothing to be left in. */
 const orphans = (flags: App.AppFlags): Checking =>
   Effect.gen(function* () {
-    const { REMOTE_AGENT_PROVIDER: name, REMOTE_AGENT_STATE: location } = yield* Config.Config
-    const { dataFolder } = yield* Host
+    const { REMOTE_AGENT_PROVIDER: name, REMOTE_AGENT_STATE: location } =
+      yield* RemoteAgentConfig.RemoteAgentConfig
+    const { dataFolder } = yield* CommandHost
     const runs = name === "e2b" || (yield* DaemonControl.look(dataFolder))._tag === "Running"
     if (location?._tag === "Memory" || !runs) {
       return [check("orphans", "skipped", "There is nothing that could hold any.")]

@@ -43,7 +43,7 @@ const sizeOf = (path: string) =>
   withFile(path, "r", async (handle) => (await handle.stat()).size).pipe(Effect.orElseSucceed(() => 0))
 
 /** Looks at a file without changing it. */
-const inspect = Effect.fn("StateFile.inspect")(function* (path: string) {
+const inspect = Effect.fn("SqliteFile.inspect")(function* (path: string) {
   const damaged = failure(new StateStoreError.Damaged({ store: path }))
   const size = yield* sizeOf(path)
   if (size === 0) return
@@ -59,7 +59,7 @@ const inspect = Effect.fn("StateFile.inspect")(function* (path: string) {
  * Writes a copy beside the file, for its owner alone: whole or not at all, and on the disk before anything else
  * happens. The copy of a schema that has changed meanwhile is dropped: whoever changed it has made one.
  */
-const backUp = Effect.fn("StateFile.backUp")(function* (path: string, schema: number) {
+const backUp = Effect.fn("SqliteFile.backUp")(function* (path: string, schema: number) {
   const sql = yield* SqlClient.SqlClient
   const unfinished = `${path}.${yield* Id.nextToken}.tmp`
   yield* Effect.gen(function* () {
@@ -89,7 +89,7 @@ const backUp = Effect.fn("StateFile.backUp")(function* (path: string, schema: nu
  * Fails with `Damaged` when the file is damaged or not ours and with `NewerSchema` when a newer version wrote it;
  * it is left as it is. Fails with `Unavailable` when the file or its folder cannot be used.
  */
-export const openFile = Effect.fn("StateFile.open")(function* (path: string) {
+export const openFile = Effect.fn("SqliteFile.open")(function* (path: string) {
   return yield* Effect.gen(function* () {
     yield* onDisk(path, () => mkdir(dirname(path), { recursive: true, mode: 0o700 }))
     yield* withFile(path, "a", () => Promise.resolve())

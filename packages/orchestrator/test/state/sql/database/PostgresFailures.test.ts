@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Agent, Id, Pool, type StateStoreError } from "@remote-agent/domain"
+import { Agent, Id, PoolRecord, type StateStoreError } from "@remote-agent/domain"
 import { PostgresClient, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
 import { Context, DateTime, Effect, Exit, Layer, Redacted, Result, Schedule, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
@@ -38,7 +38,7 @@ const hangUp = Effect.flatMap(
 
 const newPool = Effect.gen(function* () {
   const now = yield* DateTime.now
-  return new Pool.Pool({
+  return new PoolRecord.PoolRecord({
     name: Id.PoolName.make("p"),
     profile: "tiny",
     status: "open",
