@@ -48,7 +48,7 @@ const lazyBuiltins = {
   }
 }
 
-const segmenter = fileURLToPath(new URL("packages/cli/src/ui/Segmenter.ts", import.meta.url))
+const segmenter = fileURLToPath(new URL("packages/cli/src/process/Segmenter.ts", import.meta.url))
 
 export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
