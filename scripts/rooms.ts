@@ -17,11 +17,15 @@ const paths = await Promise.all(
   })
 )
 const tree = await Promise.all(
-  paths.flat().map(async (path): Promise<[string, string]> => [path, await readFile(join(root, path), "utf8")])
+  paths
+    .flat()
+    .map(async (path): Promise<[string, string]> => [path, await readFile(join(root, path), "utf8")])
 )
 
 const found = violations(new Map(tree))
 process.stdout.write(
-  found.length === 0 ? "Every room is in order.\n" : `${found.toSorted().join("\n")}\n${found.length} found.\n`
+  found.length === 0
+    ? "Every room is in order.\n"
+    : `${found.toSorted().join("\n")}\n${found.length} found.\n`
 )
 process.exitCode = found.length === 0 ? 0 : 1
