@@ -178,6 +178,25 @@ describe("the documentation", () => {
     })
   )
 
+  it.live("has walks that end at code that exists", () =>
+    Effect.gen(function* () {
+      const text = (yield* pages).find(({ name }) => name === "docs/concepts.md")?.text ?? ""
+      const walks = [...text.matchAll(/^\| Where [^|]*\|([^|]*)\|([^|]*)\|$/gm)]
+      assert.isAtLeast(walks.length, 3)
+      for (const [, folderCell = "", fileCell = ""] of walks) {
+        const [, room = ""] = /\]\(\.\.\/([^)]*)\)/.exec(folderCell) ?? []
+        const [, name = ""] = /\]\(\.\.\/([^)]*)\)/.exec(fileCell) ?? []
+        assert.strictEqual(dirname(name), room)
+        const source = yield* Effect.promise(() => readFile(join(root, name), "utf8"))
+        for (const [, code = ""] of fileCell.matchAll(/`([^`]*)`/g)) {
+          assert.match(source, new RegExp(`\\b${code}\\b`), name)
+        }
+        const readme = yield* Effect.promise(() => readFile(join(root, "README.md"), "utf8"))
+        assert.include(readme, `](${room})`)
+      }
+    })
+  )
+
   it.live("begins with a library example that is short, and answers", () =>
     Effect.gen(function* () {
       const text = (yield* pages).find(({ name }) => name === "README.md")?.text ?? ""
