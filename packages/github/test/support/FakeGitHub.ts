@@ -189,8 +189,8 @@ export const make = Effect.fnUntraced(function* () {
   const expiries = new Map<string, number>()
 
   /** `skew`: how far the clock of the server is ahead of the one of the test, in milliseconds. */
-  const state = { skew: 0 }
-  const now = () => clock.currentTimeMillisUnsafe() + state.skew
+  const drift = { skew: 0 }
+  const now = () => clock.currentTimeMillisUnsafe() + drift.skew
 
   const git = (name: string, ...args: ReadonlyArray<string>) =>
     promised(Effect.map(server.git(name, args), (out) => out.trim()))
@@ -664,7 +664,7 @@ export const make = Effect.fnUntraced(function* () {
     expiries,
     /** What was asked of the REST API, oldest first. */
     requests,
-    state,
+    drift,
     /** Add to it what should go wrong. */
     mishaps,
     /** What was sent to webhooks, oldest first. */
