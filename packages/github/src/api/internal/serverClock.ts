@@ -8,7 +8,7 @@ import { Clock, Effect, Ref } from "effect"
 const resolution = 2000
 
 /** How far GitHub's clock is ahead of ours in milliseconds; 0 when they agree, none when the header is not usable. */
-export const offsetOf = (headers: Readonly<Record<string, unknown>>, now: number): number | undefined => {
+const offsetOf = (headers: Readonly<Record<string, unknown>>, now: number): number | undefined => {
   const { age, date } = headers
   // A proxy that answers from its cache repeats an old date.
   if (typeof date !== "string" || (age !== undefined && age !== "0")) return undefined
