@@ -14,10 +14,25 @@ const generated = new Set(["catalogue.md", "commands.md", "configuration.md", "e
 
 const read = (name: string) => Effect.promise(() => readFile(join(root, name), "utf8"))
 
+const filesIn = (folder: string, suffix: string) =>
+  Effect.promise(async () =>
+    (await readdir(join(root, folder), { recursive: true }))
+      .filter((name) => name.endsWith(suffix))
+      .map((name) => `${folder}/${name}`)
+  )
+
 const pages = Effect.gen(function* () {
   const docs = yield* Effect.promise(() => readdir(join(root, "docs")))
   const own = docs.filter((name) => name.endsWith(".md") && !generated.has(name))
-  const names = ["README.md", "AGENTS.md", "bench/README.md", ...own.map((name) => `docs/${name}`)]
+  const packages = yield* Effect.promise(() => readdir(join(root, "packages")))
+  const rooms = yield* Effect.forEach(packages, (name) => filesIn(`packages/${name}/src`, "README.md"))
+  const names = [
+    "README.md",
+    "AGENTS.md",
+    "bench/README.md",
+    ...own.map((name) => `docs/${name}`),
+    ...rooms.flat()
+  ]
   return yield* Effect.forEach(names, (name) => Effect.map(read(name), (text) => ({ name, text })))
 })
 
@@ -26,13 +41,8 @@ const withoutCommands = (text: string) =>
   text.replace(/<!-- commands -->[^]*<!-- end of commands -->/, (table) => table.replaceAll(/[^\n]/g, ""))
 
 const sources = Effect.gen(function* () {
-  const packages = ["domain", "orchestrator", "cli"].map((name) => `packages/${name}/src`)
-  const names = yield* Effect.forEach(packages, (folder) =>
-    Effect.promise(async () =>
-      (await readdir(join(root, folder), { recursive: true }))
-        .filter((name) => name.endsWith(".ts"))
-        .map((name) => `${folder}/${name}`)
-    )
+  const names = yield* Effect.forEach(["domain", "orchestrator", "cli"], (name) =>
+    filesIn(`packages/${name}/src`, ".ts")
   )
   return yield* Effect.forEach(names.flat(), (name) => Effect.map(read(name), (text) => ({ name, text })))
 })
