@@ -3,5 +3,5 @@
  *
  * @since 0.2.0
  */
-export { DeliveriesConformance, GitHubMemory } from "@remote-agent/github"
+export { DeliveriesConformance, GitHubMemory } from "@remote-agent/github/testing"
 export { Conformance as SandboxConformance, MemorySandboxes } from "@remote-agent/sandbox"
