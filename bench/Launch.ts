@@ -88,7 +88,10 @@ const round = Effect.fnUntraced(function* (profile: string) {
   const [first] = yield* timed(agents.launchScoped({ profile }))
   const [second, agent] = yield* timed(agents.launchScoped({ profile }))
   if (agent.record.binding === undefined) return yield* broken("an agent has no sandbox")
-  const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(agent.record.binding.sandboxId, "10 minutes")
+  const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(
+    agent.record.binding.sandboxId,
+    "10 minutes"
+  )
   const [asked, bare] = [new Array<number>(), new Array<number>()]
   for (let turn = 0; turn < 3; turn++) {
     const [ours, result] = yield* timed(agent.query("?"))

@@ -29,7 +29,7 @@ describe("an agent handle", () => {
       const { answer } = yield* agent.query("why?")
       assert.strictEqual(answer, "re: why?")
       const events = yield* Stream.runCollect(agent.stream("how?"))
-      assert.deepStrictEqual(said(events), ["0 thinking", "1 re: how?"])
+      assert.deepStrictEqual(said(events), ["0 hm", "1 re: how?"])
       assert.strictEqual((yield* agent.pause()).status, "paused")
       assert.strictEqual(agent.record.status, "active")
       assert.strictEqual((yield* agent.refresh).status, "paused")

@@ -394,7 +394,8 @@ it.effect("a pool goes on without the sandboxes that others took away", () =>
 
 describe("pools.resize", () => {
   const resized = (size: number) => Effect.flatMap(here, ({ pools }) => pools.resize(name, size))
-  const opened = (size: number) => Effect.scoped(Effect.flatMap(pool({ name, size }), ({ settled }) => settled))
+  const opened = (size: number) =>
+    Effect.scoped(Effect.flatMap(pool({ name, size }), ({ settled }) => settled))
 
   it.effect("launches the agents that a pool lacks, and terminates those that are too many", () =>
     Effect.gen(function* () {
