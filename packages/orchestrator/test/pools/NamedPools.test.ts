@@ -392,11 +392,10 @@ it.effect("a pool goes on without the sandboxes that others took away", () =>
   }).pipe(Effect.scoped, Effect.provide(layer()))
 )
 
-describe("pools.resize", () => {
-  const resized = (size: number) => Effect.flatMap(here, ({ pools }) => pools.resize(name, size))
-  const opened = (size: number) =>
-    Effect.scoped(Effect.flatMap(pool({ name, size }), ({ settled }) => settled))
+const resized = (size: number) => Effect.flatMap(here, ({ pools }) => pools.resize(name, size))
+const opened = (size: number) => Effect.scoped(Effect.flatMap(pool({ name, size }), ({ settled }) => settled))
 
+describe("pools.resize", () => {
   it.effect("launches the agents that a pool lacks, and terminates those that are too many", () =>
     Effect.gen(function* () {
       yield* opened(2)
