@@ -20,7 +20,7 @@ describe("The layers of the library", () => {
       const directory = yield* folder
       const answer = yield* Effect.gen(function* () {
         const remoteAgent = yield* Local.RemoteAgent
-        return yield* remoteAgent.ask("Tesla revenue 2024")
+        return yield* remoteAgent.queries.ask("Tesla revenue 2024")
       }).pipe(Effect.provide(Local.layer({ directory })))
       assert.include(answer.answer, "$97,690 million")
       const left = (yield* Effect.promise(() => readdir(directory))).filter((name) => !name.startsWith("."))
@@ -37,12 +37,12 @@ describe("The layers of the library", () => {
       )
       const first = yield* Effect.gen(function* () {
         const remoteAgent = yield* Library.RemoteAgent
-        yield* remoteAgent.ask("Tesla revenue 2024")
+        yield* remoteAgent.queries.ask("Tesla revenue 2024")
         return yield* owner
       }).pipe(Effect.provide(Local.layer({ state })))
       const [second, agents] = yield* Effect.gen(function* () {
         const remoteAgent = yield* Library.RemoteAgent
-        return [yield* owner, yield* Stream.runCollect(remoteAgent.list())] as const
+        return [yield* owner, yield* Stream.runCollect(remoteAgent.agents.list())] as const
       }).pipe(Effect.provide(Local.layer({ state })))
       assert.strictEqual(second, first)
       assert.deepStrictEqual(
