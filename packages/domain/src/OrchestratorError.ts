@@ -58,6 +58,11 @@ export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
   retryAfter: Schema.Duration
 }) {}
 
+/** No pool has this name. */
+export class PoolNotFound extends Schema.TaggedError<PoolNotFound>()("PoolNotFound", {
+  name: Schema.String
+}) {}
+
 /** The pool takes no more queries: it is being closed, or has been. */
 export class PoolClosed extends Schema.TaggedError<PoolClosed>()("PoolClosed", { name: Schema.String }) {}
 
@@ -205,6 +210,7 @@ export const Reason = Schema.Union([
   TakenOver,
   BudgetExceeded,
   PoolFull,
+  PoolNotFound,
   PoolClosed,
   OtherProfile,
   TimeoutTooLong,
@@ -286,6 +292,8 @@ const explain = (reason: Reason): string => {
       return `Another process works with agent ${reason.id} now, because this one had not shown itself for too long. Follow the query where it is.`
     case "PoolFull":
       return `All ${reason.size} agents of the pool are busy and ${reason.waiting} queries wait. Try again in about ${Duration.format(reason.retryAfter)}, or make it larger.`
+    case "PoolNotFound":
+      return `There is no pool ${reason.name}. See which there are with \`remote-agent pool list\`.`
     case "PoolClosed":
       return `The pool ${reason.name} takes no more queries. Open another.`
     case "OtherProfile":
