@@ -151,6 +151,15 @@ const told = ({ error, operation }: Kind, reason: SchemaClass): typeof Told.Type
   })
 }
 
+/** The sentences of a comment as one line, without the headings of its sections and without its tags. */
+const sentences = (comment: string): string =>
+  comment
+    .replaceAll(/\n \*/g, "\n")
+    .replaceAll(/^ ?@.*$/gm, "")
+    .replaceAll(/^ ?\*\*[\w ]+\*\*$/gm, "")
+    .replaceAll(/\s+/g, " ")
+    .trim()
+
 /** The comment on every class of a module, as one line. */
 const commentsOf = async (kind: Kind): Promise<ReadonlyMap<string, string>> => {
   const source = await readFile(
@@ -158,12 +167,7 @@ const commentsOf = async (kind: Kind): Promise<ReadonlyMap<string, string>> => {
     "utf8"
   )
   const found = source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+) /g)
-  return new Map(
-    [...found].map(([, comment = "", name = ""]) => [
-      name,
-      comment.replaceAll(/\n \*/g, " ").replaceAll(/\s+/g, " ").trim()
-    ])
-  )
+  return new Map([...found].map(([, comment = "", name = ""]) => [name, sentences(comment)]))
 }
 
 const cell = (text: string): string =>

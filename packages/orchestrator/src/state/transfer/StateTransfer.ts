@@ -1,4 +1,4 @@
-import { RemoteAgentConfig, type OrchestratorError, type StateDocument } from "@remote-agent/domain"
+import { RemoteAgentConfig, type OrchestratorError, type ImportReport } from "@remote-agent/domain"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted } from "effect"
 import { Profiles } from "../../profiles/Profiles.ts"
@@ -14,7 +14,7 @@ export interface StateTransfer {
   ) => Effect.Effect<StateExport.Exported, OrchestratorError.OrchestratorError>
   readonly importState: (
     file: string
-  ) => Effect.Effect<StateDocument.ImportReport, OrchestratorError.OrchestratorError>
+  ) => Effect.Effect<ImportReport.ImportReport, OrchestratorError.OrchestratorError>
 }
 
 /** Between a file and the state there is, without the secrets of the configuration and of its profiles. */
