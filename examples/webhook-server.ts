@@ -5,7 +5,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Deliveries, WebhookReceiver } from "@remote-agent/github"
+import { Deliveries, WebhookReceiver, WebhookSignature } from "@remote-agent/github"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Context, Deferred, Effect, Layer, Redacted, Stream } from "effect"
@@ -84,7 +84,7 @@ const program = Effect.gen(function* () {
   const { address } = Context.get(yield* Layer.build(server), HttpServer.HttpServer)
   const url = HttpServer.formatAddress(address)
   yield* deliver(url, "sha256=" + "0".repeat(64))
-  yield* deliver(url, WebhookReceiver.sign(Buffer.from(push), secret))
+  yield* deliver(url, WebhookSignature.sign(Buffer.from(push), secret))
   yield* Deferred.await(handled)
 }).pipe(Effect.scoped)
 

@@ -34,7 +34,8 @@ const program = `import * as NodeServices from "@effect/platform-node/NodeServic
 import { Cli } from "@remote-agent/cli"
 import { RemoteAgentConfig, type OrchestratorError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { GitHub, GitHubMemory } from "@remote-agent/github"
+import { GitHub } from "@remote-agent/github"
+import { GitHubMemory } from "@remote-agent/github/testing"
 import { Orchestrator, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
 import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer } from "effect"
@@ -60,7 +61,7 @@ const program = Effect.gen(function* () {
 
 const layer = Layer.mergeAll(
   Orchestrator.layer.pipe(Layer.provideMerge(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
-  GitHub.layerTest({ repositories: { "acme/app": {} } }),
+  GitHubMemory.layer({ repositories: { "acme/app": {} } }),
   NodeServices.layer
 )
 

@@ -188,11 +188,13 @@ const reads: ReadonlySet<string> = new Set([
   "pageAgents",
   "findAgents",
   "getQuery",
+  "newestQuery",
   "listQueries",
   "events",
   "getPool",
   "listPools",
   "usage",
+  "usageBy",
   "listIntents",
   "currentLease"
 ])
