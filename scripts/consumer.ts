@@ -43,7 +43,7 @@ import { Console, Effect, Layer } from "effect"
 const question = "Tesla revenue 2024"
 
 const ask: Effect.Effect<string, OrchestratorError.OrchestratorError, Orchestrator.Orchestrator> = Effect.map(
-  Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.ask(question)),
+  Effect.flatMap(Orchestrator.Orchestrator, ({ queries }) => Effect.scoped(queries.ask(question))),
   ({ answer }) => answer
 )
 

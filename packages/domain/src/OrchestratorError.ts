@@ -114,6 +114,15 @@ export class PoolFull extends Schema.TaggedError<PoolFull>()("PoolFull", {
   }
 }
 
+/** No pool has this name. */
+export class PoolNotFound extends Schema.TaggedError<PoolNotFound>()("PoolNotFound", {
+  name: Schema.String
+}) {
+  override get message() {
+    return `There is no pool ${this.name}. List the known pools with \`remote-agent pool list\`.`
+  }
+}
+
 /** The pool takes no more queries: it is draining or closed. */
 export class PoolClosed extends Schema.TaggedError<PoolClosed>()("PoolClosed", { name: Schema.String }) {
   override get message() {
@@ -316,6 +325,7 @@ export const Reason = Schema.Union([
   TakenOver,
   BudgetExceeded,
   PoolFull,
+  PoolNotFound,
   PoolClosed,
   OtherProfile,
   TimeoutTooLong,
