@@ -2,7 +2,7 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
 
 const row = (name: RemoteAgentConfig.Name): string => {
-  const { describe, expected, secret } = RemoteAgentConfig.variables[name]
+  const { describe, expected, secret } = RemoteAgentConfig.settings[name]
   const fallback = RemoteAgentConfig.fallbackText(name)
   const cells = [
     `\`${name}\`${secret ? " (secret)" : ""}`,

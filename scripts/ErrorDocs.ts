@@ -172,16 +172,20 @@ export const messages: ReadonlyArray<Message> = kinds.flatMap((kind) =>
   }))
 )
 
+/** The sentences of a JSDoc comment in one line, without section headings and tags. */
+const sentences = (comment: string): string =>
+  comment
+    .replaceAll(/\n \*/g, "\n")
+    .replaceAll(/^ ?@.*$/gm, "")
+    .replaceAll(/^ ?\*\*[\w ]+\*\*$/gm, "")
+    .replaceAll(/\s+/g, " ")
+    .trim()
+
 /** The JSDoc of every class of a module, as one line. */
 const commentsOf = async (kind: Kind): Promise<ReadonlyMap<string, string>> => {
   const source = await readFile(new URL(`../${fileOf(kind)}`, import.meta.url), "utf8")
   const found = source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+) /g)
-  return new Map(
-    [...found].map(([, comment = "", name = ""]) => [
-      name,
-      comment.replaceAll(/\n \*/g, " ").replaceAll(/\s+/g, " ").trim()
-    ])
-  )
+  return new Map([...found].map(([, comment = "", name = ""]) => [name, sentences(comment)]))
 }
 
 const cell = (text: string): string =>
