@@ -4,7 +4,8 @@
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { RemoteAgentConfig } from "@remote-agent/domain"
-import { GitHub, GitHubMemory } from "@remote-agent/github"
+import { GitHub } from "@remote-agent/github"
+import { GitHubMemory } from "@remote-agent/github/testing"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Result, Stream } from "effect"
@@ -14,7 +15,7 @@ const branch = "report/revenue"
 
 const report = Effect.fn("report")(function* (questions: ReadonlyArray<string>) {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const pool = yield* orchestrator.pool({ size: 2 })
+  const pool = yield* orchestrator.pools.open({ size: 2 })
   const results = yield* Stream.runCollect(pool.query(questions))
   return results
     .map(
@@ -45,7 +46,7 @@ const program = Effect.gen(function* () {
 
 const layer = Layer.merge(
   Orchestrator.layer.pipe(Layer.provide(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
-  GitHub.layerTest({ repositories: { "acme/research": { branches: { main: "1".repeat(40) } } } })
+  GitHubMemory.layer({ repositories: { "acme/research": { branches: { main: "1".repeat(40) } } } })
 )
 
 runMain(Effect.provide(program, layer))

@@ -5,7 +5,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Deliveries, WebhookReceiver } from "@remote-agent/github"
+import { Deliveries, WebhookReceiver, WebhookSignature } from "@remote-agent/github"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Context, Deferred, Effect, Layer, Redacted, Stream } from "effect"
@@ -23,11 +23,12 @@ import { createServer } from "node:http"
 const secret = Redacted.make("a-secret-for-this-example")
 
 const updateAll = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  yield* orchestrator.list({ status: "active" }).pipe(
-    Stream.mapEffect(({ id }) =>
-      orchestrator
-        .update(id, { whenRunning: "wait" })
+  const { agents } = yield* Orchestrator.Orchestrator
+  yield* agents.list({ status: "active" }).pipe(
+    Stream.mapEffect((agent) =>
+      agents
+        .of(agent)
+        .update({ whenRunning: "wait" })
         .pipe(Effect.andThen(Console.log("an agent is up to date")))
     ),
     Stream.runDrain
@@ -75,8 +76,8 @@ const deliver = (url: string, signature: string) =>
   )
 
 const program = Effect.gen(function* () {
-  const { launchScoped } = yield* Orchestrator.Orchestrator
-  yield* launchScoped()
+  const { agents } = yield* Orchestrator.Orchestrator
+  yield* agents.launchScoped()
   const handled = yield* Deferred.make<void>()
   const server = HttpRouter.serve(routes(handled), { disableListenLog: true, disableLogger: true }).pipe(
     Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
@@ -84,7 +85,7 @@ const program = Effect.gen(function* () {
   const { address } = Context.get(yield* Layer.build(server), HttpServer.HttpServer)
   const url = HttpServer.formatAddress(address)
   yield* deliver(url, "sha256=" + "0".repeat(64))
-  yield* deliver(url, WebhookReceiver.sign(Buffer.from(push), secret))
+  yield* deliver(url, WebhookSignature.sign(Buffer.from(push), secret))
   yield* Deferred.await(handled)
 }).pipe(Effect.scoped)
 

@@ -1,7 +1,8 @@
 /** Tests without a network, a key or a real second: sandboxes and GitHub are in memory, and time is virtual. */
 import { assert, it } from "@effect/vitest"
 import { RemoteAgentConfig } from "@remote-agent/domain"
-import { GitHub, GitHubMemory, type GitHubModel } from "@remote-agent/github"
+import type { GitHubModel } from "@remote-agent/github"
+import { GitHubMemory } from "@remote-agent/github/testing"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { MemorySandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { DateTime, Effect, Fiber, Layer, Schema, Stream } from "effect"
@@ -40,7 +41,7 @@ const layer = (options: MemorySandboxes.Options = {}) =>
       Layer.provideMerge(MemorySandboxes.layer({ run: agent, ...options })),
       Layer.provide(RemoteAgentConfig.layerFrom({}))
     ),
-    GitHub.layerTest({ repositories: { "acme/research": { issues: [issue] } } })
+    GitHubMemory.layer({ repositories: { "acme/research": { issues: [issue] } } })
   )
 
 /** What the program wrote, and what is left of its sandboxes. */

@@ -148,10 +148,7 @@ const presenter = (asJson: boolean) =>
           return line(out, formatter.formatHelpDoc(event.helpDoc))
         case "InvalidInvocation": {
           const document = JSON.stringify(toJson(new Usage({ message: wordsOf(event) })))
-          return Effect.andThen(
-            asJson ? line(out, document) : Effect.void,
-            line(err, usageText(err, event))
-          )
+          return Effect.andThen(asJson ? line(out, document) : Effect.void, line(err, usageText(err, event)))
         }
       }
     }

@@ -108,11 +108,9 @@ export const main = (cwd: string): void => {
       terminal: isInteractive ? terminal : undefined,
       log,
       command: [process.execPath, ...process.argv.slice(1, 2)],
-      leftovers: (text) => {
+      leftovers: (text, announcement = state.announcement) => {
         state.leftovers = text
-      },
-      onStop: (text) => {
-        state.announcement = text
+        state.announcement = announcement
       }
     }),
     Logging.layer("auto", stderr.isTTY, log)

@@ -23,7 +23,10 @@ const isTerminated = ({ status }: Agent.Agent): boolean => status === "terminate
  * Agents that are not terminated win over terminated ones, and among them an exact id, then an exact name, then the
  * prefix of an id of at least four characters after `agt_`.
  */
-export const matching = (text: string, candidates: ReadonlyArray<Agent.Agent>): ReadonlyArray<Agent.Agent> => {
+export const matching = (
+  text: string,
+  candidates: ReadonlyArray<Agent.Agent>
+): ReadonlyArray<Agent.Agent> => {
   const byId = candidates.filter(({ id }) => id === text)
   if (byId.length > 0) return byId
   const within = (pool: ReadonlyArray<Agent.Agent>) => {

@@ -36,7 +36,9 @@ const passing = Layer.unwrap(
 /** The isolation that a flag, the environment or a file asks for. */
 const askedIsolation = (flags: Settings.AppFlags) =>
   Settings.withFlags(flags).pipe(
-    Effect.flatMap((sources) => RemoteAgentConfig.read(Settings.merged(sources), "REMOTE_AGENT_ISOLATION")),
+    Effect.flatMap((sources) =>
+      RemoteAgentConfig.text("REMOTE_AGENT_ISOLATION").parse(Settings.merged(sources))
+    ),
     Effect.orElseSucceed(() => Option.none<string>())
   )
 

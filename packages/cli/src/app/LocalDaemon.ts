@@ -20,9 +20,7 @@ export interface Wanted {
 /** How the running server was told to isolate, where it was told to do without. */
 const waived = Effect.map(CommandHost, ({ dataFolder }) => dataFolder).pipe(
   Effect.flatMap((folder) => DaemonControl.look(folder)),
-  Effect.map((found) =>
-    found._tag === "Running" && found.entry.waived ? found.entry.isolation : undefined
-  )
+  Effect.map((found) => (found._tag === "Running" && found.entry.waived ? found.entry.isolation : undefined))
 )
 
 /**

@@ -73,7 +73,7 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
   const { prices, profiles, ...settings } = decoded.success
   // JSON has no comments, so names that start with // are comments here.
   const unknown = Object.keys(settings).filter(
-    (name) => !name.startsWith("//") && !Object.hasOwn(RemoteAgentConfig.variables, name)
+    (name) => !name.startsWith("//") && !Object.hasOwn(RemoteAgentConfig.settings, name)
   )
   const hint = "List every setting with `remote-agent config show`."
   return {
@@ -88,7 +88,7 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
 
 /** A name in `.env` that is not a setting but looks like one. Other programs may share the file. */
 const misspelt = ({ line, name }: DotEnv.DotEnvEntry): ReadonlyArray<RemoteAgentConfig.Problem> => {
-  if (Object.hasOwn(RemoteAgentConfig.variables, name)) return []
+  if (Object.hasOwn(RemoteAgentConfig.settings, name)) return []
   const meant = DotEnv.meant(name, RemoteAgentConfig.names)
   if (meant === undefined && !name.startsWith("REMOTE_AGENT_")) return []
   const hint =
@@ -110,8 +110,8 @@ const fromDotEnv = (text: string) => {
 }
 
 /** Reads the environment, `.env` and `remote-agent.json`. A file that cannot be used is a problem, not a failure. */
-export const make: Effect.Effect<Sources, never, FileSystem.FileSystem | Path.Path | CommandHost> = Effect.gen(
-  function* () {
+export const make: Effect.Effect<Sources, never, FileSystem.FileSystem | Path.Path | CommandHost> =
+  Effect.gen(function* () {
     const { env } = yield* CommandHost
     const [keys, file] = yield* Effect.all([Effect.result(read(keysFileName)), Effect.result(read(fileName))])
     const { problems, settings } = fromFile(Result.getOrElse(file, () => ""))
@@ -126,8 +126,7 @@ export const make: Effect.Effect<Sources, never, FileSystem.FileSystem | Path.Pa
         { name: fileName, provider: ConfigProvider.fromUnknown(settings) }
       ]
     }
-  }
-)
+  })
 
 /** {@link make} as a layer. */
 export const layer: Layer.Layer<Settings, never, FileSystem.FileSystem | Path.Path | CommandHost> =

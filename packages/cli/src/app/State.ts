@@ -1,12 +1,5 @@
-import { Id, RemoteAgentConfig } from "@remote-agent/domain"
-import { Deliveries } from "@remote-agent/github"
-import {
-  LaunchIntents,
-  MemoryStateStore,
-  SnapshotIndex,
-  SqlStateStore,
-  StateOwner
-} from "@remote-agent/orchestrator"
+import { RemoteAgentConfig } from "@remote-agent/domain"
+import { StateLayer, StateOwner } from "@remote-agent/orchestrator"
 import { Effect, Layer, Option, Path } from "effect"
 import { CommandHost } from "../process/CommandHost.ts"
 import type { Failure } from "../ui/Failure.ts"
@@ -16,18 +9,10 @@ import * as Paths from "./paths.ts"
 import * as Settings from "./Settings.ts"
 
 /** The state of a command and the configuration that names it. */
-export type Records = SqlStateStore.State | RemoteAgentConfig.RemoteAgentConfig
-
-const inMemory = Layer.mergeAll(
-  MemoryStateStore.layer,
-  LaunchIntents.layerMemory,
-  SnapshotIndex.layerMemory,
-  Deliveries.layerMemory(),
-  Layer.effect(StateOwner.StateOwner, Id.nextToken)
-)
+export type Records = StateLayer.State | RemoteAgentConfig.RemoteAgentConfig
 
 /** The state that `REMOTE_AGENT_STATE` names. The default is a file in the data folder. */
-const stored: Layer.Layer<SqlStateStore.State, Failure, RemoteAgentConfig.RemoteAgentConfig | Environment> =
+const stored: Layer.Layer<StateLayer.State, Failure, RemoteAgentConfig.RemoteAgentConfig | Environment> =
   Layer.unwrap(
     Effect.gen(function* () {
       const [{ REMOTE_AGENT_STATE: location }, path, { cwd }] = [
@@ -35,16 +20,12 @@ const stored: Layer.Layer<SqlStateStore.State, Failure, RemoteAgentConfig.Remote
         yield* Path.Path,
         yield* CommandHost
       ]
-      switch (location?._tag) {
-        case "Memory":
-          return inMemory
-        case "Postgres":
-          return SqlStateStore.layerPostgres({ url: location.url })
-        case "File":
-          return SqlStateStore.layerSqlite({ path: path.resolve(cwd, location.path) })
-        case undefined:
-          return SqlStateStore.layerSqlite({ path: Paths.defaultState(yield* DataFolder.ensure) })
+      if (location === undefined) {
+        return StateLayer.layer({ _tag: "File", path: Paths.defaultState(yield* DataFolder.ensure) })
       }
+      return StateLayer.layer(
+        location._tag === "File" ? { _tag: "File", path: path.resolve(cwd, location.path) } : location
+      )
     })
   )
 
@@ -53,9 +34,9 @@ export const layerOf = (found: Settings.Sources): Layer.Layer<Records, Failure, 
   Layer.unwrap(
     Effect.gen(function* () {
       const config = Settings.layerOf(found)
-      const named = yield* RemoteAgentConfig.read(Settings.merged(found), "REMOTE_AGENT_OWNER").pipe(
-        Effect.orElseSucceed(() => Option.none<string>())
-      )
+      const named = yield* RemoteAgentConfig.text("REMOTE_AGENT_OWNER")
+        .parse(Settings.merged(found))
+        .pipe(Effect.orElseSucceed(() => Option.none<string>()))
       const owned = Option.isSome(named)
         ? config
         : Layer.unwrap(

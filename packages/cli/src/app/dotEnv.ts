@@ -1,5 +1,5 @@
 /** Something in a `.env` file that cannot be read as it is meant. */
-export interface DotEnvProblem {
+interface DotEnvProblem {
   /** The line, counted from 1. */
   readonly line: number
   readonly problem: string

@@ -27,9 +27,10 @@ export class CommandHost extends Context.Service<
     readonly log: (line: string) => void
     /** Starts this binary again: the program and the file that it runs. */
     readonly command: readonly [string, ...ReadonlyArray<string>]
-    /** Sets what is printed when the process exits without cleaning up. */
-    readonly leftovers: (text: string) => void
-    /** Sets what is printed at the first Ctrl-C, in place of the announcement that the command cleans up. */
-    readonly onStop: (text: string) => void
+    /**
+     * Sets what is printed when the process exits without cleaning up, and for a command that cleans nothing up, what
+     * is printed at the first Ctrl-C.
+     */
+    readonly leftovers: (text: string, announcement?: string) => void
   }
 >()("@remote-agent/cli/CommandHost") {}

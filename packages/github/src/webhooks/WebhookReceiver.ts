@@ -1,27 +1,10 @@
 import { RemoteAgentConfig, Id } from "@remote-agent/domain"
-import { Clock, Data, DateTime, Duration, Effect, Layer, type Redacted, Schema, Stream } from "effect"
+import { Clock, Data, DateTime, Duration, Effect, Layer, Schema, Stream } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Deliveries } from "./Deliveries.ts"
+import * as DeliveryQueue from "./DeliveryQueue.ts"
 import * as WebhookEvent from "./WebhookEvent.ts"
 import * as WebhookSignature from "./WebhookSignature.ts"
-import * as WebhookWork from "./DeliveryQueue.ts"
-
-/** Whether somebody who knows one of the secrets has signed exactly these bytes, in constant time. */
-export const verify: (
-  body: Uint8Array,
-  signature: string | undefined,
-  secrets: WebhookSignature.Secrets
-) => boolean = WebhookSignature.verify
-
-/** The value of `x-hub-signature-256` with which GitHub signs a body. */
-export const sign: (body: Uint8Array, secret: Redacted.Redacted) => string = WebhookSignature.sign
-
-/** Reads a payload whose signature was verified; see `WebhookEvent.decode`. */
-export const decode: (
-  event: string,
-  body: Uint8Array,
-  contentType?: string
-) => Effect.Effect<WebhookEvent.Event, WebhookEvent.Malformed> = WebhookEvent.decode
 
 /** An event that GitHub has delivered. */
 export interface Delivery {
@@ -111,7 +94,7 @@ export const layer = <E, R>(
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
       const context = yield* Effect.context<R>()
-      const { submit } = yield* WebhookWork.make({
+      const { submit } = yield* DeliveryQueue.make({
         holder: yield* Id.nextToken,
         concurrency: options.concurrency ?? 8,
         capacity: options.capacity ?? 1000,
@@ -132,11 +115,12 @@ export const layer = <E, R>(
           duration: bodyTimeout,
           orElse: () => refuse(408, "the body took too long")
         })
-        if (!verify(body, signature, options.secrets)) return yield* refuse(401, "the signature is wrong")
+        if (!WebhookSignature.verify(body, signature, options.secrets))
+          return yield* refuse(401, "the signature is wrong")
         const [name, id] = [request.headers["x-github-event"], request.headers["x-github-delivery"]]
         if (!isName(name) || !isName(id)) return yield* refuse(400, "a header of GitHub is missing")
         const event = yield* Effect.catchTag(
-          decode(name, body, request.headers["content-type"]),
+          WebhookEvent.decode(name, body, request.headers["content-type"]),
           "Malformed",
           ({ message }) => refuse(400, message)
         )

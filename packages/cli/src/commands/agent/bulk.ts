@@ -44,7 +44,12 @@ export interface Bulk {
 
 const concurrency = 8
 
-const reportOne = Effect.fnUntraced(function* (named: string, failure: Failure, json: boolean, only: boolean) {
+const reportOne = Effect.fnUntraced(function* (
+  named: string,
+  failure: Failure,
+  json: boolean,
+  only: boolean
+) {
   const { err, out } = yield* Screen
   if (json) yield* line(out, JSON.stringify({ agent: named, ...toJson(failure) }))
   const [what = "", ...todo] = toLines(failure)
@@ -105,11 +110,15 @@ const resolved = Effect.fnUntraced(function* (
  * some fail, and that of the first failure when all do.
  */
 export const each = Effect.fnUntraced(
-  function* (flags: BulkFlags, { act, all, question, yes = false }: Bulk): Run<State.Records | Terminal.Terminal> {
+  function* (
+    flags: BulkFlags,
+    { act, all, question, yes = false }: Bulk
+  ): Run<State.Records | Terminal.Terminal> {
     const { note, out } = yield* Screen
     const agents = yield* resolved(flags, all)
     if (agents.length === 0) return yield* line(note, "There is no such agent.")
-    if (question !== undefined && (flags.all || agents.length > 1)) yield* confirm(question(agents.length), yes)
+    if (question !== undefined && (flags.all || agents.length > 1))
+      yield* confirm(question(agents.length), yes)
     const codes = yield* Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
       Effect.forEach(
         agents,

@@ -15,9 +15,7 @@ export const update = command({
     yes,
     ...durable
   },
-  examples: [
-    { command: "remote-agent update --all --wait", description: "Each once it has answered" }
-  ],
+  examples: [{ command: "remote-agent update --all --wait", description: "Each once it has answered" }],
   run: Effect.fn("update")(function* (flags) {
     const options = { whenRunning: yield* Bulk.whenRunning(flags) }
     yield* Bulk.each(flags, {

@@ -56,9 +56,10 @@ interface Names {
   readonly groups: ReadonlyArray<string>
 }
 
-const everyCommand = (
-  one: Completions.CommandDescriptor
-): ReadonlyArray<Completions.CommandDescriptor> => [one, ...one.subcommands.flatMap(everyCommand)]
+const everyCommand = (one: Completions.CommandDescriptor): ReadonlyArray<Completions.CommandDescriptor> => [
+  one,
+  ...one.subcommands.flatMap(everyCommand)
+]
 
 const namesOf = (tree: Completions.CommandDescriptor): Names => {
   const commands = everyCommand(tree)
@@ -85,7 +86,8 @@ const namesOf = (tree: Completions.CommandDescriptor): Names => {
   }
 }
 
-const flagCases = ({ flags }: Names): string => flags.map(([flag, kind]) => `    ${flag}) kind=${kind} ;;`).join("\n")
+const flagCases = ({ flags }: Names): string =>
+  flags.map(([flag, kind]) => `    ${flag}) kind=${kind} ;;`).join("\n")
 
 const placeCases = ({ places }: Names): string =>
   places

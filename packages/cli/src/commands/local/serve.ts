@@ -12,7 +12,12 @@ import { serverFlags } from "./serverFlags.ts"
 
 /** Prints the environment that E2B programs need: for a shell to evaluate, or as JSON. */
 const printEnvironment = Effect.fnUntraced(function* (
-  { apiKey, isolation, pid, url }: Pick<DaemonStart.Daemon["Service"], "url" | "apiKey" | "pid" | "isolation">,
+  {
+    apiKey,
+    isolation,
+    pid,
+    url
+  }: Pick<DaemonStart.Daemon["Service"], "url" | "apiKey" | "pid" | "isolation">,
   json: boolean
 ) {
   const { err, out } = yield* Screen

@@ -16,10 +16,15 @@ import * as NamedPool from "./namedPool.ts"
 export const create = command({
   name: "pool create",
   description: "Launch a named pool of agents that outlives this command",
-  flags: { name: Argument.String("name").pipe(
+  flags: {
+    name: Argument.String("name").pipe(
       Argument.withSchema(PoolName),
       Argument.withDescription("The name of the new pool")
-    ), size: poolSize, ...budget("all queries of the pool"), ...app },
+    ),
+    size: poolSize,
+    ...budget("all queries of the pool"),
+    ...app
+  },
   examples: [{ command: "remote-agent pool create research --size 5", description: "Five agents" }],
   run: Effect.fn("pool create")(
     function* (flags): Run<State.Records> {
@@ -36,7 +41,12 @@ export const create = command({
         const onEvent = yield* NamedPool.launchPrinter
         const pool = yield* pools.open({ name, size, env, poolBudget: Budget.of(flags), profile, onEvent })
         const { agents, failures } = yield* pool.settled
-        yield* NamedPool.print(name, agents, failures.map(({ message }) => message), json)
+        yield* NamedPool.print(
+          name,
+          agents,
+          failures.map(({ message }) => message),
+          json
+        )
       }).pipe(Effect.scoped, Effect.provide(App.agents(flags)))
     },
     (effect, flags) => Effect.provide(effect, State.layer(flags))

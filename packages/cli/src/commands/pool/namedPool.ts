@@ -18,7 +18,9 @@ export const get = Effect.fnUntraced(function* (
 })
 
 /** The agents of a pool that are not terminated. */
-export const members = Effect.fnUntraced(function* (pool: string) {
+export const members = Effect.fnUntraced(function* (
+  pool: string
+): Effect.fn.Return<ReadonlyArray<Agent.Agent>, Failure, StateStore.StateStore> {
   const { listAgents } = yield* StateStore.StateStore
   return yield* Stream.runCollect(listAgents({ pool, status: ["active", "paused"] }))
 })

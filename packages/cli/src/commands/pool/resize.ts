@@ -30,7 +30,9 @@ export const resize = command({
         const { pools } = yield* Orchestrator.Orchestrator
         const onEvent = yield* NamedPool.launchPrinter
         const { agents, busy, failures } = yield* pools.resize(name, size, { onEvent })
-        const kept = busy.map((id) => `agent ${id} is answering a query and was kept; resize again afterwards`)
+        const kept = busy.map(
+          (id) => `agent ${id} is answering a query and was kept; resize again afterwards`
+        )
         yield* NamedPool.print(name, agents, [...failures.map(({ message }) => message), ...kept], json)
       }).pipe(Effect.provide(AgentLookup.services(flags, known)))
     },

@@ -70,9 +70,7 @@ export const run = command({
       timeout: flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout)
     }
     const started = yield* Clock.currentTimeMillis
-    const asked = Effect.fnUntraced(function* (
-      pool: Pick<AgentPool.PoolSpec, "size" | "name" | "profile">
-    ) {
+    const asked = Effect.fnUntraced(function* (pool: Pick<AgentPool.PoolSpec, "size" | "name" | "profile">) {
       const display = yield* json ? Effect.succeed(ProgressDisplay.none) : ProgressDisplay.make(note)
       const print = (result: AgentPool.PoolResult) =>
         json

@@ -22,7 +22,7 @@ interface Row {
 }
 
 /** When `2026-01-31` begins, or `7d`, which is seven days before now. */
-const sinceOf = (since: string, now: DateTime.Utc): Option.Option<DateTime.Utc> => {
+export const sinceOf = (since: string, now: DateTime.Utc): Option.Option<DateTime.Utc> => {
   const [, days] = /^(\d{1,4})d$/.exec(since) ?? []
   if (days !== undefined) return Option.some(DateTime.subtractDuration(now, Duration.days(Number(days))))
   const [, day] = /^(\d{4}-\d\d-\d\d)$/.exec(since) ?? []
@@ -110,10 +110,7 @@ export const cost = command({
     const rows = yield* Effect.provide(summedUp(by, since), State.layer({ state: location }))
     const total = totalOf(rows)
     if (json) {
-      return yield* line(
-        out,
-        JSON.stringify({ by, rows: rows.map(documentOf), total: documentOf(total) })
-      )
+      return yield* line(out, JSON.stringify({ by, rows: rows.map(documentOf), total: documentOf(total) }))
     }
     if (rows.length === 0) return yield* line(note, dim(note, "No query has ended yet."))
     const head = [by.toUpperCase(), "QUERIES", "TOKENS IN", "TOKENS OUT", "COST", "TIME"]

@@ -35,7 +35,9 @@ export const demo = command({
     // The sample agent is otherwise done before the first line can be read.
     const env = { SAMPLE_AGENT_STEP_MS: out.live && !json ? "400" : "0" }
     const say = (words: string) => (json ? Effect.void : line(out, words))
-    yield* say(bold(out, `${agents} agents in sandboxes on this machine answer ${questions.length} questions.`))
+    yield* say(
+      bold(out, `${agents} agents in sandboxes on this machine answer ${questions.length} questions.`)
+    )
     const started = yield* Clock.currentTimeMillis
     const { left, results } = yield* Effect.gen(function* () {
       const answered = yield* Effect.scoped(

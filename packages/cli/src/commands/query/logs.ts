@@ -37,10 +37,11 @@ const toText = (output: Output, { at, event, seq }: AgentEvent.EventRecord): str
   return dim(output, head) + (event.outcome === "ok" ? text : red(output, text))
 }
 
+const two = (value: number) => String(value).padStart(2, "0")
+
 /** A time of day in the zone of this machine, such as `14:03:07+02:00`. */
 const localTime = (millis: number): string => {
   const date = new Date(millis)
-  const two = (value: number) => String(value).padStart(2, "0")
   const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")
   const offset = -date.getTimezoneOffset()
   const size = Math.abs(offset)
@@ -81,9 +82,8 @@ export const logs = command({
       }
       if (!flags.follow) return
       const followed = Effect.gen(function* () {
-        const [{ queries }, { leftovers, onStop }] = [yield* Orchestrator.Orchestrator, yield* CommandHost]
-        leftovers("The query goes on.")
-        onStop("The query goes on.")
+        const [{ queries }, { leftovers }] = [yield* Orchestrator.Orchestrator, yield* CommandHost]
+        leftovers("The query goes on.", "The query goes on.")
         const handle = yield* queries.get(query.id)
         return outcomeOf(yield* Stream.runLast(Stream.tap(handle.events(flags.from), print)))
       }).pipe(Effect.provide(AgentLookup.services(flags, [agent])))

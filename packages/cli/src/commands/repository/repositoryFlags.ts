@@ -11,7 +11,10 @@ export const repo = text(
 export const labels = repeatable("label", "A label to add")
 
 /** The base of a pull request. */
-export const base = text("base", "The branch to merge into (default: the one the agent tracks, or the default branch)")
+export const base = text(
+  "base",
+  "The branch to merge into (default: the one the agent tracks, or the default branch)"
+)
 
 /** Whether a new pull request is a draft. */
 export const draft = onOff("draft", "Open a new pull request as a draft")

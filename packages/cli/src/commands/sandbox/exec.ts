@@ -43,7 +43,8 @@ export const exec = command({
     function* (flags): Run<State.Records | Stdio.Stdio> {
       const { command: argv, cwd: folder, json, user: account } = flags
       const [program, ...args] = argv
-      if (program === undefined) return yield* new Usage({ message: "No command is given. Name one after --." })
+      if (program === undefined)
+        return yield* new Usage({ message: "No command is given. Name one after --." })
       const [{ err, out }, input] = [yield* Screen, yield* pipedInput]
       const found = yield* AgentLookup.one(flags.agent)
       const captured = { stdout: "", stderr: "" }

@@ -21,11 +21,7 @@ export const shell = command({
   examples: [{ command: "remote-agent shell my-agent", description: "Until exit or Ctrl-D" }],
   run: Effect.fn("shell")(
     function* (flags): Run<State.Records | Stdio.Stdio> {
-      const [{ env, terminal }, { note }, { stdin }] = [
-        yield* CommandHost,
-        yield* Screen,
-        yield* Stdio.Stdio
-      ]
+      const [{ env, terminal }, { note }, { stdin }] = [yield* CommandHost, yield* Screen, yield* Stdio.Stdio]
       if (terminal === undefined) {
         return yield* new Usage({ message: "A shell needs a terminal. Use `remote-agent exec` in a pipe." })
       }

@@ -9,10 +9,12 @@ import { command } from "../shared/command.ts"
 const profileProblems = Effect.fnUntraced(function* (found: Settings.Sources) {
   const provider = Settings.merged(found)
   const setting = (name: RemoteAgentConfig.Name) =>
-    RemoteAgentConfig.read(provider, name).pipe(
-      Effect.orElseSucceed(() => Option.none<string>()),
-      Effect.map(Option.getOrElse(() => ""))
-    )
+    RemoteAgentConfig.text(name)
+      .parse(provider)
+      .pipe(
+        Effect.orElseSucceed(() => Option.none<string>()),
+        Effect.map(Option.getOrElse(() => ""))
+      )
   const config = RemoteAgentConfig.layerFrom({
     REMOTE_AGENT_PROFILES: yield* setting("REMOTE_AGENT_PROFILES")
   })

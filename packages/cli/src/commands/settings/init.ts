@@ -9,7 +9,7 @@ import { Ended, Usage } from "../../ui/Failure.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
 import * as TextInput from "../../ui/textInput.ts"
 import { command } from "../shared/command.ts"
-import { onOff, profile, provider } from "../shared/flags.ts"
+import * as Flags from "../shared/flags.ts"
 import * as InitFiles from "./initFiles.ts"
 
 /** Choices that flags can make in place of prompts. */
@@ -59,7 +59,7 @@ const unasked = ({ profile = "sample", provider = "local" }: Choices): Answers =
 })
 
 const keyIsSound = (key: Redacted.Redacted) =>
-  Option.isSome(RemoteAgentConfig.variables.E2B_API_KEY.decode(Redacted.value(key)))
+  Option.isSome(RemoteAgentConfig.settings.E2B_API_KEY.decode(Redacted.value(key)))
     ? Effect.void
     : Effect.fail(
         new Usage({
@@ -108,7 +108,11 @@ const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
 export const init = command({
   name: "init",
   description: "Write a commented remote-agent.json and .env.example to this folder",
-  flags: { provider, profile, force: onOff("force", "Overwrite files that exist") },
+  flags: {
+    provider: Flags.provider,
+    profile: Flags.profile,
+    force: Flags.onOff("force", "Overwrite files that exist")
+  },
   examples: [
     { command: "remote-agent init", description: "Prompts for what it needs" },
     { command: "remote-agent init --provider e2b", description: "In a script: no prompts" }
@@ -165,5 +169,5 @@ export const init = command({
         next ? "Next: put E2B_API_KEY into .env, then run remote-agent doctor." : 'Next: remote-agent ask "…"'
       )
     )
-  }))
+  })
 })

@@ -1,7 +1,5 @@
 import { Effect, References } from "effect"
 import { Command } from "effect/cli"
-import type { Environment } from "../../app/Environment.ts"
-import * as Settings from "../../app/Settings.ts"
 import * as ExitCode from "../../ui/ExitCode.ts"
 import { Ended, type Failure } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
@@ -66,8 +64,13 @@ export const command = <const F extends Command.Command.Config, R>({
 }: Definition<F, R>) => {
   const handler = (given: Flags<F>) =>
     Effect.gen(function* () {
-      const { observed } = yield* Effect.promise(() => import("../../process/Telemetry.ts"))
-      const action = load === undefined ? run : (yield* Effect.promise(load)).run
+      const [Settings, { observed }, action] = yield* Effect.promise(() =>
+        Promise.all([
+          import("../../app/Settings.ts"),
+          import("../../process/Telemetry.ts"),
+          load === undefined ? run : load().then((loaded) => loaded.run)
+        ])
+      )
       const sources = yield* Settings.make
       yield* action(given).pipe(
         observed(name, Settings.merged(sources)),
@@ -79,7 +82,9 @@ export const command = <const F extends Command.Command.Config, R>({
     name.slice(name.lastIndexOf(" ") + 1),
     { ...flags, json },
     // The library infers the same flags, but not through a generic.
-    handler as (given: Command.Command.Config.Infer<F & { readonly json: typeof json }>) => ReturnType<typeof handler>
+    handler as (
+      given: Command.Command.Config.Infer<F & { readonly json: typeof json }>
+    ) => ReturnType<typeof handler>
   )
   return made.pipe(Command.withDescription(description), Command.withExamples(examples))
 }

@@ -97,7 +97,7 @@ export const durable = { provider, isolation, state }
 export const app = { profile, provider, env, isolation, state }
 
 /** A number of seconds, at most a day. */
-export const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
+const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
 
 /** An optional flag with a number of seconds. */
 export const seconds = (name: string, description: string): Flag.Flag<number | undefined> =>

@@ -206,7 +206,7 @@ describe("an agent that outlives its commands", () => {
       const { code, stdout } = yield* Effect.promise(() => ended)
       assert.strictEqual(code, 1, "a query without an answer")
       assert.deepInclude(decodeEvents(linesOf(stdout)).at(-1)?.event, { type: "result", outcome: "aborted" })
-      assert.include(yield* bin.done("cancel", id), "has ended already: aborted")
+      assert.include(yield* bin.done("cancel", id), "has already ended: aborted")
       assert.strictEqual((yield* bin.run("logs", "--follow", "slow")).code, 1)
 
       const refused = yield* bin.run("terminate", "slow", "quick")

@@ -14,7 +14,7 @@ import { DateTime, Effect, Layer } from "effect"
 import { existsSync } from "node:fs"
 import { mkdir, readdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import * as Labels from "../../../src/commands/agent/Labels.ts"
+import * as Labels from "../../../src/commands/shared/labels.ts"
 import { run } from "../../support/paper.ts"
 import { finish, folder, lines, start } from "../../support/support.ts"
 
@@ -109,7 +109,7 @@ describe("list", () => {
       assert.match(many.err, /^agt_ may be any of (?:agt_\w+ \(\S+\), ){5}and others\.\n/)
       const none = yield* run(["list", "--pool", "night"], { cwd })
       assert.deepStrictEqual([none.code, none.out], [0, ""])
-      assert.include(none.err, "There is no such agent.\n  remote-agent list --all")
+      assert.include(none.err, "No agent matches.\n  remote-agent list --all")
       noServer(cwd)
     }))
 

@@ -1,7 +1,7 @@
 /** Reads what git prints for programs (`-z`). Pure. */
 
 /** A file that differs from the last commit, or is not known to git. */
-export interface StatusEntry {
+interface StatusEntry {
   readonly path: string
   /** Where it was, when it was renamed or copied. */
   readonly from?: string | undefined

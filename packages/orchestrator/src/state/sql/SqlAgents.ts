@@ -23,12 +23,8 @@ const usageColumns = {
 const AgentRow = Schema.Struct({ body: AgentText, ...usageColumns })
 const UsageRow = Schema.Struct(usageColumns)
 
-const decodeAgents = Schema.decodeUnknownEffect(Schema.Array(AgentRow))
-const decodeUsage = Schema.decodeUnknownEffect(Schema.Array(UsageRow))
 const encodeAgent = (agent: Agent.Agent) => Effect.orDie(Schema.encodeEffect(AgentText)(agent))
-const decodeStanding = Schema.decodeUnknownEffect(
-  Schema.Array(Schema.Struct({ revision: Whole, status: AgentLifecycle.AgentStatus }))
-)
+const StandingRow = Schema.Struct({ revision: Whole, status: AgentLifecycle.AgentStatus })
 
 const toUsage = (row: typeof UsageRow.Type): TokenUsage.TokenUsage =>
   new TokenUsage.TokenUsage({
@@ -62,7 +58,8 @@ const isLabels = Schema.is(Schema.toType(Agent.Labels))
 const isFindable = (text: string): boolean => /^[\w.-]{1,64}$/.test(text)
 
 /** The agents of a database. See `SqlStateStore.make`. */
-export const make = ({ decoded, fenced, run, sql }: Database): SqlAgents => {
+export const make = ({ fenced, reader, run, sql }: Database): SqlAgents => {
+  const [agentRows, usages, standings] = [reader(AgentRow), reader(UsageRow), reader(StandingRow)]
   const columns = sql.literal("body, input_tokens, output_tokens, cost_usd, wall_millis")
 
   const createAgent = Effect.fn("StateStore.createAgent")(function* (agent: Agent.Agent) {
@@ -84,7 +81,7 @@ export const make = ({ decoded, fenced, run, sql }: Database): SqlAgents => {
 
   const getAgent = Effect.fn("StateStore.getAgent")((id: Id.AgentId) =>
     sql`SELECT ${columns} FROM remote_agents WHERE id = ${id}`.pipe(
-      Effect.flatMap(decoded("getAgent", decodeAgents)),
+      agentRows("getAgent"),
       Effect.flatMap(first("getAgent", id)),
       Effect.map(toAgent),
       run("getAgent")
@@ -93,7 +90,7 @@ export const make = ({ decoded, fenced, run, sql }: Database): SqlAgents => {
 
   const whyNotUpdated = Effect.fnUntraced(function* ({ id, revision, status }: Agent.Agent) {
     const current = yield* sql`SELECT revision, status FROM remote_agents WHERE id = ${id}`.pipe(
-      Effect.flatMap(decoded("updateAgent", decodeStanding)),
+      standings("updateAgent"),
       Effect.flatMap(first("updateAgent", id))
     )
     const { revision: actual, status: from } = current
@@ -116,7 +113,7 @@ export const make = ({ decoded, fenced, run, sql }: Database): SqlAgents => {
       UPDATE remote_agents SET ${sql.update(change)}
       WHERE id = ${id} AND revision = ${revision} AND ${sql.in("status", leadingTo(status))}
       RETURNING input_tokens, output_tokens, cost_usd, wall_millis`.pipe(
-      Effect.flatMap(decoded("updateAgent", decodeUsage)),
+      usages("updateAgent"),
       Effect.flatMap(([counted]) =>
         counted === undefined
           ? whyNotUpdated(agent)
@@ -165,7 +162,7 @@ export const make = ({ decoded, fenced, run, sql }: Database): SqlAgents => {
     sql`
       SELECT ${columns} FROM remote_agents WHERE ${sql.and([sql`id > ${after}`, ...clauses])}
       ORDER BY id LIMIT ${limit}`.pipe(
-      Effect.flatMap(decoded(operation, decodeAgents)),
+      agentRows(operation),
       Effect.map((rows) => rows.map(toAgent))
     )
 

@@ -19,6 +19,7 @@ import * as SqlLeases from "./SqlLeases.ts"
 import * as SqlOwner from "./SqlOwner.ts"
 import * as SqlPools from "./SqlPools.ts"
 import * as SqlQueries from "./SqlQueries.ts"
+import * as SqlUsage from "./SqlUsage.ts"
 import * as SqlSnapshotIndex from "./SqlSnapshotIndex.ts"
 import * as SqliteFile from "./database/SqliteFile.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
@@ -40,7 +41,11 @@ export const make: (
 )(function* (name: string) {
   yield* fromSql(name, "open")(Migrations.migrate(name))
   const database = yield* SqlDatabase.make(name)
-  const [agents, queries] = [SqlAgents.make(database), SqlQueries.make(database)]
+  const [agents, queries, usage] = [
+    SqlAgents.make(database),
+    SqlQueries.make(database),
+    SqlUsage.make(database)
+  ]
   const [{ writeLog, ...events }, pools] = [SqlEvents.make(database), SqlPools.make(database)]
 
   /** Writes a record, and gives back its id or name if there was none. */
@@ -68,7 +73,7 @@ export const make: (
     }).pipe(database.atOnce("restore", undefined), database.run("restore"))
   )
 
-  const store = StateStore.of({ ...agents, ...queries, ...events, ...pools, restore })
+  const store = StateStore.of({ ...agents, ...queries, ...usage, ...events, ...pools, restore })
   return Context.make(StateStore, store).pipe(
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(LaunchIntents, SqlIntents.make(database)),

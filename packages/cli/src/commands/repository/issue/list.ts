@@ -49,7 +49,10 @@ export const list = command({
       })
     }
     if (issues.length === 0) return yield* line(note, "There are no such issues.")
-    const table = Table.render([["ISSUE", "STATE", "TITLE", "LABELS"], ...issues.map(rowOf)], Table.widthOf(out))
+    const table = Table.render(
+      [["ISSUE", "STATE", "TITLE", "LABELS"], ...issues.map(rowOf)],
+      Table.widthOf(out)
+    )
     yield* line(out, table.join("\n"))
   })
 })

@@ -1,7 +1,7 @@
 import { Id } from "@remote-agent/domain"
 import { Effect } from "effect"
 import { type Failure, NotFound, Usage } from "../../../ui/Failure.ts"
-import { land, nameOf } from "./location.ts"
+import { land, type Landing, nameOf } from "./location.ts"
 import type { Side } from "./side.ts"
 
 /** How many files are copied at the same time. */
@@ -84,7 +84,7 @@ export const landing = Effect.fnUntraced(function* (
   name: string,
   type: "file" | "folder",
   force: boolean
-) {
+): Effect.fn.Return<Extract<Landing, { readonly _tag: "At" }>, Failure> {
   const asked = yield* to.resolve(path)
   const into = path.endsWith("/") || (yield* to.typeOf(asked)) === "folder"
   if (into && name === "") {

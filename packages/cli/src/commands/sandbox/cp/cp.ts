@@ -100,7 +100,8 @@ export const cp = command({
       }).pipe(Effect.scoped, Effect.provide(AgentLookup.services(flags, [found])))
       if (copied === undefined) return
       const { bytes, files, skipped } = copied
-      for (const path of skipped) yield* line(note, `Skipped, because it is neither a file nor a folder: ${path}`)
+      for (const path of skipped)
+        yield* line(note, `Skipped, because it is neither a file nor a folder: ${path}`)
       yield* line(
         out,
         json

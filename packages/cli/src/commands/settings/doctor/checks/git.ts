@@ -12,7 +12,12 @@ export const git: Checks = {
           Effect.succeed([
             error === null
               ? check("git", "ok", stdout.trim())
-              : check("git", "warning", "Git was not found, so repositories cannot be cloned.", "Install git.")
+              : check(
+                  "git",
+                  "warning",
+                  "Git was not found, so repositories cannot be cloned.",
+                  "Install git."
+                )
           ])
         )
       })

@@ -50,9 +50,7 @@ export const github: Checks = {
       // An Enterprise Server without rate limits answers 404 to a valid token.
       const isUnlimited = status === 404 && headers["x-github-request-id"] !== undefined
       return [
-        status === 200 || isUnlimited
-          ? ofScopes(headers["x-oauth-scopes"])
-          : refused(status, GITHUB_API_URL)
+        status === 200 || isUnlimited ? ofScopes(headers["x-oauth-scopes"]) : refused(status, GITHUB_API_URL)
       ]
     }).pipe(Effect.provide(Settings.config(flags)))
 }
