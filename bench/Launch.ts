@@ -84,14 +84,17 @@ const timed = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, 
 
 /** One round: a launch that sets up, one that does not have to, and questions to the second. */
 const round = Effect.fnUntraced(function* (profile: string) {
-  const { launchScoped, query } = yield* Orchestrator.Orchestrator
-  const [first] = yield* timed(launchScoped({ profile }))
-  const [second, agent] = yield* timed(launchScoped({ profile }))
-  if (agent.binding === undefined) return yield* broken("an agent has no sandbox")
-  const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(agent.binding.sandboxId, "10 minutes")
+  const { agents } = yield* Orchestrator.Orchestrator
+  const [first] = yield* timed(agents.launchScoped({ profile }))
+  const [second, agent] = yield* timed(agents.launchScoped({ profile }))
+  if (agent.record.binding === undefined) return yield* broken("an agent has no sandbox")
+  const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(
+    agent.record.binding.sandboxId,
+    "10 minutes"
+  )
   const [asked, bare] = [new Array<number>(), new Array<number>()]
   for (let turn = 0; turn < 3; turn++) {
-    const [ours, result] = yield* timed(query(agent.id, "?"))
+    const [ours, result] = yield* timed(agent.query("?"))
     const [theirs, ended] = yield* timed(sandbox.exec({ argv: ["bash", "-c", answer], stdin: "{}\n" }))
     if (result.answer !== "done" || ended.exitCode !== 0) return yield* broken("an answer is wrong")
     asked.push(ours)

@@ -65,7 +65,7 @@ const ours = Effect.fn("bench.pool.ours")(function* (texts: ReadonlyArray<string
   let ready = 0
   const requests = yield* countRequests
   const launchStart = yield* millis
-  const pool = yield* orchestrator.pool({
+  const pool = yield* orchestrator.pools.open({
     size,
     launchConcurrency,
     onEvent: Effect.fnUntraced(function* (event) {

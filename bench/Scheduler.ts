@@ -76,7 +76,7 @@ const round = Effect.fnUntraced(
     const texts = Array.from({ length: queries }, (_, index) => `question ${index}`)
     const figures = yield* Effect.scoped(
       Effect.gen(function* () {
-        const pool = yield* (yield* Orchestrator.Orchestrator).pool({
+        const pool = yield* (yield* Orchestrator.Orchestrator).pools.open({
           size: agents,
           launchConcurrency: agents,
           onEvent: ({ _tag }) =>

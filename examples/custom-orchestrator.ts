@@ -30,7 +30,7 @@ const make = Effect.gen(function* () {
   const orchestrator = yield* Orchestrator.Orchestrator
 
   const compare = Effect.fn("Analyst.compare")(function* (companies: ReadonlyArray<string>, year: number) {
-    const pool = yield* orchestrator.pool({ size: Math.min(4, companies.length) })
+    const pool = yield* orchestrator.pools.open({ size: Math.min(4, companies.length) })
     const topics = ["revenue", "net margin", "mood"]
     const questions = companies.flatMap((company) => topics.map((topic) => `${company} ${topic} ${year}`))
     const results = yield* Stream.runCollect(pool.query(questions))

@@ -6,10 +6,10 @@ import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Stream } from "effect"
 
 const research = Effect.fn("research")(function* (question: string) {
-  const { ask } = yield* Orchestrator.Orchestrator
-  const { answer } = yield* ask(question, { timeout: "1 minute" })
+  const { queries } = yield* Orchestrator.Orchestrator
+  const { answer } = yield* queries.ask(question, { timeout: "1 minute" })
   return answer
-})
+}, Effect.scoped)
 
 const patient = (question: string) =>
   research(question).pipe(

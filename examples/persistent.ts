@@ -24,27 +24,28 @@ const session = "tesla"
 
 const begin = Effect.gen(function* () {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const agent = yield* orchestrator.launch({ persistent: true, labels: { topic: session } })
-  const { answer } = yield* orchestrator.query(agent.id, "What was Tesla's revenue in 2023?", { session })
+  const agent = yield* orchestrator.agents.launch({ persistent: true, labels: { topic: session } })
+  const { answer } = yield* agent.query("What was Tesla's revenue in 2023?", { session })
   yield* Console.log(answer)
-  const { status } = yield* orchestrator.pause(agent.id)
+  const { status } = yield* agent.pause()
   yield* Console.log(`The agent is ${status}. Run me again.`)
 })
 
-const goOn = Effect.fnUntraced(function* (agent: Agent.Agent) {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  yield* Console.log(`Found an agent that is ${agent.status} and has answered ${agent.queryCount}.`)
-  yield* orchestrator.resume(agent.id)
-  const { answer } = yield* orchestrator.query(agent.id, "And in 2024?", { session })
+const goOn = Effect.fnUntraced(function* (found: Agent.Agent) {
+  const { agents } = yield* Orchestrator.Orchestrator
+  yield* Console.log(`Found an agent that is ${found.status} and has answered ${found.queryCount}.`)
+  const agent = agents.of(found)
+  yield* agent.resume
+  const { answer } = yield* agent.query("And in 2024?", { session })
   yield* Console.log(answer)
-  const { status } = yield* orchestrator.terminate(agent.id)
+  const { status } = yield* agent.terminate
   yield* Console.log(`The agent is ${status}.`)
   yield* DaemonStart.stop(folder, false)
 })
 
 const program = Effect.gen(function* () {
-  const { list } = yield* Orchestrator.Orchestrator
-  const asleep = yield* list().pipe(
+  const { agents } = yield* Orchestrator.Orchestrator
+  const asleep = yield* agents.list().pipe(
     Stream.filter(({ status }) => status === "paused" || status === "active"),
     Stream.runHead
   )

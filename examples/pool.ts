@@ -18,7 +18,7 @@ const questions = [
 
 const program = Effect.gen(function* () {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const pool = yield* orchestrator.pool({ profile: "sample", size: 3 })
+  const pool = yield* orchestrator.pools.open({ profile: "sample", size: 3 })
   const results = yield* pool.query(questions, { timeout: "1 minute" }).pipe(
     Stream.tap(({ index, query, result }) =>
       Console.log(

@@ -15,7 +15,7 @@ const branch = "report/revenue"
 
 const report = Effect.fn("report")(function* (questions: ReadonlyArray<string>) {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const pool = yield* orchestrator.pool({ size: 2 })
+  const pool = yield* orchestrator.pools.open({ size: 2 })
   const results = yield* Stream.runCollect(pool.query(questions))
   return results
     .map(

@@ -10,18 +10,18 @@ import { Console, Effect, Layer, Stream } from "effect"
 
 const program = Effect.gen(function* () {
   const orchestrator = yield* Orchestrator.Orchestrator
-  const agent = yield* orchestrator.launchScoped({ labels: { purpose: "example" } })
-  yield* Console.log(`${agent.profile} agent is ${agent.status}`)
+  const agent = yield* orchestrator.agents.launchScoped({ labels: { purpose: "example" } })
+  yield* Console.log(`${agent.record.profile} agent is ${agent.record.status}`)
 
-  yield* orchestrator
-    .stream(agent.id, "Compare Apple and Microsoft net margin in 2024")
+  yield* agent
+    .stream("Compare Apple and Microsoft net margin in 2024")
     .pipe(
       Stream.runForEach(({ event, seq }) =>
         Console.log(`${seq} ${event.type}: ${AgentEvent.describe(event)}`)
       )
     )
 
-  const { answer, usage } = yield* orchestrator.query(agent.id, "What was Tesla's revenue in 2024?")
+  const { answer, usage } = yield* agent.query("What was Tesla's revenue in 2024?")
   yield* Console.log(`${answer}\n(${usage.inputTokens} tokens in, ${usage.outputTokens} tokens out)`)
 }).pipe(Effect.scoped)
 

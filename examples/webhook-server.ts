@@ -23,11 +23,12 @@ import { createServer } from "node:http"
 const secret = Redacted.make("a-secret-for-this-example")
 
 const updateAll = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  yield* orchestrator.list({ status: "active" }).pipe(
-    Stream.mapEffect(({ id }) =>
-      orchestrator
-        .update(id, { whenRunning: "wait" })
+  const { agents } = yield* Orchestrator.Orchestrator
+  yield* agents.list({ status: "active" }).pipe(
+    Stream.mapEffect((agent) =>
+      agents
+        .of(agent)
+        .update({ whenRunning: "wait" })
         .pipe(Effect.andThen(Console.log("an agent is up to date")))
     ),
     Stream.runDrain
@@ -75,8 +76,8 @@ const deliver = (url: string, signature: string) =>
   )
 
 const program = Effect.gen(function* () {
-  const { launchScoped } = yield* Orchestrator.Orchestrator
-  yield* launchScoped()
+  const { agents } = yield* Orchestrator.Orchestrator
+  yield* agents.launchScoped()
   const handled = yield* Deferred.make<void>()
   const server = HttpRouter.serve(routes(handled), { disableListenLog: true, disableLogger: true }).pipe(
     Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))

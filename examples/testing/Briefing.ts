@@ -15,7 +15,7 @@ export const brief = Effect.fn("brief")(function* (
   GitHub.GitHub | Orchestrator.Orchestrator | Scope.Scope
 > {
   const [orchestrator, github] = [yield* Orchestrator.Orchestrator, yield* GitHub.GitHub]
-  const pool = yield* orchestrator.pool({ size: 2 })
+  const pool = yield* orchestrator.pools.open({ size: 2 })
   const results = yield* Stream.runCollect(pool.query(questions, { timeout: "5 minutes" }))
   const lines = results.map(
     ({ query, result }) => `${query} ${Result.isSuccess(result) ? result.success.answer : "(no answer)"}`

@@ -10,10 +10,10 @@ import {
 import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "../agents/Agents.ts"
 import type { AgentRuntime } from "../runtime/AgentRuntime.ts"
-import { failedResult } from "../protocols/EventReader.ts"
 import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as QueryExecution from "./QueryExecution.ts"
+import * as QueryHandle from "./QueryHandle.ts"
 import * as QueryTrace from "./traceParent.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import * as QueryCommand from "../runtime/queryCommand.ts"
@@ -181,12 +181,8 @@ export const make = Effect.fnUntraced(function* (
     options = {},
     onEvent = () => Effect.void
   ) {
-    const last = yield* Stream.runLast(Stream.tap(stream(agentId, text, options), onEvent))
-    const ended = Option.getOrThrow(last)
-    const result = toResult(agentId, text, ended.queryId, ended.event)
-    return result.ok
-      ? result
-      : yield* AgentStore.failure("query", new OrchestratorError.QueryFailed({ result }))
+    const last = Option.getOrThrow(yield* Stream.runLast(Stream.tap(stream(agentId, text, options), onEvent)))
+    return yield* QueryHandle.resultOf("query", { agentId, id: last.queryId, text }, Option.some(last))
   })
 
   const start: Queries["start"] = Effect.fn("Orchestrator.start")(function* (agentId, text, options = {}) {
@@ -274,14 +270,3 @@ export const make = Effect.fnUntraced(function* (
 
   return { stream, query, start, events, cancel, acquireIdle }
 })
-
-const toResult = (
-  agentId: Id.AgentId,
-  query: string,
-  queryId: Id.QueryId,
-  event: AgentEvent.AgentEvent
-): Query.QueryResult => {
-  const { type: _, ...result } =
-    event.type === "result" ? event : failedResult("crash", "The agent's events ended without a result.", 0)
-  return new Query.QueryResult({ ...result, agentId, query, queryId })
-}

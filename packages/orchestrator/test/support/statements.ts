@@ -1,11 +1,20 @@
 import { Effect } from "effect"
 import { DatabaseSync, StatementSync } from "node:sqlite"
 
-/** Replaces the methods of an object and returns what puts them back. */
-const replaced = <T extends object>(target: T, methods: Readonly<Record<string, unknown>>) => {
-  const before = Object.fromEntries(Object.keys(methods).map((name) => [name, Reflect.get(target, name)]))
-  Object.assign(target, methods)
-  return () => Object.assign(target, before)
+/** Calls `seen` before the methods of an object, and returns what puts the methods back. */
+const observe = (
+  target: object,
+  names: ReadonlyArray<string>,
+  seen: (self: unknown, args: ReadonlyArray<unknown>) => void
+) => {
+  const before = names.map((name) => [name, Reflect.get(target, name)] as const)
+  for (const [name, method] of before) {
+    Reflect.set(target, name, function (this: unknown, ...args: ReadonlyArray<unknown>): unknown {
+      seen(this, args)
+      return Reflect.apply(method, this, args)
+    })
+  }
+  return () => before.forEach(([name, method]) => Reflect.set(target, name, method))
 }
 
 /** The statements that SQLite runs in this process while an effect runs, transaction control and pragmas included. */
@@ -15,29 +24,14 @@ export const statementsOf = <A, E, R>(
   Effect.acquireUseRelease(
     Effect.sync(() => {
       const seen: Array<string> = []
-      const counting = (method: Function) =>
-        function (this: StatementSync, ...args: ReadonlyArray<unknown>): unknown {
-          seen.push(this.sourceSQL.replaceAll(/\s+/g, " ").trim())
-          return Reflect.apply(method, this, args)
-        }
-      const { all, get, iterate, run } = StatementSync.prototype
-      const { exec } = DatabaseSync.prototype
-      const restored = [
-        replaced(StatementSync.prototype, {
-          all: counting(all),
-          get: counting(get),
-          iterate: counting(iterate),
-          run: counting(run)
-        }),
-        replaced(DatabaseSync.prototype, {
-          exec(this: DatabaseSync, sql: string): unknown {
-            seen.push(sql)
-            return Reflect.apply(exec, this, [sql])
-          }
-        })
+      const restores = [
+        observe(StatementSync.prototype, ["all", "get", "iterate", "run"], (self) =>
+          seen.push((self as StatementSync).sourceSQL.replaceAll(/\s+/g, " ").trim())
+        ),
+        observe(DatabaseSync.prototype, ["exec"], (_, [sql]) => seen.push(String(sql)))
       ]
-      return { restored, seen }
+      return { restores, seen }
     }),
     ({ seen }) => Effect.map(effect, (value) => [value, seen] as const),
-    ({ restored }) => Effect.sync(() => restored.forEach((restore) => restore()))
+    ({ restores }) => Effect.sync(() => restores.forEach((restore) => restore()))
   )

@@ -97,11 +97,8 @@ type Guard = <A, R>(effect: Effect.Effect<A, Failure, R>) => Effect.Effect<A, Fa
  *
  * SQLite runs one writer at a time, so a condition of the statement is enough. Postgres locks the row of the lease in
  * the same transaction: the next holder then waits until the write is committed.
- *
- * @category models
- * @since 0.1.0
  */
-export interface Fencing {
+interface Fencing {
   /** Wraps a single statement, in a transaction where one is needed. */
   readonly guard: Guard
   /** The same for an effect that runs in a transaction already. */
