@@ -24,7 +24,8 @@ export const tryLock = (file: string): DatabaseSync | undefined => {
 export const make = Effect.fnUntraced(function* (directory: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
   // The lock of a file does not exclude other fibers of the process that holds it.
-  const fibers = yield* RcMap.make({ lookup: (_: string) => Semaphore.make(1) })
+  const lookup: (folder: string) => Effect.Effect<Semaphore.Semaphore> = () => Semaphore.make(1)
+  const fibers = yield* RcMap.make({ lookup })
 
   return Effect.fnUntraced(function* (operation: GitError.Operation, folder: string) {
     const failed = () => GitError.fail(operation, new GitError.CacheFailed({ path: directory }))
