@@ -20,11 +20,12 @@ export const tryLock = (file: string): DatabaseSync | undefined => {
   }
 }
 
+const lookup: (folder: string) => Effect.Effect<Semaphore.Semaphore> = () => Semaphore.make(1)
+
 /** Locks folders, each until the scope closes. */
 export const make = Effect.fnUntraced(function* (directory: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
   // The lock of a file does not exclude other fibers of the process that holds it.
-  const lookup: (folder: string) => Effect.Effect<Semaphore.Semaphore> = () => Semaphore.make(1)
   const fibers = yield* RcMap.make({ lookup })
 
   return Effect.fnUntraced(function* (operation: GitError.Operation, folder: string) {
