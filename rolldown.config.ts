@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises"
+import { readdir, readFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "rolldown"
 import { parseSync } from "rolldown/utils"
@@ -27,6 +28,30 @@ const inlineAssets = {
         code: `import { Effect } from "effect"
 const texts = ${JSON.stringify(Object.fromEntries(texts))}
 export const read = (name) => Effect.succeed(texts[name])`,
+        moduleType: "js" as const
+      }
+    }
+  }
+}
+
+/** Puts shell scripts into the bundle, in the place of the module `readScript.ts` beside them, with their includes. */
+const inlineScripts = {
+  name: "inline-scripts",
+  load: {
+    filter: { id: /packages\/[^/]+\/src\/.*\/readScript\.ts$/ },
+    handler: async (id: string) => {
+      const folder = dirname(id)
+      const names = (await readdir(folder)).filter((name) => name.endsWith(".sh"))
+      const texts = new Map(
+        await Promise.all(
+          names.map(async (name) => [name, await readFile(join(folder, name), "utf8")] as const)
+        )
+      )
+      const expand = (text = ""): string =>
+        text.replaceAll(/^\. \.\/([\w-]+\.sh)$/gm, (_, name: string) => expand(texts.get(name)))
+      return {
+        code: `const texts = ${JSON.stringify(Object.fromEntries([...texts].map(([name, text]) => [name, expand(text)])))}
+export const readScript = (name) => texts[name]`,
         moduleType: "js" as const
       }
     }
@@ -159,10 +184,10 @@ export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
   platform: "node",
   external: ["e2b"],
-  plugins: [splitCommands, inlineAssets, lazyBuiltins],
+  plugins: [splitCommands, inlineAssets, inlineScripts, lazyBuiltins],
   transform: { inject: { "Intl.Segmenter": [segmenter, "Segmenter"] } },
-  // What only some commands need is a file of its own: reading and parsing it is most of the time of a cold start.
-  // What all of them need is one file, and what reads the state is another, for every file has to be found and linked.
+  // Most of a cold start is reading and parsing files. Code for some commands is in files of its own; code for all
+  // commands is in one file, and code that reads the state in another, because every file has to be found and linked.
   output: {
     dir: "packages/remote-agent/dist/bundle",
     entryFileNames: "remote-agent.mjs",

@@ -154,7 +154,7 @@ const presenter = (asJson: boolean) =>
     }
   }))
 
-/** Whether `--wizard` is given. What comes after `--` belongs to another program. */
+/** Whether `--wizard` is given. The arguments after `--` belong to another program. */
 const wantsWizard = (args: ReadonlyArray<string>): boolean => {
   const end = args.indexOf("--")
   return args.slice(0, end === -1 ? undefined : end).includes("--wizard")

@@ -44,7 +44,7 @@ const mayBeText = (args: ReadonlyArray<string>): boolean =>
     return !isPlain || isCluster || (args[index - 1] ?? "").startsWith("-")
   })
 
-/** The words of a command line, sorted by what they are. */
+/** The words of a command line, sorted into commands, flags and operands. */
 interface Sorted {
   readonly path: ReadonlyArray<string>
   readonly flags: ReadonlyArray<string>

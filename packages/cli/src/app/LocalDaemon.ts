@@ -17,7 +17,7 @@ export interface Wanted {
   readonly idle?: number | undefined
 }
 
-/** How the running server was told to isolate, where it was told to do without. */
+/** The isolation of the running server, if it was started with `--isolation none`. */
 const waived = Effect.map(CommandHost, ({ dataFolder }) => dataFolder).pipe(
   Effect.flatMap((folder) => DaemonControl.look(folder)),
   Effect.map((found) => (found._tag === "Running" && found.entry.waived ? found.entry.isolation : undefined))

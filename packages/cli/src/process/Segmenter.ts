@@ -1,13 +1,16 @@
-/** Text in which every character stands for itself. */
+/** Text in which every character is a grapheme. */
 const plain = /^[\x20-\x7e]*$/
 
-// Not `Intl.Segmenter`, which the bundle has this module in the place of.
+// Written so that the bundler does not replace it with this module.
 const { Segmenter: Full } = Intl
 
 /**
- * What the bundle has in the place of `Intl.Segmenter`, which takes longer to make than a short command takes, and
- * which Effect makes at every start to lay out help. This one makes it for the first text that is not plain ASCII: of
- * one that is, every character is a grapheme.
+ * Replaces `Intl.Segmenter` in the bundle.
+ *
+ * **Details**
+ *
+ * Effect makes a segmenter at every start, to lay out help, and that takes longer than a short command. This one makes
+ * the real segmenter for the first text that is not plain ASCII; in plain ASCII every character is a grapheme.
  */
 export class Segmenter {
   readonly #make: () => Intl.Segmenter

@@ -19,7 +19,7 @@ export interface BulkFlags extends AppFlags {
   readonly json: boolean
 }
 
-/** What was done with one agent. */
+/** The result for one agent. */
 export interface Done {
   /** For people. */
   readonly text: string

@@ -53,7 +53,7 @@ const fromState = (file: string | undefined, query: string, prefix: string): Rea
   }
 }
 
-/** Completes a prefix with the names of `agents`, `profiles` or `pools`. What cannot be read completes nothing. */
+/** The names of `agents`, `profiles` or `pools` that start with a prefix. A state that cannot be read has no names. */
 export const complete = (
   kind: string | undefined,
   prefix: string,
