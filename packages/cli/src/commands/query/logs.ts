@@ -83,7 +83,7 @@ export const logs = command({
       if (!flags.follow) return
       const followed = Effect.gen(function* () {
         const [{ queries }, { leftovers }] = [yield* Orchestrator.Orchestrator, yield* CommandHost]
-        leftovers("The query goes on.", "The query goes on.")
+        leftovers("The query continues.", "The query continues.")
         const handle = yield* queries.get(query.id)
         return outcomeOf(yield* Stream.runLast(Stream.tap(handle.events(flags.from), print)))
       }).pipe(Effect.provide(AgentLookup.services(flags, [agent])))

@@ -11,7 +11,7 @@ import { command } from "../shared/command.ts"
 import { agent, answering, budget, durable, onOff, question, text } from "../shared/flags.ts"
 
 const cancelled =
-  "The query was cancelled, and its outcome is aborted. With --detach a query goes on without this terminal."
+  "The query was cancelled, and its outcome is aborted. With --detach a query continues without this terminal."
 
 /** `query`. */
 export const query = command({
@@ -61,7 +61,7 @@ export const query = command({
         if (flags.detach) {
           const { record } = yield* handle.start(asked, options)
           yield* line(out, json ? JSON.stringify(yield* Json.ofQueryRecord(record)) : record.id)
-          return yield* line(note, `The query goes on.\n  remote-agent logs --follow ${record.id}`)
+          return yield* line(note, `The query continues.\n  remote-agent logs --follow ${record.id}`)
         }
         const events = handle.stream(asked, options)
         const last = yield* Stream.runLast(json ? events : Stream.tap(events, Answer.progress)).pipe(
