@@ -220,10 +220,10 @@ describe("an agent that outlives its commands", () => {
         ["NotFound"],
         "one name that does not resolve leaves every agent alone"
       )
-      const both = yield* bin.run("terminate", "slow", "quick", "slow", "--yes", "--json")
-      assert.strictEqual(both.code, 0, both.stderr)
+      const all = yield* bin.run("terminate", "slow", "quick", "slow", "--yes", "--json")
+      assert.strictEqual(all.code, 0, all.stderr)
       assert.deepStrictEqual(
-        linesOf(both.stdout).map((one) => JSON.parse(one).status),
+        linesOf(all.stdout).map((one) => JSON.parse(one).status),
         ["terminated", "terminated"]
       )
     }))
