@@ -225,6 +225,26 @@ describe("the documentation", () => {
     })
   )
 
+  it.live("has a map with every package and every room", () =>
+    Effect.gen(function* () {
+      const text = (yield* pages).find(({ name }) => name === "AGENTS.md")?.text ?? ""
+      const foldersIn = (path: string) =>
+        Effect.promise(async () =>
+          (await readdir(join(root, path), { withFileTypes: true }))
+            .filter((entry) => entry.isDirectory() && entry.name !== "internal")
+            .map(({ name }) => name)
+        )
+      for (const name of yield* foldersIn("packages")) {
+        assert.include(text, `| \`packages/${name}\` `)
+        const [, section = ""] = text.split(`The rooms of \`${name}/src\``)
+        const [rooms = ""] = section.split(/\nThe rooms of|\n## /)
+        for (const room of yield* foldersIn(`packages/${name}/src`)) {
+          assert.include(rooms, `\`${room}`, `the map of packages/${name}/src`)
+        }
+      }
+    })
+  )
+
   it.live("begins with a library example that is short, and answers", () =>
     Effect.gen(function* () {
       const text = (yield* pages).find(({ name }) => name === "README.md")?.text ?? ""
