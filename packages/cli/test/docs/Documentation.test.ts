@@ -120,6 +120,14 @@ const anchorsOf = (text: string): ReadonlySet<string> =>
     )
   )
 
+/** The folders in a folder, without those named `internal`. */
+const foldersIn = (path: string) =>
+  Effect.promise(async () =>
+    (await readdir(join(root, path), { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory() && entry.name !== "internal")
+      .map(({ name }) => name)
+  )
+
 describe("the documentation", () => {
   it.live(
     "has code that is correct, and prints what is said",
@@ -228,12 +236,6 @@ describe("the documentation", () => {
   it.live("has a map with every package and every room", () =>
     Effect.gen(function* () {
       const text = (yield* pages).find(({ name }) => name === "AGENTS.md")?.text ?? ""
-      const foldersIn = (path: string) =>
-        Effect.promise(async () =>
-          (await readdir(join(root, path), { withFileTypes: true }))
-            .filter((entry) => entry.isDirectory() && entry.name !== "internal")
-            .map(({ name }) => name)
-        )
       for (const name of yield* foldersIn("packages")) {
         assert.include(text, `| \`packages/${name}\` `)
         const [, section = ""] = text.split(`The rooms of \`${name}/src\``)
