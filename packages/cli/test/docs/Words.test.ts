@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { helps } from "../../../../scripts/CommandDocs.ts"
 import { messages } from "../../../../scripts/ErrorDocs.ts"
-import { refusedIn } from "../support/words.ts"
+import { refusedIn } from "../../../../scripts/WordRules.ts"
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url))
 

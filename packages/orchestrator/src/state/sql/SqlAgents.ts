@@ -70,6 +70,8 @@ const living = AgentLifecycle.AgentStatus.literals.filter(AgentLifecycle.mayHold
 const isUniqueViolation = (error: unknown): boolean =>
   SqlError.isSqlError(error) && error.reason._tag === "UniqueViolation"
 
+const heldNameOf = ({ name, status }: Agent.Agent) => (AgentLifecycle.mayHoldSandbox(status) ? name : null)
+
 /** The agents of a database. See `SqlStateStore.make`. */
 export const make = ({ fencing, reader, run, sql }: Database): SqlAgents => {
   const [agentRows, foundRows, ids] = [reader(AgentRow), reader(FoundRow), reader(IdRow)]
@@ -92,8 +94,6 @@ export const make = ({ fencing, reader, run, sql }: Database): SqlAgents => {
     const rows = yield* sql`INSERT INTO remote_agents ${sql.insert(row)} ON CONFLICT DO NOTHING RETURNING id`
     return rows.length > 0
   })
-
-  const heldNameOf = ({ name, status }: Agent.Agent) => (AgentLifecycle.mayHoldSandbox(status) ? name : null)
 
   const nameTaken = Effect.fnUntraced(function* (operation: string, name: string) {
     const [holder] = yield* sql`SELECT id FROM remote_agents WHERE held_name = ${name}`.pipe(ids(operation))
