@@ -59,7 +59,7 @@ export default defineConfig({
   // What only some commands need is a file of its own: reading and parsing it is most of the time of a cold start.
   // What all of them need is one file, and what reads the state is another, for every file has to be found and linked.
   output: {
-    dir: "packages/cli/dist/bundle",
+    dir: "packages/remote-agent/dist/bundle",
     entryFileNames: "remote-agent.mjs",
     chunkFileNames: "[name].mjs",
     format: "esm",

@@ -13,7 +13,7 @@ export interface Options {
 
 const broken = (detail: string) => new BenchBroken({ benchmark: "cold-start", detail })
 
-const bundle = "packages/cli/dist/bundle/remote-agent.mjs"
+const bundle = "packages/remote-agent/dist/bundle/remote-agent.mjs"
 
 /** Prints the most memory that a process held, in KiB, after what the process prints on stderr itself. */
 const gnuTime = "/usr/bin/time"

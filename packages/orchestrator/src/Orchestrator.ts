@@ -6,7 +6,7 @@ import {
   type OrchestratorError,
   type PoolRecord,
   Query,
-  type StateDocument
+  type ImportReport
 } from "@remote-agent/domain"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Context, Effect, Layer, Redacted, type Scope, Stream } from "effect"
@@ -159,7 +159,7 @@ export interface StateGroup {
    *
    * Use an agent from one state only, not from both.
    */
-  readonly import: (file: string) => Effect.Effect<StateDocument.ImportReport, Failure>
+  readonly import: (file: string) => Effect.Effect<ImportReport.ImportReport, Failure>
   /** Terminates what crashes have left. With `dryRun` it only reports what it would do. See `Reaper`. */
   readonly reap: Reaper.Reaper["Service"]["reap"]
 }
