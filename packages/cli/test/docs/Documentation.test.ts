@@ -19,11 +19,11 @@ const pages = Effect.promise(async () => {
 })
 
 interface Block {
-  /** Its page and its place there: a name of a file. */
+  /** A file name, made from the page and the position in it. */
   readonly name: string
   readonly code: string
   readonly isRun: boolean
-  /** What it prints, where the page says so. */
+  /** The expected output, if the page contains it. */
   readonly output: string | undefined
 }
 
@@ -95,7 +95,7 @@ const extracted = Effect.gen(function* () {
   return { path, blocks }
 })
 
-/** What the type checker has to say of the blocks; nothing when all is well. What it says of our code, others hear. */
+/** The errors of the type checker in the blocks; empty if there are none. Errors in `packages/` are ignored. */
 const checked = (path: string) =>
   Effect.promise(async () => {
     const { stdout } = await run("effect-tsgo", ["get-exe-path"], { cwd: root })
@@ -109,7 +109,7 @@ const checked = (path: string) =>
       .join("\n")
   })
 
-/** The anchors that a page has, as they are made from headings. */
+/** The anchors of a page, derived from its headings. */
 const anchorsOf = (text: string): ReadonlySet<string> =>
   new Set(
     [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>

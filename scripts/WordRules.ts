@@ -1,4 +1,4 @@
-/** The words that the documentation, the help and the messages do not use. The glossary is in `docs/concepts.md`. */
+/** The words that documentation, help, messages and comments do not use. The glossary is in `docs/concepts.md`. */
 
 interface Rule {
   readonly refused: RegExp
@@ -65,7 +65,7 @@ const phrases: ReadonlyArray<Rule> = [
   { refused: /\bgo(?:es|ne)? apart\b|\bwent apart\b/i, use: "diverge, are independent" },
   { refused: /\banew\b/i, use: "again" },
   { refused: /\b(?:go|goes|went|gone|going) on\b/i, use: "continue" },
-  { refused: /\b(?:tells?|told)\b/i, use: "print, report, list" },
+  { refused: /\b(?:tells?|told)\b(?! whether)/i, use: "print, report, list" },
   { refused: /\b(?:is|are|was|were|be|been) said\b|\bsays? (?:of|so of)\b/i, use: "is set, is reported" },
   { refused: /\bbr(?:ings?|ought)\b[^.|]{0,40}\bup to date\b/i, use: "update" },
   { refused: /\bshow[sn]? (?:it|him|them)self\b/i, use: "renewed its lease" },
@@ -103,7 +103,7 @@ const renamed: Readonly<Record<string, string>> = {
 }
 
 const identifiers: ReadonlyArray<Rule> = Object.entries(renamed).map(([old, use]) => ({
-  refused: new RegExp(`\\b${old}\\b`),
+  refused: new RegExp(`(?<=\`[^\`\n]*)\\b${old}\\b(?=[^\`\n]*\`)`),
   use
 }))
 
@@ -138,3 +138,12 @@ export const refusedIn = (text: string): ReadonlyArray<Finding> => [
   ...search(proseOf(text), [...synonyms, ...phrases]),
   ...search(text, identifiers)
 ]
+
+/** The refused words in the comments of a source file. */
+export const refusedInComments = (source: string): ReadonlyArray<Finding> => {
+  const comments = source.replaceAll(/\/\*[^]*?\*\/|(?<=^|\s)\/\/[^\n]*|[^\n]/g, (part) => {
+    if (part.startsWith("/*")) return part.replaceAll(/^\s*\*(?= |$)/gm, "")
+    return part.startsWith("//") ? part : " "
+  })
+  return refusedIn(comments)
+}
