@@ -75,6 +75,29 @@ const stopLimit = Duration.seconds(30)
 /** How often a query resumes a sandbox that was paused while it ran. */
 const resumes = 5
 
+const append = (run: Run, events: ReadonlyArray<AgentEvent.AgentEvent>) =>
+  Effect.tapError(run.log.append(events), ({ reason }) =>
+    Effect.sync(() => {
+      if (reason._tag === "TakenOver") run.phase = "ended"
+    })
+  )
+
+const outcomeOf = (run: Run, end: QueryEnd) => {
+  const { job, log, operation, place, query, request, startedAt } = run
+  const allowed = request.wallTimeout ?? place.profile.run.wallTimeout
+  const timeBudget =
+    job?.timeLeft === undefined ? undefined : BudgetGuard.usedUp(operation, query.agentId, job.timeLeft)
+  return Effect.map(Clock.currentTimeMillis, (now) =>
+    queryOutcome(end, {
+      startedAt,
+      now,
+      used: log.used(),
+      allowedMillis: Duration.toMillis(allowed),
+      timeBudget
+    })
+  )
+}
+
 /** Runs the queries of agents. */
 export const make = Effect.fnUntraced(function* (
   sandboxes: AgentSandboxes,
@@ -189,29 +212,6 @@ export const make = Effect.fnUntraced(function* (
       yield* Effect.timeout(Effect.interruptible(runtime.stop(place, query.id)), stopLimit)
       yield* recover.close(query.id, "aborted", cancelled, lock)
     }).pipe(Effect.catch((error) => Effect.logError("A query could not be cancelled", error)))
-
-  const append = (run: Run, events: ReadonlyArray<AgentEvent.AgentEvent>) =>
-    Effect.tapError(run.log.append(events), ({ reason }) =>
-      Effect.sync(() => {
-        if (reason._tag === "TakenOver") run.phase = "ended"
-      })
-    )
-
-  const outcomeOf = (run: Run, end: QueryEnd) => {
-    const { job, log, operation, place, query, request, startedAt } = run
-    const allowed = request.wallTimeout ?? place.profile.run.wallTimeout
-    const timeBudget =
-      job?.timeLeft === undefined ? undefined : BudgetGuard.usedUp(operation, query.agentId, job.timeLeft)
-    return Effect.map(Clock.currentTimeMillis, (now) =>
-      queryOutcome(end, {
-        startedAt,
-        now,
-        used: log.used(),
-        allowedMillis: Duration.toMillis(allowed),
-        timeBudget
-      })
-    )
-  }
 
   /** `running`: the events of the program. A sandbox that was paused meanwhile is resumed, a few times. */
   const programEvents = (run: Run, left = resumes): ProgramEvents => {
