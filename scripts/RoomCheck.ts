@@ -7,6 +7,7 @@ export type Tree = ReadonlyMap<string, string>
 /** The packages of the workspace, each with those that it may import. */
 const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   domain: [],
+  api: ["domain"],
   "e2b-local": [],
   sandbox: ["domain", "e2b-local"],
   github: ["domain", "sandbox"],

@@ -215,6 +215,10 @@ describe("the documentation", () => {
         for (const [, code = ""] of fileCell.matchAll(/`([^`]*)`/g)) {
           assert.match(source, new RegExp(`\\b${code}\\b`), name)
         }
+        const rooms = yield* Effect.promise(() =>
+          readFile(join(root, room, "README.md"), "utf8").catch(() => "")
+        )
+        if (rooms !== "") assert.include(rooms, basename(name), `${room}/README.md`)
         const readme = yield* Effect.promise(() => readFile(join(root, "README.md"), "utf8"))
         assert.include(readme, `](${room})`)
       }
