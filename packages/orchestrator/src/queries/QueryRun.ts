@@ -31,7 +31,7 @@ export type EventLog = Stream.Stream<AgentEvent.EventRecord, Failure>
  * @category models
  * @since 0.1.0
  */
-export type Phase = "waiting" | "starting" | "running" | "draining" | "ended"
+type Phase = "waiting" | "starting" | "running" | "draining" | "ended"
 
 /**
  * How a query is run, beside what its record says.
