@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import { defineConfig } from "rolldown"
 
 const assets = [
@@ -33,6 +34,22 @@ export const read = (name) => Effect.succeed(texts[name])`,
 }
 
 /**
+ * Puts the text of a file in the place of `readFileSync(new URL("<path>", import.meta.url), "utf8")`, so that the bundle
+ * needs no files beside it. Every package may read its assets, such as shell scripts, this way.
+ */
+const inlineTexts = {
+  name: "inline-texts",
+  transform: {
+    filter: { code: /readFileSync\(\s*new URL\("/ },
+    handler: (code: string, id: string) =>
+      code.replaceAll(
+        /readFileSync\(\s*new URL\("([^"]+)", import\.meta\.url\),\s*"utf8"\s*\)/g,
+        (_, path: string) => JSON.stringify(readFileSync(new URL(path, pathToFileURL(id)), "utf8"))
+      )
+  }
+}
+
+/**
  * Loads the modules of Node.js that take long to load where they are first used: most commands never use them, and
  * `import * as` asks for them at every start.
  */
@@ -54,7 +71,7 @@ export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
   platform: "node",
   external: ["e2b"],
-  plugins: [inlineAssets, lazyBuiltins],
+  plugins: [inlineAssets, inlineTexts, lazyBuiltins],
   transform: { inject: { "Intl.Segmenter": [segmenter, "Segmenter"] } },
   // What only some commands need is a file of its own: reading and parsing it is most of the time of a cold start.
   // What all of them need is one file, and what reads the state is another, for every file has to be found and linked.
