@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs"
-import { readFile } from "node:fs/promises"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { readdir, readFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "rolldown"
 
 const assets = [
@@ -33,19 +33,27 @@ export const read = (name) => Effect.succeed(texts[name])`,
   }
 }
 
-/**
- * Puts the text of a file in the place of `readFileSync(new URL("<path>", import.meta.url), "utf8")`, so that the bundle
- * needs no files beside it. Every package may read its assets, such as shell scripts, this way.
- */
-const inlineTexts = {
-  name: "inline-texts",
-  transform: {
-    filter: { code: /readFileSync\(\s*new URL\("/ },
-    handler: (code: string, id: string) =>
-      code.replaceAll(
-        /readFileSync\(\s*new URL\("([^"]+)", import\.meta\.url\),\s*"utf8"\s*\)/g,
-        (_, path: string) => JSON.stringify(readFileSync(new URL(path, pathToFileURL(id)), "utf8"))
+/** Puts shell scripts into the bundle, in the place of the module `readScript.ts` beside them, with their includes. */
+const inlineScripts = {
+  name: "inline-scripts",
+  load: {
+    filter: { id: /packages\/[^/]+\/src\/.*\/readScript\.ts$/ },
+    handler: async (id: string) => {
+      const folder = dirname(id)
+      const names = (await readdir(folder)).filter((name) => name.endsWith(".sh"))
+      const texts = new Map(
+        await Promise.all(
+          names.map(async (name) => [name, await readFile(join(folder, name), "utf8")] as const)
+        )
       )
+      const expand = (text = ""): string =>
+        text.replaceAll(/^\. \.\/([\w-]+\.sh)$/gm, (_, name: string) => expand(texts.get(name)))
+      return {
+        code: `const texts = ${JSON.stringify(Object.fromEntries([...texts].map(([name, text]) => [name, expand(text)])))}
+export const readScript = (name) => texts[name]`,
+        moduleType: "js" as const
+      }
+    }
   }
 }
 
@@ -71,7 +79,7 @@ export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
   platform: "node",
   external: ["e2b"],
-  plugins: [inlineAssets, inlineTexts, lazyBuiltins],
+  plugins: [inlineAssets, inlineScripts, lazyBuiltins],
   transform: { inject: { "Intl.Segmenter": [segmenter, "Segmenter"] } },
   // What only some commands need is a file of its own: reading and parsing it is most of the time of a cold start.
   // What all of them need is one file, and what reads the state is another, for every file has to be found and linked.

@@ -1,16 +1,14 @@
 /**
- * One agent, two questions, and what it does while it answers. The agent ends with the scope: on success, on failure,
- * and on Ctrl-C.
+ * One agent answers two queries and reports its events. The agent is terminated when the scope closes: on success, on
+ * failure and on Ctrl-C.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { AgentEvent, RemoteAgentConfig } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
-import { Console, Effect, Layer, Stream } from "effect"
+import { Console, Effect, Stream } from "effect"
+import { AgentEvent, layer, RemoteAgent } from "remote-agent/local"
 
 const program = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  const agent = yield* orchestrator.agents.launchScoped({ labels: { purpose: "example" } })
+  const remoteAgent = yield* RemoteAgent
+  const agent = yield* remoteAgent.agents.launchScoped({ labels: { purpose: "example" } })
   yield* Console.log(`${agent.record.profile} agent is ${agent.record.status}`)
 
   yield* agent
@@ -25,9 +23,4 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${answer}\n(${usage.inputTokens} tokens in, ${usage.outputTokens} tokens out)`)
 }).pipe(Effect.scoped)
 
-const layer = Orchestrator.layer.pipe(
-  Layer.provide(LocalSandboxes.layer()),
-  Layer.provide(RemoteAgentConfig.layer)
-)
-
-runMain(Effect.provide(program, layer))
+runMain(Effect.provide(program, layer()))

@@ -1,13 +1,10 @@
 /**
- * A server of your own that also receives GitHub's webhooks: a push to the default branch brings every agent up to
- * date. To show it, the program sends itself one signed delivery and ends when that was handled.
+ * Your own server, which also receives GitHub's webhooks: a push to the default branch updates every agent. As a
+ * demonstration, the program sends itself one signed delivery and exits when it has been handled.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Deliveries, WebhookReceiver, WebhookSignature } from "@remote-agent/github"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
+import { WebhookSignature } from "@remote-agent/github"
 import { Console, Context, Deferred, Effect, Layer, Redacted, Stream } from "effect"
 import {
   FetchHttpClient,
@@ -18,12 +15,14 @@ import {
   HttpServerResponse
 } from "effect/http"
 import { createServer } from "node:http"
+import { WebhookReceiver } from "remote-agent/github"
+import { layer, RemoteAgent } from "remote-agent/local"
 
-// In earnest: `WebhookReceiver.layerConfig`, which takes GITHUB_WEBHOOK_SECRET.
+// In production, use `WebhookReceiver.layerConfig`, which reads GITHUB_WEBHOOK_SECRET.
 const secret = Redacted.make("a-secret-for-this-example")
 
 const updateAll = Effect.gen(function* () {
-  const { agents } = yield* Orchestrator.Orchestrator
+  const { agents } = yield* RemoteAgent
   yield* agents.list({ status: "active" }).pipe(
     Stream.mapEffect((agent) =>
       agents
@@ -49,7 +48,7 @@ const routes = (handled: Deferred.Deferred<void>) =>
     })
   )
 
-/** What GitHub sends after a push. */
+/** The body that GitHub sends after a push. */
 const push = JSON.stringify({
   ref: "refs/heads/main",
   before: "1".repeat(40),
@@ -76,7 +75,7 @@ const deliver = (url: string, signature: string) =>
   )
 
 const program = Effect.gen(function* () {
-  const { agents } = yield* Orchestrator.Orchestrator
+  const { agents } = yield* RemoteAgent
   yield* agents.launchScoped()
   const handled = yield* Deferred.make<void>()
   const server = HttpRouter.serve(routes(handled), { disableListenLog: true, disableLogger: true }).pipe(
@@ -89,9 +88,4 @@ const program = Effect.gen(function* () {
   yield* Deferred.await(handled)
 }).pipe(Effect.scoped)
 
-const layer = Layer.merge(
-  Orchestrator.layer.pipe(Layer.provide(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
-  Deliveries.layerMemory()
-)
-
-runMain(Effect.provide(program, layer))
+runMain(Effect.provide(program, layer()))

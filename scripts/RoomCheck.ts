@@ -1,12 +1,13 @@
-/** The rules for rooms: a decision over paths and texts, without input or output. */
+/** The rules for rooms, as a pure function of paths and texts. */
 import { posix } from "node:path"
 
 /** Source files and room READMEs, by path from the root of the workspace. */
 export type Tree = ReadonlyMap<string, string>
 
-/** The packages, each with the packages of ours that it may import. */
+/** The packages of the workspace, each with those that it may import. */
 const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   domain: [],
+  api: ["domain"],
   "e2b-local": [],
   sandbox: ["domain", "e2b-local"],
   github: ["domain", "sandbox"],
@@ -20,7 +21,7 @@ const mostLines = 400
 
 interface Import {
   readonly file: string
-  /** The path of the imported file, or the name of a package of ours. */
+  /** The path of the imported file, or the name of a package of the workspace. */
   readonly target: string
 }
 
@@ -141,7 +142,7 @@ const circles = (all: ReadonlyArray<Import>): ReadonlyArray<string> => {
   )
 }
 
-/** Everything in a tree that breaks a rule for rooms, one line each. */
+/** The violations of the rules for rooms, one line each. */
 export const violations = (tree: Tree): ReadonlyArray<string> => {
   const all = [...tree].flatMap(([file, text]) => (file.endsWith(".md") ? [] : importsOf(file, text)))
   return [...sizes(tree), ...readmes(tree), ...direction(tree, all), ...circles(all)]

@@ -88,14 +88,14 @@ const tsconfig = {
   include: ["*.ts"]
 }
 
-/** The program of the README and what it prints. */
+/** The program in the README and its output. */
 const readme = async (): Promise<{ readonly code: string; readonly output: string }> => {
   const text = await readFile(join(root, "README.md"), "utf8")
   const [, code = "", output = ""] = /```ts run\n([^]*?)```\n+```text output\n([^]*?)```/.exec(text) ?? []
   return { code, output }
 }
 
-/** A dependency in the version that the workspace has, so that the project compiles against what is tested. */
+/** A dependency in the version of the workspace, so that the project uses the tested version. */
 const pinned = async (name: string): Promise<string> => {
   const { version } = await manifestOf(join("node_modules", name))
   return `${name}@${version}`

@@ -1,4 +1,4 @@
-/** Checks that every source file stands in a room whose README allows what it imports. Arguments name packages; without any, all are checked. */
+/** Checks that the README of each room allows the imports of its files. Arguments are names of packages; the default is all. */
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"

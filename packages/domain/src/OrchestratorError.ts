@@ -184,7 +184,7 @@ export class OtherProvider extends Schema.TaggedError<OtherProvider>()("OtherPro
   here: Schema.String
 }) {
   override get message() {
-    return `The sandbox of agent ${this.id} belongs to the provider ${this.provider}, and the provider in use is ${this.here}. Say --provider ${this.provider}, or set REMOTE_AGENT_PROVIDER.`
+    return `The sandbox of agent ${this.id} belongs to the provider ${this.provider}, and the provider in use is ${this.here}. Pass --provider ${this.provider}, or set REMOTE_AGENT_PROVIDER.`
   }
 }
 
@@ -215,7 +215,7 @@ export class IsolationRequired extends Schema.TaggedError<IsolationRequired>()("
   profile: Schema.String
 }) {
   override get message() {
-    return `Sandboxes here are not isolated, and the profile ${quoted(this.profile)} requires isolation. Install bubblewrap, use --provider e2b, or say --isolation none to accept the risk.`
+    return `Sandboxes here are not isolated, and the profile ${quoted(this.profile)} requires isolation. Install bubblewrap, use --provider e2b, or pass --isolation none to accept the risk.`
   }
 }
 

@@ -33,10 +33,10 @@ export interface Options extends Common, LocalSandboxes.Options {}
  * import { Console, Effect } from "effect"
  *
  * const program = Effect.gen(function* () {
- *   const remoteAgent = yield* RemoteAgent
- *   const { answer } = yield* remoteAgent.queries.ask("Tesla revenue 2024")
+ *   const { queries } = yield* RemoteAgent
+ *   const { answer } = yield* queries.ask("Tesla revenue 2024")
  *   yield* Console.log(answer)
- * })
+ * }).pipe(Effect.scoped) // the agent and its sandbox end here
  *
  * Effect.runPromise(Effect.provide(program, layer()))
  * ```

@@ -38,7 +38,13 @@ export interface Output {
  */
 export type End =
   | { readonly _tag: "Exited"; readonly exitCode: number }
-  | { readonly _tag: "Killed"; readonly by: "request" | "idle" | "wall"; readonly exitCode: number }
+  | {
+      readonly _tag: "Killed"
+      readonly by: "request" | "idle" | "wall"
+      readonly exitCode: number
+      /** The position in the output when it was told to end. Absent where nothing can be written after that. */
+      readonly before?: Cursor
+    }
   | { readonly _tag: "Lost" }
 
 /**

@@ -65,7 +65,7 @@ export const Retry = Schema.Struct({
 /** A line that this version does not understand, unchanged. It is never fatal. */
 export const Raw = Schema.Struct({ type: Schema.Literal("raw"), line: Schema.String })
 
-/** What the agent has used for this query so far, at least. Its `wallMillis` is 0. Only some agents report it. */
+/** The usage of this query so far, as a lower bound. Its `wallMillis` is 0. Only some agents report it. */
 export const UsageEvent = Schema.Struct({ type: Schema.Literal("usage"), usage: TokenUsage })
 
 /** The result: the last event of every query, and the only one of its type. */

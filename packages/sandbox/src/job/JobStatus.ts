@@ -1,6 +1,6 @@
 /** Decodes what the scripts print about the state of a job. */
 import { Option } from "effect"
-import type { End, Status } from "../JobEvent.ts"
+import type { Cursor, End, Status } from "../JobEvent.ts"
 
 const causes: Readonly<Record<string, "request" | "idle" | "wall">> = {
   killed: "request",
@@ -8,18 +8,25 @@ const causes: Readonly<Record<string, "request" | "idle" | "wall">> = {
   wall: "wall"
 }
 
-const decodeExit = (code: string | undefined, cause: string | undefined): Option.Option<End> => {
+const decodeSizes = (stdout: string | undefined, stderr: string | undefined): { readonly before?: Cursor } =>
+  stdout === undefined || stderr === undefined || !/^\d+$/.test(stdout) || !/^\d+$/.test(stderr)
+    ? {}
+    : { before: { stdout: Number(stdout), stderr: Number(stderr) } }
+
+const decodeExit = ([code, cause, , , stdout, stderr]: ReadonlyArray<string>): Option.Option<End> => {
   if (code === undefined || !/^\d{1,3}$/.test(code)) return Option.none()
   const exitCode = Number(code)
   if (cause === "exited") return Option.some({ _tag: "Exited", exitCode })
   const by = cause !== undefined && Object.hasOwn(causes, cause) ? causes[cause] : undefined
-  return by === undefined ? Option.none() : Option.some({ _tag: "Killed", by, exitCode })
+  return by === undefined
+    ? Option.none()
+    : Option.some({ _tag: "Killed", by, exitCode, ...decodeSizes(stdout, stderr) })
 }
 
 /** Decodes the words with which a script reports the end of a job. Returns `None` for any other words. */
-export const decodeEnd = ([word, code, cause]: ReadonlyArray<string>): Option.Option<End> => {
+export const decodeEnd = ([word, ...words]: ReadonlyArray<string>): Option.Option<End> => {
   if (word === "lost") return Option.some({ _tag: "Lost" })
-  return word === "exit" ? decodeExit(code, cause) : Option.none()
+  return word === "exit" ? decodeExit(words) : Option.none()
 }
 
 /** Decodes the words with which a script reports the status of a job. Returns `None` for any other words. */

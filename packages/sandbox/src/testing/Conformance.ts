@@ -19,7 +19,13 @@ export { awkward, type Case, Nonconforming, scripts } from "./conformance/case.t
  * Register the cases with your own test runner, and give each one a fresh layer:
  *
  * ```ts
- * for (const { name, run } of Conformance.cases) it.live(name, () => Effect.provide(run, layer))
+ * import { it } from "@effect/vitest"
+ * import { Conformance, LocalSandboxes } from "@remote-agent/sandbox"
+ * import { Effect } from "effect"
+ *
+ * for (const { name, run } of Conformance.cases) {
+ *   it.live(name, () => Effect.provide(run, LocalSandboxes.layer()))
+ * }
  * ```
  *
  * **Details**

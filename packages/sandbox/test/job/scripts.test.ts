@@ -4,7 +4,7 @@ import { marker } from "../../src/job/shell.ts"
 
 const names: ReadonlyArray<ScriptName> = [
   "kill",
-  "killCommand",
+  "kill-command",
   "launcher",
   "reader",
   "remove",
@@ -22,7 +22,7 @@ describe("script", () => {
 
   it("names the variable that marks commands", () => {
     assert.include(script("launcher"), `unset ${marker}\n`)
-    assert.include(script("killCommand"), `"${marker}=$2"`)
+    assert.include(script("kill-command"), `"${marker}=$2"`)
   })
 
   it("puts the arguments before the script, quoted", () => {

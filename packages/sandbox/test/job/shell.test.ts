@@ -119,9 +119,9 @@ const signal = (pid: number, name: NodeJS.Signals) =>
   })
 
 const kill = (mark: string, ...leader: ReadonlyArray<string>) =>
-  output("bash", ["-c", scriptText("killCommand"), "kill", mark, ...leader])
+  output("bash", ["-c", scriptText("kill-command"), "kill", mark, ...leader])
 
-describe.skipIf(process.platform !== "linux")("killCommand.sh, on Linux", () => {
+describe.skipIf(process.platform !== "linux")("kill-command.sh, on Linux", () => {
   // Children in the group of the leader, in a session of their own, and one whose parent has exited.
   const tree = `sleep 600 & echo $!
 setsid sleep 600 & echo $!

@@ -58,7 +58,7 @@ const isLabels = Schema.is(Schema.toType(Agent.Labels))
 const isFindable = (text: string): boolean => /^[\w.-]{1,64}$/.test(text)
 
 /** The agents of a database. See `SqlStateStore.make`. */
-export const make = ({ fenced, reader, run, sql }: Database): SqlAgents => {
+export const make = ({ fencing, reader, run, sql }: Database): SqlAgents => {
   const [agentRows, usages, standings] = [reader(AgentRow), reader(UsageRow), reader(StandingRow)]
   const columns = sql.literal("body, input_tokens, output_tokens, cost_usd, wall_millis")
 
@@ -109,17 +109,18 @@ export const make = ({ fenced, reader, run, sql }: Database): SqlAgents => {
     const { id, revision, status } = agent
     const written = new Agent.Agent({ ...agent, revision: revision + 1, updatedAt: yield* DateTime.now })
     const change = { ...columnsOf(written), body: yield* encodeAgent(written) }
+    const { check, clause, guard } = fencing("updateAgent", fence)
     return yield* sql`
       UPDATE remote_agents SET ${sql.update(change)}
-      WHERE id = ${id} AND revision = ${revision} AND ${sql.in("status", leadingTo(status))}
+      WHERE id = ${id} AND revision = ${revision} AND ${sql.in("status", leadingTo(status))} AND ${clause}
       RETURNING input_tokens, output_tokens, cost_usd, wall_millis`.pipe(
       usages("updateAgent"),
       Effect.flatMap(([counted]) =>
         counted === undefined
-          ? whyNotUpdated(agent)
+          ? Effect.andThen(check, whyNotUpdated(agent))
           : Effect.succeed(new Agent.Agent({ ...written, usage: toUsage(counted) }))
       ),
-      fenced("updateAgent", fence),
+      guard,
       run("updateAgent")
     )
   })

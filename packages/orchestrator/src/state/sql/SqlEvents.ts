@@ -43,7 +43,7 @@ const changeOf = (events: ReadonlyArray<AgentEvent.AgentEvent>, at: string) => {
 
 /** The events of a database. See `SqlStateStore.make`. */
 export const make = (database: Database): SqlEvents => {
-  const { atOnce, lesser, reader, run, sql } = database
+  const { atOnce, fencing, lesser, reader, run, sql } = database
   const [records, ends, takes] = [reader(EventRow), reader(EndRow), reader(TakenRow)]
 
   /** Adds to what an agent has used. An agent that nobody knows has none. */
@@ -89,13 +89,19 @@ export const make = (database: Database): SqlEvents => {
     const at = DateTime.formatIso(now)
     const bodies = yield* Effect.forEach(events, encodeEvent)
     const result = events.find((event) => event.type === "result")
+    const { before, check, clause } = fencing("appendEvents", fence)
     return yield* Effect.gen(function* () {
-      // Takes the numbers and, until the end of the transaction, the row: whoever appends next waits here.
+      yield* before
+      // Reserves the numbers and locks the row until the end of the transaction: the next append waits here.
       const [taken] = yield* sql`
         UPDATE remote_queries SET next_seq = next_seq + ${events.length},
         started_at = COALESCE(started_at, ${at}), ${sql.update(changeOf(events, at))}
-        WHERE id = ${id} AND status <> 'ended' RETURNING next_seq, agent_id`.pipe(takes("appendEvents"))
-      if (taken === undefined) return yield* closedOrUnknown(database, "appendEvents", id)
+        WHERE id = ${id} AND status <> 'ended' AND ${clause} RETURNING next_seq, agent_id`.pipe(
+        takes("appendEvents")
+      )
+      if (taken === undefined) {
+        return yield* Effect.andThen(check, closedOrUnknown(database, "appendEvents", id))
+      }
       const from = taken.next_seq - events.length
       const rows = bodies.map((body, index) => ({ query_id: id, seq: from + index, at, body }))
       yield* insert(rows)
@@ -103,7 +109,7 @@ export const make = (database: Database): SqlEvents => {
       return events.map(
         (event, index) => new AgentEvent.EventRecord({ queryId: id, seq: from + index, at: now, event })
       )
-    }).pipe(atOnce("appendEvents", fence), run("appendEvents"))
+    }).pipe(atOnce, run("appendEvents"))
   })
 
   const events = (queryId: Id.QueryId, fromSeq: number) =>

@@ -87,7 +87,7 @@ export const closedOrUnknown = Effect.fnUntraced(function* (
 
 /** The queries of a database. See `SqlStateStore.make`. */
 export const make = (database: Database): SqlQueries => {
-  const { fenced, reader, run, sql } = database
+  const { fencing, reader, run, sql } = database
   const queries = reader(QueryRow)
   const columns = sql.literal(Object.keys(QueryRow.fields).join(", "))
 
@@ -122,14 +122,17 @@ export const make = (database: Database): SqlQueries => {
   ) {
     const at = DateTime.formatIso(yield* DateTime.now)
     const job = yield* Effect.orDie(encodeJob(started))
+    const { check, clause, guard } = fencing("startQuery", fence)
     return yield* sql`
       UPDATE remote_queries SET status = 'running', job = ${job}, started_at = COALESCE(started_at, ${at})
-      WHERE id = ${id} AND status <> 'ended' RETURNING ${columns}`.pipe(
+      WHERE id = ${id} AND status <> 'ended' AND ${clause} RETURNING ${columns}`.pipe(
       queries("startQuery"),
       Effect.flatMap(([row]) =>
-        row === undefined ? closedOrUnknown(database, "startQuery", id) : Effect.succeed(toQuery(row))
+        row === undefined
+          ? Effect.andThen(check, closedOrUnknown(database, "startQuery", id))
+          : Effect.succeed(toQuery(row))
       ),
-      fenced("startQuery", fence),
+      guard,
       run("startQuery")
     )
   })

@@ -22,7 +22,7 @@ export const killer = (calls: E2bCalls, sandbox: SdkSandbox, sandboxId: Id.Sandb
   Effect.fnUntraced(
     function* (mark: string, pid?: number) {
       yield* calls.call({ operation: "kill", sandboxId }, () =>
-        sandbox.commands.run(`bash -c ${quote(script("killCommand"))} kill ${quote(mark)} ${pid ?? ""}`, {
+        sandbox.commands.run(`bash -c ${quote(script("kill-command"))} kill ${quote(mark)} ${pid ?? ""}`, {
           timeoutMs: 30_000
         })
       )

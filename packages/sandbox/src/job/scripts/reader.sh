@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prints the output of a job from two offsets on, and follows it. Each block is a line `o <offset> <length>=<text>`, or
 # `o <offset> <length>:<base64>` for bytes that are not all ASCII (`e` instead of `o` for stderr). `beat` appears every
-# few seconds without output. The last line is `exit <code> <cause>`, `lost`, `none`, or `turn` when the reader has
+# few seconds without output. The last line is `exit` with the rest of the state, `lost`, `none`, or `turn` when the reader has
 # printed enough and has to be started again.
 #
 # The shell alone reads and prints small amounts of text. It starts programs only for large amounts, for bytes that it
@@ -92,7 +92,7 @@ while :; do
   else
     case $state in
       exit*)
-        printf 'exit %s %s\n' "$2" "$3"
+        printf 'exit %s\n' "$2 $3 $4 $5 $6 $7"
         exit
         ;;
       lost)

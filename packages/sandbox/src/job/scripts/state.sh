@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The state of a job. Needs processes.sh.
 
-# Sets `state`: `none`, `running`, `lost`, or `exit` with the exit code, the cause and the sizes of the two outputs.
+# Sets `state`: `none`, `running`, `lost`, or `exit` with the exit code, the cause, the sizes of the two outputs, and
+# their sizes when the job was told to end, if it was killed.
 # Argument: the folder of the job.
 read_state() {
   if [ -e "$1/exit" ]; then

@@ -15,7 +15,7 @@ printf '%s\n' "$mark" >"$new/mark"
 mkfifo "$new/wake" && : >"$new/stdout" && : >"$new/stderr" || exit 1
 [ -e "$new/stdin" ] || : >"$new/stdin"
 # Reserve the space now, so that a job that fills the disk can still record its exit.
-printf '%63s\n' '' >"$new/exit.part" || exit 1
+printf '%127s\n' '' >"$new/exit.part" || exit 1
 trap '' PIPE
 if ! mv -T "$new" "$dir" 2>/dev/null; then
   rm -rf -- "$new"
@@ -67,7 +67,8 @@ watch() {
     # Without its folder or its supervisor, no client could learn how the job ends.
     alive "$dir" || { sweep_job; exit 0; }
   done
-  printf '%s\n' "$cause" >"$dir/cause"
+  size=$(stat -c %s "$dir/stdout" "$dir/stderr")
+  printf '%s\n' "$cause ${size/$'\n'/ }" >"$dir/cause"
   { read -r grace <"$dir/stop"; } 2>/dev/null
   { read -r leader <"$dir/leader"; } 2>/dev/null
   if [ -n "$leader" ] && [ "$grace" -gt 0 ]; then
@@ -95,10 +96,11 @@ printf -v script '. %q' "$dir/script"
 code=$?
 kill -KILL "$watcher"
 wait "$watcher"
-cause=exited
+cause=exited before=
 if [ -e "$dir/cause" ]; then
-  read -r cause <"$dir/cause"
+  # The sizes of the output when the job was told to end come after the cause.
+  read -r cause before <"$dir/cause"
   sweep_job
 fi
 sizes=$(stat -c %s "$dir/stdout" "$dir/stderr")
-printf '%-63s\n' "$code $cause ${sizes/$'\n'/ }" 1<>"$dir/exit.part" && mv -T "$dir/exit.part" "$dir/exit"
+printf '%-127s\n' "$code $cause ${sizes/$'\n'/ } $before" 1<>"$dir/exit.part" && mv -T "$dir/exit.part" "$dir/exit"

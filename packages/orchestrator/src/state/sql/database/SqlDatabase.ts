@@ -91,6 +91,25 @@ type Failure = SqlError.SqlError | StateStoreError.StateStoreError
 type Guard = <A, R>(effect: Effect.Effect<A, Failure, R>) => Effect.Effect<A, Failure, R>
 
 /**
+ * Fences the writes of one operation.
+ *
+ * **Details**
+ *
+ * SQLite runs one writer at a time, so a condition of the statement is enough. Postgres locks the row of the lease in
+ * the same transaction: the next holder then waits until the write is committed.
+ */
+interface Fencing {
+  /** Wraps a single statement, in a transaction where one is needed. */
+  readonly guard: Guard
+  /** The same for an effect that runs in a transaction already. */
+  readonly before: Effect.Effect<void, Failure>
+  /** A condition for the statement's `WHERE`. */
+  readonly clause: Statement.Fragment
+  /** Fails with `Fenced` if that is why the statement changed no row. */
+  readonly check: Effect.Effect<void, Failure>
+}
+
+/**
  * A database that holds the state, with the helpers that every part of the store uses.
  *
  * @category models
@@ -110,10 +129,10 @@ export interface Database {
   ) => (
     statement: Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>
   ) => Effect.Effect<ReadonlyArray<S["Type"]>, Failure>
-  /** Runs an effect in one transaction, and only when its fence holds the newest lease. */
-  readonly atOnce: (operation: string, fence: Lease.Fence | undefined) => Guard
-  /** Like `atOnce`, for a single statement: without a fence it needs no transaction. */
-  readonly fenced: (operation: string, fence: Lease.Fence | undefined) => Guard
+  /** Runs an effect in one transaction. */
+  readonly atOnce: Guard
+  /** Makes writes fail with `Fenced` when a newer lease of the fence's resource was granted. */
+  readonly fencing: (operation: string, fence: Lease.Fence | undefined) => Fencing
   /** The time in milliseconds since 1970, for use in a statement. Comes from the database where it has a clock. */
   readonly now: Effect.Effect<Statement.Fragment>
   /** The database's function for the lesser of two numbers. */
@@ -161,15 +180,36 @@ export const make = (name: string): Effect.Effect<Database, never, SqlClient.Sql
       }
     })
 
-    const atOnce: Database["atOnce"] = (operation, fence) => (effect) =>
-      sql.withTransaction(fence === undefined ? effect : Effect.andThen(check(operation, fence), effect))
+    const fencing: Database["fencing"] = (operation, fence) => {
+      const always = sql`1 = 1`
+      if (fence === undefined) {
+        return { guard: identity, before: Effect.void, clause: always, check: Effect.void }
+      }
+      const { resource, token } = fence
+      const checked = check(operation, fence)
+      return sql.onDialectOrElse({
+        pg: (): Fencing => ({
+          guard: (effect) => sql.withTransaction(Effect.andThen(checked, effect)),
+          before: checked,
+          clause: always,
+          check: Effect.void
+        }),
+        orElse: (): Fencing => ({
+          guard: identity,
+          before: Effect.void,
+          clause: sql`NOT EXISTS (
+            SELECT 1 FROM remote_leases WHERE resource = ${plain(resource)} AND token > ${token})`,
+          check: checked
+        })
+      })
+    }
 
     return {
       sql,
       run: (operation) => fromSql(name, operation),
       reader,
-      atOnce,
-      fenced: (operation, fence) => (fence === undefined ? identity : atOnce(operation, fence)),
+      atOnce: (effect) => sql.withTransaction(effect),
+      fencing,
       now: sql.onDialectOrElse({
         pg: () => Effect.succeed(sql`CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`),
         orElse: () => Effect.map(Clock.currentTimeMillis, (millis) => sql`${millis}`)
