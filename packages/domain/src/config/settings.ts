@@ -81,10 +81,7 @@ export const settings = {
   E2B_TEMPLATE: optionalText("The E2B template that sandboxes are made from", "the name or id of a template"),
   E2B_DEFAULT_TIMEOUT: seconds(day, 3600, "The ttl of a sandbox when none is given, in seconds"),
   E2B_MAX_TIMEOUT: seconds(day, day, "The longest ttl of a sandbox, in seconds"),
-  E2B_AUTO_PAUSE: onOff(
-    true,
-    "Whether a persistent sandbox is paused, rather than killed, when its ttl ends"
-  ),
+  E2B_AUTO_PAUSE: onOff(true, "Whether a persistent sandbox is paused, not terminated, when its ttl ends"),
   GITHUB_TOKEN: key("A GitHub token; it never enters a sandbox"),
   GITHUB_REPO_OWNER: optionalText(
     "The owner of the repository that agents work on",

@@ -140,6 +140,24 @@ const environment = ({ env, path = usualPath }: Options): Record<string, string>
   LC_ALL: "C"
 })
 
+/**
+ * The arguments and the whole environment of a run of git.
+ *
+ * **When to use**
+ *
+ * Where git must be started without a `ChildProcessSpawner`. Everything else uses {@link make}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const invocation = (
+  command: Run,
+  options: Options = {}
+): { readonly args: ReadonlyArray<string>; readonly env: Readonly<Record<string, string>> } => ({
+  args: argumentsOf(command),
+  env: environment(options)
+})
+
 const encoder = new TextEncoder()
 
 /** What the helper passes to git for a {@link Credential}. */
