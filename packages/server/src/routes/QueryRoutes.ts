@@ -1,7 +1,7 @@
 import { Api, ApiError, type Authorization, type QueryRequests } from "@remote-agent/api"
 import type { Id, Query } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Effect, type Layer, Option, Stream } from "effect"
+import { Effect, type Layer, Option, Stream, Struct } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, type HttpApiGroup } from "effect/http-api"
 import * as EventStream from "../events/eventStream.ts"
@@ -12,8 +12,8 @@ import { Idempotency } from "./Idempotency.ts"
 const sent = Effect.mapError(ApiError.fromOrchestrator)
 
 /** A request as the orchestrator takes it. */
-const queryOptions = ({ replace, text: _, ...options }: QueryRequests.QueryRequest) => ({
-  ...options,
+const queryOptions = ({ replace, ...request }: QueryRequests.QueryRequest) => ({
+  ...Struct.omit(request, ["text"]),
   ...(replace === undefined
     ? {}
     : { replace: typeof replace === "boolean" ? replace : { env: secret(replace.env) } })

@@ -17,7 +17,8 @@ import {
   Redacted,
   Ref,
   Schema,
-  Semaphore
+  Semaphore,
+  Struct
 } from "effect"
 import * as Crypto from "node:crypto"
 
@@ -110,7 +111,7 @@ const isValid =
   ({ expiresAt }: Stored) =>
     expiresAt === undefined || DateTime.toEpochMillis(expiresAt) > now
 
-const recordOf = ({ hash: _, ...record }: Stored): ServerApi.TokenRecord => record
+const recordOf = (stored: Stored): ServerApi.TokenRecord => Struct.omit(stored, ["hash"])
 
 const make = Effect.fnUntraced(function* ({ read, write }: Backing) {
   const writing = yield* Semaphore.make(1)
@@ -148,11 +149,9 @@ const make = Effect.fnUntraced(function* ({ read, write }: Backing) {
   const verify = Effect.fn("TokenStore.verify")((token: Redacted.Redacted) => {
     const hash = Buffer.from(hashOf(token))
     return Effect.map(valid, (all) =>
-      // Compares all, in constant time each, so that the time tells nothing about a hash.
+      // In constant time for each, so that the time tells nothing about a hash.
       Option.map(
-        Option.fromUndefinedOr(
-          all.filter((one) => Crypto.timingSafeEqual(Buffer.from(one.hash), hash)).at(0)
-        ),
+        Option.fromUndefinedOr(all.find((one) => Crypto.timingSafeEqual(Buffer.from(one.hash), hash))),
         recordOf
       )
     )
