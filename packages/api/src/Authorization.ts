@@ -8,7 +8,7 @@ import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import { Forbidden, Unauthorized, Unavailable } from "./ApiError.ts"
 
 /**
- * What a token allows. `run` includes `read`, and `admin` includes both.
+ * The rights of a token. `run` includes `read`, and `admin` includes both.
  *
  * **Details**
  *

@@ -64,7 +64,7 @@ export const TokenRecord = Schema.Struct({
 export type TokenRecord = typeof TokenRecord.Type
 
 /**
- * What the reaper did, or would do, with one sandbox, intent or agent.
+ * The action of the reaper on one sandbox, intent or agent, done or planned.
  *
  * @category schemas
  * @since 0.2.0
