@@ -1,3 +1,5 @@
+// Control characters are what these tests are about.
+/* oxlint-disable no-control-regex */
 import { assert, describe, it } from "@effect/vitest"
 import { AgentEvent } from "@remote-agent/domain"
 import { Effect, Result } from "effect"
