@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Isolation } from "@remote-agent/e2b-local"
-import { Effect, Option, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { inject } from "vitest"
 import * as dexterRepository from "../../orchestrator/test/dexterRepository.ts"
 import * as llmServer from "../../orchestrator/test/llmServer.ts"
 import { finish, inFolder, run, saying, start } from "./support.ts"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const limit = { timeout: 300_000 }
 

@@ -1,18 +1,18 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Isolation } from "@remote-agent/e2b-local"
 import { Webhook } from "@remote-agent/github"
-import { Effect, Option, Redacted, Schema } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { inject } from "vitest"
 import * as FakeGitHub from "../../github/test/FakeGitHub.ts"
 import { family, finish, folder, type Ran, run, start, survivors } from "./support.ts"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const limit = { timeout: 600_000 }
 

@@ -5,10 +5,10 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
+import { inject } from "vitest"
 
-/** The file of the binary. */
-export const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+/** The file of the binary: the bundle that users run. */
+export const bin = inject("bin")
 
 /** A folder for one test that is gone afterwards; also the TMPDIR of what the test starts. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(

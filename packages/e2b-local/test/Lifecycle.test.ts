@@ -3,9 +3,9 @@ import { DateTime, Effect } from "effect"
 import { CommandExitError, SandboxError, SandboxNotFoundError, TimeoutError } from "e2b"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
-import { Server, eventually, failure, modes, output, perMode, sandbox, sdk, serverLayer } from "./support.ts"
+import { Server, eventually, failure, modes, output, byMode, sandbox, sdk, serverLayer } from "./support.ts"
 
-perMode(modes, "sandboxes", (mode) => {
+byMode(modes, "sandboxes", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("are created with what was asked, shown by info, and gone after kill", () =>
       Effect.gen(function* () {

@@ -1,4 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
+import { describeOnce } from "#test/once"
+import { assert, it } from "@effect/vitest"
 import { Effect, Option, Redacted, Schema } from "effect"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs/promises"
@@ -14,7 +15,7 @@ import {
   leftOnHost,
   modes,
   noise,
-  perMode,
+  byMode,
   sdk,
   temporaryFolder,
   works
@@ -63,7 +64,7 @@ const countMarked = (mark: string) =>
 
 const linux = process.platform === "linux"
 
-perMode(linux ? modes : [], "a server that is killed", (mode) => {
+byMode(linux ? modes : [], "a server that is killed", (mode) => {
   it.live.each([{ state: "running" }, { state: "paused" }])(
     "leaves no process of a $state sandbox, and the next start removes its folder",
     ({ state }) =>
@@ -130,8 +131,8 @@ perMode(linux ? modes : [], "a server that is killed", (mode) => {
   )
 })
 
-describe.runIf(linux && isolated.some(works))("the memory of a server", () => {
-  it.live("does not grow with the files that pass through it", () =>
+describeOnce("the memory of a server", () => {
+  it.live.runIf(linux && isolated.some(works))("does not grow with the files that pass through it", () =>
     Effect.gen(function* () {
       const server = yield* serve(best, yield* temporaryFolder)
       const box = yield* sdk(() => server.client.Sandbox.create())
@@ -154,7 +155,7 @@ describe.runIf(linux && isolated.some(works))("the memory of a server", () => {
 
 const start = (directory: string) => E2bServer.layer({ isolation: "none", directory })
 
-describe("the folder of servers", () => {
+describeOnce("the folder of servers", () => {
   it.live("is shared by servers that start at once, and each removes only its own", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder

@@ -1,16 +1,16 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Config, Id, Profile } from "@remote-agent/domain"
-import { Isolation } from "@remote-agent/e2b-local"
 import { AgentRuntime, Profiles, RunCommand } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { inject } from "vitest"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 120_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const example = fileURLToPath(new URL("../../../examples/custom-tools/", import.meta.url))
 

@@ -1,6 +1,6 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { type AgentEvent, Config, Id, Profile } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
   DexterProfile,
@@ -12,17 +12,18 @@ import {
   type RunCommand
 } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
-import { Context, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Stream } from "effect"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { inject } from "vitest"
 import * as dexterRepository from "./dexterRepository.ts"
 import * as llmServer from "./llmServer.ts"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const key = "sk-not-a-real-key-0123456789"
 

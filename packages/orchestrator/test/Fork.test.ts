@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, Config, Profile } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
   Fork,
@@ -11,10 +11,11 @@ import {
   SampleProfile
 } from "@remote-agent/orchestrator"
 import { Local, type Memory, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
+import { inject } from "vitest"
 import { exit, layer as layerInMemory, pass, standing, start, taking, tiny } from "./support.ts"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 /** An agent that makes ids of its own for its sessions, and counts the turns of each in a file. */
 const talker = Effect.map(

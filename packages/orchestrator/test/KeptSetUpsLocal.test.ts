@@ -1,6 +1,5 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Config, Profile } from "@remote-agent/domain"
-import { Isolation } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
   Intents,
@@ -11,16 +10,17 @@ import {
   SetUpCache
 } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inject } from "vitest"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const key = "sk-not-a-real-key-0123456789"
 

@@ -4,7 +4,8 @@ import { Context, Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { conformance } from "./conformance.ts"
-import { makeServer, type Server as PostgresServer } from "./postgres.ts"
+import type { Server as PostgresServer } from "./postgres.ts"
+import { makeDatabase } from "./support/database.ts"
 import { Passage } from "./stateStoreCases.ts"
 
 class Server extends Context.Service<Server, PostgresServer>()("test/Server") {}
@@ -35,7 +36,7 @@ const layerState = Layer.unwrap(
 )
 
 describe("SqlStateStore.layer on Postgres", () => {
-  layer(Layer.effect(Server, makeServer), { timeout: "2 minutes" })((it) => {
+  layer(Layer.effect(Server, makeDatabase), { timeout: "2 minutes" })((it) => {
     it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
       Effect.provide(run, Layer.fresh(layerState))
     )

@@ -4,7 +4,8 @@ import { PostgresClient, SqlStateStore, StateStore } from "@remote-agent/orchest
 import { Context, DateTime, Effect, Exit, Layer, Redacted, Result, Schedule, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import * as Migrations from "../src/Migrations.ts"
-import { makeServer, type Server as PostgresServer } from "./postgres.ts"
+import type { Server as PostgresServer } from "./postgres.ts"
+import { makeDatabase } from "./support/database.ts"
 import { newAgent, newQuery, thinking } from "./stateStoreCases.ts"
 
 class Server extends Context.Service<Server, PostgresServer>()("test/Server") {}
@@ -33,7 +34,7 @@ const refused = (error: StateStoreError.StateStoreError) => {
 const hangUp = Effect.flatMap(
   Server,
   ({ sql }) => sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE application_name = 'remote-agent' AND pid <> pg_backend_pid()`
+    WHERE application_name = 'remote-agent' AND datname = current_database() AND pid <> pg_backend_pid()`
 )
 
 const newPool = Effect.gen(function* () {
@@ -62,7 +63,10 @@ const schema1 = [
 /** Writes what version 1 would have: an agent, a query of it that runs, and one that has ended. */
 const olderState = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
   yield* Effect.forEach(schema1, (statement) => sql.unsafe(statement), { discard: true })
-  const [agent, query, ended] = [yield* Id.nextAgentId, yield* Id.nextQueryId, yield* Id.nextQueryId]
+  const agent = yield* Id.nextAgentId
+  // They are listed by their ids, which need not come in order within one millisecond.
+  const ids = [yield* Id.nextQueryId, yield* Id.nextQueryId] as const
+  const [query, ended] = ids[0] < ids[1] ? ids : ([ids[1], ids[0]] as const)
   const [createdAt, updatedAt] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"]
   const body = {
     id: agent,
@@ -90,7 +94,7 @@ const olderState = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
 })
 
 describe("a state in Postgres", () => {
-  layer(Layer.effect(Server, makeServer), { timeout: "2 minutes", excludeTestServices: true })((it) => {
+  layer(Layer.effect(Server, makeDatabase), { timeout: "2 minutes", excludeTestServices: true })((it) => {
     it.effect("does nothing by half when its connection is lost in a transaction, and goes on", () =>
       Effect.gen(function* () {
         const url = yield* newUrl
@@ -187,7 +191,7 @@ describe("a state in Postgres", () => {
         const url = Redacted.value(yield* newUrl)
         const gone = url.replace(/:\d+\//, ":1/")
         const stranger = url.replace("tests:not-a-secret", "tests:another-secret")
-        const elsewhere = url.replace("/postgres?", "/nowhere?")
+        const elsewhere = url.replace(/\/\w+\?/, "/nowhere?")
         for (const text of [gone, stranger, elsewhere]) {
           const error = yield* Effect.flip(
             Effect.scoped(open({ url: Redacted.make(text), patience: "2 seconds" }))

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, Config, GitError, Id, OrchestratorError, Profile } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import type { WebhookEvent } from "@remote-agent/github"
 import {
   AgentRuntime,
@@ -15,9 +15,10 @@ import {
 } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
 import { Context, DateTime, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { inject } from "vitest"
 import * as FakeGitHub from "../../github/test/FakeGitHub.ts"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const at = DateTime.makeUnsafe(0)
 

@@ -1,19 +1,19 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Id, Profile } from "@remote-agent/domain"
-import { Isolation } from "@remote-agent/e2b-local"
 import { AgentRuntime, CodingProfiles, SetUp } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inject } from "vitest"
 import * as Version from "../src/Version.ts"
 import { tiny } from "./support.ts"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 describe("Version.suits", () => {
   it("compares numbers, not text, and takes the first version that is named", () => {

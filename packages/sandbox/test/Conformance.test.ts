@@ -1,13 +1,15 @@
+import { chosen, type Kind, works } from "#test/isolation"
+import { describeOnce } from "#test/once"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import { Conformance, E2b, Local, Memory, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { run } from "./memoryPrograms.ts"
 
 const limit = { timeout: 120_000 }
 
-describe("Memory", () => {
+describeOnce("Memory", () => {
   for (const one of Conformance.cases) {
     it.live(
       one.name,
@@ -23,8 +25,6 @@ describe("Memory", () => {
   }
 })
 
-const { findings } = await Effect.runPromise(Isolation.probe)
-
 // A sandbox whose life has ended is gone for the caller a moment before its folder is.
 const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
   Effect.repeat(live, {
@@ -33,8 +33,8 @@ const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
   })
 )
 
-const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) =>
-  describe.skipIf(!works)(`Local, isolation ${isolation}`, () => {
+const suite = (isolation: Kind) =>
+  describe.skipIf(!works(isolation))(`Local, isolation ${isolation}`, () => {
     // Pages of two, so that five sandboxes are several.
     layer(Local.layer({ isolation, pageSize: 2 }), { excludeTestServices: true })((local) => {
       for (const one of Conformance.cases) {
@@ -51,8 +51,7 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
     })
   })
 
-for (const { kind, works } of findings) suite(kind, works)
-suite("none", true)
+for (const kind of chosen(["bubblewrap", "namespaces", "none"])) suite(kind)
 
 const environment = E2b.layerConfig.pipe(Layer.provide(Config.layer))
 

@@ -1,5 +1,6 @@
+import { chosen, type Kind, works } from "#test/isolation"
 import { assert, describe, layer, vi } from "@effect/vitest"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import { Job, Local, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted, Stream } from "effect"
 import { spawn } from "node:child_process"
@@ -10,8 +11,6 @@ import { awaits, chance, eventually, family, Log, readOn, readUntil, runningOf }
 // Real processes and requests: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 120_000 })
 
-const { findings } = await Effect.runPromise(Isolation.probe)
-
 const box = Effect.flatMap(Sandboxes.Sandboxes, (sandboxes) => sandboxes.create({ ttl: "5 minutes" }))
 
 const reasonOf = <A, E extends { readonly reason: { readonly _tag: string } }, R>(
@@ -20,8 +19,8 @@ const reasonOf = <A, E extends { readonly reason: { readonly _tag: string } }, R
 
 const sequence = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`).join("")
 
-const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) =>
-  describe.skipIf(!works)(`Job, isolation ${isolation}`, () => {
+const suite = (isolation: Kind) =>
+  describe.skipIf(!works(isolation))(`Job, isolation ${isolation}`, () => {
     layer(Local.layer({ isolation }), { excludeTestServices: true })((local) => {
       local.effect("tells both streams and the exit code", () =>
         Effect.gen(function* () {
@@ -378,5 +377,4 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
     })
   })
 
-for (const { kind, works } of findings) suite(kind, works)
-suite("none", true)
+for (const kind of chosen(["bubblewrap", "namespaces", "none"])) suite(kind)

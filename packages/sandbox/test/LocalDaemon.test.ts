@@ -1,13 +1,11 @@
+import { best as kind, broken } from "#test/isolation"
 import { assert, describe, it, layer, vi } from "@effect/vitest"
-import { DaemonStart, Isolation } from "@remote-agent/e2b-local"
+import { DaemonStart } from "@remote-agent/e2b-local"
 import { Conformance, Local, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { daemonFolder, daemonOptions } from "./daemon.ts"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
-
-const { best, findings } = await Effect.runPromise(Isolation.probe)
-const kind = Option.getOrElse(best, () => "none" as const)
 
 const conforming = Layer.unwrap(
   Effect.map(daemonFolder, (folder) => Local.layerDaemon({ ...daemonOptions(folder, kind), pageSize: 2 }))
@@ -88,11 +86,9 @@ it.live("does not run unasked in a daemon that somebody has said may do without 
 it.live("is as isolated as this machine can when nothing is said", () =>
   Effect.gen(function* () {
     const { isolation } = yield* running(daemonOptions(yield* daemonFolder, "auto"), Sandboxes.Sandboxes)
-    assert.strictEqual(isolation, Option.isSome(best) ? "isolated" : "missing")
+    assert.strictEqual(isolation, kind !== "none" ? "isolated" : "missing")
   })
 )
-
-const broken = findings.find(({ works }) => !works)?.kind
 
 it.live.skipIf(broken === undefined)("refuses an isolation that does not work here, as the daemon says", () =>
   Effect.gen(function* () {
