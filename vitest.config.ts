@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
 import { runsDefault } from "./test/tier.ts"
@@ -37,6 +38,9 @@ const project = (name: Project): TestProjectInlineConfiguration => {
 export default defineConfig({
   test: {
     projects: [project("unit"), project("contract"), project("binary"), project("faults"), project("docs")],
+    reporters: ["default", "./test/setup/skipped.ts"],
+    // The tests wait for processes as much as they compute.
+    maxWorkers: Math.max(2, availableParallelism()),
     passWithNoTests: !runsDefault,
     coverage: {
       provider: "v8",

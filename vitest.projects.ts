@@ -128,8 +128,8 @@ const partly: Files = {
     "Terminal",
     "Watch"
   ],
-  sandbox: ["Conformance", "Job"],
-  orchestrator: ["Crash", "CrashedLives", "Killed", "MemorySchedules", "RealSchedules"],
+  sandbox: ["Conformance", "Job", "JobFaults"],
+  orchestrator: ["Crash", "CrashedLives", "Killed", "MemorySchedules", "RealSchedules", "SqlProcesses"],
   cli: ["Signals"]
 }
 

@@ -4,10 +4,9 @@ import { fileURLToPath } from "node:url"
 import { rolldown } from "rolldown"
 import type { TestProject } from "vitest/node"
 import config from "../../rolldown.config.ts"
+import { shared } from "./shared.ts"
 
 const dist = fileURLToPath(new URL("../../packages/cli/dist/", import.meta.url))
-
-let made: Promise<string> | undefined
 
 /** Beside the bundle that is published, for it has to find the same packages; of its own, for others may make that. */
 const make = async (): Promise<string> => {
@@ -21,8 +20,7 @@ const make = async (): Promise<string> => {
 }
 
 export default async ({ provide }: TestProject) => {
-  made ??= make()
-  const dir = await made
+  const dir = await shared("bundle", make)
   provide("bin", join(dir, "remote-agent.mjs"))
   return () => rm(dir, { recursive: true, force: true })
 }

@@ -1,12 +1,10 @@
 import { Isolation } from "@remote-agent/e2b-local"
 import { Effect } from "effect"
 import type { TestProject } from "vitest/node"
-
-let probed: Promise<Isolation.Report> | undefined
+import { shared } from "./shared.ts"
 
 export default async ({ provide }: TestProject) => {
-  probed ??= Effect.runPromise(Isolation.probe)
-  const { findings } = await probed
+  const { findings } = await shared("isolation", () => Effect.runPromise(Isolation.probe))
   provide(
     "isolations",
     findings.flatMap(({ kind, works }) => (works ? [kind] : []))

@@ -3,13 +3,11 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { TestProject } from "vitest/node"
 import { start, type Started } from "../../packages/orchestrator/test/postgres.ts"
-
-let started: Promise<Started> | undefined
+import { shared, taken } from "./shared.ts"
 
 export default async ({ provide }: TestProject) => {
   const door = createServer((_, response) => {
-    started ??= start()
-    started.then(
+    shared("postgres", start).then(
       ({ address }) => response.end(address),
       (error: unknown) => response.destroy(error instanceof Error ? error : undefined)
     )
@@ -21,8 +19,7 @@ export default async ({ provide }: TestProject) => {
   return async () => {
     door.closeAllConnections()
     door.close()
-    const running = started
-    started = undefined
-    await (await running)?.stop()
+    const server = (await taken("postgres")) as Started | undefined
+    await server?.stop()
   }
 }

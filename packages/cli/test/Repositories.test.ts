@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Webhook } from "@remote-agent/github"
@@ -137,7 +138,7 @@ const processes = async (pid: number): Promise<ReadonlyArray<Buffer>> => {
 
 const layer = NodeServices.layer
 
-describe.skipIf(!isolates)("an agent with a private repository", () => {
+describeWhere(isolates, "no isolation works here")("an agent with a private repository", () => {
   it.live(
     "proposes its changes, again and again, and no trace of the token is anywhere",
     () =>
@@ -304,7 +305,7 @@ describe.skipIf(!isolates)("an agent with a private repository", () => {
   )
 })
 
-describe.skipIf(!isolates)("what flags say of a pull request", () => {
+describeWhere(isolates, "no isolation works here")("what flags say of a pull request", () => {
   it.live(
     "is in it, and in the branches and commits that are made by hand",
     () =>
@@ -348,7 +349,7 @@ describe.skipIf(!isolates)("what flags say of a pull request", () => {
   )
 })
 
-describe.skipIf(!isolates)("webhooks that are stopped", () => {
+describeWhere(isolates, "no isolation works here")("webhooks that are stopped", () => {
   it.live(
     "give up after --drain what the next one takes over",
     () =>

@@ -24,9 +24,10 @@ export const start = (
   cwd: string,
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {},
-  stdin: "ignore" | "pipe" = "ignore"
+  stdin: "ignore" | "pipe" = "ignore",
+  file = bin
 ): ChildProcess =>
-  spawn(process.execPath, [bin, ...args], {
+  spawn(process.execPath, [file, ...args], {
     cwd,
     env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...withoutCache, ...env },
     stdio: [stdin, "pipe", "pipe"]

@@ -9,7 +9,18 @@ import {
   NotEnoughSpaceError,
   SandboxError
 } from "e2b"
-import { byMode, failure, modes, noise, output, perMode, sandbox, sdk, serverLayer } from "./support.ts"
+import {
+  byMode,
+  failure,
+  isolated,
+  modes,
+  noise,
+  output,
+  perMode,
+  sandbox,
+  sdk,
+  serverLayer
+} from "./support.ts"
 
 const MB = 1_000_000
 const bufferOf = (bytes: Uint8Array) => new Uint8Array(bytes).buffer
@@ -165,23 +176,6 @@ byMode(modes, "files", (mode) => {
       })
     )
 
-    it.effect.skipIf(mode === "none")("do not outgrow the disk or the limit", () =>
-      Effect.gen(function* () {
-        const box = yield* sandbox()
-        assert.instanceOf(yield* failure(() => box.files.write("/dev/full", "x")), NotEnoughSpaceError)
-        const tooLarge = new Blob([bufferOf(new Uint8Array(70 * MB))])
-        assert.instanceOf(
-          yield* failure(() => box.files.write("large", tooLarge.stream())),
-          NotEnoughSpaceError
-        )
-        assert.instanceOf(yield* failure(() => box.commands.run("head -c 70000000 /dev/zero > large")), Error)
-        assert.strictEqual(
-          yield* output(box, "[ $(stat -c %s large) -le 60000256 ] && echo bounded"),
-          "bounded"
-        )
-      })
-    )
-
     it.effect("never lead out of the sandbox", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
@@ -233,6 +227,30 @@ forms(modes, "large files", (mode) => {
         sameBytes(yield* sdk(() => box.files.read("stream.bin", { format: "bytes" })), bytes)
         yield* sdk(() => box.files.write("form.bin", bufferOf(bytes)))
         assert.strictEqual(yield* output(box, "cmp stream.bin form.bin && stat -c %s form.bin"), `${payload}`)
+      })
+    )
+  })
+})
+
+byMode(isolated, "files of a sandbox", (mode) => {
+  layer(serverLayer({ isolation: mode, limits: { fileBytes: 60 * MB } }), {
+    excludeTestServices: true,
+    timeout: "60 seconds"
+  })((it) => {
+    it.effect("do not outgrow the disk or the limit", () =>
+      Effect.gen(function* () {
+        const box = yield* sandbox()
+        assert.instanceOf(yield* failure(() => box.files.write("/dev/full", "x")), NotEnoughSpaceError)
+        const tooLarge = new Blob([bufferOf(new Uint8Array(70 * MB))])
+        assert.instanceOf(
+          yield* failure(() => box.files.write("large", tooLarge.stream())),
+          NotEnoughSpaceError
+        )
+        assert.instanceOf(yield* failure(() => box.commands.run("head -c 70000000 /dev/zero > large")), Error)
+        assert.strictEqual(
+          yield* output(box, "[ $(stat -c %s large) -le 60000256 ] && echo bounded"),
+          "bounded"
+        )
       })
     )
   })

@@ -1,6 +1,7 @@
 /** What the tests share: the forms of isolation of this host, a server per form, the unmodified SDK on it. */
 import { best, chosen, type Kind, works } from "#test/isolation"
-import { assert, describe } from "@effect/vitest"
+import { describeWhere } from "#test/where"
+import { assert } from "@effect/vitest"
 import { Context, Data, Effect, Layer, Redacted, Schedule } from "effect"
 import { E2B, type Sandbox, type SandboxOpts } from "e2b"
 import * as Fs from "node:fs/promises"
@@ -18,7 +19,7 @@ export const isolated: ReadonlyArray<Mode> = ["bubblewrap", "namespaces"]
 /** The same tests for each form, every time; those of a form that does not work here are skipped, and counted as such. */
 export const perMode = (all: ReadonlyArray<Mode>, name: string, tests: (mode: Mode) => void) => {
   for (const mode of all) {
-    describe.skipIf(!works(mode))(`${name} (${mode})`, () => {
+    describeWhere(works(mode), `${mode} does not work here`)(`${name} (${mode})`, () => {
       tests(mode)
     })
   }

@@ -1,4 +1,5 @@
-import { assert, describe, it, vi } from "@effect/vitest"
+import { describeWhere } from "#test/where"
+import { assert, it, vi } from "@effect/vitest"
 import { Config, Id, Profile } from "@remote-agent/domain"
 import { AgentRuntime, Profiles, RunCommand } from "@remote-agent/orchestrator"
 import { Local, Sandboxes } from "@remote-agent/sandbox"
@@ -39,7 +40,7 @@ const placed = Effect.fnUntraced(function* (profile: Profile.Profile) {
   return yield* (yield* AgentRuntime.AgentRuntime).place(sandbox, profile)
 })
 
-describe.skipIf(!isolates)("the example of custom tools", () => {
+describeWhere(isolates, "no isolation works here")("the example of custom tools", () => {
   it.live("gives the sample agent a tool, whose failure is told, and it still answers everything else", () =>
     Effect.gen(function* () {
       const runtime = yield* AgentRuntime.AgentRuntime

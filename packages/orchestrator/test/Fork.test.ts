@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, Config, Profile } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
@@ -77,7 +78,7 @@ const sandboxOf = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
   return (yield* (yield* Sandboxes.Sandboxes).connect(binding.sandboxId, "10 minutes")).sandbox
 })
 
-describe.skipIf(!isolates)("Orchestrator.fork, in sandboxes on this machine", () => {
+describeWhere(isolates, "no isolation works here")("Orchestrator.fork, in sandboxes on this machine", () => {
   it.live(
     "gives another agent what was said, and the two go apart from then on",
     () =>

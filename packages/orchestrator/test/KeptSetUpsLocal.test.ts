@@ -1,4 +1,5 @@
-import { assert, describe, it, vi } from "@effect/vitest"
+import { describeWhere } from "#test/where"
+import { assert, it, vi } from "@effect/vitest"
 import { Config, Profile } from "@remote-agent/domain"
 import {
   AgentRuntime,
@@ -104,7 +105,7 @@ const launched = Effect.fnUntraced(function* (
   return { id, shown, sandbox }
 })
 
-describe.skipIf(!isolates)("A kept set-up, in sandboxes on this machine", () => {
+describeWhere(isolates, "no isolation works here")("A kept set-up, in sandboxes on this machine", () => {
   it.live(
     "gives the second agent the same files, without a run, and nothing of what the first was asked",
     () =>

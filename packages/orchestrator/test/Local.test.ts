@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
@@ -85,7 +86,7 @@ describe("a launch that needs a host which is not known on this machine", () => 
   )
 })
 
-describe.skipIf(!isolates)("a launch from a kept set-up", () => {
+describeWhere(isolates, "no isolation works here")("a launch from a kept set-up", () => {
   it.live(
     "asks for no host: nothing is fetched for it",
     () =>
@@ -116,7 +117,7 @@ describe.skipIf(!isolates)("a launch from a kept set-up", () => {
   )
 })
 
-describe.skipIf(!isolates)("the sample agent in sandboxes on this machine", () => {
+describeWhere(isolates, "no isolation works here")("the sample agent in sandboxes on this machine", () => {
   it.live(
     "answers one question from its figures, and leaves nothing",
     () =>

@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, Config, GitError, Id, OrchestratorError, Profile } from "@remote-agent/domain"
@@ -262,7 +263,7 @@ const overRepository = Effect.gen(function* () {
   return { github, services }
 })
 
-describe.skipIf(!isolates)("a push to the repository of an agent's own code", () => {
+describeWhere(isolates, "no isolation works here")("a push to the repository of an agent's own code", () => {
   it.live(
     "has the agent run the new code, unless it is to another branch; and wakes none that sleeps",
     () =>

@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Id, Profile } from "@remote-agent/domain"
 import { AgentRuntime, CodingProfiles, SetUp } from "@remote-agent/orchestrator"
@@ -78,7 +79,7 @@ const temporary = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-describe.skipIf(!isolates)("SetUp, in a sandbox on this machine", () => {
+describeWhere(isolates, "no isolation works here")("SetUp, in a sandbox on this machine", () => {
   it.live(
     "takes a tool that is on the PATH, installs one that is not, and names one that cannot be had",
     () =>

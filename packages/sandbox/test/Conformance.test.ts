@@ -1,6 +1,7 @@
 import { chosen, type Kind, works } from "#test/isolation"
 import { describeOnce } from "#test/once"
-import { assert, describe, it, layer } from "@effect/vitest"
+import { describeWhere } from "#test/where"
+import { assert, it, layer } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { Conformance, E2b, Local, Memory, Sandboxes } from "@remote-agent/sandbox"
@@ -34,7 +35,7 @@ const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
 )
 
 const suite = (isolation: Kind) =>
-  describe.skipIf(!works(isolation))(`Local, isolation ${isolation}`, () => {
+  describeWhere(works(isolation), `${isolation} does not work here`)(`Local, isolation ${isolation}`, () => {
     // Pages of two, so that five sandboxes are several.
     layer(Local.layer({ isolation, pageSize: 2 }), { excludeTestServices: true })((local) => {
       for (const one of Conformance.cases) {
@@ -53,17 +54,20 @@ const suite = (isolation: Kind) =>
 
 for (const kind of chosen(["bubblewrap", "namespaces", "none"])) suite(kind)
 
+const keyed = process.env["E2B_API_KEY"] !== undefined
 const environment = E2b.layerConfig.pipe(Layer.provide(Config.layer))
 
-describe.skipIf(process.env["E2B_API_KEY"] === undefined)("E2B itself, where E2B_API_KEY is set", () => {
-  layer(environment, { excludeTestServices: true })((e2b) => {
-    for (const one of Conformance.cases) e2b.effect(one.name, () => one.run, limit)
+describeOnce("E2B", () => {
+  describeWhere(keyed, "E2B_API_KEY is not set")("itself", () => {
+    layer(environment, { excludeTestServices: true })((e2b) => {
+      for (const one of Conformance.cases) e2b.effect(one.name, () => one.run, limit)
 
-    e2b.effect("leaves nothing alive", () =>
-      Effect.gen(function* () {
-        const { list } = yield* Sandboxes.Sandboxes
-        assert.deepStrictEqual(yield* Stream.runCollect(list({ metadata: { suite: "conformance" } })), [])
-      })
-    )
+      e2b.effect("leaves nothing alive", () =>
+        Effect.gen(function* () {
+          const { list } = yield* Sandboxes.Sandboxes
+          assert.deepStrictEqual(yield* Stream.runCollect(list({ metadata: { suite: "conformance" } })), [])
+        })
+      )
+    })
   })
 })

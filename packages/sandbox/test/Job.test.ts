@@ -1,5 +1,6 @@
 import { chosen, type Kind, works } from "#test/isolation"
-import { assert, describe, layer, vi } from "@effect/vitest"
+import { describeWhere } from "#test/where"
+import { assert, layer, vi } from "@effect/vitest"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { Job, Local, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted, Stream } from "effect"
@@ -20,7 +21,7 @@ const reasonOf = <A, E extends { readonly reason: { readonly _tag: string } }, R
 const sequence = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`).join("")
 
 const suite = (isolation: Kind) =>
-  describe.skipIf(!works(isolation))(`Job, isolation ${isolation}`, () => {
+  describeWhere(works(isolation), `${isolation} does not work here`)(`Job, isolation ${isolation}`, () => {
     layer(Local.layer({ isolation }), { excludeTestServices: true })((local) => {
       local.effect("tells both streams and the exit code", () =>
         Effect.gen(function* () {

@@ -1,4 +1,5 @@
 import { best, broken } from "#test/isolation"
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, it, vi } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
@@ -34,13 +35,15 @@ it.live("takes the best isolation there is by itself, and says when there is non
   })
 )
 
-it.live.skipIf(broken === undefined)("refuses an isolation that does not work here", () =>
-  Effect.gen(function* () {
-    const { operation, reason } = yield* Effect.flip(isolationOf(Local.layer({ isolation: broken })))
-    assert.strictEqual(operation, "start")
-    assert.strictEqual(reason._tag, "IsolationUnavailable")
-  })
-)
+describeWhere(broken !== undefined, "every isolation works here")("an isolation", () => {
+  it.live("that does not work here is refused", () =>
+    Effect.gen(function* () {
+      const { operation, reason } = yield* Effect.flip(isolationOf(Local.layer({ isolation: broken })))
+      assert.strictEqual(operation, "start")
+      assert.strictEqual(reason._tag, "IsolationUnavailable")
+    })
+  )
+})
 
 it.live("is as isolated as the configuration says", () =>
   Effect.gen(function* () {

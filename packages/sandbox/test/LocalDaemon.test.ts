@@ -1,4 +1,5 @@
 import { best as kind, broken } from "#test/isolation"
+import { describeWhere } from "#test/where"
 import { assert, describe, it, layer, vi } from "@effect/vitest"
 import { DaemonStart } from "@remote-agent/e2b-local"
 import { Conformance, Local, Sandboxes } from "@remote-agent/sandbox"
@@ -90,12 +91,14 @@ it.live("is as isolated as this machine can when nothing is said", () =>
   })
 )
 
-it.live.skipIf(broken === undefined)("refuses an isolation that does not work here, as the daemon says", () =>
-  Effect.gen(function* () {
-    const { reason } = yield* failure(daemonOptions(yield* daemonFolder, broken ?? "none"))
-    assert.strictEqual(reason._tag, "IsolationUnavailable")
-  })
-)
+describeWhere(broken !== undefined, "every isolation works here")("an isolation", () => {
+  it.live("that does not work here is refused, as the daemon says", () =>
+    Effect.gen(function* () {
+      const { reason } = yield* failure(daemonOptions(yield* daemonFolder, broken ?? "none"))
+      assert.strictEqual(reason._tag, "IsolationUnavailable")
+    })
+  )
+})
 
 it.live("names the log when what is to serve does not", () =>
   Effect.gen(function* () {

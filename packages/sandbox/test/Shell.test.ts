@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Shell } from "@remote-agent/sandbox"
@@ -122,7 +123,7 @@ const signal = (pid: number, name: NodeJS.Signals) =>
 const kill = (mark: string, ...leader: ReadonlyArray<string>) =>
   output("bash", ["-c", killScript, "kill", mark, ...leader])
 
-describe.skipIf(process.platform !== "linux")("killScript, on Linux", () => {
+describeWhere(process.platform === "linux", "only on Linux")("killScript, on Linux", () => {
   // Children in the leader's group, in a group and session of their own, and one whose parent has gone.
   const tree = `sleep 600 & echo $!
 setsid sleep 600 & echo $!
