@@ -1,6 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
+import { watch } from "node:fs"
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -74,6 +75,22 @@ export const saying = (child: ChildProcess, text: string): Promise<void> =>
     })
     child.on("close", () => reject(new Error(said)))
   })
+
+/** Settles when what is read in a folder is right: it is read again whenever something changes there. */
+export const comes = async <A>(
+  path: string,
+  read: () => Promise<A>,
+  right: (value: A) => boolean
+): Promise<A> => {
+  const changed = Promise.withResolvers<A>()
+  const look = () =>
+    read().then((value) => {
+      if (right(value)) changed.resolve(value)
+    }, changed.reject)
+  const watcher = watch(path, () => void look())
+  await look()
+  return changed.promise.finally(() => watcher.close())
+}
 
 interface Process {
   readonly pid: number
