@@ -82,14 +82,18 @@ export const comes = async <A>(
   read: () => Promise<A>,
   right: (value: A) => boolean
 ): Promise<A> => {
-  const changed = Promise.withResolvers<A>()
-  const look = () =>
-    read().then((value) => {
-      if (right(value)) changed.resolve(value)
-    }, changed.reject)
+  const found = Promise.withResolvers<A>()
+  const look = async () => {
+    try {
+      const value = await read()
+      if (right(value)) found.resolve(value)
+    } catch (error) {
+      found.reject(error)
+    }
+  }
   const watcher = watch(path, () => void look())
   await look()
-  return changed.promise.finally(() => watcher.close())
+  return found.promise.finally(() => watcher.close())
 }
 
 interface Process {
