@@ -128,7 +128,7 @@ const partly: Files = {
     "Terminal",
     "Watch"
   ],
-  sandbox: ["Conformance", "Job", "JobFaults"],
+  sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
   orchestrator: ["Crash", "CrashedLives", "Killed", "MemorySchedules", "RealSchedules", "SqlProcesses"],
   cli: ["Signals"]
 }
