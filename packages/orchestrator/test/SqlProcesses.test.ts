@@ -177,7 +177,7 @@ describeOnce("a state file and its processes", () => {
 })
 
 /** Together they are 80 MB, whoever runs this. */
-const [many, characters] = runsRest ? ([20_000, 4000] as const) : ([2000, 40_000] as const)
+const [many, characters] = runsRest ? ([20_000, 4000] as const) : ([5000, 16_000] as const)
 
 describe("a state file of many agents", () => {
   it.live(
