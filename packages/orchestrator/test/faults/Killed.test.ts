@@ -1,5 +1,5 @@
 import { runsDefault, runsRest } from "#test/tier"
-import { assert, it } from "@effect/vitest"
+import { assert, it, vi } from "@effect/vitest"
 import { Config, Lifecycle, Stamp } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import {
@@ -19,6 +19,9 @@ import { none } from "../../../sandbox/test/faults/Fault.ts"
 import * as FaultProxy from "../../../sandbox/test/faults/FaultProxy.ts"
 import { newPath } from "../storeSupport.ts"
 import { profiles } from "./programs.ts"
+
+// Real processes: how long they take is up to the machine.
+vi.setConfig({ testTimeout: 900_000 })
 
 const fixture = fileURLToPath(import.meta.resolve("../fixtures/agentLife.ts"))
 

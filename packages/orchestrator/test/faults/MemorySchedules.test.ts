@@ -1,6 +1,6 @@
 import { describeOnce } from "#test/once"
 import { nameOf, seeds } from "#test/tier"
-import { assert, it } from "@effect/vitest"
+import { assert, it, vi } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
 import { Profiles } from "@remote-agent/orchestrator"
 import { Memory } from "@remote-agent/sandbox"
@@ -11,6 +11,8 @@ import * as MemoryWorld from "./MemoryWorld.ts"
 import { owner } from "./World.ts"
 
 const schedules = seeds({ some: 30, all: 300 })
+
+vi.setConfig({ testTimeout: 60_000 + schedules.length * 5_000 })
 
 const layerOf = (seed: number) =>
   Layer.mergeAll(

@@ -1,5 +1,5 @@
 import { nameOf, seeds } from "#test/tier"
-import { assert, it } from "@effect/vitest"
+import { assert, it, vi } from "@effect/vitest"
 import { Config } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { Profiles } from "@remote-agent/orchestrator"
@@ -12,6 +12,8 @@ import * as WarpClock from "./WarpClock.ts"
 import { owner } from "./World.ts"
 
 const schedules = seeds({ some: 4, all: 40 })
+
+vi.setConfig({ testTimeout: 60_000 + schedules.length * 20_000 })
 
 const one = Effect.fnUntraced(function* (seed: number) {
   const clock = WarpClock.make()
