@@ -1,5 +1,10 @@
 import type { Agent } from "@remote-agent/domain"
-import { type AgentLifecycle, Orchestrator, type Queries, type StateStore } from "@remote-agent/orchestrator"
+import {
+  type AgentLifecycle,
+  type AgentLocks,
+  Orchestrator,
+  type StateStore
+} from "@remote-agent/orchestrator"
 import { Effect, type Terminal } from "effect"
 import * as App from "../../app/App.ts"
 import * as Confirm from "../../ui/Confirm.ts"
@@ -54,7 +59,7 @@ const told = (agent: Agent.Agent): Effect.Effect<Targets.Done> =>
     document
   }))
 
-const whenRunning = ({ cancel, wait }: BusyFlags): Effect.Effect<Queries.WhenRunning, Usage> =>
+const whenRunning = ({ cancel, wait }: BusyFlags): Effect.Effect<AgentLocks.WhenRunning, Usage> =>
   cancel && wait
     ? Effect.fail(
         new Usage({
