@@ -7,7 +7,7 @@ import type { AgentSandboxes, AgentSandboxOptions } from "./agents/AgentSandboxe
 import type { Agents, ReplaceOptions } from "./agents/Agents.ts"
 import type { ForkAgent, ForkOptions } from "./queries/ForkAgent.ts"
 import type { Queries, QueryOptions } from "./queries/Queries.ts"
-import type { EventLog } from "./queries/QueryExecution.ts"
+import type { EventLog } from "./queries/QueryRun.ts"
 import * as QueryHandle from "./queries/QueryHandle.ts"
 import type { Updated } from "./runtime/AgentRuntime.ts"
 import type { AgentSandbox } from "./runtime/setup/SetUp.ts"

@@ -20,7 +20,7 @@ import * as NamedPools from "./pools/NamedPools.ts"
 import * as Profiles from "./profiles/Profiles.ts"
 import * as ForkAgent from "./queries/ForkAgent.ts"
 import * as Queries from "./queries/Queries.ts"
-import type { EventLog } from "./queries/QueryExecution.ts"
+import type { EventLog } from "./queries/QueryRun.ts"
 import * as QueryHandle from "./queries/QueryHandle.ts"
 import * as Reaper from "./reaper/Reaper.ts"
 import * as AgentRuntime from "./runtime/AgentRuntime.ts"
@@ -254,7 +254,7 @@ export const make = Effect.gen(function* () {
   const snapshots = yield* SetupSnapshots.make
   const agents = yield* Agents.make(sandboxes, snapshots)
   const queries = yield* Queries.make(agents, sandboxes, locks)
-  const lifecycle = yield* AgentLifecycle.make(sandboxes, locks, queries, snapshots)
+  const lifecycle = yield* AgentLifecycle.make(sandboxes, locks, queries.acquireIdle, snapshots)
   const fork = yield* ForkAgent.make(agents, sandboxes, queries)
   const pools = yield* NamedPools.make(agents, lifecycle, queries)
   const state = yield* makeState

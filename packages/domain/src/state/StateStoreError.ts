@@ -17,6 +17,17 @@ export class AlreadyExists extends Schema.TaggedError<AlreadyExists>()("AlreadyE
   }
 }
 
+/** The name is held by an agent that is launching, active or paused. */
+export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", {
+  name: Schema.String,
+  /** The agent that holds the name. */
+  id: Schema.String
+}) {
+  override get message() {
+    return `the name ${this.name} belongs to ${this.id}. Choose another name, or terminate that agent.`
+  }
+}
+
 /** The record was changed after it was read. Read it again and decide again. */
 export class RevisionConflict extends Schema.TaggedError<RevisionConflict>()("RevisionConflict", {
   id: Schema.String,
@@ -166,6 +177,7 @@ export class InvalidDocument extends Schema.TaggedError<InvalidDocument>()("Inva
 export const Reason = Schema.Union([
   NotFound,
   AlreadyExists,
+  NameTaken,
   RevisionConflict,
   IllegalMove,
   LogClosed,

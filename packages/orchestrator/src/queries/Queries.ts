@@ -7,12 +7,14 @@ import {
   OrchestratorError,
   Query
 } from "@remote-agent/domain"
-import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
+import { DateTime, Duration, Effect, Option, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "../agents/Agents.ts"
 import type { AgentRuntime } from "../runtime/AgentRuntime.ts"
 import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as QueryExecution from "./QueryExecution.ts"
+import { cancelled as cancelledMessage } from "./queryOutcome.ts"
+import type { EventLog } from "./QueryRun.ts"
 import * as QueryHandle from "./QueryHandle.ts"
 import * as QueryTrace from "./traceParent.ts"
 import * as AgentStore from "../state/AgentStore.ts"
@@ -53,7 +55,7 @@ type Failure = OrchestratorError.OrchestratorError
 
 /** Puts questions to agents. */
 export interface Queries {
-  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => QueryExecution.EventLog
+  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => EventLog
   /** Runs a query to its end, telling `onEvent` of every event on the way. */
   readonly query: (
     agentId: Id.AgentId,
@@ -66,21 +68,10 @@ export interface Queries {
     text: string,
     options?: QueryOptions
   ) => Effect.Effect<Query.Query, Failure>
-  readonly events: (id: Id.QueryId, fromSeq?: number) => QueryExecution.EventLog
+  readonly events: (id: Id.QueryId, fromSeq?: number) => EventLog
   readonly cancel: (id: Id.QueryId, by?: string) => Effect.Effect<Query.Query, Failure>
-  /** Takes the turn of an agent and ends what nobody ended: from then on no query of it runs. */
-  readonly acquireIdle: (
-    operation: string,
-    agentId: Id.AgentId,
-    whenRunning: WhenRunning
-  ) => Effect.Effect<AgentLocks.AgentLock, Failure, Scope.Scope>
+  readonly acquireIdle: AgentLocks.AcquireIdle
 }
-
-/**
- * What is done about a query that runs: fail with `QueryRunning`, wait for its end and that of those before it, or
- * cancel it.
- */
-export type WhenRunning = "refuse" | "wait" | "cancel"
 
 /** The queries of agents: one at a time per agent, every event in the store before it is shown. */
 export const make = Effect.fnUntraced(function* (
@@ -162,7 +153,7 @@ export const make = Effect.fnUntraced(function* (
       ({ id }) =>
         Effect.gen(function* () {
           if ((yield* store.getQuery(id)).status === "queued")
-            yield* runs.close(id, "aborted", QueryExecution.stoppedEarly)
+            yield* runs.close(id, "aborted", cancelledMessage)
         }).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
     )
     return { query, announce: isNew ? announcement : undefined }
@@ -237,7 +228,7 @@ export const make = Effect.fnUntraced(function* (
     const asks = yield* AgentStore.stored("cancel", store.requestCancel(id, by))
     if (asks.status === "ended") return asks
     if (asks.status === "queued")
-      yield* AgentStore.stored("cancel", runs.close(id, "aborted", QueryExecution.stoppedEarly))
+      yield* AgentStore.stored("cancel", runs.close(id, "aborted", cancelledMessage))
     yield* runs.stop(id)
     // Whoever runs it ends it, and whoever comes first does when nobody runs it any more.
     yield* Stream.runDrain(events(id))

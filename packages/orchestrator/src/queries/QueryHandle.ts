@@ -2,7 +2,7 @@ import { type AgentEvent, type Id, OrchestratorError, Query } from "@remote-agen
 import { Effect, Option, Stream } from "effect"
 import { failedResult } from "../protocols/EventReader.ts"
 import * as AgentStore from "../state/AgentStore.ts"
-import type { EventLog } from "./QueryExecution.ts"
+import type { EventLog } from "./QueryRun.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 

@@ -12,8 +12,8 @@ export type { AgentSandbox } from "./setup/SetUp.ts"
 export class AgentRuntime extends Context.Service<
   AgentRuntime,
   {
-    /** Finds the home folder and places the profile's files. Fails with `AssetUnreadable` for one of the user's own. */
-    readonly place: (
+    /** Finds the home folder and writes the files of the profile. Fails with `AssetUnreadable` for a file of the user. */
+    readonly prepareFiles: (
       sandbox: Sandbox.Sandbox,
       profile: Profile.Profile
     ) => Effect.Effect<SetUp.AgentSandbox, OrchestratorError.SetUpProblem>
@@ -31,11 +31,12 @@ export class AgentRuntime extends Context.Service<
      */
     readonly update: (place: SetUp.AgentSandbox) => Effect.Effect<Updated, OrchestratorError.UpdateFailed>
     /**
-     * Puts a question and streams what the agent does. The last event is the only `result`; a program that ends
-     * without one gets the outcome `crash`. Fails with `IdleTimedOut` and `WallTimedOut` as the profile says.
+     * Runs a query and streams its events. The last event is the only `result`: a program that ends without one has
+     * the outcome `crash`, and one that a time limit of the profile killed has the outcome `timeout`.
      *
-     * The program is a job of the sandbox under the id of the query: it is started unless it was, and its events are
-     * always the same, so whoever has the first of them goes on with `skip`. Leaving the stream leaves it running.
+     * The program is a job of the sandbox under the id of the query. It is started unless it was started before, and
+     * every reader gets the same events, so a reader that has the first ones goes on with `skip`. Leaving the stream
+     * leaves the program running.
      */
     readonly run: (
       place: SetUp.AgentSandbox,
@@ -84,7 +85,7 @@ const updateFailed = (restored: boolean) => (cause: OrchestratorError.SetUpProbl
 
 /** The runtime. It holds no state. */
 export const make = Effect.sync(() => {
-  const place = Effect.fn("AgentRuntime.place")(function* (
+  const prepareFiles = Effect.fn("AgentRuntime.prepareFiles")(function* (
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile
   ) {
@@ -132,7 +133,7 @@ export const make = Effect.sync(() => {
   })
 
   const { follow, run, start, stop } = QueryProcess
-  return AgentRuntime.of({ place, setUp, checkHealth, update, run, start, follow, stop })
+  return AgentRuntime.of({ prepareFiles, setUp, checkHealth, update, run, start, follow, stop })
 })
 
 /** The runtime. */

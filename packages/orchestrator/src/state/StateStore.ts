@@ -171,6 +171,22 @@ export type StateRecord =
   | { readonly _tag: "Query"; readonly query: StateDocument.LoggedQuery }
 
 /**
+ * The number of agents that `findAgents` returns at most.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const mostFound = 10
+
+/**
+ * Whether a text is long enough to be a prefix of an agent's id: four characters after `agt_`.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isIdPrefix = (text: string): boolean => /^agt_[0-9a-hjkmnp-tv-z]{4,26}$/.test(text)
+
+/**
  * The least id of a query created at a time: ids are ordered by the time in them.
  *
  * @category pagination
@@ -205,20 +221,29 @@ type Results<A> = Stream.Stream<A, StateStoreError.StateStoreError>
 export class StateStore extends Context.Service<
   StateStore,
   {
-    /** Fails with `AlreadyExists` when the id is taken. */
+    /**
+     * Fails with `AlreadyExists` when the id is taken, and with `NameTaken` when an agent that is launching, active
+     * or paused has the name. An agent in another status does not hold its name.
+     */
     readonly createAgent: (agent: Agent.Agent) => Result<void>
     readonly getAgent: (id: Id.AgentId) => Result<Agent.Agent>
     /**
      * Writes an agent that was read and changed, and returns it with its next revision. Its usage stays as the store
-     * has counted it. Fails with `RevisionConflict` when the agent was written in between, and with `IllegalMove`
-     * when the lifecycle does not allow the change of status.
+     * has counted it. Fails with `RevisionConflict` when the agent was written in between, with `IllegalMove` when
+     * the lifecycle does not allow the change of status, and with `NameTaken` when it would take the name of another.
      */
     readonly updateAgent: (agent: Agent.Agent, fence?: Lease.Fence) => Result<Agent.Agent>
     /** Lists agents, oldest first. */
     readonly listAgents: (filter?: AgentFilter) => Results<Agent.Agent>
     /** Returns one page of `listAgents`. */
     readonly pageAgents: (options: PageOptions) => Result<AgentPage>
-    /** The agent whose id this is; else those whose id begins so or whose name it is, oldest first, ten at most. */
+    /**
+     * Finds agents by id, name, or a prefix of the id with at least four characters after `agt_`.
+     *
+     * The best match wins: the agent with this id; else, among agents that hold their name, the one with this name,
+     * then those whose id begins so; else the same among failed and lost agents; else among terminated agents.
+     * Returns at most ten, newest first.
+     */
     readonly findAgents: (text: string) => Result<ReadonlyArray<Agent.Agent>>
     /** Fails with `AlreadyExists` when the id is taken. */
     readonly createQuery: (query: Query.Query) => Result<void>

@@ -128,7 +128,7 @@ describe("a pool with a name", () => {
       )
       assert(reason._tag === "OtherProfile")
       assert.deepStrictEqual([reason.name, reason.profile, reason.asked], [name, "tiny", "other"])
-      assert.include(message, "take another name")
+      assert.include(message, "choose another name")
       assert.deepStrictEqual(yield* getPool(name), before)
       assert.strictEqual(yield* peak, 1)
     }).pipe(Effect.provide(layer({ profiles: [tiny, new Profile.Profile({ ...tiny, name: "other" })] })))

@@ -23,7 +23,7 @@ const layer = (run: NonNullable<MemorySandboxes.Options["run"]>) =>
 
 const placed = Effect.fnUntraced(function* (profile: Profile.Profile, env: Sandbox.SandboxSpec["env"] = {}) {
   const sandbox = yield* (yield* Sandboxes.Sandboxes).create({ ttl: "1 day", env })
-  return yield* (yield* AgentRuntime.AgentRuntime).place(sandbox, profile)
+  return yield* (yield* AgentRuntime.AgentRuntime).prepareFiles(sandbox, profile)
 })
 
 const request = Effect.map(Id.nextQueryId, (id) => ({ id, text: "why?" }))
@@ -40,7 +40,7 @@ const recording = (
 
 const programOf = (command: Sandbox.Command): string => ("argv" in command ? command.argv[0] : "")
 
-describe("AgentRuntime.place", () => {
+describe("AgentRuntime.prepareFiles", () => {
   it.effect("places every asset at the path that its placeholders name, and makes the work folder", () =>
     Effect.gen(function* () {
       const profile = new Profile.Profile({
@@ -230,18 +230,19 @@ describe("AgentRuntime.run", () => {
     )
   )
 
-  it.effect("gives up a program that is silent for too long, and one that takes too long", () =>
+  it.effect("kills a program that is silent for too long, and one that takes too long", () =>
     Effect.gen(function* () {
       const runtime = yield* AgentRuntime.AgentRuntime
       const place = yield* placed(tiny)
-      const reason = Effect.fnUntraced(function* (wallTimeout: Duration.Duration) {
+      const ended = Effect.fnUntraced(function* (wallTimeout: Duration.Duration) {
         const events = runtime.run(place, { ...(yield* request), wallTimeout })
-        const fiber = yield* start(Effect.flip(Stream.runDrain(events)))
+        const fiber = yield* start(Stream.runCollect(events))
         yield* pass("2 minutes")
-        return (yield* Fiber.join(fiber)).reason._tag
+        const last = (yield* Fiber.join(fiber)).at(-1)
+        return last?.type === "result" ? [last.outcome, last.limit] : []
       })
-      assert.strictEqual(yield* reason(Duration.minutes(3)), "IdleTimedOut")
-      assert.strictEqual(yield* reason(Duration.minutes(1)), "WallTimedOut")
+      assert.deepStrictEqual(yield* ended(Duration.minutes(3)), ["timeout", "idle"])
+      assert.deepStrictEqual(yield* ended(Duration.minutes(1)), ["timeout", "wall"])
       assert.strictEqual((yield* nothingLeft).commands, nothing.commands)
     }).pipe(Effect.provide(layer(() => hangs)))
   )

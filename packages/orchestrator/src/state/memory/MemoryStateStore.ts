@@ -9,19 +9,15 @@ import * as MemoryTables from "./MemoryTables.ts"
 import * as MemoryUsage from "./MemoryUsage.ts"
 
 /** Adds a record, and returns its id or name when there was none. */
-const add = (
-  { agents, logs, pools, queries }: MemoryTables.Tables,
-  record: StateRecord
-): string | undefined => {
+const add = (tables: MemoryTables.Tables, record: StateRecord): string | undefined => {
+  const { logs, pools, queries } = tables
   switch (record._tag) {
     case "Pool":
       return Result.isSuccess(MemoryTables.insert(pools, record.pool.name, record.pool))
         ? record.pool.name
         : undefined
     case "Agent":
-      return Result.isSuccess(MemoryTables.insert(agents, record.agent.id, record.agent))
-        ? record.agent.id
-        : undefined
+      return Result.isSuccess(MemoryAgents.restoreAgent(tables, record.agent)) ? record.agent.id : undefined
     case "Query": {
       const { events, query } = record.query
       if (Result.isFailure(MemoryTables.insert(queries, query.id, query))) return undefined

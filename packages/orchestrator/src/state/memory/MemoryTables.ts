@@ -21,6 +21,8 @@ export interface Tables {
   readonly queries: Map<Id.QueryId, Query.Query>
   readonly logs: Map<Id.QueryId, Array<AgentEvent.EventRecord>>
   readonly pools: Map<Id.PoolName, PoolRecord.PoolRecord>
+  /** The agents that hold their names. */
+  readonly names: Map<Agent.AgentName, Id.AgentId>
   /** Fails with `Fenced` when a newer lease of the fence's resource was granted. */
   readonly checkFence: (fence: Lease.Fence | undefined) => Result.Result<void, StateStoreError.Fenced>
 }
@@ -36,6 +38,7 @@ export const make = (newest: Memory["newest"]): Tables => ({
   queries: new Map(),
   logs: new Map(),
   pools: new Map(),
+  names: new Map(),
   checkFence: (fence) => {
     if (fence === undefined) return Result.void
     const { resource, token } = fence

@@ -37,11 +37,8 @@ const makeMigrated = Effect.fnUntraced(function* (
   name: string
 ): Effect.fn.Return<Context.Context<State>, StateStoreError.StateStoreError, SqlClient.SqlClient> {
   const database = yield* SqlDatabase.make(name)
-  const [agents, queries, usage] = [
-    SqlAgents.make(database),
-    SqlQueries.make(database),
-    SqlUsage.make(database)
-  ]
+  const { restoreAgent, ...agents } = SqlAgents.make(database)
+  const [queries, usage] = [SqlQueries.make(database), SqlUsage.make(database)]
   const [{ writeLog, ...events }, pools] = [SqlEvents.make(database), SqlPools.make(database)]
 
   /** Writes a record, and returns its id or name when there was none. */
@@ -50,7 +47,7 @@ const makeMigrated = Effect.fnUntraced(function* (
       case "Pool":
         return ifNew(record.pool.name, pools.createPool(record.pool))
       case "Agent":
-        return ifNew(record.agent.id, agents.createAgent(record.agent))
+        return ifNew(record.agent.id, restoreAgent(record.agent))
       case "Query": {
         const { events: log, query } = record.query
         return ifNew(query.id, Effect.andThen(queries.createQuery(query), writeLog(query.id, log)))

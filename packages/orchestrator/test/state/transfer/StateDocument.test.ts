@@ -227,7 +227,7 @@ describe("an import", () => {
           ["gone", "lost", undefined],
           ["silent", "active", "sb-silent"],
           ["other", "active", "sb-other"],
-          ["an-agent", "active", "sb-taken"]
+          [holder.name, "active", "sb-taken"]
         ]
       )
       assert.strictEqual(report.queries, 0)

@@ -138,13 +138,29 @@ const setUps = Effect.gen(function* () {
   )`
 })
 
+/**
+ * A name is held by one agent that is launching, active or paused. Where older versions gave several living agents
+ * one name, the oldest holds it, and the others keep it without holding it.
+ */
+const heldNames = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql.onDialectOrElse({ pg: () => sql`SET LOCAL statement_timeout = 0`, orElse: () => Effect.void })
+  yield* sql`ALTER TABLE remote_agents ADD COLUMN held_name ${bytewise(sql)}`
+  yield* sql`
+    UPDATE remote_agents SET held_name = name WHERE id IN (
+      SELECT MIN(id) FROM remote_agents
+      WHERE status IN ('launching', 'active', 'paused') AND name <> '' GROUP BY name)`
+  yield* sql`CREATE UNIQUE INDEX remote_agents_by_held_name ON remote_agents (held_name)`
+})
+
 /** The steps from an empty database to the schema of this version. A released step never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
   "2_indexes": indexes,
   "3_search_and_leases": searchAndLeases,
   "4_settings": settings,
-  "5_set_ups": setUps
+  "5_set_ups": setUps,
+  "6_held_names": heldNames
 }
 
 /**
