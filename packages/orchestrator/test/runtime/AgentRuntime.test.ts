@@ -299,6 +299,29 @@ describe("AgentRuntime.run", () => {
     }).pipe(Effect.provide(layer(() => Stream.concat(Stream.make(resultLine("42")), Stream.never))))
   )
 
+  it.effect("lets a program go on that works again after it seemed to be done", () => {
+    const tasks = line({ type: "system", subtype: "background_tasks_changed", tasks: [] })
+    const result = (text: string) => line({ type: "result", subtype: "success", result: text })
+    const message = line({ type: "assistant", message: { content: [{ type: "text", text: "On." }] } })
+    const later = (event: Sandbox.ProcessEvent, by: Duration.Input) =>
+      Stream.fromEffect(Effect.delay(Effect.succeed(event), by))
+    const program = Stream.make(tasks, result("first")).pipe(
+      Stream.concat(later(message, "9 seconds")),
+      Stream.concat(later(result("second"), "16 seconds")),
+      Stream.concat(later(exit(0), "9 seconds"))
+    )
+    const run = new Profile.RunSpec({ ...tiny.run, protocol: "claude-stream-json" })
+    return Effect.gen(function* () {
+      const runtime = yield* AgentRuntime.AgentRuntime
+      const place = yield* placed(new Profile.Profile({ ...tiny, run }))
+      const events = yield* start(Stream.runCollect(runtime.run(place, yield* request)))
+      yield* pass("1 minute")
+      const last = (yield* Fiber.join(events)).at(-1)
+      assert(last?.type === "result")
+      assert.deepStrictEqual([last.outcome, last.answer], ["ok", "second"])
+    }).pipe(Effect.provide(layer(() => program)))
+  })
+
   it.effect("stops a program that runs, and knows of one that does not", () =>
     Effect.gen(function* () {
       const runtime = yield* AgentRuntime.AgentRuntime
