@@ -107,6 +107,8 @@ describe("a line with more than one object", () => {
   )
 })
 
+const encode = (text: string) => [...new TextEncoder().encode(text)]
+
 describe("broken UTF-8 and pieces of characters", () => {
   const Cuts = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2000 })))
   const Bytes = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })))
@@ -117,7 +119,6 @@ describe("broken UTF-8 and pieces of characters", () => {
     [Bytes, Cuts],
     ([noise, cuts]) =>
       Effect.gen(function* () {
-        const encode = (text: string) => [...new TextEncoder().encode(text)]
         const bytes = Uint8Array.from([
           ...encode(`${JSON.stringify({ ...ready, agent: "é🤔" })}\n`),
           ...noise.filter((byte) => byte !== newline),

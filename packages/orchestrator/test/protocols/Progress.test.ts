@@ -100,6 +100,11 @@ const ends = (result: string, more: object = {}) =>
     ...more
   })
 
+const since = (inputTokens: number, costUSD: number) => ({
+  model_usage_since_last_result: { m: { inputTokens, outputTokens: 1, costUSD } }
+})
+const user = (content: unknown) => claude({ type: "user", message: { role: "user", content } })
+
 describe("Claude Code with work in the background", () => {
   it.effect("answers with its second result, and the usage of both", () =>
     Effect.gen(function* () {
@@ -123,9 +128,6 @@ describe("Claude Code with work in the background", () => {
 
   it.effect("sums up what the models used since the result before", () =>
     Effect.gen(function* () {
-      const since = (inputTokens: number, costUSD: number) => ({
-        model_usage_since_last_result: { m: { inputTokens, outputTokens: 1, costUSD } }
-      })
       const { result } = yield* read("claude-stream-json", [
         init,
         ends("one", { ...since(7, 0.25), total_cost_usd: 9 }),
@@ -177,10 +179,13 @@ describe("Claude Code with work in the background", () => {
   )
 })
 
+/** A text of opencode. */
+const part = (text: string, more: object) =>
+  JSON.stringify({ type: "text", sessionID: "s", part: { messageID: "m1", text, ...more } })
+
 describe("words in the name of others", () => {
   it.effect("of the user are not those of Claude Code", () =>
     Effect.gen(function* () {
-      const user = (content: unknown) => claude({ type: "user", message: { role: "user", content } })
       const { events } = yield* read("claude-stream-json", [
         init,
         user("why?"),
@@ -202,8 +207,6 @@ describe("words in the name of others", () => {
 
   it.effect("of the user are not those of opencode", () =>
     Effect.gen(function* () {
-      const part = (text: string, more: object) =>
-        JSON.stringify({ type: "text", sessionID: "s", part: { messageID: "m1", text, ...more } })
       const stop = JSON.stringify({ type: "step_finish", sessionID: "s", part: { reason: "stop" } })
       const { events, result } = yield* read("opencode-json", [
         part("Go on.", { synthetic: true }),
@@ -216,8 +219,9 @@ describe("words in the name of others", () => {
   )
 })
 
+const turn = (type: string, more: object = {}) => JSON.stringify({ type, ...more })
+
 describe("Codex", () => {
-  const turn = (type: string, more: object = {}) => JSON.stringify({ type, ...more })
   const item = (when: string, id: string) =>
     turn(`item.${when}`, { item: { id, type: "command_execution", command: "sleep 60" } })
 

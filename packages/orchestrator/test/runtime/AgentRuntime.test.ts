@@ -26,6 +26,11 @@ const placed = Effect.fnUntraced(function* (profile: Profile.Profile, env: Sandb
   return yield* (yield* AgentRuntime.AgentRuntime).place(sandbox, profile)
 })
 
+const claudeResult = (text: string) => line({ type: "result", subtype: "success", result: text })
+
+const later = (event: Sandbox.ProcessEvent, by: Duration.Input) =>
+  Stream.fromEffect(Effect.delay(Effect.succeed(event), by))
+
 const request = Effect.map(Id.nextQueryId, (id) => ({ id, text: "why?" }))
 
 /** Runs commands like `record`, which is told of each, and ends them with what it says. */
@@ -301,13 +306,10 @@ describe("AgentRuntime.run", () => {
 
   it.effect("lets a program go on that works again after it seemed to be done", () => {
     const tasks = line({ type: "system", subtype: "background_tasks_changed", tasks: [] })
-    const result = (text: string) => line({ type: "result", subtype: "success", result: text })
     const message = line({ type: "assistant", message: { content: [{ type: "text", text: "On." }] } })
-    const later = (event: Sandbox.ProcessEvent, by: Duration.Input) =>
-      Stream.fromEffect(Effect.delay(Effect.succeed(event), by))
-    const program = Stream.make(tasks, result("first")).pipe(
+    const program = Stream.make(tasks, claudeResult("first")).pipe(
       Stream.concat(later(message, "9 seconds")),
-      Stream.concat(later(result("second"), "16 seconds")),
+      Stream.concat(later(claudeResult("second"), "16 seconds")),
       Stream.concat(later(exit(0), "9 seconds"))
     )
     const run = new Profile.RunSpec({ ...tiny.run, protocol: "claude-stream-json" })
