@@ -221,10 +221,10 @@ describe("words in the name of others", () => {
 
 const turn = (type: string, more: object = {}) => JSON.stringify({ type, ...more })
 
-describe("Codex", () => {
-  const item = (when: string, id: string) =>
-    turn(`item.${when}`, { item: { id, type: "command_execution", command: "sleep 60" } })
+const item = (when: string, id: string) =>
+  turn(`item.${when}`, { item: { id, type: "command_execution", command: "sleep 60" } })
 
+describe("Codex", () => {
   it.effect("is done at the end of a turn, unless an item runs or another turn begins", () =>
     Effect.gen(function* () {
       const { concluded, result } = yield* read("codex-jsonl", [
