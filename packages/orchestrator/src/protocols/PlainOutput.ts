@@ -3,13 +3,8 @@ import { Option, Schema } from "effect"
 import * as JsonLine from "./JsonLine.ts"
 import { type Parser, result } from "./Parser.ts"
 
-/**
- * The length of an output that is kept, in UTF-16 units.
- *
- * @category constants
- * @since 0.1.0
- */
-export const longestOutput = 8 * 1024 * 1024
+/** The length of an output that is kept, in UTF-16 units. */
+const longestOutput = 8 * 1024 * 1024
 
 const ended = (exitCode: number): string =>
   exitCode === -1 ? "The program was killed." : `The program ended with exit code ${exitCode}.`
