@@ -143,7 +143,12 @@ describe("the documentation", () => {
             finish(
               spawn(process.execPath, [join(path, name)], {
                 cwd,
-                env: { PATH: env["PATH"], HOME: cwd, TMPDIR: cwd },
+                env: {
+                  PATH: env["PATH"],
+                  HOME: cwd,
+                  TMPDIR: cwd,
+                  NODE_COMPILE_CACHE: env["NODE_COMPILE_CACHE"]
+                },
                 stdio: ["ignore", "pipe", "pipe"]
               })
             )

@@ -1,5 +1,5 @@
 import type { Agent } from "@remote-agent/domain"
-import { Orchestrator, type Queries, StateStore } from "@remote-agent/orchestrator"
+import { Orchestrator, type AgentLocks, StateStore } from "@remote-agent/orchestrator"
 import { Effect, Result, Stream, type Terminal } from "effect"
 import * as AgentLookup from "../../app/AgentLookup.ts"
 import type { Environment, Run } from "../../app/Environment.ts"
@@ -11,6 +11,7 @@ import { Ended, type Failure, Usage } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
 import * as Json from "../../ui/json.ts"
 import { line, red, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 
 /** The flags of a command on several agents. */
 export interface BulkFlags extends AppFlags {
@@ -51,7 +52,7 @@ const reportOne = Effect.fnUntraced(function* (
   only: boolean
 ) {
   const { err, out } = yield* Screen
-  if (json) yield* line(out, JSON.stringify({ agent: named, ...toJson(failure) }))
+  if (json) yield* line(out, jsonText({ agent: named, ...toJson(failure) }))
   const [what = "", ...todo] = toLines(failure)
   yield* line(err, [red(err, only ? what : `${named}: ${what}`), ...todo].join("\n"))
   return ExitCode.of(failure)
@@ -128,7 +129,7 @@ export const each = Effect.fnUntraced(
             return yield* reportOne(agent.name, done.failure, flags.json, agents.length === 1)
           }
           const { document, failed = false, text } = done.success
-          yield* line(out, flags.json ? JSON.stringify(document) : text)
+          yield* line(out, flags.json ? jsonText(document) : text)
           return failed ? ExitCode.exitCode.failed : 0
         }),
         { concurrency }
@@ -160,7 +161,7 @@ export const whenRunning = ({
 }: {
   readonly cancel: boolean
   readonly wait: boolean
-}): Effect.Effect<Queries.WhenRunning, Usage> =>
+}): Effect.Effect<AgentLocks.WhenRunning, Usage> =>
   cancel && wait
     ? Effect.fail(new Usage({ message: "--wait and --cancel exclude each other. Give one of them." }))
     : Effect.succeed(cancel ? "cancel" : wait ? "wait" : "refuse")

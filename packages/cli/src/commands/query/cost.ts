@@ -8,6 +8,7 @@ import { Usage } from "../../ui/Failure.ts"
 import { seconds } from "../../ui/liveLines.ts"
 import { bold, dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { state, text } from "../shared/flags.ts"
 
@@ -82,7 +83,7 @@ const documentOf = ({ of, queries, usage }: Row) => ({ of, queries, ...usage })
 /** `cost`. */
 export const cost = command({
   name: "cost",
-  description: "Sum up what ended queries have used: tokens, money and time",
+  description: "Sum up the usage of ended queries: tokens, money and time",
   flags: {
     by: Flag.Literals("by", ["agent", "profile", "day"]).pipe(
       Flag.withDefault("agent"),
@@ -110,7 +111,7 @@ export const cost = command({
     const rows = yield* Effect.provide(summedUp(by, since), State.layer({ state: location }))
     const total = totalOf(rows)
     if (json) {
-      return yield* line(out, JSON.stringify({ by, rows: rows.map(documentOf), total: documentOf(total) }))
+      return yield* line(out, jsonText({ by, rows: rows.map(documentOf), total: documentOf(total) }))
     }
     if (rows.length === 0) return yield* line(note, dim(note, "No query has ended yet."))
     const head = [by.toUpperCase(), "QUERIES", "TOKENS IN", "TOKENS OUT", "COST", "TIME"]

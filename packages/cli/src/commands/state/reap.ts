@@ -10,6 +10,7 @@ import { exitCode } from "../../ui/ExitCode.ts"
 import { Ended, Usage } from "../../ui/Failure.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { durable, onOff, optional } from "../shared/flags.ts"
 
@@ -47,7 +48,7 @@ const summaryOf = ({ complete, dryRun, entries }: Reaper.Report): string => {
 /** `reap`. */
 export const reap = command({
   name: "reap",
-  description: "Delete what crashes have left: sandboxes of this state that belong to no agent",
+  description: "Terminate the sandboxes that crashes have left: those of this state that belong to no agent",
   flags: {
     dryRun: onOff("dry-run", "Print what would be done, and do nothing"),
     includePausedOlderThan: optional(
@@ -56,12 +57,12 @@ export const reap = command({
         Flag.withDescription("Terminate agents that have been paused for more than this many days, too")
       )
     ),
-    all: onOff("all", "Print what is left alone, too"),
+    all: onOff("all", "Also print everything that is kept"),
     yes: onOff("yes", "Terminate paused agents without confirmation"),
     ...durable
   },
   examples: [
-    { command: "remote-agent reap --dry-run", description: "What would be done, and why" },
+    { command: "remote-agent reap --dry-run", description: "Print the planned actions and their reasons" },
     { command: "remote-agent reap --include-paused-older-than 30 --yes", description: "From cron" }
   ],
   run: Effect.fn("reap")(
@@ -88,7 +89,7 @@ export const reap = command({
           ...(days === undefined ? {} : { retention: Duration.days(days) })
         })
       ).pipe(Effect.provide(App.agents(flags)))
-      if (json) yield* line(out, JSON.stringify(documentOf(report)))
+      if (json) yield* line(out, jsonText(documentOf(report)))
       else {
         const entries = report.entries.filter(({ outcome }) => all || outcome !== "left")
         const head = ["ACTION", "OUTCOME", "SANDBOX", "AGENT", "REASON"]

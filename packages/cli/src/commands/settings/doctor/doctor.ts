@@ -3,6 +3,7 @@ import type { Run } from "../../../app/Environment.ts"
 import { exitCode } from "../../../ui/ExitCode.ts"
 import { Ended } from "../../../ui/Failure.ts"
 import { dim, green, line, type Output, red, Screen } from "../../../ui/Screen.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { durable, profile } from "../../shared/flags.ts"
 import * as Check from "./Check.ts"
@@ -39,7 +40,7 @@ const toText = (output: Output, { detail, name, status, todo }: Check.Check): st
 export const doctor = command({
   name: "doctor",
   description:
-    "Check everything that agents need, and say how to fix what fails. Exit code 1 when something required fails",
+    "Check the requirements of agents, and explain how to fix each problem. Exit code 1 when a required check fails",
   flags: { profile, ...durable },
   examples: [
     { command: "remote-agent doctor", description: "With the current settings" },
@@ -53,7 +54,7 @@ export const doctor = command({
     const healthy = checks.every(({ status }) => status !== "failed")
     yield* line(
       out,
-      flags.json ? JSON.stringify({ healthy, checks }) : checks.map((one) => toText(out, one)).join("\n")
+      flags.json ? jsonText({ healthy, checks }) : checks.map((one) => toText(out, one)).join("\n")
     )
     if (!healthy) return yield* new Ended({ code: exitCode.failed })
   })
