@@ -27,6 +27,7 @@ const run = async (program: string, args: ReadonlyArray<string>, cwd: string): P
 
 interface Manifest {
   readonly name: string
+  readonly version: string
 }
 
 const manifestOf = async (folder: string): Promise<Manifest> =>
