@@ -6,7 +6,7 @@
 import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ApiError, response } from "./ApiError.ts"
-import { sameSecret } from "../server/RequestGuard.ts"
+import { sameSecret } from "./RequestGuard.ts"
 import * as Body from "./requestBody.ts"
 import * as SandboxListing from "./SandboxListing.ts"
 import { variablesProblem } from "../envd/ProcessService.ts"

@@ -26,9 +26,9 @@ import * as DaemonGate from "./DaemonGate.ts"
 import * as DaemonLog from "./DaemonLog.ts"
 import * as E2bServer from "../server/E2bServer.ts"
 import * as FileLock from "../host/FileLock.ts"
-import { sameSecret } from "../server/RequestGuard.ts"
+import { sameSecret } from "../api/RequestGuard.ts"
 import { randomToken } from "../sandboxes/Sandbox.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../sandboxes/OrphanCleanup.ts"
 
 export { DaemonError } from "./DaemonError.ts"
 

@@ -8,7 +8,7 @@ import type { Scope } from "effect"
 import * as Http from "node:http"
 import { DaemonError, SandboxesLeft, Unanswered } from "./DaemonError.ts"
 import * as DaemonFile from "./DaemonFile.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../sandboxes/OrphanCleanup.ts"
 
 /** The paths of the requests, beside those of E2B. */
 export const paths = { status: "/daemon", presence: "/daemon/presence", stop: "/daemon/stop" } as const

@@ -7,8 +7,8 @@ import { Effect, Option, Schema } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { DaemonError, FileUnusable, ServerFailed } from "./DaemonError.ts"
-import * as DataDirectory from "../server/DataDirectory.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as DataDirectory from "../sandboxes/DataDirectory.ts"
+import * as OrphanCleanup from "../sandboxes/OrphanCleanup.ts"
 
 /** How sandboxes may be isolated. */
 export const Kind = Schema.Literals(["bubblewrap", "namespaces", "none"])

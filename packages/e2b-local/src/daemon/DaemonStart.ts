@@ -21,7 +21,7 @@ import * as DaemonFile from "./DaemonFile.ts"
 import * as DaemonLog from "./DaemonLog.ts"
 import type * as E2bServer from "../server/E2bServer.ts"
 import * as FileLock from "../host/FileLock.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../sandboxes/OrphanCleanup.ts"
 
 /** A daemon that runs, and stays for as long as it is used. */
 export class Daemon extends Context.Service<

@@ -12,7 +12,7 @@ import * as HostProcess from "../host/HostProcess.ts"
 import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 import type { Process } from "../sandboxes/ProcessTable.ts"
 import { isCarriable, isVariableName } from "../isolation/shell.ts"
-import * as PseudoTerminal from "./PseudoTerminal.ts"
+import * as PseudoTerminal from "../isolation/PseudoTerminal.ts"
 
 const Variables = Schema.Record(Schema.String, Schema.String)
 

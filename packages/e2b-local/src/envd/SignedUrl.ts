@@ -8,7 +8,7 @@ import { HttpServerRequest } from "effect/http"
 import * as Crypto from "node:crypto"
 import { ApiError } from "../api/ApiError.ts"
 import * as Envd from "./Envd.ts"
-import { sameSecret } from "../server/RequestGuard.ts"
+import { sameSecret } from "../api/RequestGuard.ts"
 import type { Sandbox } from "../sandboxes/Sandbox.ts"
 import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 

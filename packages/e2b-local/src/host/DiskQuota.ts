@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
-import { BootFailed, E2bServerError } from "../server/E2bServerError.ts"
+import { BootFailed, E2bServerError } from "../E2bServerError.ts"
 import * as HostProcess from "./HostProcess.ts"
 
 /** The disks of a server. */

@@ -8,7 +8,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as HostProcess from "./HostProcess.ts"
 import { FileError } from "../isolation/SandboxRuntime.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../sandboxes/OrphanCleanup.ts"
 
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
 

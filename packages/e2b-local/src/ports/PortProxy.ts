@@ -8,7 +8,7 @@
 import { Deferred, Effect, FiberSet, Option, Redacted } from "effect"
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
-import { sameSecret } from "../server/RequestGuard.ts"
+import { sameSecret } from "../api/RequestGuard.ts"
 import * as PortTable from "./PortTable.ts"
 import type { Sandbox } from "../sandboxes/Sandbox.ts"
 import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"

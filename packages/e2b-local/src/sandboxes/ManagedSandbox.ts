@@ -14,7 +14,7 @@ import * as Pipes from "../host/pipes.ts"
 import * as ProcessTable from "./ProcessTable.ts"
 import { randomId, randomToken, type Sandbox, type SandboxStopped, type Spec } from "./Sandbox.ts"
 import * as SandboxLog from "./SandboxLog.ts"
-import * as DataDirectory from "../server/DataDirectory.ts"
+import * as DataDirectory from "./DataDirectory.ts"
 import type { Limits } from "../isolation/shell.ts"
 
 /** More of one sandbox at once wait. */

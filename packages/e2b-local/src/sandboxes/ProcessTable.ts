@@ -9,7 +9,7 @@ import { RpcError } from "../envd/ConnectProtocol.ts"
 import * as HostProcess from "../host/HostProcess.ts"
 import type { Command, SandboxRuntime, Running } from "../isolation/SandboxRuntime.ts"
 import type { SandboxLog } from "./SandboxLog.ts"
-import * as PseudoTerminal from "../envd/PseudoTerminal.ts"
+import * as PseudoTerminal from "../isolation/PseudoTerminal.ts"
 
 /** What listeners of a command are told, in the JSON of the protocol. */
 export type Event =

@@ -13,9 +13,9 @@ import * as Path from "node:path"
 import { ApiError } from "../api/ApiError.ts"
 import { alphanumeric } from "./Sandbox.ts"
 import { SandboxRegistry } from "./SandboxRegistry.ts"
-import * as DataDirectory from "../server/DataDirectory.ts"
+import * as DataDirectory from "./DataDirectory.ts"
 import * as SnapshotName from "./SnapshotName.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as OrphanCleanup from "./OrphanCleanup.ts"
 import * as TreeCopy from "../host/copyTree.ts"
 
 /** A snapshot that sandboxes can be made from. */

@@ -16,19 +16,19 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Http from "node:http"
 import * as Os from "node:os"
 import * as ControlPlane from "../api/ControlPlane.ts"
-import { E2bServerError, ListenFailed } from "./E2bServerError.ts"
+import { E2bServerError, ListenFailed } from "../E2bServerError.ts"
 import * as FilesService from "../envd/FileTransfer.ts"
 import * as FilesystemService from "../envd/FilesystemService.ts"
-import * as RequestGuard from "./RequestGuard.ts"
+import * as RequestGuard from "../api/RequestGuard.ts"
 import * as Isolation from "../isolation/Isolation.ts"
 import * as PortProxy from "../ports/PortProxy.ts"
 import * as ProcessService from "../envd/ProcessService.ts"
 import { randomToken } from "../sandboxes/Sandbox.ts"
 import * as SandboxRegistry from "../sandboxes/SandboxRegistry.ts"
 import * as SnapshotStore from "../sandboxes/SnapshotStore.ts"
-import * as DataDirectory from "./DataDirectory.ts"
+import * as DataDirectory from "../sandboxes/DataDirectory.ts"
 
-export { E2bServerError } from "./E2bServerError.ts"
+export { E2bServerError } from "../E2bServerError.ts"
 
 /** A running server. Give its URL and key to any E2B SDK as `apiUrl`, `sandboxUrl` and `apiKey`. */
 export class E2bServer extends Context.Service<

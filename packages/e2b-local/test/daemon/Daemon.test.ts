@@ -11,7 +11,7 @@ import { Daemon, DaemonControl, DaemonError, DaemonFile, DaemonStart } from "../
 import * as DaemonGate from "../../src/daemon/DaemonGate.ts"
 import * as DaemonLog from "../../src/daemon/DaemonLog.ts"
 import * as FileLock from "../../src/host/FileLock.ts"
-import * as OrphanCleanup from "../../src/server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../../src/sandboxes/OrphanCleanup.ts"
 import { clientOf, eventually, sdk, temporaryFolder } from "../support/support.ts"
 
 const entryOf = (

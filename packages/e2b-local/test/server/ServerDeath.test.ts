@@ -5,7 +5,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { E2bServer } from "../../src/index.ts"
-import * as OrphanCleanup from "../../src/server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../../src/sandboxes/OrphanCleanup.ts"
 import {
   best,
   clientOf,

@@ -6,13 +6,13 @@
 import { Effect, Option } from "effect"
 import * as Fs from "node:fs/promises"
 import { RpcError } from "../../envd/ConnectProtocol.ts"
-import { BootFailed, E2bServerError } from "../../server/E2bServerError.ts"
+import { BootFailed, E2bServerError } from "../../E2bServerError.ts"
 import * as GuestFiles from "./files.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
 import * as Layout from "./mounts.ts"
 import type { Boot, Command, SandboxRuntime, Running } from "../SandboxRuntime.ts"
 import * as Shell from "../shell.ts"
-import * as Tcp from "../../ports/tcp.ts"
+import * as Tcp from "../../host/tcp.ts"
 import * as ResourceUsage from "../../host/ResourceUsage.ts"
 
 /** The environment of what runs before a command has its own. */

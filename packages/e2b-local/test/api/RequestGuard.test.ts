@@ -2,7 +2,7 @@ import { assert, describe, it as top, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { AuthenticationError } from "e2b"
 import * as Http from "node:http"
-import { isLoopbackHost, sameSecret } from "../../src/server/RequestGuard.ts"
+import { isLoopbackHost, sameSecret } from "../../src/api/RequestGuard.ts"
 import { best, clientOf, failure, sandbox, Server, serverLayer } from "../support/support.ts"
 
 interface Reply {

@@ -9,7 +9,7 @@ import * as Crypto from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { DirectoryUnusable, E2bServerError } from "./E2bServerError.ts"
+import { DirectoryUnusable, E2bServerError } from "../E2bServerError.ts"
 import * as OrphanCleanup from "./OrphanCleanup.ts"
 
 export class DataDirectory extends Context.Service<

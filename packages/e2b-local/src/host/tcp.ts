@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import * as Net from "node:net"
 import { Duplex, type Readable, type Writable } from "node:stream"
 import { RpcError } from "../envd/ConnectProtocol.ts"
-import * as HostProcess from "../host/HostProcess.ts"
+import * as HostProcess from "./HostProcess.ts"
 import * as Layout from "../isolation/namespace/mounts.ts"
 import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 

@@ -7,9 +7,9 @@
  * @since 0.1.0
  */
 import { Effect, Schema } from "effect"
-import { RpcError } from "./ConnectProtocol.ts"
-import type { Command, SandboxRuntime } from "../isolation/SandboxRuntime.ts"
-import { quote } from "../isolation/shell.ts"
+import { RpcError } from "../envd/ConnectProtocol.ts"
+import type { Command, SandboxRuntime } from "./SandboxRuntime.ts"
+import { quote } from "./shell.ts"
 
 const Cells = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))
 

@@ -6,7 +6,7 @@
 import { Effect } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import * as Crypto from "node:crypto"
-import { ApiError, response } from "../api/ApiError.ts"
+import { ApiError, response } from "./ApiError.ts"
 
 const digest = (text: string) => Crypto.createHash("sha256").update(text).digest()
 
