@@ -1,5 +1,5 @@
 /**
- * Finds out which servers are dead and removes what they left: processes and folders.
+ * Removes what dead servers left behind: processes, control groups, mounts and folders.
  *
  * @since 0.1.0
  */
@@ -8,70 +8,11 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Cgroups from "../host/Cgroups.ts"
 import * as DiskQuota from "../host/DiskQuota.ts"
-import * as HostProcess from "../host/HostProcess.ts"
-
-/** Who owns a folder. A pid alone is not enough: it is given to another process some day. */
-export class Owner extends Schema.Class<Owner>("@remote-agent/e2b-local/Owner")({
-  pid: Schema.Int,
-  /** Of the process, in a form that only compares; null where the host does not tell. */
-  startedAt: Schema.NullOr(Schema.String),
-  /** The PID namespace, so that a server in a container is not taken for dead from outside of it. */
-  namespace: Schema.NullOr(Schema.String)
-}) {}
-
-const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
+import { isOwnerDead, Owner, self, startOf } from "../host/ProcessOwner.ts"
+import { removeTree } from "../host/removeTree.ts"
 
 const readText = (path: string): Effect.Effect<Option.Option<string>> =>
   Effect.option(Effect.tryPromise(() => Fs.readFile(path, "utf8")))
-
-/**
- * When a process started, as a text that only compares; none when there is no such process, or only its zombie, which
- * holds nothing any more.
- */
-export const startOf = Effect.fnUntraced(function* (pid: number) {
-  if (process.platform !== "linux") {
-    const output = yield* Effect.option(
-      HostProcess.run({ command: "ps", args: ["-o", "lstart=", "-p", `${pid}`], env })
-    )
-    return Option.flatMap(output, ({ stdout }) => {
-      const text = stdout.toString().trim()
-      return text === "" ? Option.none<string>() : Option.some(text)
-    })
-  }
-  const stat = yield* readText(`/proc/${pid}/stat`)
-  const boot = yield* readText("/proc/sys/kernel/random/boot_id")
-  return Option.flatMap(stat, (text) => {
-    // The name of a program, in parentheses, may itself hold spaces and parentheses.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
-    return fields[0] === "Z" || fields[0] === "X"
-      ? Option.none<string>()
-      : Option.some(`${Option.getOrElse(boot, () => "").trim()} ${fields[19] ?? ""}`)
-  })
-})
-
-/** This process. */
-export const self = Effect.gen(function* () {
-  const startedAt = yield* startOf(process.pid)
-  const namespace = yield* Effect.option(Effect.tryPromise(() => Fs.readlink("/proc/self/ns/pid")))
-  return new Owner({
-    pid: process.pid,
-    startedAt: Option.getOrNull(startedAt),
-    namespace: Option.getOrNull(namespace)
-  })
-})
-
-/** Whether two are the same process. */
-export const isSame = (one: Owner, other: Owner): boolean =>
-  one.pid === other.pid && one.startedAt === other.startedAt && one.namespace === other.namespace
-
-/** Whether a process is certainly dead; one of another PID namespace never is. */
-export const isOwnerDead = Effect.fnUntraced(function* (owner: Owner, known?: Owner) {
-  const { namespace, pid, startedAt } = owner
-  const own = known ?? (yield* self)
-  if (namespace !== null && own.namespace !== null && namespace !== own.namespace) return false
-  const now = yield* startOf(pid)
-  return Option.isNone(now) || (startedAt !== null && startedAt !== now.value)
-})
 
 const decodeOwner = Schema.decodeEffect(Schema.fromJsonString(Owner))
 
@@ -83,34 +24,11 @@ const isDead = Effect.fnUntraced(function* (path: string, own: Owner) {
     onSome: (json) => Effect.option(decodeOwner(json))
   })
   if (Option.isNone(owner)) {
-    // Made a moment ago, or half removed: the name says by whom.
+    // The folder was made a moment ago or is half removed. Its name contains the pid.
     const pid = Number.parseInt(Path.basename(path), 10)
     return Number.isInteger(pid) && Option.isNone(yield* startOf(pid))
   }
   return yield* isOwnerDead(owner.value, own)
-})
-
-const exists = (path: string) =>
-  Effect.map(Effect.option(Effect.tryPromise(() => Fs.lstat(path))), Option.isSome)
-
-/** Removes a folder whatever is in it; says so in the log when it could not. */
-export const removeTree = Effect.fnUntraced(function* (path: string) {
-  const rm = Effect.ignore(HostProcess.run({ command: "rm", args: ["-rf", "--", path], env }))
-  yield* rm
-  if (!(yield* exists(path))) return
-  // Folders that their owner has closed to himself.
-  yield* Effect.ignore(HostProcess.run({ command: "chmod", args: ["-R", "u+rwx", "--", path], env }))
-  yield* rm
-  if (yield* exists(path)) yield* Effect.logWarning(`The folder ${path} could not be removed`)
-})
-
-/** Notes a process in the folder of its sandbox, for whoever sweeps it when the server died without a chance. */
-export const record = Effect.fnUntraced(function* (folder: string, pid: number) {
-  const startedAt = yield* startOf(pid)
-  if (Option.isNone(startedAt)) return
-  yield* Effect.ignore(
-    Effect.tryPromise(() => Fs.appendFile(Path.join(folder, "processes"), `${pid}\t${startedAt.value}\n`))
-  )
 })
 
 const kill = (pid: number) =>
@@ -119,12 +37,12 @@ const kill = (pid: number) =>
       try {
         process.kill(target, "SIGKILL")
       } catch {
-        // No such group, or it has ended by itself.
+        // The group does not exist, or it has ended by itself.
       }
     }
   })
 
-/** Kills what still runs of the recorded processes of a sandbox. */
+/** Kills the recorded processes of a sandbox that still run. */
 const killRecorded = Effect.fnUntraced(function* (folder: string) {
   const text = Option.getOrElse(yield* readText(Path.join(folder, "processes")), () => "")
   yield* Effect.forEach(
@@ -142,7 +60,7 @@ const killRecorded = Effect.fnUntraced(function* (folder: string) {
 const listFolder = (path: string) =>
   Effect.tryPromise(() => Fs.readdir(path)).pipe(Effect.orElseSucceed((): Array<string> => []))
 
-/** Removes the folders of dead servers in `directory`, and kills what still runs of them. Never those of a living one. */
+/** Removes the folders of dead servers in `directory` and kills their remaining processes. Skips servers that run. */
 export const sweep = Effect.fn("OrphanCleanup.sweep")(function* (directory: string) {
   const own = yield* self
   const names = yield* listFolder(directory)
