@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises"
+import { readdir, readFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "rolldown"
 
@@ -32,6 +33,30 @@ export const read = (name) => Effect.succeed(texts[name])`,
   }
 }
 
+/** Puts shell scripts into the bundle, in the place of the module `readScript.ts` beside them, with their includes. */
+const inlineScripts = {
+  name: "inline-scripts",
+  load: {
+    filter: { id: /packages\/[^/]+\/src\/.*\/readScript\.ts$/ },
+    handler: async (id: string) => {
+      const folder = dirname(id)
+      const names = (await readdir(folder)).filter((name) => name.endsWith(".sh"))
+      const texts = new Map(
+        await Promise.all(
+          names.map(async (name) => [name, await readFile(join(folder, name), "utf8")] as const)
+        )
+      )
+      const expand = (text = ""): string =>
+        text.replaceAll(/^\. \.\/([\w-]+\.sh)$/gm, (_, name: string) => expand(texts.get(name)))
+      return {
+        code: `const texts = ${JSON.stringify(Object.fromEntries([...texts].map(([name, text]) => [name, expand(text)])))}
+export const readScript = (name) => texts[name]`,
+        moduleType: "js" as const
+      }
+    }
+  }
+}
+
 /**
  * Loads the modules of Node.js that take long to load where they are first used: most commands never use them, and
  * `import * as` asks for them at every start.
@@ -54,12 +79,12 @@ export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
   platform: "node",
   external: ["e2b"],
-  plugins: [inlineAssets, lazyBuiltins],
+  plugins: [inlineAssets, inlineScripts, lazyBuiltins],
   transform: { inject: { "Intl.Segmenter": [segmenter, "Segmenter"] } },
   // What only some commands need is a file of its own: reading and parsing it is most of the time of a cold start.
   // What all of them need is one file, and what reads the state is another, for every file has to be found and linked.
   output: {
-    dir: "packages/cli/dist/bundle",
+    dir: "packages/remote-agent/dist/bundle",
     entryFileNames: "remote-agent.mjs",
     chunkFileNames: "[name].mjs",
     format: "esm",

@@ -2,20 +2,20 @@ import { Clock, Console, Effect, FileSystem, Option, Path } from "effect"
 import { spawnSync } from "node:child_process"
 import { BenchBroken, type Measure, type Outcome } from "./Report.ts"
 
-/** What is measured. */
+/** The options of the benchmark. */
 export interface Options {
   /** The root of the repository. */
   readonly root: string
   readonly runs: number
-  /** The JavaScript file of another command line tool, whose `--version` ours is held against. */
+  /** The JavaScript file of another command line tool, for the comparison of `--version`. */
   readonly peer?: string | undefined
 }
 
 const broken = (detail: string) => new BenchBroken({ benchmark: "cold-start", detail })
 
-const bundle = "packages/cli/dist/bundle/remote-agent.mjs"
+const bundle = "packages/remote-agent/dist/bundle/remote-agent.mjs"
 
-/** Prints the most memory that a process held, in KiB, after what the process prints on stderr itself. */
+/** Prints the peak memory of a process in KiB, after the process's own output on stderr. */
 const gnuTime = "/usr/bin/time"
 
 const execute = Effect.fnUntraced(function* (
@@ -25,7 +25,7 @@ const execute = Effect.fnUntraced(function* (
   data?: string
 ) {
   const before = yield* Clock.currentTimeNanos
-  // Synchronously, so that nothing of ours runs beside it.
+  // Synchronous, so that this process does no other work meanwhile.
   const { status, stderr, stdout } = spawnSync(command, args, {
     cwd,
     encoding: "utf8",
@@ -48,7 +48,7 @@ const modified = Effect.fnUntraced(function* (file: string) {
   return Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
 })
 
-/** Bundles the binary when there is no bundle that is newer than all it is made from. */
+/** Bundles the binary unless the bundle is newer than all its sources. */
 const prepare = Effect.fn("bench.bundle")(function* (root: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
   const at = (...names: ReadonlyArray<string>) => path.join(root, ...names)
@@ -69,7 +69,7 @@ const prepare = Effect.fn("bench.bundle")(function* (root: string) {
 interface Subject {
   readonly name: string
   readonly args: ReadonlyArray<string>
-  /** What it must print. */
+  /** The expected output. */
   readonly prints: RegExp
   readonly aim?: Measure["aim"]
 }
@@ -93,7 +93,7 @@ const peerOf = (file: string): Subject => ({
   prints: /\d/
 })
 
-/** Starts the bundled binary and bare `node` in turn, each in a process of its own. */
+/** Starts the bundled binary and bare `node` alternately, each in its own process. */
 export const run = Effect.fn("bench.cold-start")(function* ({ peer, root, runs }: Options) {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped({ prefix: "cold-start-" })
@@ -103,7 +103,7 @@ export const run = Effect.fn("bench.cold-start")(function* ({ peer, root, runs }
   const all = [bare, ...subjects, ...(other === undefined ? [] : [other])]
   const wall = new Map<Subject, Array<number>>(all.map((subject) => [subject, []]))
   const memory = new Map<Subject, Array<number>>(all.map((subject) => [subject, []]))
-  // The first start of each is not counted: it reads the files into the memory of the system.
+  // The first start of each is not counted: it reads the files into the file cache.
   for (let index = -1; index < runs; index++) {
     for (const subject of all) {
       const { millis, stdout } = yield* execute(process.execPath, subject.args, root, data)
@@ -117,7 +117,7 @@ export const run = Effect.fn("bench.cold-start")(function* ({ peer, root, runs }
       memory.get(subject)?.push(Number(stderr.trim().split("\n").at(-1)) / 1024)
     }
   }
-  // What other work on the machine does to a start only ever makes it slower.
+  // Other load on the machine only makes a start slower, never faster.
   const fastest = new Map([...wall].map(([subject, samples]) => [subject, [Math.min(...samples)]] as const))
   const measure = (
     what: string,

@@ -6,9 +6,9 @@ import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { BenchBroken, type Measure, type Outcome, percentile } from "./Report.ts"
 
-/** What is measured. */
+/** The options of the benchmark. */
 export interface Options {
-  /** How many sandboxes are made at once, one figure for each. */
+  /** The numbers of sandboxes to create at once. */
   readonly atOnce: ReadonlyArray<number>
   readonly rounds: number
 }
@@ -17,7 +17,7 @@ const broken = (detail: string) => new BenchBroken({ benchmark: "create", detail
 
 const script = "echo ready"
 
-/** The same process by hand, as far apart from this machine as the server would have it. */
+/** The same process started by hand, with the isolation that the server would use. */
 const byHand: Record<"bubblewrap" | "namespaces" | "none", readonly [string, ...ReadonlyArray<string>]> = {
   bubblewrap: [
     "bwrap",
@@ -53,7 +53,7 @@ const timed = Effect.fnUntraced(function* <E, R>(echo: Effect.Effect<string, E, 
 const times = <E, R>(count: number, one: Effect.Effect<number, E, R>) =>
   Effect.replicateEffect(one, count, { concurrency: count })
 
-/** Many at once, each from its first request to the first line of its first command. */
+/** Creates many at once, and measures each from its first request to the first line of its first command. */
 export const run = Effect.fn("bench.create")(function* ({
   atOnce,
   rounds
@@ -79,7 +79,7 @@ export const run = Effect.fn("bench.create")(function* ({
       catch: (cause) => broken(`${program} failed: ${String(cause)}`)
     }).pipe(Effect.map(({ stdout }) => stdout))
   )
-  // The first of each is not counted: it reads what it needs into the memory of the system.
+  // The first of each is not counted: it reads its files into the file cache.
   yield* times(1, ours)
   yield* times(1, hand)
   const measures: Array<Measure> = []

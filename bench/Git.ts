@@ -19,10 +19,10 @@ import { promisify } from "node:util"
 import * as GitServer from "../packages/github/test/support/gitServer.ts"
 import { BenchBroken, type Outcome } from "./Report.ts"
 
-/** What is measured. */
+/** The options of the benchmark. */
 export interface Options {
   readonly files: number
-  /** Of all files together; their contents do not compress. */
+  /** The total size of all files, whose contents do not compress. */
   readonly megabytes: number
   readonly rounds: number
 }
@@ -31,7 +31,7 @@ const broken = (detail: string) => new BenchBroken({ benchmark: "git", detail })
 
 const name = "bench/repository"
 
-/** One commit of many files with contents that do not compress, made by `git fast-import` from a stream. */
+/** Creates one commit of many files with incompressible contents, with `git fast-import`. */
 const fill = Effect.fn("bench.git.fill")(function* (folder: string, files: number, megabytes: number) {
   const size = Math.floor((megabytes * 1024 * 1024) / files)
   const random = `
@@ -58,7 +58,7 @@ process.stdout.write(Buffer.concat(out))
   })
 })
 
-/** A sandbox that counts the trips to it. */
+/** A sandbox that counts the round trips to it. */
 const counted = (sandbox: Sandbox.Sandbox) => {
   let trips = 0
   const one = <A, E>(call: Effect.Effect<A, E>) => Effect.suspend(() => (trips++, call))
@@ -85,7 +85,7 @@ const counted = (sandbox: Sandbox.Sandbox) => {
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.timed(effect), ([duration, value]) => ({ value, millis: Duration.toMillis(duration) }))
 
-/** Clone and pull by relay beside git in the sandbox that asks the server itself. */
+/** Compares clone and pull by relay with git in the sandbox that contacts the server itself. */
 export const run = Effect.fn("bench.git")(
   function* ({
     files,

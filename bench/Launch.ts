@@ -13,28 +13,28 @@ import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { BenchBroken, type Outcome } from "./Report.ts"
 
-/** What is measured. */
+/** The options of the benchmark. */
 export interface Options {
-  /** How many files the repository of the agent has. */
+  /** The number of files in the repository of the agent. */
   readonly files: number
   readonly rounds: number
 }
 
 const broken = (detail: string) => new BenchBroken({ benchmark: "launch", detail })
 
-/** How long the agent thinks, in seconds. */
+/** The duration of a query, in seconds. */
 const thinking = 2
 
 const answer = `read -r _; sleep ${thinking}; printf '{"type":"result","outcome":"ok","answer":"done"}\\n'`
 
-/** A fixed amount of work for a processor, some seconds of it. */
+/** A fixed amount of processor work, which takes some seconds. */
 const compile = `
 const { createHash } = require("node:crypto")
 const block = Buffer.alloc(1 << 20)
 for (let round = 0; round < 3000; round++) createHash("sha256").update(block).digest()
 `
 
-/** Code from a repository, a copy of all its files, and work for the processor: another set-up for every round. */
+/** A profile whose setup checks out a repository, copies all its files and uses the processor. Each round has its own. */
 const profileOf = (repository: string, round: number) =>
   new Profile.Profile({
     name: `built-${round}`,
@@ -82,16 +82,19 @@ const timed = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, 
   return [Number((yield* Clock.currentTimeNanos) - before) / 1e6, value] as const
 })
 
-/** One round: a launch that sets up, one that does not have to, and questions to the second. */
+/** One round: a launch with setup, a launch from the setup snapshot, and queries to the second agent. */
 const round = Effect.fnUntraced(function* (profile: string) {
-  const { launchScoped, query } = yield* Orchestrator.Orchestrator
-  const [first] = yield* timed(launchScoped({ profile }))
-  const [second, agent] = yield* timed(launchScoped({ profile }))
-  if (agent.binding === undefined) return yield* broken("an agent has no sandbox")
-  const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(agent.binding.sandboxId, "10 minutes")
+  const { agents } = yield* Orchestrator.Orchestrator
+  const [first] = yield* timed(agents.launchScoped({ profile }))
+  const [second, agent] = yield* timed(agents.launchScoped({ profile }))
+  if (agent.record.binding === undefined) return yield* broken("an agent has no sandbox")
+  const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(
+    agent.record.binding.sandboxId,
+    "10 minutes"
+  )
   const [asked, bare] = [new Array<number>(), new Array<number>()]
   for (let turn = 0; turn < 3; turn++) {
-    const [ours, result] = yield* timed(query(agent.id, "?"))
+    const [ours, result] = yield* timed(agent.query("?"))
     const [theirs, ended] = yield* timed(sandbox.exec({ argv: ["bash", "-c", answer], stdin: "{}\n" }))
     if (result.answer !== "done" || ended.exitCode !== 0) return yield* broken("an answer is wrong")
     asked.push(ours)
@@ -100,7 +103,7 @@ const round = Effect.fnUntraced(function* (profile: string) {
   return { first, second, asked, bare }
 }, Effect.scoped)
 
-/** From launch to ready, first and again, and what a query costs over its program alone in the same sandbox. */
+/** Measures the first and the second launch, and the overhead of a query over its program alone in the same sandbox. */
 export const run = Effect.fn("bench.launch")(function* ({
   files,
   rounds

@@ -8,21 +8,21 @@ import * as Questions from "./Questions.ts"
 import * as RawSdk from "./RawSdk.ts"
 import { BenchBroken, type Measure, type Outcome, percentile } from "./Report.ts"
 
-/** How much is measured. */
+/** The options of the benchmark. */
 export interface Options {
   readonly size: number
   readonly queries: number
-  /** How often each side is run. */
+  /** The number of rounds of each side. */
   readonly rounds: number
 }
 
-/** What one side did in one round; times in milliseconds. */
+/** The results of one side in one round. Times are in milliseconds. */
 interface Round {
   readonly launchMillis: number
   readonly queryMillis: number
-  /** Processor time of this process, which is client and server; that of the agents is not in it. */
+  /** Processor time of this process, which is client and server. It does not include the agents. */
   readonly cpuMillis: number
-  /** Requests that the server got while the agents were made, and while they were asked. */
+  /** Requests to the server during the launches and during the queries. */
   readonly launchRequests: number
   readonly queryRequests: number
   readonly latencies: ReadonlyArray<number>
@@ -65,7 +65,7 @@ const ours = Effect.fn("bench.pool.ours")(function* (texts: ReadonlyArray<string
   let ready = 0
   const requests = yield* countRequests
   const launchStart = yield* millis
-  const pool = yield* orchestrator.pool({
+  const pool = yield* orchestrator.pools.open({
     size,
     launchConcurrency,
     onEvent: Effect.fnUntraced(function* (event) {
@@ -117,7 +117,7 @@ const raw = Effect.fn("bench.pool.raw")(function* (texts: ReadonlyArray<string>,
   } satisfies Round
 }, Effect.scoped)
 
-/** Fails unless every answer holds the right figure and nothing is left of the round. */
+/** Fails unless every answer contains the right figure and the round left no sandbox. */
 const check = Effect.fnUntraced(function* (
   side: string,
   questions: ReadonlyArray<Questions.Question>,
@@ -182,7 +182,7 @@ const rounds = Effect.fn("bench.pool")(function* (options: Options) {
     yield* check(side, asked, round.answers)
     return round
   })
-  // Not counted: the first round of each side would pay for loading and compiling.
+  // Not counted: the first round of each side includes loading and compiling.
   yield* run("raw", 2, 8)
   yield* run("ours", 2, 8)
   const [mine, theirs]: [Array<Round>, Array<Round>] = [[], []]
@@ -210,8 +210,8 @@ const rounds = Effect.fn("bench.pool")(function* (options: Options) {
 })
 
 /**
- * The same questions to as many sandboxes of one server in this process, through the orchestrator's pool and by hand
- * with the unmodified SDK, in turn.
+ * Runs the same questions in the same number of sandboxes of one server in this process, alternately through the
+ * orchestrator's pool and by hand with the unmodified SDK.
  */
 export const run = (
   options: Options

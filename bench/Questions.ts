@@ -1,7 +1,7 @@
 import { Effect, Schema } from "effect"
 import { BenchBroken } from "./Report.ts"
 
-/** A question with the figure that its answer must hold. */
+/** A question and the figure that its answer must contain. */
 export interface Question {
   readonly text: string
   readonly figure: string
@@ -19,7 +19,7 @@ const Data = Schema.fromJsonString(
 
 const metrics = { revenue: "revenue", netIncome: "net income" } as const
 
-/** That many questions on single figures of the sample agent's data, each figure in turn. */
+/** The given number of questions, each about one figure in the data of the sample agent. */
 export const make = Effect.fnUntraced(function* (fundamentals: string, count: number) {
   const { companies } = yield* Effect.mapError(
     Schema.decodeEffect(Data)(fundamentals),

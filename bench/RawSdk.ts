@@ -1,16 +1,16 @@
 import { E2B, type Sandbox } from "e2b"
 
 /**
- * What somebody who knows the `e2b` SDK writes to put many questions to a few sandboxes: the reference that the pool
- * is held against. Plain promises on purpose.
+ * Sends many questions to a few sandboxes with the `e2b` SDK alone, as a user of the SDK would write it by hand. It is the
+ * reference for the pool, and it uses plain promises on purpose.
  */
 
-/** Where the server is, and what goes into each sandbox. */
+/** The address of the server, and the files of each sandbox. */
 export interface Setting {
   readonly url: string
   readonly apiKey: string
   readonly size: number
-  /** How many sandboxes are being made at a time. */
+  /** The maximum number of concurrent create requests. */
   readonly launchConcurrency: number
   /** Paths relative to the home folder. */
   readonly files: ReadonlyArray<{ readonly path: string; readonly data: string }>
@@ -24,7 +24,7 @@ export interface Answer {
 
 const program = "node .agent/sample-agent.mjs"
 
-/** Runs `task` for every item, that many at a time, and keeps the order. */
+/** Runs `task` for every item, `width` at a time, and keeps the order. */
 const each = async <A, B>(
   items: ReadonlyArray<A>,
   width: number,
@@ -35,7 +35,7 @@ const each = async <A, B>(
   const worker = async (_: unknown, number: number) => {
     while (next < items.length) {
       const index = next++
-      // oxlint-disable-next-line no-await-in-loop -- a worker does one after the other
+      // oxlint-disable-next-line no-await-in-loop -- a worker runs its tasks in sequence
       results[index] = await task(items[index]!, number)
     }
   }
@@ -51,7 +51,7 @@ const furnished = async (client: E2B, { files }: Setting, made: (sandbox: Sandbo
   return sandbox
 }
 
-/** Sandboxes in which the sample agent is ready. When one of them cannot be made, none is left. */
+/** Creates sandboxes with the sample agent. If one of them fails, all are killed. */
 export const launch = async (setting: Setting): Promise<ReadonlyArray<Sandbox>> => {
   const { apiKey, launchConcurrency, size, url } = setting
   const client = new E2B({ apiKey, apiUrl: url, sandboxUrl: url, retries: 0 })
@@ -66,7 +66,7 @@ export const launch = async (setting: Setting): Promise<ReadonlyArray<Sandbox>> 
   }
 }
 
-/** Puts the questions to whichever sandbox is free; answers are in the order of the questions. */
+/** Sends each question to the next free sandbox. The answers are in the order of the questions. */
 export const query = (
   sandboxes: ReadonlyArray<Sandbox>,
   questions: ReadonlyArray<string>
@@ -89,7 +89,7 @@ const answerOf = (result: unknown): string =>
     ? result.answer
     : ""
 
-/** Ends them all. */
+/** Terminates all sandboxes. */
 export const kill = async (sandboxes: ReadonlyArray<Sandbox>): Promise<void> => {
   await Promise.all(sandboxes.map((sandbox) => sandbox.kill()))
 }

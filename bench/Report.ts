@@ -1,7 +1,7 @@
 import { DateTime, Effect, FileSystem, Path, Schema } from "effect"
 import * as Os from "node:os"
 
-/** A benchmark that did not do what it measures: its figures mean nothing. */
+/** A benchmark that failed, so its figures are meaningless. */
 export class BenchBroken extends Schema.TaggedError<BenchBroken>()("BenchBroken", {
   benchmark: Schema.String,
   detail: Schema.String
@@ -16,9 +16,9 @@ export interface Measure {
   readonly name: string
   readonly unit: "ms" | "MB" | "1/s" | "us" | "requests" | "count"
   readonly ours: ReadonlyArray<number>
-  /** What ours is held against; absent when the figure stands alone. */
+  /** The reference for the ratio; absent for a figure without a reference. */
   readonly reference?: { readonly name: string; readonly samples: ReadonlyArray<number> } | undefined
-  /** What the ratio should be. It is told when it is not; nothing fails because of it. */
+  /** The target for the ratio. A missed target is marked in the table and does not fail the run. */
   readonly aim?: Aim | undefined
 }
 
@@ -27,20 +27,20 @@ type Aim =
   | { readonly kind: "cost"; readonly atMost: number }
   | { readonly kind: "efficiency"; readonly atLeast: number }
 
-/** What one benchmark found. */
+/** The result of one benchmark. */
 export interface Outcome {
   readonly measures: ReadonlyArray<Measure>
-  /** What a reader must know about how it was measured, in one line each. */
+  /** Remarks about the measurement, one line each. */
   readonly notes: ReadonlyArray<string>
 }
 
-/** The value below which that part (0 to 1) of the samples lies. */
+/** The quantile of the samples, for a fraction from 0 to 1. */
 export const percentile = (samples: ReadonlyArray<number>, part: number): number => {
   const sorted = samples.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * part) - 1))] ?? Number.NaN
 }
 
-/** The value in the middle, or the mean of the two that are. */
+/** The median. */
 const median = (samples: ReadonlyArray<number>): number => {
   const sorted = samples.toSorted((a, b) => a - b)
   const half = sorted.length / 2
@@ -48,7 +48,7 @@ const median = (samples: ReadonlyArray<number>): number => {
   return low === undefined || high === undefined ? Number.NaN : (low + high) / 2
 }
 
-/** The ratio of the medians, in the direction of the aim. */
+/** The ratio of the medians, in the direction of the target. */
 const ratioOf = ({ aim, ours, reference }: Measure): number | undefined => {
   if (reference === undefined) return undefined
   const [mine, theirs] = [median(ours), median(reference.samples)]
@@ -84,7 +84,7 @@ const row = (measure: Measure): ReadonlyArray<string> => {
   ]
 }
 
-/** The measures as one table whose columns are aligned. */
+/** The measures as one table with aligned columns. */
 export const table = (measures: ReadonlyArray<Measure>): string => {
   const rows = [heads, ...measures.map(row)]
   const widths = heads.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
@@ -102,7 +102,7 @@ export const table = (measures: ReadonlyArray<Measure>): string => {
     .join("\n")
 }
 
-/** What the figures were measured with. */
+/** The machine and the versions. */
 export interface Versions {
   readonly node: string
   readonly [name: string]: string
@@ -119,7 +119,7 @@ const machine = Effect.sync(() => {
   }
 })
 
-/** Says in a line when other work shares the processors. To be asked before anything is measured. */
+/** A remark if other processes use the processors. Call it before the first measurement. */
 export const busy: Effect.Effect<ReadonlyArray<string>> = Effect.sync(() => {
   const [[load = 0], cpus] = [Os.loadavg(), Os.cpus().length]
   return load <= cpus / 2
@@ -129,7 +129,7 @@ export const busy: Effect.Effect<ReadonlyArray<string>> = Effect.sync(() => {
       ]
 })
 
-/** Writes everything that was measured, raw samples included, and gives back the path of the file. */
+/** Writes all results, including raw samples, and returns the path of the file. */
 export const write = Effect.fn("Report.write")(function* (
   folder: string,
   outcome: Outcome,

@@ -11,14 +11,14 @@ import { Clock, Deferred, Duration, Effect, Fiber, Layer, Result, Schema, Stream
 import { TestClock } from "effect/testing"
 import { BenchBroken, type Outcome } from "./Report.ts"
 
-/** How much is measured. */
+/** The options of the benchmark. */
 export interface Options {
   readonly agents: number
   readonly queries: number
   readonly rounds: number
 }
 
-/** How long every query works, on the virtual clock. */
+/** The duration of every query, on the virtual clock. */
 const work = Duration.millis(50)
 
 const broken = (detail: string) => new BenchBroken({ benchmark: "scheduler", detail })
@@ -76,7 +76,7 @@ const round = Effect.fnUntraced(
     const texts = Array.from({ length: queries }, (_, index) => `question ${index}`)
     const figures = yield* Effect.scoped(
       Effect.gen(function* () {
-        const pool = yield* (yield* Orchestrator.Orchestrator).pool({
+        const pool = yield* (yield* Orchestrator.Orchestrator).pools.open({
           size: agents,
           launchConcurrency: agents,
           onEvent: ({ _tag }) =>
@@ -90,7 +90,7 @@ const round = Effect.fnUntraced(
             return { results, virtual: (yield* Clock.currentTimeMillis) - started }
           })
         )
-        // The clock may not move before everybody works; from then on it waits for what it wakes.
+        // The clock must not move before every agent works. After that, `adjust` waits for the fibers that it wakes.
         while ((yield* ledger.commands) < Math.min(agents, queries)) yield* Effect.yieldNow
         while (asked.pollUnsafe() === undefined) yield* TestClock.adjust(work)
         const { results, virtual } = yield* Fiber.join(asked)
@@ -105,13 +105,13 @@ const round = Effect.fnUntraced(
     const left = yield* ledger.alive
     return left.length === 0 ? figures : yield* broken(`${left.length} sandboxes are left`)
   },
-  // A provider of its own for every round.
+  // Each round has its own provider.
   (effect) => Effect.provide(effect, Layer.fresh(layer))
 )
 
 /**
- * How well a pool keeps its agents busy, on a virtual clock: the time that the queries would take if no agent ever
- * waited, over the time that they do take. Beside it, the processor time that a query costs us.
+ * Measures the efficiency of a pool on a virtual clock: the ideal time, in which no agent ever waits, divided by the
+ * actual time. Also measures the processor time per query.
  */
 export const run = Effect.fn("bench.scheduler")(function* (
   options: Options

@@ -15,7 +15,7 @@ import {
 import { readdirSync, readFileSync } from "node:fs"
 import { BenchBroken, type Measure, type Outcome } from "./Report.ts"
 
-/** How long, and how many sandboxes at a time. */
+/** The duration, and the number of concurrent sandboxes. */
 export interface Options {
   readonly minutes: number
   readonly sandboxes: number
@@ -36,7 +36,7 @@ const descendants = Effect.sync(() => {
       const [, parent] = readFileSync(`/proc/${name}/stat`, "latin1").split(") ")[1]?.split(" ") ?? []
       return [[Number(name), Number(parent)] as const]
     } catch {
-      // It has ended a moment ago.
+      // The process has just exited.
       return []
     }
   })
@@ -53,7 +53,7 @@ const sample = Effect.sync((): Sample => {
   return { memory: process.memoryUsage().rss / MiB, descriptors: readdirSync("/proc/self/fd").length }
 })
 
-/** Sandboxes that come and go on a server in this process; what is left of them in the end must be nothing. */
+/** Creates and terminates sandboxes on a server in this process, and fails if anything is left at the end. */
 export const run = Effect.fn("bench.soak")(function* (
   options: Options
 ): Effect.fn.Return<

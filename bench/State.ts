@@ -5,11 +5,11 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { makeServer } from "../packages/orchestrator/test/support/postgres.ts"
 import { BenchBroken, type Measure, type Outcome } from "./Report.ts"
 
-/** How much is measured. */
+/** The options of the benchmark. */
 export interface Options {
-  /** How many agents there are, from few to many. */
+  /** The numbers of agents in the store, in ascending order. */
   readonly sizes: ReadonlyArray<number>
-  /** How often each operation is done for one sample. */
+  /** The number of operations per sample. */
   readonly operations: number
   readonly rounds: number
 }
@@ -40,7 +40,7 @@ const event: AgentEvent.AgentEvent = {
   text: "The revenue of the last four quarters first."
 }
 
-/** Microseconds for one of `count`. */
+/** Microseconds per operation, for `count` operations. */
 const micros = Effect.fnUntraced(function* <E, R>(
   count: number,
   operation: (index: number) => Effect.Effect<unknown, E, R>
@@ -55,7 +55,7 @@ type Samples = Record<(typeof operations)[number], Array<number>>
 
 const encodeAgents = Schema.encodeEffect(Schema.toCodecJson(Schema.Array(Agent.Agent)))
 
-/** What a module without a database does on every save: all of it, into a new file that takes the old one's place. */
+/** The save of a module without a database: writes all agents to a new file, which replaces the old one. */
 const rewrite = Effect.fnUntraced(function* (file: string, agents: unknown) {
   const fs = yield* FileSystem.FileSystem
   yield* fs.writeFileString(`${file}.tmp`, JSON.stringify(agents))
@@ -66,7 +66,7 @@ const measureSize = Effect.fnUntraced(function* (folder: string, size: number, o
   const [store, sql] = [yield* StateStore.StateStore, yield* SqlClient.SqlClient]
   const agents = yield* Effect.replicateEffect(newAgent, size)
   yield* sql.withTransaction(Effect.forEach(agents, store.createAgent, { discard: true }))
-  // What filling the database left to do is not the first operation's to pay.
+  // Finishes pending work of the inserts, so that the first operation does not include it.
   yield* sql.onDialectOrElse({
     pg: () => sql`VACUUM ANALYZE`,
     orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)`
@@ -80,7 +80,7 @@ const measureSize = Effect.fnUntraced(function* (folder: string, size: number, o
     createdAt
   })
   yield* store.createQuery(query)
-  // Spread over all agents, as they are in life.
+  // Spread over all agents, as in real use.
   const nth = (index: number): Effect.Effect<Agent.Agent, BenchBroken> => {
     const agent = agents[(index * 7919) % size]
     return agent === undefined ? Effect.fail(broken("there are no agents")) : Effect.succeed(agent)
@@ -94,7 +94,7 @@ const measureSize = Effect.fnUntraced(function* (folder: string, size: number, o
       get: yield* micros(options.operations, (index) =>
         Effect.flatMap(nth(index), ({ id }) => store.getAgent(id))
       ),
-      // Reading it first is a `get`; here the agent is the one that was written last.
+      // A read before the write would be a `get`, so this uses the agent that was written last.
       "compare-and-set": yield* micros(options.operations, (index) =>
         Effect.flatMap(nth(index), (agent) =>
           Effect.map(store.updateAgent(agent), (written) => {
@@ -162,9 +162,8 @@ const measureAll = Effect.fnUntraced(function* (
 })
 
 /**
- * What one operation on a store costs while there are few agents and many, in SQLite and in Postgres, beside
- * rewriting one JSON file for every save; and the cost with the most agents over the cost with the fewest, which
- * should be about the same.
+ * Measures single operations on a store with few and with many agents, in SQLite and in Postgres. A save is compared with
+ * rewriting one JSON file. The cost with the most agents is compared with the cost with the fewest; it should not grow.
  */
 export const run = Effect.fn("bench.state")(function* (options: Options) {
   const path = yield* Path.Path

@@ -7,14 +7,14 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { BenchBroken, type Measure, type Outcome } from "./Report.ts"
 
-/** What is measured. */
+/** The options of the benchmark. */
 export interface Options {
-  /** How much output is read through a job. */
+  /** The amount of output to read through a job. */
   readonly megabytes: number
   readonly rounds: number
 }
 
-/** The SDK keeps what a command wrote in one string, which cannot be longer than 512 MiB. */
+/** The SDK keeps the output of a command in one string, which is limited to 512 MiB. */
 const mostByCommand = 256
 
 const MiB = 1024 * 1024
@@ -57,7 +57,7 @@ const read = Effect.fn("bench.streaming.read")(function* (
   return report
 })
 
-/** Reads the output of one command through a job, through `spawn`, and through the SDK alone. */
+/** Reads the output of one command through a job, through `spawn`, and with the SDK alone. */
 export const run = Effect.fn("bench.streaming")(function* ({ megabytes, rounds }: Options) {
   const common = Math.min(megabytes, mostByCommand)
   const samples = { job: new Array<Report>(), spawn: new Array<Report>(), raw: new Array<Report>() }

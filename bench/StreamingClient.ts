@@ -1,6 +1,6 @@
 /**
- * Reads the output of one command in a process of its own, so that its memory is that of the reading alone, and
- * prints what it took as JSON. Arguments: how, the address of the server, the sandbox, how many bytes.
+ * Reads the output of one command in a separate process, so that only the reader's memory is measured, and prints the
+ * results as JSON. Arguments: the method, the address of the server, the sandbox and the number of bytes.
  */
 import { Id } from "@remote-agent/domain"
 import { E2bSandboxes, Job, type Sandbox, Sandboxes } from "@remote-agent/sandbox"

@@ -29,7 +29,7 @@ const names = [
   "soak"
 ] as const
 
-/** Runs only when it is named: it takes as long as it is told. */
+/** Runs only when named, because its duration is set by an option. */
 const onlyNamed = "soak"
 
 const Manifest = Schema.Struct({ version: Schema.String })

@@ -1,24 +1,22 @@
 /**
- * A workflow of your own. Nothing is inherited: `Analyst` is a service that uses the orchestrator, and whoever uses
- * `Analyst` need not know of it.
+ * Your own workflow, built by composition: `Analyst` is a service that uses `RemoteAgent`. A program that uses `Analyst`
+ * does not depend on `RemoteAgent`.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { RemoteAgentConfig, type OrchestratorError } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Context, Effect, Layer, Result, Stream } from "effect"
+import { layer as remoteAgentLayer, type OrchestratorError, RemoteAgent } from "remote-agent/local"
 
 interface Profile {
   readonly company: string
   readonly facts: ReadonlyArray<string>
-  /** What could not be answered. */
+  /** The queries without an answer. */
   readonly open: ReadonlyArray<string>
 }
 
 class Analyst extends Context.Service<
   Analyst,
   {
-    /** Answers the same questions about every company, with as many agents as there are companies, four at most. */
+    /** Answers the same questions about every company, with one agent per company and at most four. */
     readonly compare: (
       companies: ReadonlyArray<string>,
       year: number
@@ -27,10 +25,10 @@ class Analyst extends Context.Service<
 >()("example/Analyst") {}
 
 const make = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
+  const { pools } = yield* RemoteAgent
 
   const compare = Effect.fn("Analyst.compare")(function* (companies: ReadonlyArray<string>, year: number) {
-    const pool = yield* orchestrator.pool({ size: Math.min(4, companies.length) })
+    const pool = yield* pools.open({ size: Math.min(4, companies.length) })
     const topics = ["revenue", "net margin", "mood"]
     const questions = companies.flatMap((company) => topics.map((topic) => `${company} ${topic} ${year}`))
     const results = yield* Stream.runCollect(pool.query(questions))
@@ -55,10 +53,6 @@ const program = Effect.gen(function* () {
   }
 })
 
-const layer = Layer.effect(Analyst, make).pipe(
-  Layer.provide(Orchestrator.layer),
-  Layer.provide(LocalSandboxes.layer()),
-  Layer.provide(RemoteAgentConfig.layer)
-)
+const layer = Layer.effect(Analyst, make).pipe(Layer.provide(remoteAgentLayer()))
 
 runMain(Effect.provide(program, layer))

@@ -1,15 +1,13 @@
-/** An agent for one question. Why there is no answer is told by the reason of the error. */
+/** An agent for a single query. If there is no answer, the reason of the error explains why. */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
-import { Console, Effect, Layer, Stream } from "effect"
+import { Console, Effect, Stream } from "effect"
+import { layer, RemoteAgent, Sandboxes } from "remote-agent/local"
 
 const research = Effect.fn("research")(function* (question: string) {
-  const { ask } = yield* Orchestrator.Orchestrator
-  const { answer } = yield* ask(question, { timeout: "1 minute" })
+  const { queries } = yield* RemoteAgent
+  const { answer } = yield* queries.ask(question, { timeout: "1 minute" })
   return answer
-})
+}, Effect.scoped)
 
 const patient = (question: string) =>
   research(question).pipe(
@@ -26,9 +24,4 @@ const program = Effect.gen(function* () {
   yield* Console.log(`Sandboxes left: ${yield* Stream.runCount(list())}`)
 })
 
-const layer = Orchestrator.layer.pipe(
-  Layer.provideMerge(LocalSandboxes.layer()),
-  Layer.provide(RemoteAgentConfig.layer)
-)
-
-runMain(Effect.provide(program, layer))
+runMain(Effect.provide(program, layer()))

@@ -1,12 +1,13 @@
 /**
- * An agent that outlives the program. Run it twice with the same folder: the first run launches the agent, asks it and
- * puts it to sleep; the second finds it, wakes it, asks on in the same conversation, and ends it.
+ * An agent that outlives the program. Run it twice with the same folder: the first run launches the agent, queries it
+ * and pauses it. The second run finds it, resumes it, continues the conversation, and terminates it.
  *
  *     node examples/persistent.ts ./research
  *     node examples/persistent.ts ./research
  *
- * Sandboxes on this machine need a server that outlives the program, too: `LocalSandboxes.layerDaemon` starts this same file
- * again as that server. With `E2bSandboxes.layerConfig` there is no such thing.
+ * Local sandboxes need a server that also outlives the program: `LocalSandboxes.layerDaemon` starts this file again as
+ * that server. At E2B no such server is needed, and `layer({ state })` of `remote-agent/e2b` replaces all of the layers
+ * below.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { type Agent, RemoteAgentConfig } from "@remote-agent/domain"
@@ -23,37 +24,38 @@ const version = "1"
 const session = "tesla"
 
 const begin = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  const agent = yield* orchestrator.launch({ persistent: true, labels: { topic: session } })
-  const { answer } = yield* orchestrator.query(agent.id, "What was Tesla's revenue in 2023?", { session })
+  const { agents } = yield* Orchestrator.Orchestrator
+  const agent = yield* agents.launch({ persistent: true, labels: { topic: session } })
+  const { answer } = yield* agent.query("What was Tesla's revenue in 2023?", { session })
   yield* Console.log(answer)
-  const { status } = yield* orchestrator.pause(agent.id)
+  const { status } = yield* agent.pause()
   yield* Console.log(`The agent is ${status}. Run me again.`)
 })
 
-const goOn = Effect.fnUntraced(function* (agent: Agent.Agent) {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  yield* Console.log(`Found an agent that is ${agent.status} and has answered ${agent.queryCount}.`)
-  yield* orchestrator.resume(agent.id)
-  const { answer } = yield* orchestrator.query(agent.id, "And in 2024?", { session })
+const resume = Effect.fnUntraced(function* (found: Agent.Agent) {
+  const { agents } = yield* Orchestrator.Orchestrator
+  yield* Console.log(`Found an agent that is ${found.status} and has answered ${found.queryCount}.`)
+  const agent = agents.of(found)
+  yield* agent.resume
+  const { answer } = yield* agent.query("And in 2024?", { session })
   yield* Console.log(answer)
-  const { status } = yield* orchestrator.terminate(agent.id)
+  const { status } = yield* agent.terminate
   yield* Console.log(`The agent is ${status}.`)
   yield* DaemonStart.stop(folder, false)
 })
 
 const program = Effect.gen(function* () {
-  const { list } = yield* Orchestrator.Orchestrator
-  const asleep = yield* list().pipe(
+  const { agents } = yield* Orchestrator.Orchestrator
+  const existing = yield* agents.list().pipe(
     Stream.filter(({ status }) => status === "paused" || status === "active"),
     Stream.runHead
   )
-  yield* Option.match(asleep, { onNone: () => begin, onSome: goOn })
+  yield* Option.match(existing, { onNone: () => begin, onSome: resume })
 })
 
 const state = SqlStateStore.layerSqlite({ path: join(folder, "state.sqlite") })
 
-/** The state has an owner, which is stamped on every sandbox, so that the reaper touches no other. */
+/** Each sandbox carries the owner of the state as a label, and the reaper touches no sandbox of another owner. */
 const config = Layer.unwrap(
   Effect.map(StateOwner.StateOwner, (owner) => RemoteAgentConfig.layerFrom({ REMOTE_AGENT_OWNER: owner }))
 )

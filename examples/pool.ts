@@ -1,9 +1,7 @@
-/** Three agents share eight questions. A question that fails is a result like any other. */
+/** Three agents share eight queries. A query that fails is a result like any other. */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
-import { Console, Effect, Layer, Result, Stream } from "effect"
+import { Console, Effect, Result, Stream } from "effect"
+import { layer, RemoteAgent } from "remote-agent/local"
 
 const questions = [
   "Tesla revenue 2024",
@@ -17,8 +15,8 @@ const questions = [
 ]
 
 const program = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  const pool = yield* orchestrator.pool({ profile: "sample", size: 3 })
+  const remoteAgent = yield* RemoteAgent
+  const pool = yield* remoteAgent.pools.open({ profile: "sample", size: 3 })
   const results = yield* pool.query(questions, { timeout: "1 minute" }).pipe(
     Stream.tap(({ index, query, result }) =>
       Console.log(
@@ -31,9 +29,4 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${answered} of ${results.length} questions answered by ${yield* pool.size} agents`)
 }).pipe(Effect.scoped)
 
-const layer = Orchestrator.layer.pipe(
-  Layer.provide(LocalSandboxes.layer()),
-  Layer.provide(RemoteAgentConfig.layer)
-)
-
-runMain(Effect.provide(program, layer))
+runMain(Effect.provide(program, layer()))

@@ -1,20 +1,19 @@
 /**
- * Agents answer questions, and the report becomes a pull request, which the next report brings up to date. GitHub is
- * the one in memory; with `GitHub.layer` it is the real one, and `GitWorkspace` makes the commit.
+ * Agents answer questions, and the report becomes a pull request. The next report updates it. The example uses GitHub in
+ * memory; with `GitHub.layer` it uses the real GitHub, and `GitWorkspace` makes the commit.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { GitHub, GitHubMemory } from "@remote-agent/github"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer, Result, Stream } from "effect"
+import { GitHub } from "remote-agent/github"
+import { layer as remoteAgentLayer, RemoteAgent } from "remote-agent/local"
+import { GitHubMemory } from "remote-agent/testing"
 
 const repo = { owner: "acme", name: "research" }
 const branch = "report/revenue"
 
 const report = Effect.fn("report")(function* (questions: ReadonlyArray<string>) {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  const pool = yield* orchestrator.pool({ size: 2 })
+  const remoteAgent = yield* RemoteAgent
+  const pool = yield* remoteAgent.pools.open({ size: 2 })
   const results = yield* Stream.runCollect(pool.query(questions))
   return results
     .map(
@@ -44,8 +43,8 @@ const program = Effect.gen(function* () {
 })
 
 const layer = Layer.merge(
-  Orchestrator.layer.pipe(Layer.provide(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
-  GitHub.layerTest({ repositories: { "acme/research": { branches: { main: "1".repeat(40) } } } })
+  remoteAgentLayer(),
+  GitHubMemory.layer({ repositories: { "acme/research": { branches: { main: "1".repeat(40) } } } })
 )
 
 runMain(Effect.provide(program, layer))

@@ -1,33 +1,26 @@
 /**
- * One agent, two questions, and what it does while it answers. The agent ends with the scope: on success, on failure,
- * and on Ctrl-C.
+ * One agent answers two queries and reports its events. The agent is terminated when the scope closes: on success, on
+ * failure and on Ctrl-C.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { AgentEvent, RemoteAgentConfig } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
-import { Console, Effect, Layer, Stream } from "effect"
+import { Console, Effect, Stream } from "effect"
+import { AgentEvent, layer, RemoteAgent } from "remote-agent/local"
 
 const program = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  const agent = yield* orchestrator.launchScoped({ labels: { purpose: "example" } })
-  yield* Console.log(`${agent.profile} agent is ${agent.status}`)
+  const remoteAgent = yield* RemoteAgent
+  const agent = yield* remoteAgent.agents.launchScoped({ labels: { purpose: "example" } })
+  yield* Console.log(`${agent.record.profile} agent is ${agent.record.status}`)
 
-  yield* orchestrator
-    .stream(agent.id, "Compare Apple and Microsoft net margin in 2024")
+  yield* agent
+    .stream("Compare Apple and Microsoft net margin in 2024")
     .pipe(
       Stream.runForEach(({ event, seq }) =>
         Console.log(`${seq} ${event.type}: ${AgentEvent.describe(event)}`)
       )
     )
 
-  const { answer, usage } = yield* orchestrator.query(agent.id, "What was Tesla's revenue in 2024?")
+  const { answer, usage } = yield* agent.query("What was Tesla's revenue in 2024?")
   yield* Console.log(`${answer}\n(${usage.inputTokens} tokens in, ${usage.outputTokens} tokens out)`)
 }).pipe(Effect.scoped)
 
-const layer = Orchestrator.layer.pipe(
-  Layer.provide(LocalSandboxes.layer()),
-  Layer.provide(RemoteAgentConfig.layer)
-)
-
-runMain(Effect.provide(program, layer))
+runMain(Effect.provide(program, layer()))

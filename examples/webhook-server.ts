@@ -1,13 +1,10 @@
 /**
- * A server of your own that also receives GitHub's webhooks: a push to the default branch brings every agent up to
- * date. To show it, the program sends itself one signed delivery and ends when that was handled.
+ * Your own server, which also receives GitHub's webhooks: a push to the default branch updates every agent. As a
+ * demonstration, the program sends itself one signed delivery and exits when it has been handled.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Deliveries, WebhookReceiver } from "@remote-agent/github"
-import { Orchestrator } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
+import { WebhookSignature } from "@remote-agent/github"
 import { Console, Context, Deferred, Effect, Layer, Redacted, Stream } from "effect"
 import {
   FetchHttpClient,
@@ -18,16 +15,19 @@ import {
   HttpServerResponse
 } from "effect/http"
 import { createServer } from "node:http"
+import { WebhookReceiver } from "remote-agent/github"
+import { layer, RemoteAgent } from "remote-agent/local"
 
-// In earnest: `WebhookReceiver.layerConfig`, which takes GITHUB_WEBHOOK_SECRET.
+// In production, use `WebhookReceiver.layerConfig`, which reads GITHUB_WEBHOOK_SECRET.
 const secret = Redacted.make("a-secret-for-this-example")
 
 const updateAll = Effect.gen(function* () {
-  const orchestrator = yield* Orchestrator.Orchestrator
-  yield* orchestrator.list({ status: "active" }).pipe(
-    Stream.mapEffect(({ id }) =>
-      orchestrator
-        .update(id, { whenRunning: "wait" })
+  const { agents } = yield* RemoteAgent
+  yield* agents.list({ status: "active" }).pipe(
+    Stream.mapEffect((agent) =>
+      agents
+        .of(agent)
+        .update({ whenRunning: "wait" })
         .pipe(Effect.andThen(Console.log("an agent is up to date")))
     ),
     Stream.runDrain
@@ -48,7 +48,7 @@ const routes = (handled: Deferred.Deferred<void>) =>
     })
   )
 
-/** What GitHub sends after a push. */
+/** The body that GitHub sends after a push. */
 const push = JSON.stringify({
   ref: "refs/heads/main",
   before: "1".repeat(40),
@@ -75,8 +75,8 @@ const deliver = (url: string, signature: string) =>
   )
 
 const program = Effect.gen(function* () {
-  const { launchScoped } = yield* Orchestrator.Orchestrator
-  yield* launchScoped()
+  const { agents } = yield* RemoteAgent
+  yield* agents.launchScoped()
   const handled = yield* Deferred.make<void>()
   const server = HttpRouter.serve(routes(handled), { disableListenLog: true, disableLogger: true }).pipe(
     Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
@@ -84,13 +84,8 @@ const program = Effect.gen(function* () {
   const { address } = Context.get(yield* Layer.build(server), HttpServer.HttpServer)
   const url = HttpServer.formatAddress(address)
   yield* deliver(url, "sha256=" + "0".repeat(64))
-  yield* deliver(url, WebhookReceiver.sign(Buffer.from(push), secret))
+  yield* deliver(url, WebhookSignature.sign(Buffer.from(push), secret))
   yield* Deferred.await(handled)
 }).pipe(Effect.scoped)
 
-const layer = Layer.merge(
-  Orchestrator.layer.pipe(Layer.provide(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
-  Deliveries.layerMemory()
-)
-
-runMain(Effect.provide(program, layer))
+runMain(Effect.provide(program, layer()))

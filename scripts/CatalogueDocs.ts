@@ -1,4 +1,4 @@
-/** What the code tells of itself while it runs: events, spans and metrics, found in the code. */
+/** Generates the catalogue of events, spans and metrics from the code. */
 import { AgentEvent } from "@remote-agent/domain"
 import type { SchemaAST } from "effect"
 import { readdir, readFile } from "node:fs/promises"
@@ -19,7 +19,7 @@ const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<st
 
 const literalOf = (ast: SchemaAST.AST): string => (ast._tag === "Literal" ? String(ast.literal) : "")
 
-/** The text of the JSDoc that stands right before the schema of an event. */
+/** The JSDoc of the schema of an event. */
 const commentOn = (source: string, type: string): string => {
   const [before = ""] = source.split(`Schema.Literal("${type}")`)
   const [, comment = ""] =
@@ -72,7 +72,7 @@ const metrics = (all: ReadonlyArray<string>): string => {
     cell(description)
   ])
   return table(
-    ["metric", "kind", "what it counts"],
+    ["metric", "kind", "value"],
     rows.toSorted(([a = ""], [b = ""]) => a.localeCompare(b))
   )
 }
@@ -82,12 +82,12 @@ export const catalogue = async (): Promise<string> => {
   const all = (await Promise.all(folders.map(sources))).flat()
   return [
     "# Catalogue of events, spans and metrics",
-    "Made from the code by `pnpm run docs`. How to have them sent somewhere: [observability](observability.md).",
+    "Generated from the code by `pnpm run docs`. [Observability](observability.md) describes how to export them.",
     "## Events",
-    "What an agent does while it answers. Every kind of agent is read into these; the log of a query holds them with a `seq` from 0 on, without gaps, and `result` is its last and only one.",
+    "Events are the steps of an agent while it answers a query. The output of every kind of agent is parsed into these events. The log of a query numbers them with `seq`, from 0 and without gaps. Each log ends with exactly one `result`.",
     await events(),
     "## Spans",
-    "The name of a span is `Service.span`. A command of the binary is `remote-agent <command>`, and all spans below it are of its trace.",
+    "A span is named `Service.span`. The root span of a command is `remote-agent <command>`.",
     spans(all),
     "## Metrics",
     metrics(all)

@@ -1,4 +1,4 @@
-/** The reference of the commands, made from the commands themselves. */
+/** Generates the reference of the commands from the command tree. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cli, CommandHost, Screen, Redaction } from "@remote-agent/cli"
 import { Effect, Layer } from "effect"
@@ -35,7 +35,7 @@ const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
   return text.trimEnd()
 })
 
-/** The flags that every command has are told once, at the top. */
+/** Removes the global flags, which the page lists once, at the top. */
 const withoutGlobalFlags = (help: string): string =>
   help.replace(/\n\nGLOBAL FLAGS\n(?: {2}.*\n?)*/, "\n").trimEnd()
 
@@ -53,28 +53,40 @@ const commandsOf = (
     return [{ path, description: one.description ?? "" }, ...commandsOf(one, path)]
   })
 
+/** The output of `--help` of one command. */
+interface Help {
+  /** The words of the command; none for `remote-agent` itself. */
+  readonly path: ReadonlyArray<string>
+  readonly text: string
+}
+
+const known = commandsOf(Completions.fromCommand(Cli.root), [])
+
+/** The output of `--help` of every command. */
+export const helps: Effect.Effect<ReadonlyArray<Help>> = Effect.forEach(
+  [[], ...known.map(({ path }) => path)],
+  (path) => Effect.map(helpOf(path), (text) => ({ path, text }))
+)
+
 /** `docs/commands.md`. */
 export const commands = Effect.gen(function* () {
-  const known = commandsOf(Completions.fromCommand(Cli.root), [])
-  const sections = yield* Effect.forEach(known, ({ path }) =>
-    Effect.map(
-      helpOf(path),
-      (help) => `## ${path.join(" ")}\n\n\`\`\`text\n${withoutGlobalFlags(help)}\n\`\`\`\n`
-    )
+  const [root, ...others] = yield* helps
+  const sections = others.map(
+    ({ path, text }) => `## ${path.join(" ")}\n\n\`\`\`text\n${withoutGlobalFlags(text)}\n\`\`\`\n`
   )
   const rows = known.map(
     ({ description, path }) => `| [\`${path.join(" ")}\`](#${path.join("-")}) | ${description} |`
   )
   return [
     "# Commands",
-    "Made from the commands themselves by `pnpm docs`. How a command ends: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 timeout, 5 partly failed, 130 interrupted.",
+    "Generated from the commands by `pnpm run docs`. Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 not found, 4 timeout, 5 partial failure, 130 interrupted.",
     ["| command | does |", "| --- | --- |", ...rows].join("\n"),
-    `\`\`\`text\n${yield* helpOf([])}\n\`\`\``,
+    `\`\`\`text\n${root?.text ?? ""}\n\`\`\``,
     ...sections
   ].join("\n\n")
 })
 
-/** The commands that stand at the top, for the README. */
+/** The table of top-level commands in the README. */
 export const overview = (): string => {
   const rows = Completions.fromCommand(Cli.root).subcommands.map(
     ({ description = "", name, subcommands }) =>

@@ -1,4 +1,4 @@
-/** The reference of the errors, made from their classes and from the comments on them. */
+/** Generates the reference of the errors from their classes and the JSDoc of those classes. */
 import * as Domain from "@remote-agent/domain"
 import { DateTime, Duration, Schema, type SchemaAST } from "effect"
 import { readFile } from "node:fs/promises"
@@ -8,13 +8,13 @@ interface SchemaClass extends Schema.Top {
   readonly fields: Readonly<Record<string, Schema.Top>>
 }
 
-/** One error with its reasons. */
+/** An error class and its reasons. */
 interface Kind {
-  /** The module, which is also the name of the class. */
+  /** The name of the class, which is also the name of its module. */
   readonly name: string
-  /** The folder of the module in the source of the domain. */
+  /** The folder of the module in `packages/domain/src`. */
   readonly room: string
-  /** An operation that fails so, for the message that is shown. */
+  /** The operation in the sample message. */
   readonly operation: string
   readonly error: SchemaClass
   readonly reasons: ReadonlyArray<SchemaClass>
@@ -84,7 +84,7 @@ const storeFailure = new Domain.StateStoreError.StateStoreError({
 
 const sandboxFailure = Domain.SandboxError.fail("connect", new Domain.SandboxError.Unauthorized({}))
 
-/** What a field holds whose value is of a class of its own, by reason and field, or by field alone. */
+/** Sample values of fields that are class instances, by reason and field, or by field alone. */
 const values: Readonly<Record<string, unknown>> = {
   "InvalidDocument.problems": [
     new Domain.StateStoreError.DocumentProblem({ path: "agents[0].id", problem: "is missing" })
@@ -98,7 +98,7 @@ const values: Readonly<Record<string, unknown>> = {
   result: noAnswer
 }
 
-/** What stands for a value of a class of Effect, by what the class says it is. */
+/** Sample values for classes of Effect, by the `expected` annotation of the class. */
 const ofEffect: Readonly<Record<string, unknown>> = {
   "DateTime.Utc": DateTime.makeUnsafe(0),
   Duration: Duration.minutes(1)
@@ -131,7 +131,7 @@ const sampleOf = (ast: SchemaAST.AST, reason: string, field: string): unknown =>
 
 const Told = Schema.Struct({ message: Schema.String, isRetryable: Schema.Boolean })
 
-/** An instance that holds placeholders: the checks of ids and the like would refuse them. */
+/** An instance with placeholder values. Checks are disabled, because they would refuse the placeholders. */
 const unchecked = (kind: unknown, fields: object): unknown =>
   typeof kind === "function" ? Reflect.construct(kind, [fields, { disableChecks: true }]) : undefined
 
@@ -151,19 +151,41 @@ const told = ({ error, operation }: Kind, reason: SchemaClass): typeof Told.Type
   })
 }
 
-/** The comment on every class of a module, as one line. */
+/** The message of one reason, with sample values. */
+interface Message {
+  readonly error: string
+  readonly reason: string
+  /** The path of the module in the repository. */
+  readonly file: string
+  readonly text: string
+}
+
+const fileOf = ({ name, room }: Kind) => `packages/domain/src/${room}${name}.ts`
+
+/** The message of every reason of every error. */
+export const messages: ReadonlyArray<Message> = kinds.flatMap((kind) =>
+  kind.reasons.map((reason) => ({
+    error: kind.name,
+    reason: reason.identifier,
+    file: fileOf(kind),
+    text: told(kind, reason).message
+  }))
+)
+
+/** The sentences of a JSDoc comment in one line, without section headings and tags. */
+const sentences = (comment: string): string =>
+  comment
+    .replaceAll(/\n \*/g, "\n")
+    .replaceAll(/^ ?@.*$/gm, "")
+    .replaceAll(/^ ?\*\*[\w ]+\*\*$/gm, "")
+    .replaceAll(/\s+/g, " ")
+    .trim()
+
+/** The JSDoc of every class of a module, as one line. */
 const commentsOf = async (kind: Kind): Promise<ReadonlyMap<string, string>> => {
-  const source = await readFile(
-    new URL(`../packages/domain/src/${kind.room}${kind.name}.ts`, import.meta.url),
-    "utf8"
-  )
+  const source = await readFile(new URL(`../${fileOf(kind)}`, import.meta.url), "utf8")
   const found = source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+) /g)
-  return new Map(
-    [...found].map(([, comment = "", name = ""]) => [
-      name,
-      comment.replaceAll(/\n \*/g, " ").replaceAll(/\s+/g, " ").trim()
-    ])
-  )
+  return new Map([...found].map(([, comment = "", name = ""]) => [name, sentences(comment)]))
 }
 
 const cell = (text: string): string =>
@@ -178,13 +200,13 @@ const section = async (kind: Kind): Promise<string> => {
     const { isRetryable, message } = told(kind, reason)
     const what = comments.get(reason.identifier)
     if (what === undefined)
-      throw new Error(`${kind.name}.${reason.identifier} has no comment; say what it means.`)
+      throw new Error(`${kind.name}.${reason.identifier} has no JSDoc; describe its meaning.`)
     return `| \`${reason.identifier}\` | ${cell(what)} | ${cell(message)} | ${isRetryable ? "yes" : "no"} |`
   })
   return [
     `## ${kind.name}`,
     comments.get(kind.name) ?? "",
-    ["| reason | means | says | may be tried again |", "| --- | --- | --- | --- |", ...rows].join("\n")
+    ["| reason | meaning | message | retryable |", "| --- | --- | --- | --- |", ...rows].join("\n")
   ].join("\n\n")
 }
 
@@ -193,8 +215,8 @@ export const errors = async (): Promise<string> => {
   const sections = await Promise.all(kinds.map(section))
   return [
     "# Errors",
-    "Made from the errors themselves by `pnpm docs`.",
-    'Every service fails with one tagged error that has an `operation`, a `reason`, a `message` (what happened, and what to do) and `isRetryable`. Recover by reason: `Effect.catchReason("OrchestratorError", "AgentLost", …)`. No message has a secret, an argument of a command or its stderr in it. On the command line, `--json` prints `{ "error": { "reason", "message", "retryable" } }`.',
+    "Generated from the error classes by `pnpm run docs`.",
+    'Every service fails with one tagged error. It has an `operation`, a `reason`, a `message` that describes the problem and a remedy, and `isRetryable`. Recover by reason: `Effect.catchReason("OrchestratorError", "AgentLost", …)`. Messages contain no secrets, no command arguments and no stderr. On the command line, `--json` prints `{ "error": { "reason", "message", "retryable" } }`.',
     ...sections,
     ""
   ].join("\n\n")

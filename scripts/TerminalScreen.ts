@@ -1,10 +1,10 @@
-/** The screen that a program leaves on a terminal, from the bytes that it wrote. */
+/** Computes the final screen of a terminal from the bytes that a program wrote to it. */
 
-/** How characters look. */
+/** The style of a character. */
 export interface Style {
   readonly bold: boolean
   readonly dim: boolean
-  /** A colour of the eight, by its number, or the ordinary one. */
+  /** The number of one of the eight colours, or `undefined` for the default colour. */
   readonly color: number | undefined
 }
 
@@ -27,8 +27,8 @@ const styled = (style: Style, code: number): Style => {
 }
 
 /**
- * Replays what a program wrote to a terminal of that width: lines wrap, the cursor goes up, and what is cleared is
- * gone. Throws for a control sequence that it does not know, so that no picture is wrong without anybody noticing.
+ * Replays the output of a program on a terminal of the given width, with line wrapping, cursor movement and clearing.
+ * Throws on an unknown control sequence, so that a wrong picture is never written.
  */
 export const replay = (output: string, columns: number): ReadonlyArray<ReadonlyArray<Cell>> => {
   const rows: Array<Array<Cell>> = [[]]
@@ -48,7 +48,7 @@ export const replay = (output: string, columns: number): ReadonlyArray<ReadonlyA
     else if (final === "m") style = parameters.split(";").map(Number).reduce(styled, style)
     else throw new Error(`The control sequence ${parameters}${final} is not known here.`)
   }
-  // oxlint-disable-next-line no-control-regex -- these are what a terminal is told with
+  // oxlint-disable-next-line no-control-regex -- terminal sequences start with control characters
   for (const [all, parameters, final] of output.matchAll(/\u001B\[([\d;?]*)([A-Za-z])|[^]/gu)) {
     if (final !== undefined) control(parameters ?? "", final)
     else if (all === "\r") column = 0

@@ -1,12 +1,12 @@
 /**
- * Packs every package as it would be published, unpacks them into an empty project outside of the workspace, and
- * checks the types of a program there and runs it, as somebody does who installs them. Each package finds there what
- * its manifest names and nothing else. Needs `pnpm bundle` before, and no network.
+ * Packs every package as it would be published and installs the packages with npm into an empty project outside the
+ * workspace. There it checks the types of two programs, runs them, and runs the binary. Needs `pnpm bundle` before,
+ * and a registry for the dependencies.
  */
 import { execFile } from "node:child_process"
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 
@@ -27,14 +27,18 @@ const run = async (program: string, args: ReadonlyArray<string>, cwd: string): P
 
 interface Manifest {
   readonly name: string
-  readonly dependencies?: Readonly<Record<string, string>>
+  readonly version: string
 }
+
+const manifestOf = async (folder: string): Promise<Manifest> =>
+  JSON.parse(await readFile(join(root, folder, "package.json"), "utf8")) as Manifest
 
 const program = `import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cli } from "@remote-agent/cli"
 import { RemoteAgentConfig, type OrchestratorError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { GitHub, GitHubMemory } from "@remote-agent/github"
+import { GitHub } from "@remote-agent/github"
+import { GitHubMemory } from "@remote-agent/github/testing"
 import { Orchestrator, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
 import { LocalSandboxes } from "@remote-agent/sandbox"
 import { Console, Effect, Layer } from "effect"
@@ -42,7 +46,7 @@ import { Console, Effect, Layer } from "effect"
 const question = "Tesla revenue 2024"
 
 const ask: Effect.Effect<string, OrchestratorError.OrchestratorError, Orchestrator.Orchestrator> = Effect.map(
-  Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.ask(question)),
+  Effect.flatMap(Orchestrator.Orchestrator, ({ queries }) => Effect.scoped(queries.ask(question))),
   ({ answer }) => answer
 )
 
@@ -60,7 +64,7 @@ const program = Effect.gen(function* () {
 
 const layer = Layer.mergeAll(
   Orchestrator.layer.pipe(Layer.provideMerge(LocalSandboxes.layer()), Layer.provide(RemoteAgentConfig.layer)),
-  GitHub.layerTest({ repositories: { "acme/app": {} } }),
+  GitHubMemory.layer({ repositories: { "acme/app": {} } }),
   NodeServices.layer
 )
 
@@ -81,40 +85,20 @@ const tsconfig = {
     skipLibCheck: true,
     noEmit: true
   },
-  include: ["main.ts"]
+  include: ["*.ts"]
 }
 
-/** Makes `target` what `name` is for the package in `folder`. */
-const link = async (target: string, name: string, folder: string): Promise<void> => {
-  const place = join(folder, "node_modules", name)
-  await mkdir(dirname(place), { recursive: true })
-  await symlink(target, place)
+/** The program in the README and its output. */
+const readme = async (): Promise<{ readonly code: string; readonly output: string }> => {
+  const text = await readFile(join(root, "README.md"), "utf8")
+  const [, code = "", output = ""] = /```ts run\n([^]*?)```\n+```text output\n([^]*?)```/.exec(text) ?? []
+  return { code, output }
 }
 
-/** What a package of the workspace has as a dependency. */
-const installed = (from: string, name: string) => realpath(join(from, "node_modules", name))
-
-/** Unpacks a package beside the project and the other packages: there it finds of them what it names. */
-const unpack = async (archive: string, project: string): Promise<string> => {
-  const text = await run("tar", ["-xzOf", archive, "package/package.json"], project)
-  const { dependencies = {}, name } = JSON.parse(text) as Manifest
-  const folder = join(project, "../unpacked", name)
-  await mkdir(folder, { recursive: true })
-  await run("tar", ["-xzf", archive, "-C", folder, "--strip-components=1"], project)
-  await link(folder, name, project)
-  const source = join(root, "packages", name.replace("@remote-agent/", ""))
-  await Promise.all(
-    Object.entries(dependencies).map(async ([dependency, version]) => {
-      // What was left as it is in the workspace, npm could not install.
-      if (/^(?:catalog|workspace|file|link):/.test(version)) {
-        throw new Error(`${name}: ${dependency} is ${version}`)
-      }
-      const isOurs = dependency.startsWith("@remote-agent/")
-      const target = isOurs ? join(project, "../unpacked", dependency) : await installed(source, dependency)
-      await link(target, dependency, folder)
-    })
-  )
-  return name
+/** A dependency in the version of the workspace, so that the project uses the tested version. */
+const pinned = async (name: string): Promise<string> => {
+  const { version } = await manifestOf(join("node_modules", name))
+  return `${name}@${version}`
 }
 
 const folder = await mkdtemp(join(tmpdir(), "remote-agent-consumer-"))
@@ -123,32 +107,31 @@ try {
   await mkdir(project)
   await run("pnpm", ["-r", "--filter", "./packages/*", "pack", "--pack-destination", packed], root)
   const archives = (await readdir(packed)).map((name) => join(packed, name))
-  const names = await Promise.all(archives.map((archive) => unpack(archive, project)))
   const sources = await readdir(join(root, "packages"))
-  if (names.length !== sources.length) throw new Error(`Packed were only ${names.join(", ")}.`)
-  await Promise.all(
-    ["effect", "@effect/platform-node", "@types/node"].map(async (name) =>
-      link(await installed(root, name), name, project)
-    )
+  const names = await Promise.all(
+    sources.map(async (source) => (await manifestOf(`packages/${source}`)).name)
   )
+  if (archives.length !== names.length) throw new Error(`Packed were only ${archives.join(", ")}.`)
+  const { code, output } = await readme()
   await Promise.all([
     writeFile(
       join(project, "package.json"),
       JSON.stringify({ name: "consumer", private: true, type: "module" })
     ),
     writeFile(join(project, "tsconfig.json"), JSON.stringify(tsconfig)),
-    writeFile(join(project, "main.ts"), program)
+    writeFile(join(project, "main.ts"), program),
+    writeFile(join(project, "readme.ts"), code)
   ])
+  const libraries = await Promise.all(["effect", "@effect/platform-node", "@types/node"].map(pinned))
+  await run("npm", ["install", "--no-audit", "--no-fund", ...archives, ...libraries], project)
   await run(join(root, "node_modules/.bin/tsc"), ["-p", "."], project)
   const printed = await run(process.execPath, ["main.ts"], project)
   if (!expected.test(printed)) throw new Error(`The program printed something else:\n${printed}`)
-  const cli = join(folder, "unpacked/@remote-agent/cli")
-  const { bin } = JSON.parse(await readFile(join(cli, "package.json"), "utf8")) as {
-    readonly bin: Readonly<Record<string, string>>
-  }
-  const demo = await run(process.execPath, [join(cli, bin["remote-agent"] ?? ""), "demo"], project)
+  const answers = await run(process.execPath, ["readme.ts"], project)
+  if (answers !== output) throw new Error(`The program of the README printed something else:\n${answers}`)
+  const demo = await run(join(project, "node_modules/.bin/remote-agent"), ["demo"], project)
   if (!demo.endsWith("Sandboxes left: 0\n")) throw new Error(`The binary printed something else:\n${demo}`)
-  process.stdout.write(`${names.toSorted().join(", ")}: packed, unpacked, type-checked and run.\n`)
+  process.stdout.write(`${names.toSorted().join(", ")}: packed, installed with npm, type-checked and run.\n`)
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -1,6 +1,6 @@
 /**
- * Writes what is made from the code: pages of `docs/`, and the commands in the README. With `--check` it writes nothing, and fails when one of
- * them is not what the code says.
+ * Writes the generated documentation: four pages of `docs/`, and the table of commands in the README. With `--check`, it
+ * writes nothing and fails when a page is out of date.
  */
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
@@ -15,7 +15,7 @@ import { errors } from "./ErrorDocs.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** As the formatter leaves them, so that what is made and what is committed are the same. */
+/** Formats the pages, so that they can be compared with the committed ones. */
 const formatted = async (
   pages: Readonly<Record<string, string>>
 ): Promise<ReadonlyArray<[string, string]>> => {
@@ -34,7 +34,7 @@ const formatted = async (
   }
 }
 
-/** A text with what stands between two marks replaced. */
+/** Replaces the text between two marks. */
 const replaced = (text: string, mark: string, by: string): string => {
   const [start, end] = [`<!-- ${mark} -->`, `<!-- end of ${mark} -->`]
   const [before, after] = [text.split(start)[0], text.split(end)[1]]
@@ -68,7 +68,7 @@ const drifts = await Promise.all(
 const drifted = drifts.flat()
 
 if (check && drifted.length > 0) {
-  process.stderr.write(`${drifted.join(", ")}: not what the code says. Run \`pnpm run docs\`.\n`)
+  process.stderr.write(`${drifted.join(", ")}: out of date. Run \`pnpm run docs\`.\n`)
   process.exitCode = 1
 } else {
   process.stdout.write(

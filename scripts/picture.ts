@@ -1,6 +1,6 @@
 /**
- * Writes `docs/demo.svg`: the last screen of a real `remote-agent demo` on a real terminal. How long it took is left
- * out, as that is another time on every machine.
+ * Writes `docs/demo.svg`: the final screen of a real `remote-agent demo` on a real terminal. The elapsed time is omitted,
+ * because it differs between machines.
  */
 import { spawn } from "node:child_process"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
@@ -38,7 +38,7 @@ const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "
 
 const same = (a: Style, b: Style) => a.bold === b.bold && a.dim === b.dim && a.color === b.color
 
-/** Neighbours that look the same, together. */
+/** Groups adjacent cells with the same style. */
 const runs = (cells: ReadonlyArray<Cell>): ReadonlyArray<Cell> =>
   cells.reduce<Array<Cell>>((all, cell) => {
     const last = all.at(-1)

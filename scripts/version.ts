@@ -1,7 +1,7 @@
 /**
- * Makes the next version of what `.changeset` says has changed: in every manifest, in the binary, and as a heading of
- * the changelog above what is said there already and what the changesets say. Works in the current folder, and fails
- * when there is no changeset.
+ * Turns the changesets into the next version. Writes it into every manifest, into the binary, and into the changelog as a
+ * heading above the unreleased lines and one line per changeset. Works in the current folder. Fails if there is no
+ * changeset.
  */
 import { Schema } from "effect"
 import { spawnSync } from "node:child_process"
@@ -22,14 +22,15 @@ const changeset = (...args: ReadonlyArray<string>): void => {
 const replaced = async (path: string, change: (text: string) => string): Promise<void> => {
   const before = await readFile(path, "utf8")
   const after = change(before)
-  if (after === before) throw new Error(`${path} is not as it should be: nothing in it could be replaced.`)
+  if (after === before)
+    throw new Error(`${path} has an unexpected format: the text to replace was not found.`)
   await writeFile(path, after)
 }
 
-/** One line of the changelog, whatever its changeset looks like. */
+/** The changelog line of a changeset, without line breaks. */
 const lineOf = (summary: string): string => `- ${summary.trim().replaceAll(/\s+/g, " ")}`
 
-/** The changelog with the release in it, which has what was under `Unreleased`. */
+/** The changelog with the release, which includes the lines under `Unreleased`. */
 const withRelease = (changelog: string, heading: string, lines: ReadonlyArray<string>): string => {
   const [title = "", ...sections] = changelog.trimEnd().split(/\n\n(?=## )/)
   const [first = "", ...rest] = sections

@@ -1,6 +1,6 @@
 /**
- * The same tool for agents that speak the Model Context Protocol: a server on standard input and output, where every
- * line is one JSON-RPC message. It is placed beside `exchange-rate.mjs`.
+ * The same tool for agents that support the Model Context Protocol: a server on standard input and output. Each line is
+ * one JSON-RPC message. The file is placed next to `exchange-rate.mjs`.
  */
 import { createInterface } from "node:readline"
 import tool from "./exchange-rate.mjs"
@@ -17,7 +17,7 @@ const description = {
   }
 }
 
-/** A tool that fails says so in its result, which the model reads; only what is no call of it is an error. */
+/** A failure of the tool is a result, which the model reads. Only a call of an unknown tool is an error. */
 const call = ({ arguments: args, name }) => {
   if (name !== tool.name) throw new Error(`there is no tool ${name}`)
   try {
@@ -49,6 +49,6 @@ const answer = ({ id, method, params = {} }) => {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line)
-  // What has no id is a notification, and wants no answer.
+  // A message without an id is a notification and gets no answer.
   if (message.id !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", ...answer(message) }))
 }

@@ -1,12 +1,12 @@
 /**
- * A tool for the sample agent: it converts between currencies at rates of its own. The agent asks every tool whether
- * it accepts the question; the first that does answers it.
+ * A tool for the sample agent that converts between currencies at fixed rates. The agent asks each tool whether it
+ * accepts the query. The first tool that accepts it answers it.
  */
 const rates = { USD: 1, EUR: 1.09, GBP: 1.27, JPY: 0.0067 }
 
 export default {
   name: "exchange_rate",
-  /** The arguments that are in the question, or nothing when it is not for this tool. */
+  /** Returns the arguments in the query, or `undefined` if the query is not for this tool. */
   accepts: (query) => {
     const [, amount, from, to] = /([\d.]+)\s*([a-z]{3})\s+(?:in|to)\s+([a-z]{3})\b/i.exec(query) ?? []
     if (amount === undefined) return undefined

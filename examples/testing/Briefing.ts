@@ -1,10 +1,9 @@
-/** A program of a user: it asks agents, and comments on an issue what they said. Its test is beside it. */
-import type { GitHubError, OrchestratorError } from "@remote-agent/domain"
-import { GitHub } from "@remote-agent/github"
-import { Orchestrator } from "@remote-agent/orchestrator"
+/** A program that queries agents and posts their answers as a comment on an issue. Its test is in the same folder. */
 import { Effect, Result, type Scope, Stream } from "effect"
+import { type GitHubError, type OrchestratorError, RemoteAgent } from "remote-agent"
+import { GitHub } from "remote-agent/github"
 
-/** Answers the questions on an issue of a repository, and gives back how many were answered. */
+/** Posts the answers on an issue of a repository, and returns the number of answers. */
 export const brief = Effect.fn("brief")(function* (
   repo: { readonly owner: string; readonly name: string },
   issue: number,
@@ -12,10 +11,10 @@ export const brief = Effect.fn("brief")(function* (
 ): Effect.fn.Return<
   number,
   GitHubError.GitHubError | OrchestratorError.OrchestratorError,
-  GitHub.GitHub | Orchestrator.Orchestrator | Scope.Scope
+  GitHub.GitHub | RemoteAgent | Scope.Scope
 > {
-  const [orchestrator, github] = [yield* Orchestrator.Orchestrator, yield* GitHub.GitHub]
-  const pool = yield* orchestrator.pool({ size: 2 })
+  const [{ pools }, github] = [yield* RemoteAgent, yield* GitHub.GitHub]
+  const pool = yield* pools.open({ size: 2 })
   const results = yield* Stream.runCollect(pool.query(questions, { timeout: "5 minutes" }))
   const lines = results.map(
     ({ query, result }) => `${query} ${Result.isSuccess(result) ? result.success.answer : "(no answer)"}`

@@ -1,30 +1,56 @@
 import { Clock, Effect, Random, Schema } from "effect"
 
-/** The id of an agent: ours, stable for its whole life, whatever sandbox it is bound to. */
+/**
+ * The id of an agent. It stays the same for all sandboxes that the agent is bound to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const AgentId = Schema.String.check(Schema.isPattern(/^agt_[0-9a-hjkmnp-tv-z]{26}$/)).pipe(
   Schema.brand("AgentId")
 )
 export type AgentId = typeof AgentId.Type
 
-/** The id of one question put to one agent. */
+/**
+ * The id of a query to one agent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const QueryId = Schema.String.check(Schema.isPattern(/^qry_[0-9a-hjkmnp-tv-z]{26}$/)).pipe(
   Schema.brand("QueryId")
 )
 export type QueryId = typeof QueryId.Type
 
-/** The id of one attempt to create a sandbox; it travels in the sandbox's metadata, so an attempt whose reply was lost can be found. */
+/**
+ * The id of one attempt to create a sandbox. It is stored in the metadata of the sandbox, so a sandbox whose reply was
+ * lost can be found.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const AttemptId = Schema.String.check(Schema.isPattern(/^att_[0-9a-hjkmnp-tv-z]{26}$/)).pipe(
   Schema.brand("AttemptId")
 )
 export type AttemptId = typeof AttemptId.Type
 
-/** The id that the provider gave a sandbox. Opaque to us. */
+/**
+ * The id that the provider gave a sandbox. Its form is the provider's.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const SandboxId = Schema.String.check(Schema.isPattern(/^[\w.-]{1,128}$/)).pipe(
   Schema.brand("SandboxId")
 )
 export type SandboxId = typeof SandboxId.Type
 
-/** What a pool is called: letters, digits, `.`, `_` and `-`, at most 64. Unique in its store. */
+/**
+ * The name of a pool: letters, digits, `.`, `_` and `-`, at most 64. It is unique in its state store.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const PoolName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,63}$/)).pipe(
   Schema.brand("PoolName")
 )
@@ -33,10 +59,15 @@ export type PoolName = typeof PoolName.Type
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 /**
- * Writes a ULID in lower case: 48 bits of milliseconds since 1970, then 80 random bits, in Crockford's base 32.
- * Ids made later sort later, so they can be paged by time.
+ * Encodes a ULID in lower case: 48 bits of milliseconds since 1970, then 80 random bits, in Crockford's base 32.
  *
- * `random` holds sixteen integers; their lowest five bits are used.
+ * **Details**
+ *
+ * Later ids sort after earlier ones, so they can be paged by time. `random` holds sixteen integers, whose lowest five
+ * bits are used.
+ *
+ * @category encoding
+ * @since 0.1.0
  */
 export const ulid = (millis: number, random: ReadonlyArray<number>): string => {
   let time = ""
@@ -52,14 +83,34 @@ const next = Effect.fnUntraced(function* (prefix: string) {
   return `${prefix}_${ulid(millis, random)}`
 })
 
-/** A new agent id, time-ordered. */
+/**
+ * Generates an agent id, ordered by time.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const nextAgentId: Effect.Effect<AgentId> = Effect.map(next("agt"), (id) => AgentId.make(id))
 
-/** A new query id, time-ordered. */
+/**
+ * Generates a query id, ordered by time.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const nextQueryId: Effect.Effect<QueryId> = Effect.map(next("qry"), (id) => QueryId.make(id))
 
-/** A new attempt id, time-ordered. */
+/**
+ * Generates an attempt id, ordered by time.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const nextAttemptId: Effect.Effect<AttemptId> = Effect.map(next("att"), (id) => AttemptId.make(id))
 
-/** A new name that nobody else has, for files and marks: a bare ULID. */
+/**
+ * Generates a unique token for file names and markers: a ULID without a prefix.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const nextToken: Effect.Effect<string> = Effect.map(next(""), (id) => id.slice(1))

@@ -1,10 +1,22 @@
-/** What stands in the place of a secret. */
-export const masked = "***"
+/**
+ * The text that replaces a secret.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const replacement = "***"
 
-/** Shorter values are words such as `true` that occur by themselves: to mask them would strike out half of a text. */
-export const shortest = 6
+/**
+ * The length of the shortest value that is redacted. Shorter values are words such as `true` that occur by chance, so
+ * redacting them would make a text unreadable.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const minimumLength = 6
 
-const shapes = (secret: string): ReadonlyArray<string> => [
+/** The forms in which a secret appears in a text: as it is, line by line, in JSON, in an address, and in Base64. */
+const encodings = (secret: string): ReadonlyArray<string> => [
   secret,
   ...secret.split(/\r?\n/),
   JSON.stringify(secret).slice(1, -1),
@@ -12,17 +24,25 @@ const shapes = (secret: string): ReadonlyArray<string> => [
   btoa(String.fromCodePoint(...new TextEncoder().encode(secret.slice(0, 4096))))
 ]
 
-const literally = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`)
+const escapeRegExp = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`)
 
 /**
- * A function that replaces every secret in a text with `***`: as it is, line by line, and as JSON, addresses and
- * Base64 write it. Values of fewer than 6 characters are left alone. A secret that is part of another leaves nothing
- * of it.
+ * Makes a function that replaces every secret in a text with `***`.
+ *
+ * **Details**
+ *
+ * It finds a secret as it is, line by line, and as JSON, addresses and Base64 encode it. A secret that is part of another
+ * one leaves no rest of it. Values of fewer than 6 characters are not redacted.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = (secrets: Iterable<string>): ((text: string) => string) => {
-  const all = [...new Set([...secrets].flatMap(shapes))].filter((shape) => shape.trim().length >= shortest)
+  const all = [...new Set([...secrets].flatMap(encodings))].filter(
+    (encoding) => encoding.trim().length >= minimumLength
+  )
   if (all.length === 0) return (text) => text
   const longestFirst = all.toSorted((a, b) => b.length - a.length)
-  const pattern = new RegExp(longestFirst.map(literally).join("|"), "g")
-  return (text) => text.replaceAll(pattern, masked)
+  const pattern = new RegExp(longestFirst.map(escapeRegExp).join("|"), "g")
+  return (text) => text.replaceAll(pattern, replacement)
 }

@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Redactor } from "@remote-agent/domain"
 import { Effect, Schema } from "effect"
 
-// Keys have no blanks around them.
+// Keys have no surrounding blanks.
 const Secret = Schema.String.check(Schema.isPattern(/^[^\s*]{6}/))
 
-describe("Mask", () => {
+describe("Redactor", () => {
   it("replaces every secret, the longer before the shorter", () => {
     const mask = Redactor.make(["sk-fake-1234", "sk-fake-1234-5678"])
     assert.strictEqual(mask("a sk-fake-1234-5678 b sk-fake-1234 c"), "a *** b *** c")
@@ -17,13 +17,13 @@ describe("Mask", () => {
     assert.strictEqual(mask("https://x/?k=fake%22key%0Awith%2Ball"), "https://x/?k=***")
   })
 
-  it("finds a secret as Base64 writes it, and the lines of one that has several", () => {
+  it("finds a secret in Base64, and single lines of a secret with several", () => {
     const mask = Redactor.make(["sk-fake-1234", "-----BEGIN-----\nfake-line-1\n-----END-----"])
     assert.strictEqual(mask(`Basic ${btoa("sk-fake-1234")}`), "Basic ***")
     assert.strictEqual(mask("the line fake-line-1 alone"), "the line *** alone")
   })
 
-  it("leaves short values and everything else alone", () => {
+  it("leaves short values and all other text unchanged", () => {
     assert.strictEqual(Redactor.make(["yes", ""])("yes, it is"), "yes, it is")
     assert.strictEqual(Redactor.make([])("text"), "text")
   })
@@ -34,9 +34,9 @@ describe("Mask", () => {
     ({ after, before, secret }) =>
       Effect.sync(() => {
         const text = Redactor.make([secret])(`${before}${secret}${after}`)
-        if (!`${before}${Redactor.masked}${after}`.includes(secret)) assert.notInclude(text, secret)
+        if (!`${before}${Redactor.replacement}${after}`.includes(secret)) assert.notInclude(text, secret)
         const json = Redactor.make([secret])(JSON.stringify([before, secret, after]))
-        if (!JSON.stringify([before, Redactor.masked, after]).includes(secret))
+        if (!JSON.stringify([before, Redactor.replacement, after]).includes(secret))
           assert.notInclude(json, secret)
       })
   )

@@ -1,203 +1,303 @@
 import {
   type Agent,
   type AgentEvent,
-  type RemoteAgentConfig,
+  RemoteAgentConfig,
   type Id,
-  OrchestratorError,
-  Query
+  type OrchestratorError,
+  type PoolRecord,
+  Query,
+  type ImportReport
 } from "@remote-agent/domain"
-import type { Sandboxes } from "@remote-agent/sandbox"
-import { Context, Effect, Layer, type Scope, type Stream } from "effect"
-import * as AgentPool from "./pools/AgentPool.ts"
-import * as AgentRuntime from "./runtime/AgentRuntime.ts"
+import { Sandboxes } from "@remote-agent/sandbox"
+import { Context, Effect, Layer, Redacted, type Scope, Stream } from "effect"
+import * as AgentHandle from "./AgentHandle.ts"
+import * as AgentLifecycle from "./agents/AgentLifecycle.ts"
+import * as AgentLocks from "./agents/AgentLocks.ts"
 import * as Agents from "./agents/Agents.ts"
+import * as AgentSandboxes from "./agents/AgentSandboxes.ts"
+import * as AgentPool from "./pools/AgentPool.ts"
+import * as NamedPools from "./pools/NamedPools.ts"
+import * as Profiles from "./profiles/Profiles.ts"
 import * as ForkAgent from "./queries/ForkAgent.ts"
-import * as LaunchIntents from "./state/LaunchIntents.ts"
+import * as Queries from "./queries/Queries.ts"
+import type { EventLog } from "./queries/QueryRun.ts"
+import * as QueryHandle from "./queries/QueryHandle.ts"
+import * as Reaper from "./reaper/Reaper.ts"
+import * as AgentRuntime from "./runtime/AgentRuntime.ts"
 import * as SetupSnapshots from "./runtime/setup/SetupSnapshots.ts"
+import * as AgentStore from "./state/AgentStore.ts"
+import * as LaunchIntents from "./state/LaunchIntents.ts"
 import type { Leases } from "./state/Leases.ts"
 import * as MemoryStateStore from "./state/memory/MemoryStateStore.ts"
-import * as NamedPools from "./pools/NamedPools.ts"
-import * as AgentLifecycle from "./agents/AgentLifecycle.ts"
-import * as AgentSandboxes from "./agents/AgentSandboxes.ts"
-import * as Profiles from "./profiles/Profiles.ts"
-import * as Queries from "./queries/Queries.ts"
-import * as Reaper from "./reaper/Reaper.ts"
-import * as AgentStore from "./state/AgentStore.ts"
 import * as SnapshotIndex from "./state/SnapshotIndex.ts"
-import * as StateTransfer from "./state/transfer/StateTransfer.ts"
-import { type AgentFilter, StateStore, type UsageFilter, type UsageSummary } from "./state/StateStore.ts"
-import * as AgentLocks from "./agents/AgentLocks.ts"
+import {
+  type AgentFilter,
+  type QueryFilter,
+  type QueryRange,
+  StateStore,
+  type UsageFilter,
+  type UsageSummary
+} from "./state/StateStore.ts"
+import * as StateExport from "./state/transfer/StateExport.ts"
+import * as StateImport from "./state/transfer/StateImport.ts"
 
-/** How one question is put to an agent of its own. */
+type Failure = OrchestratorError.OrchestratorError
+
+/**
+ * How one query is put to an agent of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface AskOptions extends Omit<Agents.LaunchSpec, "name">, Queries.QueryOptions {
-  /** Told of every event of the query, in order. */
+  /** Receives every event of the query, in order. */
   readonly onEvent?: ((record: AgentEvent.EventRecord) => Effect.Effect<void>) | undefined
 }
 
 /**
- * Launches agents, puts queries to them and ends them. Failures are `OrchestratorError`s.
+ * Launches agents and finds them again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AgentGroup {
+  /**
+   * Launches an agent that outlives this process. It ends with `terminate`, or with the ttl of its sandbox.
+   *
+   * **Details**
+   *
+   * Fails with `LaunchFailed`, which names the stage. Nothing is left of a failed launch but its record.
+   */
+  readonly launch: (spec?: Agents.LaunchSpec) => Effect.Effect<AgentHandle.AgentHandle, Failure>
+  /** Launches an agent that is terminated when the scope closes, however it closes. Fails like `launch`. */
+  readonly launchScoped: (
+    spec?: Agents.LaunchSpec
+  ) => Effect.Effect<AgentHandle.AgentHandle, Failure, Scope.Scope>
+  /** Reads an agent. Fails with `AgentNotFound`. */
+  readonly get: (id: Id.AgentId) => Effect.Effect<AgentHandle.AgentHandle, Failure>
+  /** A handle on an agent whose record the caller has. Reads nothing. */
+  readonly of: (record: Agent.Agent) => AgentHandle.AgentHandle
+  /** Streams the records of agents, oldest first. */
+  readonly list: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, Failure>
+  /** Finds agents by id, by the beginning of an id, or by name. Returns at most ten. */
+  readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
+}
+
+/**
+ * Queries of all agents.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface QueryGroup {
+  /** Reads a query. Fails with `QueryNotFound`. */
+  readonly get: (id: Id.QueryId) => Effect.Effect<QueryHandle.QueryHandle, Failure>
+  /** Streams the records of queries, oldest first. */
+  readonly list: (filter?: QueryFilter, range?: QueryRange) => Stream.Stream<Query.Query, Failure>
+  /**
+   * Launches an agent, runs one query, and terminates the agent when the scope closes.
+   *
+   * **Details**
+   *
+   * The result is there before the agent is terminated. Close the scope after the answer was shown, or use
+   * `Effect.scoped(queries.ask(text))` where that does not matter. Fails like `launch` and `query`.
+   */
+  readonly ask: (text: string, options?: AskOptions) => Effect.Effect<Query.QueryResult, Failure, Scope.Scope>
+  /** Sums up what queries have used. */
+  readonly usage: (filter?: UsageFilter) => Effect.Effect<UsageSummary, Failure>
+}
+
+/**
+ * Agents that share the queries put to them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PoolGroup {
+  /**
+   * Opens a pool.
+   *
+   * **Details**
+   *
+   * The agents of a pool without a name are terminated when the scope closes. Those of a pool with a name stay, and
+   * opening it again uses them again. Fails with the failure of the last launch when no agent could be launched.
+   */
+  readonly open: (spec: AgentPool.PoolSpec) => Effect.Effect<AgentPool.AgentPool, Failure, Scope.Scope>
+  /**
+   * Changes the size of a named pool: launches the agents it lacks and terminates those that are too many, unless they
+   * are answering a query. Fails with `PoolNotFound`.
+   */
+  readonly resize: NamedPools.NamedPools["resize"]
+  /** Terminates the agents of a named pool and forgets the pool. Succeeds when there is none. */
+  readonly close: (name: Id.PoolName) => Effect.Effect<void, Failure>
+  /** Streams the named pools, by name. */
+  readonly list: Stream.Stream<PoolRecord.PoolRecord, Failure>
+}
+
+/**
+ * The records of agents, queries and pools as a whole.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StateGroup {
+  /**
+   * Writes the state to a file, whole or not at all. Secrets of the configuration and of the profiles are masked.
+   * Fails with `StoreFailed`, and with `NotConfigured` when the secrets cannot be read.
+   */
+  readonly export: (file: string) => Effect.Effect<StateExport.Exported, Failure>
+  /**
+   * Adds the records of a file to this state, all or none. Records that exist already stay as they are.
+   *
+   * **Details**
+   *
+   * Agents whose sandbox still exists can be used from here on. Their sandboxes keep the label of the owner that made
+   * them, so no reaper of this state terminates them. Fails with `StoreFailed`, whose cause lists every problem of the
+   * file.
+   *
+   * **Gotchas**
+   *
+   * Use an agent from one state only, not from both.
+   */
+  readonly import: (file: string) => Effect.Effect<ImportReport.ImportReport, Failure>
+  /** Terminates what crashes have left. With `dryRun` it only reports what it would do. See `Reaper`. */
+  readonly reap: Reaper.Reaper["Service"]["reap"]
+}
+
+// Flat methods by id. They are removed when the binary uses the groups.
+interface Flat extends AgentLifecycle.AgentLifecycle {
+  readonly launch: (spec?: Agents.LaunchSpec) => Effect.Effect<Agent.Agent, Failure>
+  readonly launchScoped: (spec?: Agents.LaunchSpec) => Effect.Effect<Agent.Agent, Failure, Scope.Scope>
+  readonly query: (
+    id: Id.AgentId,
+    text: string,
+    options?: Queries.QueryOptions
+  ) => Effect.Effect<Query.QueryResult, Failure>
+  readonly stream: (id: Id.AgentId, text: string, options?: Queries.QueryOptions) => EventLog
+  readonly start: Queries.Queries["start"]
+  readonly events: Queries.Queries["events"]
+  readonly cancel: Queries.Queries["cancel"]
+  readonly terminate: Agents.Agents["terminate"]
+  readonly replace: Agents.Agents["replace"]
+  readonly fork: ForkAgent.ForkAgent
+  readonly usage: QueryGroup["usage"]
+  readonly reap: StateGroup["reap"]
+  readonly get: Agents.Agents["get"]
+  readonly list: Agents.Agents["list"]
+  readonly ask: (text: string, options?: AskOptions) => Effect.Effect<Query.QueryResult, Failure>
+  readonly closePool: PoolGroup["close"]
+  readonly pool: PoolGroup["open"]
+}
+
+/**
+ * Launches agents, runs their queries, pools them, and keeps their state.
+ *
+ * **Details**
+ *
+ * Every failure is an `OrchestratorError` with a tagged `reason`.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class Orchestrator extends Context.Service<
   Orchestrator,
   {
-    /**
-     * Launches an agent that belongs to the caller and outlives this process: `terminate` ends it, or the end of its
-     * sandbox's life. Fails with `LaunchFailed`, which names the stage; then nothing is left of it but its record.
-     */
-    readonly launch: (
-      spec?: Agents.LaunchSpec
-    ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
-    /** Launches an agent that is terminated when the scope closes, however it closes. Fails like `launch`. */
-    readonly launchScoped: (
-      spec?: Agents.LaunchSpec
-    ) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError, Scope.Scope>
-    /**
-     * Puts a question and waits for the answer; queries of one agent are answered one after the other. Fails with
-     * `QueryFailed` when there is no answer, with `AgentNotReady` when the agent takes none, and with `AgentLost`
-     * when the provider confirmed that its sandbox is gone.
-     */
-    readonly query: (
-      id: Id.AgentId,
-      text: string,
-      options?: Queries.QueryOptions
-    ) => Effect.Effect<Query.QueryResult, OrchestratorError.OrchestratorError>
-    /**
-     * Puts a question and streams what the agent does, each event from the store. The last is the only `result`, of
-     * whatever outcome. Leaving the stream stops the query, whose outcome is then `aborted`.
-     */
-    readonly stream: (
-      id: Id.AgentId,
-      text: string,
-      options?: Queries.QueryOptions
-    ) => Stream.Stream<AgentEvent.EventRecord, OrchestratorError.OrchestratorError>
-    /**
-     * Puts a question, has its program started, and gives back the query: it runs on in the sandbox, whatever becomes
-     * of this process. `events` tells how it goes, here and anywhere else. Waits for the queries before it.
-     */
-    readonly start: (
-      id: Id.AgentId,
-      text: string,
-      options?: Queries.QueryOptions
-    ) => Effect.Effect<Query.Query, OrchestratorError.OrchestratorError>
-    /**
-     * The log of a query from a `seq` on, until its result, whoever runs it. Where nobody does any more, it is taken
-     * over, without a gap or a repetition. Leaving the stream changes nothing.
-     */
-    readonly events: (
-      id: Id.QueryId,
-      fromSeq?: number
-    ) => Stream.Stream<AgentEvent.EventRecord, OrchestratorError.OrchestratorError>
-    /** Stops a query, whoever runs it, and gives it back when it has ended. Succeeds when it has ended already. */
-    readonly cancel: (
-      id: Id.QueryId,
-      by?: string
-    ) => Effect.Effect<Query.Query, OrchestratorError.OrchestratorError>
-    /** Ends an agent and its sandbox. Succeeds when it has ended already. */
-    readonly terminate: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
-    /**
-     * Puts an agent to sleep: its sandbox keeps memory and files and costs little. A query wakes it. Fails with
-     * `QueryRunning` while it answers, unless that is waited for or cancelled.
-     */
-    readonly pause: AgentLifecycle.AgentLifecycle["pause"]
-    /** Wakes an agent. Succeeds when it is awake. */
-    readonly resume: AgentLifecycle.AgentLifecycle["resume"]
-    /**
-     * Brings the program of an agent to what its profile says now. Fails with `UpdateFailed`; the agent is then as it
-     * was before, or, where even that failed, as it was left, and its `detail` says so. Like `pause` while it answers.
-     * With `resume: false` one that sleeps is not woken for it: it fails with `AgentPaused`.
-     */
-    readonly update: (
-      id: Id.AgentId,
-      options?: AgentLifecycle.AgentOperationOptions & AgentSandboxes.AgentSandboxOptions
-    ) => ReturnType<AgentLifecycle.AgentLifecycle["update"]>
-    /**
-     * Works in the place of an agent while it answers nothing and nobody else works with it. Fails with `QueryRunning`
-     * while it answers, unless that is waited for or cancelled, and with `AgentPaused` when it must not be woken.
-     */
-    readonly withExclusiveAccess: AgentLifecycle.AgentLifecycle["withExclusiveAccess"]
-    /** Gives an agent that was lost or has failed a new and empty sandbox, under the same id. */
-    readonly replace: Agents.Agents["replace"]
-    /**
-     * Launches another agent of the same profile that goes on with the conversations of this one, which go apart from
-     * then on. Of the files only those that hold them are copied. Fails like `launch`, with `QueryRunning` while it
-     * answers, with `NoSessions` when its profile keeps no conversations, and with `SandboxFailed` when they take more
-     * than 64 MiB. Wakes it.
-     */
-    readonly fork: ForkAgent.ForkAgent
-    /** Looks at an agent from all sides, and wakes nothing. What cannot be looked at is skipped, not failed. */
-    readonly health: AgentLifecycle.AgentLifecycle["health"]
-    /** An agent with how its sandbox is, the query that it answers, and those that wait. Wakes nothing. */
-    readonly info: AgentLifecycle.AgentLifecycle["info"]
-    readonly rename: AgentLifecycle.AgentLifecycle["rename"]
-    /** Sets labels; one without a value is taken away, and the others stay. */
-    readonly label: AgentLifecycle.AgentLifecycle["label"]
-    /** The agents that somebody may mean: by id, by the beginning of an id, or by name; ten at the most. */
-    readonly find: AgentLifecycle.AgentLifecycle["find"]
-    /** What queries have used, of all agents or of some, summed up. */
-    readonly usage: (filter?: UsageFilter) => Effect.Effect<UsageSummary, OrchestratorError.OrchestratorError>
-    /** Ends what crashes have left, or with `dryRun` only says what it would. See `Reaper`. */
-    readonly reap: Reaper.Reaper["Service"]["reap"]
-    /**
-     * Writes the state into a file, which has it whole or is what it was before. No secret of the configuration or of a
-     * profile is in it. Fails with `StoreFailed`, and with `NotConfigured` when the secrets cannot be read.
-     */
-    readonly exportState: StateTransfer.StateTransfer["exportState"]
-    /**
-     * Takes what a file says into this state, all of it or nothing; what is there already stays as it is. Agents whose
-     * sandbox still exists can be asked, paused and terminated from here on. Their sandboxes keep the stamp of the
-     * owner that made them: no reaper of this state ends them. Have one state work with an agent, not both. Fails with
-     * `StoreFailed`, whose cause lists every problem of the file.
-     */
-    readonly importState: StateTransfer.StateTransfer["importState"]
-    /** The record of an agent. */
-    readonly get: (id: Id.AgentId) => Effect.Effect<Agent.Agent, OrchestratorError.OrchestratorError>
-    /** The agents there is a record of, oldest first. */
-    readonly list: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, OrchestratorError.OrchestratorError>
-    /** Launches an agent, puts one question, and terminates the agent, however it went. */
-    readonly ask: (
-      text: string,
-      options?: AskOptions
-    ) => Effect.Effect<Query.QueryResult, OrchestratorError.OrchestratorError>
-    /** Terminates the agents of a pool with a name and forgets it. Succeeds when there is none. */
-    readonly closePool: (name: Id.PoolName) => Effect.Effect<void, OrchestratorError.OrchestratorError>
-    /**
-     * Launches agents that share the queries put to them and are terminated when the scope closes, unless the pool has
-     * a name.
-     */
-    readonly pool: (
-      spec: AgentPool.PoolSpec
-    ) => Effect.Effect<AgentPool.AgentPool, OrchestratorError.OrchestratorError, Scope.Scope>
-  }
+    readonly agents: AgentGroup
+    readonly queries: QueryGroup
+    readonly pools: PoolGroup
+    readonly state: StateGroup
+  } & Flat
 >()("@remote-agent/orchestrator/Orchestrator") {}
 
-/** The orchestrator over whatever services there are. */
-export const make = Effect.gen(function* () {
-  const places = yield* AgentSandboxes.make
-  const turns = yield* AgentLocks.make
-  const setUps = yield* SetupSnapshots.make
-  const agents = yield* Agents.make(places, setUps)
-  const queries = yield* Queries.make(agents, places, turns)
-  const operations = yield* AgentLifecycle.make(places, turns, queries)
-  const store = yield* StateStore
+const isSecret = (value: unknown): value is Redacted.Redacted =>
+  Redacted.isRedacted(value) && typeof Redacted.value(value) === "string"
+
+/** The state of an installation, without the secrets of its settings and profiles. */
+const makeState = Effect.gen(function* () {
+  const [config, profiles, sandboxes, store] = yield* Effect.all([
+    RemoteAgentConfig.RemoteAgentConfig,
+    Profiles.Profiles,
+    Sandboxes.Sandboxes,
+    StateStore
+  ])
   const { reap } = yield* Reaper.make
-  const pools = yield* NamedPools.make(agents, operations)
-  const transfer = yield* StateTransfer.make
-  const profiles = yield* Profiles.Profiles
 
-  const ask = Effect.fn("Orchestrator.ask")(function* (text: string, options: AskOptions = {}) {
-    const agent = yield* agents.launchScoped(options)
-    return yield* queries.query(agent.id, text, options, options.onEvent)
-  }, Effect.scoped)
-
-  /** What was kept may be of the code before: whoever updates one agent wants the next to be as new. */
-  const update: Orchestrator["Service"]["update"] = Effect.fnUntraced(function* (id, options) {
-    const updated = yield* operations.update(id, options)
-    const { profile } = yield* agents.get(id)
-    yield* setUps.invalidate(yield* profiles.get(profile))
-    return updated
+  const secrets = Effect.gen(function* () {
+    const settings: ReadonlyArray<unknown> = Object.values(config).flat()
+    const ofProfiles = yield* Effect.forEach(profiles.list, (profile) => profiles.secrets(profile))
+    return [...settings.filter(isSecret), ...ofProfiles.flat()]
   })
 
+  const group: StateGroup = {
+    export: Effect.fn("Orchestrator.exportState")(function* (file) {
+      const masked = yield* secrets
+      return yield* AgentStore.stored("exportState", StateExport.exportTo(store, file, { secrets: masked }))
+    }),
+    import: Effect.fn("Orchestrator.importState")((file) =>
+      AgentStore.stored("importState", StateImport.importFrom(store, file, StateImport.checkWith(sandboxes)))
+    ),
+    reap
+  }
+  return group
+})
+
+/**
+ * The orchestrator over the services that are there.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function* () {
+  const store = yield* StateStore
+  const sandboxes = yield* AgentSandboxes.make
+  const locks = yield* AgentLocks.make
+  const snapshots = yield* SetupSnapshots.make
+  const agents = yield* Agents.make(sandboxes, snapshots)
+  const queries = yield* Queries.make(agents, sandboxes, locks)
+  const lifecycle = yield* AgentLifecycle.make(sandboxes, locks, queries, snapshots)
+  const fork = yield* ForkAgent.make(agents, sandboxes, queries)
+  const pools = yield* NamedPools.make(agents, lifecycle, queries)
+  const state = yield* makeState
+
+  const agentOf = AgentHandle.make({ agents, fork, lifecycle, queries, sandboxes })
+  const queryOf = QueryHandle.make(queries)
+
+  const agentGroup: AgentGroup = {
+    launch: (spec = {}) => Effect.map(agents.launch(spec), agentOf),
+    launchScoped: (spec = {}) => Effect.map(agents.launchScoped(spec), agentOf),
+    get: (id) => Effect.map(agents.get(id), agentOf),
+    of: agentOf,
+    list: agents.list,
+    find: lifecycle.find
+  }
+
+  const queryGroup: QueryGroup = {
+    get: Effect.fn("Orchestrator.getQuery")((id) =>
+      Effect.map(AgentStore.stored("getQuery", store.getQuery(id)), queryOf)
+    ),
+    list: (filter, range) =>
+      Stream.mapError(store.listQueries(filter, range), AgentStore.fromStore("listQueries")),
+    ask: Effect.fn("Orchestrator.ask")(function* (text, options = {}) {
+      const { id } = yield* agents.launchScoped(options)
+      return yield* queries.query(id, text, options, options.onEvent)
+    }),
+    usage: Effect.fn("Orchestrator.usage")((filter) => AgentStore.stored("usage", store.usage(filter)))
+  }
+
+  const poolGroup: PoolGroup = {
+    open: (spec) =>
+      spec.name === undefined ? AgentPool.make(agents, queries, spec) : pools.open(spec, spec.name),
+    resize: pools.resize,
+    close: pools.close,
+    list: Stream.mapError(store.listPools, AgentStore.fromStore("listPools"))
+  }
+
   return Orchestrator.of({
+    agents: agentGroup,
+    queries: queryGroup,
+    pools: poolGroup,
+    state,
+    // Flat methods by id. They are removed when the binary uses the groups.
     launch: (spec = {}) => agents.launch(spec),
     launchScoped: (spec = {}) => agents.launchScoped(spec),
     query: (id, text, options) => queries.query(id, text, options),
@@ -206,28 +306,29 @@ export const make = Effect.gen(function* () {
     events: queries.events,
     cancel: queries.cancel,
     terminate: agents.terminate,
-    ...operations,
-    ...transfer,
-    update,
-    fork: yield* ForkAgent.make(agents, places, queries),
-    reap,
+    ...lifecycle,
+    fork,
+    reap: state.reap,
     replace: agents.replace,
-    usage: Effect.fn("Orchestrator.usage")((filter) =>
-      Effect.mapError(store.usage(filter), AgentStore.fromStore("usage"))
-    ),
+    usage: queryGroup.usage,
     get: agents.get,
     list: agents.list,
-    ask,
-    pool: Effect.fnUntraced(function* (spec) {
-      if (spec.name === undefined) return yield* AgentPool.make(agents, queries, spec)
-      const opened = yield* pools.open(spec, spec.name)
-      return yield* AgentPool.make(agents, queries, opened.spec, opened.reuse)
-    }),
+    ask: (text, options) => Effect.scoped(queryGroup.ask(text, options)),
+    pool: poolGroup.open,
     closePool: pools.close
   })
 })
 
-/** The orchestrator without its state, profiles and runtime, for those who bring their own. */
+/**
+ * The orchestrator without its state, profiles and runtime.
+ *
+ * **When to use**
+ *
+ * Use it to provide a store, profiles or a runtime of your own.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerNoDeps: Layer.Layer<
   Orchestrator,
   never,
@@ -240,7 +341,12 @@ export const layerNoDeps: Layer.Layer<
   | LaunchIntents.LaunchIntents
 > = Layer.effect(Orchestrator, make)
 
-/** The orchestrator with the profiles of this package and of the configuration, and its state in memory. */
+/**
+ * The orchestrator with the profiles of this package and of the configuration, and its state in memory.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<
   | Orchestrator
   | Profiles.Profiles

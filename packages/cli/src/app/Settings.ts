@@ -50,7 +50,7 @@ const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings
   const { prices, profiles, ...settings } = decoded.success
   // JSON has no comments; a name that starts like one is for people.
   const strangers = Object.keys(settings).filter(
-    (name) => !name.startsWith("//") && !Object.hasOwn(RemoteAgentConfig.variables, name)
+    (name) => !name.startsWith("//") && !Object.hasOwn(RemoteAgentConfig.settings, name)
   )
   const hint = "See every setting with `remote-agent config show`."
   return {

@@ -54,9 +54,9 @@ export const layerOf = (
   Layer.unwrap(
     Effect.gen(function* () {
       const config = Settings.layerOf(found)
-      const named = yield* RemoteAgentConfig.read(Settings.merged(found), "REMOTE_AGENT_OWNER").pipe(
-        Effect.orElseSucceed(() => Option.none<string>())
-      )
+      const named = yield* RemoteAgentConfig.text("REMOTE_AGENT_OWNER")
+        .parse(Settings.merged(found))
+        .pipe(Effect.orElseSucceed(() => Option.none<string>()))
       // In front only where no source has one: what is in front also stands over an owner that was set.
       const owned = Option.isSome(named)
         ? config

@@ -9,7 +9,7 @@ import * as Settings from "../app/Settings.ts"
 
 // The place of the state may hold a password, and otherwise has to be told.
 const secretNames = RemoteAgentConfig.names.filter(
-  (name) => RemoteAgentConfig.variables[name].secret && name !== "REMOTE_AGENT_STATE"
+  (name) => RemoteAgentConfig.settings[name].secret && name !== "REMOTE_AGENT_STATE"
 )
 
 const passwordOf = (address: string): ReadonlyArray<string> => {
@@ -21,7 +21,9 @@ const passwordOf = (address: string): ReadonlyArray<string> => {
 const valuesOf = (provider: ConfigProvider.ConfigProvider, names: ReadonlyArray<RemoteAgentConfig.Name>) =>
   Effect.map(
     Effect.forEach(names, (name) =>
-      RemoteAgentConfig.read(provider, name).pipe(Effect.orElseSucceed(() => Option.none<string>()))
+      RemoteAgentConfig.text(name)
+        .parse(provider)
+        .pipe(Effect.orElseSucceed(() => Option.none<string>()))
     ),
     (found) => found.flatMap((value) => Option.toArray(value))
   )

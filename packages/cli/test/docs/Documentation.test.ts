@@ -19,11 +19,11 @@ const pages = Effect.promise(async () => {
 })
 
 interface Block {
-  /** Its page and its place there: a name of a file. */
+  /** A file name, made from the page and the position in it. */
   readonly name: string
   readonly code: string
   readonly isRun: boolean
-  /** What it prints, where the page says so. */
+  /** The expected output, if the page contains it. */
   readonly output: string | undefined
 }
 
@@ -43,9 +43,33 @@ const blocksOf = (page: string, text: string): ReadonlyArray<Block> => {
   })
 }
 
-/** The code blocks of all pages as files of one folder in the workspace, where packages are found. */
+/** The examples in the JSDoc of a source file. */
+const examplesOf = (path: string, text: string): ReadonlyArray<Block> =>
+  [...text.matchAll(/^ *\* ```ts\n([^]*?)^ *\* ```$/gm)].map(([, code = ""], index) => ({
+    name: `${path.replaceAll(/[^A-Za-z0-9]+/g, "-")}-${index + 1}.ts`,
+    code: code.replaceAll(/^ *\* ?/gm, ""),
+    isRun: false,
+    output: undefined
+  }))
+
+const examples = Effect.promise(async () => {
+  const packages = join(root, "packages")
+  const paths = (await readdir(packages)).map(async (name) => {
+    const inside = await readdir(join(packages, name, "src"), { recursive: true })
+    return inside.filter((path) => path.endsWith(".ts")).map((path) => `${name}/src/${path}`)
+  })
+  const files = (await Promise.all(paths)).flat()
+  return Promise.all(
+    files.map(async (path) => examplesOf(path, await readFile(join(packages, path), "utf8")))
+  )
+})
+
+/** The code blocks of all pages and the examples of all sources as files of one folder in the workspace, where packages are found. */
 const extracted = Effect.gen(function* () {
-  const blocks = (yield* pages).flatMap(({ name, text }) => blocksOf(name, text))
+  const blocks = [
+    ...(yield* pages).flatMap(({ name, text }) => blocksOf(name, text)),
+    ...(yield* examples).flat()
+  ]
   const path = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(root, ".docs-"))),
     (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
@@ -71,7 +95,7 @@ const extracted = Effect.gen(function* () {
   return { path, blocks }
 })
 
-/** What the type checker has to say of the blocks; nothing when all is well. What it says of our code, others hear. */
+/** The errors of the type checker in the blocks; empty if there are none. Errors in `packages/` are ignored. */
 const checked = (path: string) =>
   Effect.promise(async () => {
     const { stdout } = await run("effect-tsgo", ["get-exe-path"], { cwd: root })
@@ -85,7 +109,7 @@ const checked = (path: string) =>
       .join("\n")
   })
 
-/** The anchors that a page has, as they are made from headings. */
+/** The anchors of a page, derived from its headings. */
 const anchorsOf = (text: string): ReadonlySet<string> =>
   new Set(
     [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
@@ -174,6 +198,29 @@ describe("the documentation", () => {
             yield* Effect.promise(() => readFile(join(root, to)).catch(() => readdir(join(root, to))))
           else if (anchor !== undefined) assert.isTrue(anchorsOf(page).has(anchor), `${name}: ${target}`)
         }
+      }
+    })
+  )
+
+  it.live("has walks that end at code that exists", () =>
+    Effect.gen(function* () {
+      const text = (yield* pages).find(({ name }) => name === "docs/concepts.md")?.text ?? ""
+      const walks = [...text.matchAll(/^\| Where [^|]*\|([^|]*)\|([^|]*)\|$/gm)]
+      assert.isAtLeast(walks.length, 3)
+      for (const [, folderCell = "", fileCell = ""] of walks) {
+        const [, room = ""] = /\]\(\.\.\/([^)]*)\)/.exec(folderCell) ?? []
+        const [, name = ""] = /\]\(\.\.\/([^)]*)\)/.exec(fileCell) ?? []
+        assert.strictEqual(dirname(name), room)
+        const source = yield* Effect.promise(() => readFile(join(root, name), "utf8"))
+        for (const [, code = ""] of fileCell.matchAll(/`([^`]*)`/g)) {
+          assert.match(source, new RegExp(`\\b${code}\\b`), name)
+        }
+        const rooms = yield* Effect.promise(() =>
+          readFile(join(root, room, "README.md"), "utf8").catch(() => "")
+        )
+        if (rooms !== "") assert.include(rooms, basename(name), `${room}/README.md`)
+        const readme = yield* Effect.promise(() => readFile(join(root, "README.md"), "utf8"))
+        assert.include(readme, `](${room})`)
       }
     })
   )

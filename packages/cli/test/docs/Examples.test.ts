@@ -10,7 +10,7 @@ import { finish, folder, leftFolders } from "../support/support.ts"
 
 const examples = fileURLToPath(new URL("../../../../examples/", import.meta.url))
 
-/** The examples, each with what it must print. Those under `testing` are run as tests. */
+/** The examples with their expected output. Those under `testing` run as tests. */
 const expected: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   simple: [/^0 ready: sample/m, /Microsoft's net margin was higher/, /Tesla's revenue .* \$97,690 million/],
   pool: [
@@ -35,14 +35,14 @@ const example = (name: string, cwd: string, ...args: ReadonlyArray<string>) =>
     )
   )
 
-/** The processes that work in a folder: servers and sandboxes name it in their arguments. */
+/** The processes that use a folder: servers and sandboxes have its path in their arguments. */
 const processesIn = async (path: string): Promise<ReadonlyArray<string>> => {
   const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name))
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")))
   return lines.filter((line) => line.includes(path))
 }
 
-/** An example has done what it says, and has left nothing. */
+/** Checks that an example printed the expected output and left no folder. */
 const good = Effect.fnUntraced(function* (
   cwd: string,
   ran: { readonly code: number | null; readonly stdout: string; readonly stderr: string },
@@ -82,7 +82,7 @@ describe("the examples", () => {
       Effect.gen(function* () {
         const cwd = yield* folder
         const data = join(cwd, "data")
-        // Where something goes wrong on the way, its server must not stay.
+        // If the test fails, the server must still be stopped.
         yield* Effect.addFinalizer(() => Effect.ignore(DaemonStart.stop(data, true)))
         yield* good(cwd, yield* example("persistent", cwd, data), [
           /\$96,773 million/,

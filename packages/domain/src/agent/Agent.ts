@@ -1,26 +1,46 @@
 import { Effect, Schema } from "effect"
-import { Budget } from "../query/Budget.ts"
 import { AgentId, PoolName, SandboxId } from "../Id.ts"
-import { AgentStatus } from "./AgentLifecycle.ts"
+import { Budget } from "../query/Budget.ts"
 import { SessionTotal, TokenUsage, zero } from "../query/TokenUsage.ts"
+import { AgentStatus } from "./AgentLifecycle.ts"
 
-/** What a person may call an agent: letters, digits, `.`, `_` and `-`, at most 64. Not unique. */
+/**
+ * The name that a person gives an agent: letters, digits, `.`, `_` and `-`, at most 64.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const AgentName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,63}$/)).pipe(
   Schema.brand("AgentName")
 )
 export type AgentName = typeof AgentName.Type
 
-/** The key of a label: letters, digits, `.`, `_`, `-` and `/`, at most 63. */
+/**
+ * The key of a label: letters, digits, `.`, `_`, `-` and `/`, at most 63.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const LabelKey = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w./-]{0,62}$/))
 
-/** The value of a label: text without control characters, at most 256. */
+/**
+ * The value of a label: text without control characters, at most 256.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const LabelValue = Schema.String.check(Schema.isPattern(/^[^\p{Cc}\p{Cs}]{0,256}$/u))
 
 const isLabelKey = Schema.is(LabelKey)
 
-/** What people say of an agent, to find it by; none when absent. */
+/**
+ * Labels to find agents by. Absent labels decode as none.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Labels = Schema.Record(Schema.String, LabelValue).pipe(
-  // As the schema of its keys, it would not look at those of another form.
+  // A key schema would skip the keys that do not match it instead of refusing them.
   Schema.check(
     Schema.makeFilter((labels: Readonly<Record<string, string>>) => Object.keys(labels).every(isLabelKey), {
       expected: "keys of letters, digits, `.`, `_`, `-` and `/`, at most 63"
@@ -30,71 +50,88 @@ export const Labels = Schema.Record(Schema.String, LabelValue).pipe(
   Schema.withDecodingDefaultKey(Effect.succeed({}))
 )
 
-/** The repository that an agent works on. */
+/**
+ * The repository that an agent works on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Repository extends Schema.Class<Repository>("@remote-agent/domain/Repository")({
-  /** Without credentials, which would be kept with the agent. */
+  /** An address without credentials, because it is stored with the agent. */
   url: Schema.String.check(
     Schema.isPattern(/^(?!https?:\/\/[^/?#]*@|[a-z][a-z0-9+.-]*:\/\/[^/?#@]*:[^/?#@]*@)/i)
   ),
-  /** A branch, tag or commit; the repository's own default when absent. */
+  /** A branch, tag or commit; the repository's default branch when absent. */
   ref: Schema.optionalKey(Schema.String),
-  /** What was checked out last. */
+  /** The commit that was checked out last. */
   commit: Schema.optionalKey(Schema.String)
 }) {}
 
-/** The sandbox that an agent is bound to. */
+/**
+ * The sandbox that an agent is bound to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Binding extends Schema.Class<Binding>("@remote-agent/domain/Binding")({
   sandboxId: SandboxId,
   provider: Schema.String,
-  /** The home folder in the sandbox, as the sandbox itself sees it. */
+  /** The home folder, as the sandbox sees it. */
   home: Schema.String
 }) {}
 
 /**
- * A named worker. It outlives its sandbox; `binding` is present from the moment a sandbox was created for it until
- * that sandbox is known to be gone.
+ * A named worker.
+ *
+ * **Details**
+ *
+ * The record of an agent outlives its sandbox. `binding` is present from the creation of its sandbox until that sandbox
+ * is known to be gone.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Agent extends Schema.Class<Agent>("@remote-agent/domain/Agent")({
   id: AgentId,
   name: AgentName,
   profile: Schema.String,
   status: AgentStatus,
-  /** Why it is in its status, in one line, where that needs saying. */
+  /** One line that explains the status, where it needs explaining. */
   detail: Schema.optionalKey(Schema.String),
   binding: Schema.optionalKey(Binding),
   labels: Labels,
-  /** Whether its sandbox pauses, and does not end, when nobody uses it. */
+  /** Whether its sandbox is paused, rather than terminated, when its ttl ends. */
   persistent: Schema.Boolean.pipe(
     Schema.withConstructorDefault(Effect.succeed(false)),
     Schema.withDecodingDefaultKey(Effect.succeed(false))
   ),
-  /** The pool that it works for. */
+  /** The pool that the agent belongs to. */
   pool: Schema.optionalKey(PoolName),
-  /** How long its sandbox lives when nobody extends its life. */
+  /** The ttl of its sandbox. */
   ttl: Schema.optionalKey(Schema.Duration),
   allowInternetAccess: Schema.optionalKey(Schema.Boolean),
   repository: Schema.optionalKey(Repository),
   budget: Schema.optionalKey(Budget),
-  /** The variables of its sandbox whose values are struck out of what it prints: their names, never the values. */
+  /** The names of the variables of its sandbox whose values are redacted from its output. The values are not stored. */
   secretVariables: Schema.optionalKey(Schema.Array(Schema.String)),
   /**
-   * What all its queries have used. The store counts it as they end, whatever revision the agent has; a write does
-   * not change it.
+   * What all its queries have used. The store adds to it when a query ends, independently of the revision; a write of the
+   * agent does not change it.
    */
   usage: TokenUsage.pipe(
     Schema.withConstructorDefault(Effect.succeed(zero)),
     Schema.withDecodingDefaultKey(Effect.succeed({ inputTokens: 0, outputTokens: 0, wallMillis: 0 }))
   ),
-  /** The agent program's own session ids, by our names of the sessions. */
+  /** The agent program's own session ids, by the names of sessions. */
   sessions: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
-  /** By those ids what their sessions have used in all, for programs that count so. */
+  /** What each session has used in all, by those ids, for programs that count per session. */
   sessionTotals: Schema.optionalKey(Schema.Record(Schema.String, SessionTotal)),
-  /** Counts the writes; a write that names an older one is refused. */
+  /** The number of writes. A write based on an older revision is refused. */
   revision: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
   queryCount: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString,
   lastQueryAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
-  /** When somebody began to terminate it, as long as that is not done: if its sandbox is gone then, it was meant to. */
+  /** When its termination was requested. If its sandbox is gone while this is set, that was intended. */
   endRequestedAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
 }) {}

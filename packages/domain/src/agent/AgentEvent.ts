@@ -1,84 +1,59 @@
 import { Schema } from "effect"
 import { QueryId } from "../Id.ts"
+import { resultFields } from "../query/QueryOutcome.ts"
 import { TokenUsage } from "../query/TokenUsage.ts"
 
-/**
- * How a query ended.
- *
- * - `ok`: there is an answer.
- * - `error`: the agent said that it could not answer; its words are in `error`.
- * - `max_iterations`: it ran into its own limit of steps.
- * - `denied`: it asked for something that it was not allowed to do.
- * - `empty`: it finished and said nothing.
- * - `aborted`: somebody stopped it.
- * - `timeout`: it was stopped because it took or kept silent too long.
- * - `crash`: it ended without a result, whatever its exit code.
- */
-export const Outcome = Schema.Literals([
-  "ok",
-  "error",
-  "max_iterations",
-  "denied",
-  "empty",
-  "aborted",
-  "timeout",
-  "crash"
-])
-export type Outcome = typeof Outcome.Type
-
-/**
- * The limit that a query ran into: it kept silent too long (`idle`), took too long in all (`wall`), or used up a budget
- * of its own, its agent's or its pool's (`budget`).
- */
-export const Limit = Schema.Literals(["idle", "wall", "budget"])
-export type Limit = typeof Limit.Type
+export { Limit, Outcome } from "../query/QueryOutcome.ts"
 
 const text = { text: Schema.String }
 
 const tool = {
   tool: Schema.String,
-  /** The agent's own id of this call, where it has one. */
+  /** The agent's own id of this call. */
   callId: Schema.optionalKey(Schema.String),
   /** Arguments, progress or result, as the agent reported them. */
   data: Schema.optionalKey(Schema.Json)
 }
 
-/** The agent program is up; the first event of a run. */
+/** The agent program is up: the first event of a run. */
 export const Ready = Schema.Struct({
   type: Schema.Literal("ready"),
   agent: Schema.String,
   version: Schema.optionalKey(Schema.String)
 })
 
-/** The agent named the session in which it keeps this conversation. */
+/** The agent named the session that holds this conversation. */
 export const Session = Schema.Struct({ type: Schema.Literal("session"), sessionId: Schema.String })
 
-/** What the agent is thinking, in its own words. */
+/** A thought of the agent, in its own words. */
 export const Thinking = Schema.Struct({ type: Schema.Literal("thinking"), ...text })
 
-/** A piece of the answer, as it comes. */
+/** A piece of the answer. */
 export const Text = Schema.Struct({ type: Schema.Literal("text"), ...text })
 
-/** Something worth knowing that is neither thought nor answer. */
+/** Information that is neither thought nor answer. */
 export const Notice = Schema.Struct({
   type: Schema.Literal("notice"),
   ...text,
-  /** Present when it does not come from the agent. */
+  /** Present when the notice does not come from the agent. */
   by: Schema.optionalKey(Schema.Literal("orchestrator")),
-  /** Present when the agent had given its result, ran on for longer than it may, and was stopped. */
+  /** Present when the agent ran on for too long after its result and was killed. */
   limit: Schema.optionalKey(Schema.Literal("completion"))
 })
 
-/** The agent began to use a tool. */
+/** The agent started to use a tool. */
 export const ToolStart = Schema.Struct({ type: Schema.Literal("tool_start"), ...tool })
-/** A tool reported how far it is. */
+
+/** A tool reported its progress. */
 export const ToolProgress = Schema.Struct({ type: Schema.Literal("tool_progress"), ...tool })
+
 /** A tool finished. */
 export const ToolEnd = Schema.Struct({ type: Schema.Literal("tool_end"), ...tool })
-/** A tool failed; the agent may go on all the same. */
+
+/** A tool failed. The agent may continue. */
 export const ToolError = Schema.Struct({ type: Schema.Literal("tool_error"), ...tool })
 
-/** The agent's provider failed and the agent tries again. */
+/** The agent's model provider failed, and the agent tries again. */
 export const Retry = Schema.Struct({
   type: Schema.Literal("retry"),
   attempt: Schema.Int,
@@ -87,27 +62,22 @@ export const Retry = Schema.Struct({
   delayMillis: Schema.optionalKey(Schema.Finite)
 })
 
-/** A line that this version does not understand, kept as it came. Never fatal. */
+/** A line that this version does not understand, unchanged. It is never fatal. */
 export const Raw = Schema.Struct({ type: Schema.Literal("raw"), line: Schema.String })
 
-/** What the agent has used for this query until now, at least; its `wallMillis` is 0. Only some agents tell it. */
+/** The usage of this query so far, as a lower bound. Its `wallMillis` is 0. Only some agents report it. */
 export const UsageEvent = Schema.Struct({ type: Schema.Literal("usage"), usage: TokenUsage })
 
-/** How it ended: the last event of every query, and the only one of its kind. */
-export const ResultEvent = Schema.Struct({
-  type: Schema.Literal("result"),
-  outcome: Outcome,
-  answer: Schema.String,
-  error: Schema.optionalKey(Schema.String),
-  /** Present when a limit of ours ended it. */
-  limit: Schema.optionalKey(Limit),
-  sessionId: Schema.optionalKey(Schema.String),
-  iterations: Schema.optionalKey(Schema.Int),
-  usage: TokenUsage
-})
+/** The result: the last event of every query, and the only one of its type. */
+export const ResultEvent = Schema.Struct({ type: Schema.Literal("result"), ...resultFields })
 export type ResultEvent = typeof ResultEvent.Type
 
-/** One normalised stream of events for every kind of agent; `type` tells them apart. */
+/**
+ * An event of an agent. Every kind of agent produces the same events; `type` discriminates them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const AgentEvent = Schema.Union([
   Ready,
   Session,
@@ -125,7 +95,12 @@ export const AgentEvent = Schema.Union([
 ])
 export type AgentEvent = typeof AgentEvent.Type
 
-/** An event in the log of its query. `seq` starts at 0 and has no gaps. */
+/**
+ * An event in the log of its query. `seq` starts at 0 and has no gaps.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class EventRecord extends Schema.Class<EventRecord>("@remote-agent/domain/EventRecord")({
   queryId: QueryId,
   seq: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
@@ -133,7 +108,12 @@ export class EventRecord extends Schema.Class<EventRecord>("@remote-agent/domain
   event: AgentEvent
 }) {}
 
-/** One line for people: what the agent does now. Empty for events that say nothing to them. */
+/**
+ * Describes an event in one line for people. The line is empty for events that are only for programs.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
 export const describe = (event: AgentEvent): string => {
   switch (event.type) {
     case "ready":

@@ -1,19 +1,29 @@
 import { Result, Schema } from "effect"
 
 /**
- * Where an agent is in its life.
+ * The status of an agent.
+ *
+ * **Details**
  *
  * - `launching`: its sandbox is being created and set up.
  * - `active`: it takes queries.
- * - `paused`: its sandbox sleeps and keeps memory and files.
- * - `terminated`: ended on purpose.
+ * - `paused`: its sandbox is paused and keeps memory and files.
+ * - `terminated`: it was terminated on purpose.
  * - `failed`: it never became active, or its program stopped working.
- * - `lost`: the provider confirmed that its sandbox no longer exists. Not being able to ask is not `lost`.
+ * - `lost`: the provider confirmed that its sandbox no longer exists. An unreachable provider does not make it `lost`.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export const AgentStatus = Schema.Literals(["launching", "active", "paused", "terminated", "failed", "lost"])
 export type AgentStatus = typeof AgentStatus.Type
 
-/** Something that happened to an agent and may change its status. */
+/**
+ * An event that may change the status of an agent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const LifecycleEvent = Schema.Literals([
   "launched",
   "launchFailed",
@@ -26,16 +36,6 @@ export const LifecycleEvent = Schema.Literals([
 ])
 export type LifecycleEvent = typeof LifecycleEvent.Type
 
-/** The status does not allow what was asked. */
-export class IllegalTransition extends Schema.TaggedError<IllegalTransition>()("IllegalTransition", {
-  from: AgentStatus,
-  event: LifecycleEvent
-}) {
-  override get message() {
-    return `An agent that is ${this.from} cannot be ${words[this.event]}. See its status with \`remote-agent list\`.`
-  }
-}
-
 const words: Record<LifecycleEvent, string> = {
   launched: "made active",
   launchFailed: "marked as failed to launch",
@@ -45,6 +45,21 @@ const words: Record<LifecycleEvent, string> = {
   sandboxGone: "marked as lost",
   replaced: "given a new sandbox",
   terminated: "terminated"
+}
+
+/**
+ * The status of the agent does not allow the event.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class IllegalTransition extends Schema.TaggedError<IllegalTransition>()("IllegalTransition", {
+  from: AgentStatus,
+  event: LifecycleEvent
+}) {
+  override get message() {
+    return `An agent that is ${this.from} cannot be ${words[this.event]}. See its status with \`remote-agent list\`.`
+  }
 }
 
 const table: Record<AgentStatus, { readonly [E in LifecycleEvent]?: AgentStatus }> = {
@@ -62,8 +77,15 @@ const table: Record<AgentStatus, { readonly [E in LifecycleEvent]?: AgentStatus 
 }
 
 /**
- * The status after `event`. Terminating wins over everything and may be repeated; nothing leaves `terminated`.
- * Fails with {@link IllegalTransition} otherwise.
+ * Computes the status after an event.
+ *
+ * **Details**
+ *
+ * Every agent can be terminated, more than once; no event leaves `terminated`. Fails with {@link IllegalTransition}
+ * when the status does not allow the event.
+ *
+ * @category transitions
+ * @since 0.1.0
  */
 export const transition = (
   from: AgentStatus,
@@ -73,10 +95,20 @@ export const transition = (
   return to === undefined ? Result.fail(new IllegalTransition({ from, event })) : Result.succeed(to)
 }
 
-/** Whether a store may write `to` over `from`: the same status, or one step of {@link transition}. */
+/**
+ * Tells whether a store may replace the status `from` by `to`: they are the same, or one {@link transition} apart.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
 export const canMove = (from: AgentStatus, to: AgentStatus): boolean =>
   from === to || Object.values(table[from]).includes(to)
 
-/** Whether an agent in this status may hold a sandbox, so that a sandbox bound to it must be kept. */
+/**
+ * Tells whether an agent in this status may hold a sandbox. A sandbox that is bound to such an agent must be kept.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
 export const mayHoldSandbox = (status: AgentStatus): boolean =>
   status === "launching" || status === "active" || status === "paused"

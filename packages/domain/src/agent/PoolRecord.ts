@@ -1,46 +1,61 @@
 import { Effect, Schema } from "effect"
-import { Labels, Repository } from "./Agent.ts"
-import { Budget } from "../query/Budget.ts"
 import { PoolName } from "../Id.ts"
+import { Budget } from "../query/Budget.ts"
+import { Labels, Repository } from "./Agent.ts"
 
 /**
- * What happens to a query that comes when every agent of a pool has one and the queue is full.
+ * What a pool does with a query when all its agents are busy and its queue is full.
  *
- * - `wait`: it waits until there is room.
- * - `reject`: it fails at once.
- * - `burst`: another agent is launched for it, up to `maxSize`; then it waits.
+ * **Details**
+ *
+ * - `wait`: the query waits until there is room.
+ * - `reject`: the query fails at once.
+ * - `burst`: the pool launches another agent, up to `maxSize`; after that the query waits.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export const WhenFull = Schema.Literals(["wait", "reject", "burst"])
 export type WhenFull = typeof WhenFull.Type
 
-/** Where a pool is in its life: it takes queries, it ends those it has, or it has ended. */
+/**
+ * The status of a pool: it takes queries, it finishes the queries it has, or it has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const PoolStatus = Schema.Literals(["open", "draining", "closed"])
 export type PoolStatus = typeof PoolStatus.Type
 
 const Size = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))
 
-/** Agents of one profile that share a queue of queries, under a name. Its agents carry the name. */
+/**
+ * The record of a named pool: agents of one profile that share a queue of queries. Each of its agents carries its name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class PoolRecord extends Schema.Class<PoolRecord>("@remote-agent/domain/PoolRecord")({
   name: PoolName,
   profile: Schema.String,
   status: PoolStatus,
-  /** How many agents it is to have. */
+  /** The number of agents. */
   size: Size,
-  /** How many it may have while it bursts. */
+  /** The number of agents up to which the pool may burst. */
   maxSize: Schema.optionalKey(Size),
-  /** How many queries may wait; as many as come when absent. */
+  /** How many queries may wait; unlimited when absent. */
   queueLimit: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   whenFull: WhenFull.pipe(
     Schema.withConstructorDefault(Effect.succeed("wait" as const)),
     Schema.withDecodingDefaultKey(Effect.succeed("wait" as const))
   ),
-  /** Whether its agents pause, and do not end, when nobody uses them. */
+  /** Whether its agents are paused, rather than terminated, when they are idle. */
   persistent: Schema.Boolean,
   labels: Labels,
   repository: Schema.optionalKey(Repository),
-  /** For all of its agents together. */
+  /** The budget of all its agents together. */
   budget: Schema.optionalKey(Budget),
-  /** Counts the writes; a write that names an older one is refused. */
+  /** The number of writes. A write based on an older revision is refused. */
   revision: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString

@@ -1,12 +1,17 @@
 /**
- * Text with placeholders in braces.
+ * A placeholder, written in braces.
+ *
+ * **Details**
  *
  * - `{home}`: the home folder in the sandbox.
- * - `{work}`: the folder that the agent works in.
- * - `{run}`: the folder of our own files, in which the agent has no business.
- * - `{source}` and `{ref}`: the folder of its checked-out code, and the ref that was asked for.
+ * - `{work}`: the working folder of the agent.
+ * - `{run}`: the folder of this program's own files, which the agent should not touch.
+ * - `{source}` and `{ref}`: the folder of the agent's checked-out code, and its ref.
  * - `{requestFile}`: the file that holds the query.
- * - `{model}`, `{session}`, `{budgetUsd}`, `{maxIterations}`: what was chosen for the query.
+ * - `{model}`, `{session}`, `{budgetUsd}`, `{maxIterations}`: the options of the query.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Placeholder =
   | "home"
@@ -20,12 +25,22 @@ export type Placeholder =
   | "budgetUsd"
   | "maxIterations"
 
-/** What they stand for. */
+/**
+ * The values of placeholders.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Placeholders = { readonly [P in Placeholder]?: string }
 
 const pattern = /\{\{([A-Za-z]+)\}\}|\{([A-Za-z]+)\}/g
 
-/** The first placeholder of a text that is none of `known`. */
+/**
+ * Finds the first placeholder of a text that is not in `known`.
+ *
+ * @category validation
+ * @since 0.1.0
+ */
 export const unknownIn = (text: string, known: ReadonlyArray<string>): string | undefined => {
   for (const [, , name] of text.matchAll(pattern)) {
     if (name !== undefined && !known.includes(name)) return name
@@ -34,8 +49,15 @@ export const unknownIn = (text: string, known: ReadonlyArray<string>): string | 
 }
 
 /**
- * Puts the values in for the placeholders, once: not in what they stand for. `{{home}}` becomes `{home}`; other
- * braces, and placeholders without a value, stay as they are.
+ * Replaces the placeholders of a text by their values.
+ *
+ * **Details**
+ *
+ * Values are inserted as they are: placeholders inside them are not replaced. `{{home}}` becomes `{home}`. Other braces,
+ * and placeholders without a value, stay as they are.
+ *
+ * @category expansion
+ * @since 0.1.0
  */
 export const expand = (text: string, values: Placeholders): string =>
   text.replaceAll(pattern, (whole, literal: string | undefined, name: string | undefined) => {
@@ -44,7 +66,12 @@ export const expand = (text: string, values: Placeholders): string =>
     return value ?? whole
   })
 
-/** The same for each value of a record. */
+/**
+ * Replaces the placeholders in each value of a record.
+ *
+ * @category expansion
+ * @since 0.1.0
+ */
 export const expandAll = (
   texts: Readonly<Record<string, string>>,
   values: Placeholders

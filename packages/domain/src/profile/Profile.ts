@@ -11,39 +11,53 @@ const template = (...known: ReadonlyArray<Placeholder>) =>
     })
   )
 
-/** Text with placeholders for folders; see `Template`. */
+/** A text with placeholders for folders. */
 const Folders = template("home", "run", "work", "source", "ref")
 
 const option = (name: Placeholder) => Schema.optionalKey(Schema.Array(template("home", "run", "work", name)))
 
 const Environment = Schema.Record(Schema.String, Folders)
 
-// As text, so that a profile can be printed, and be written in a file, as `5 minutes`.
+// Encoded as text such as `5 minutes`, because people write profiles in files.
 const Limit = Schema.DurationFromString
 
 const VariableName = Schema.String.check(
   Schema.isPattern(/^[A-Za-z_]\w*$/, { expected: "a name of a variable" })
 )
 
-/** A program and its arguments, each one element: no shell reads them. Paths are relative to the home folder. */
+/**
+ * A command of a profile.
+ *
+ * **Details**
+ *
+ * `argv` is the program and its arguments; no shell interprets them. Paths are relative to the home folder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class ProfileCommand extends Schema.Class<ProfileCommand>("@remote-agent/domain/ProfileCommand")({
   argv: Schema.NonEmptyArray(Folders),
   cwd: Schema.optionalKey(Folders),
   env: Schema.optionalKey(Environment),
   /** How long it may take. */
   timeout: Schema.optionalKey(Limit),
-  /** Its failure is not one of the whole: what it is for can do without it. */
+  /** Whether the setup continues when this command fails. */
   optional: Schema.optionalKey(Schema.Boolean)
 }) {}
 
-/** A file that is placed in the sandbox before set-up: either its `content`, or a `file` of the user's own. */
+/**
+ * A file that is placed in the sandbox before setup: either its `content`, or the name of a local `file`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Asset extends Schema.Class<Asset>("@remote-agent/domain/Asset")(
   Schema.Struct({
     path: Folders,
     content: Schema.optionalKey(Schema.String),
-    /** A path on the machine that launches the agent; a relative one starts at its working folder. */
+    /** A path on the machine that launches the agent, relative to its working folder. */
     file: Schema.optionalKey(Schema.NonEmptyString),
-    /** Who may read, write and run it, as `chmod` takes it: `0600`. */
+    /** The mode, as `chmod` accepts it: `0600`. */
     mode: Schema.optionalKey(
       Schema.String.check(Schema.isPattern(/^[0-7]{3,4}$/, { expected: "an octal mode such as 0600" }))
     )
@@ -54,20 +68,25 @@ export class Asset extends Schema.Class<Asset>("@remote-agent/domain/Asset")(
   )
 ) {}
 
-// What begins with a dash would be read as an option.
+// Git would read a word that starts with a dash as an option.
 const GitWord = Schema.String.check(
   Schema.isPattern(/^[^-\s]\S*$/, { expected: "no blanks, and no dash in front" })
 )
 
-/** The code of an agent: a commit of a git repository, checked out in the sandbox. */
+/**
+ * The code of an agent: a commit of a git repository, checked out in the sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Source extends Schema.Class<Source>("@remote-agent/domain/Source")({
-  /** What git can fetch from the sandbox, or the absolute path or `file://` address of a repository on this machine. */
+  /** An address that the sandbox can fetch from, or the absolute path or `file://` address of a repository on this machine. */
   repository: GitWord,
   /** A tag, a branch or a whole commit id. */
   ref: GitWord,
-  /** How many commits are fetched; all of them when absent. */
+  /** How many commits are fetched; all when absent. */
   depth: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0))),
-  /** Where it is checked out: what `{source}` stands for. */
+  /** The folder it is checked out in: the value of `{source}`. */
   folder: template("home", "run")
 }) {}
 
@@ -76,43 +95,60 @@ const Version = Schema.String.check(
 )
 
 /**
- * A program that the agent needs. What is on the `PATH` is used when its version will do, else it is installed;
- * either way it is `{run}/bin/<name>` from then on.
+ * A program that the agent needs.
+ *
+ * **Details**
+ *
+ * A program on the `PATH` is used when its version matches; otherwise it is installed. Either way it is available as
+ * `{run}/bin/<name>` afterwards.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Tool extends Schema.Class<Tool>("@remote-agent/domain/Tool")({
   name: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.+-]*$/, { expected: "a name of a program" })),
-  /** The arguments with which it prints its version; `--version` when absent. */
+  /** The arguments that make it print its version; `--version` when absent. */
   versionArgv: Schema.optionalKey(Schema.Array(Schema.String)),
-  /** The oldest version that will do; any when absent. */
+  /** The oldest version that works; any version when absent. */
   min: Schema.optionalKey(Version),
-  /** The only version that will do. */
+  /** The only version that works. */
   exact: Schema.optionalKey(Version),
-  /** How it is installed. Without it a missing tool is an error. */
+  /** How it is installed. Without this, a missing tool is an error. */
   install: Schema.optionalKey(
     Schema.Struct({
       commands: Schema.NonEmptyArray(ProfileCommand),
-      /** The program that they make. Name its folder by its version, so that the one before stays to go back to. */
+      /** The program that the commands install. Put its version in the folder name, so that an update can be undone. */
       program: Folders
     })
   )
 }) {}
 
-/** A variable of the agent's environment, which is the sandbox's own: it is set once, when the sandbox is made. */
+/**
+ * A variable of the agent's environment. The environment belongs to the sandbox and is set once, at its creation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class EnvRule extends Schema.Class<EnvRule>("@remote-agent/domain/EnvRule")({
   name: VariableName,
-  /** The settings that its value is taken from, the first that is set; the one of the same name when absent. */
+  /** The settings that may hold its value, of which the first that is set counts; the setting of the same name when absent. */
   from: Schema.optionalKey(Schema.Array(VariableName)),
-  /** Its value when none of them is set. */
+  /** Its value when none of these settings is set. */
   value: Schema.optionalKey(Schema.String),
-  /** It must not be shown, and is struck out of everything that the agent prints. */
+  /** Whether its value is redacted from everything that the agent prints. */
   secret: Schema.optionalKey(Schema.Boolean),
-  /** The agent cannot work without. */
+  /** Whether the agent cannot work without it. */
   required: Schema.optionalKey(Schema.Boolean),
-  /** The agent needs at least one of the rules of a group. */
+  /** The agent needs at least one of the variables of a group. */
   group: Schema.optionalKey(Schema.NonEmptyString)
 }) {}
 
-/** The language in which an agent program tells what it does. */
+/**
+ * The format of an agent program's output.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Protocol = Schema.Literals([
   "runner-jsonl",
   "claude-stream-json",
@@ -123,39 +159,49 @@ export const Protocol = Schema.Literals([
 ])
 export type Protocol = typeof Protocol.Type
 
-/** A place in a JSON document: `$.result.answers[0]`. */
+/**
+ * A path in a JSON document: `$.result.answers[0]`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const JsonPath = Schema.String.check(
   Schema.isPattern(/^\$(\.[A-Za-z_][\w-]*|\[\d+\])*$/, { expected: "a path such as $.result.text" })
 )
 
-/** How a query is put to the agent program and how its answer is read. */
+/**
+ * How a query is passed to the agent program, and how its answer is read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class RunSpec extends Schema.Class<RunSpec>("@remote-agent/domain/RunSpec")(
   Schema.Struct({
     argv: Schema.NonEmptyArray(template("home", "run", "work", "source", "ref", "requestFile")),
     cwd: Schema.optionalKey(Folders),
     env: Schema.optionalKey(Environment),
     /**
-     * How the query gets in: as one line of JSON on standard input, as it is on standard input, as JSON in the file
-     * that `{requestFile}` names, or as the last argument, where others on the machine can read it.
+     * How the query is passed: as one line of JSON on standard input, as plain text on standard input, as JSON in the
+     * file that `{requestFile}` names, or as the last argument, which other processes of the sandbox can read.
      */
     input: Schema.Literals(["stdin-json", "stdin-text", "request-file", "argv"]),
-    /** More fields of the JSON. Those of the query itself take precedence. */
+    /** More fields of the JSON. The fields of the query take precedence. */
     request: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
-    /** The model when a query names none; the agent's own when absent. */
+    /** The model when a query names none; the agent's own default when absent. */
     model: Schema.optionalKey(Schema.NonEmptyString),
-    /** The variable of the sandbox that names the model when neither a query nor `model` does. */
+    /** The variable that names the model when neither the query nor `model` does. */
     modelEnv: Schema.optionalKey(Schema.NonEmptyString),
-    /** Added when a model is chosen. */
+    /** Arguments that are added when a model is chosen. */
     modelArgv: option("model"),
-    /** Added when there is a limit of money. */
+    /** Arguments that are added when there is a limit of money. */
     budgetArgv: option("budgetUsd"),
-    /** Added when there is a limit of steps. */
+    /** Arguments that are added when there is a limit of steps. */
     iterationsArgv: option("maxIterations"),
-    /** Added when the agent goes on with an earlier session, whose id of its own is known; after all others. */
+    /** Arguments that are added last when the agent resumes an earlier session by the agent's own id. */
     resumeArgv: option("session"),
-    /** The language of its standard output. */
+    /** The format of its standard output. */
     protocol: Protocol,
-    /** Where `json-path` finds what. */
+    /** The paths for the protocol `json-path`. */
     jsonPath: Schema.optionalKey(
       Schema.Struct({
         answer: JsonPath,
@@ -167,9 +213,9 @@ export class RunSpec extends Schema.Class<RunSpec>("@remote-agent/domain/RunSpec
     wallTimeout: Limit,
     /** How long it may be silent. */
     idleTimeout: Limit,
-    /** How long it may run on after its result; 10 seconds when absent. */
+    /** How long it may run after its result; 10 seconds when absent. */
     completionGrace: Schema.optionalKey(Limit),
-    /** How long it has to end by itself when it is stopped; 5 seconds when absent. */
+    /** How long it may take to exit after SIGTERM; 5 seconds when absent. */
     killGrace: Schema.optionalKey(Limit)
   }).check(
     Schema.makeFilter(({ argv, input, jsonPath, protocol }) => {
@@ -185,17 +231,32 @@ export class RunSpec extends Schema.Class<RunSpec>("@remote-agent/domain/RunSpec
 ) {}
 
 /**
- * How an agent keeps a conversation: its runner in a file under our name for it (`runner-file`), the agent itself
- * under an id of its own (`agent-id`), or not at all (`none`).
+ * How an agent keeps a conversation.
+ *
+ * **Details**
+ *
+ * - `runner-file`: its runner keeps it in a file named after the session.
+ * - `agent-id`: the agent keeps it under an id of its own.
+ * - `none`: it keeps none.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class SessionSpec extends Schema.Class<SessionSpec>("@remote-agent/domain/SessionSpec")({
   kind: Schema.Literals(["runner-file", "agent-id", "none"]),
-  /** The files and folders that hold the conversations: what another agent needs to go on with them. */
+  /** The files and folders that hold the conversations. Another agent needs them to continue a conversation. */
   files: Schema.Array(Folders)
 }) {}
 
 /**
- * How an agent is set up, run and checked: data, so that a profile can be printed, overridden and sent over a wire.
+ * How an agent is set up, run and checked.
+ *
+ * **Details**
+ *
+ * A profile is plain data, so it can be printed, overridden in a file, and sent over a network.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Profile extends Schema.Class<Profile>("@remote-agent/domain/Profile")({
   name: Schema.String.check(
@@ -204,47 +265,52 @@ export class Profile extends Schema.Class<Profile>("@remote-agent/domain/Profile
     })
   ),
   description: Schema.String,
-  /** Our own program, harmless by construction: it alone may run where a machine offers no isolation. */
+  /** Whether it may run without isolation. True only for programs of this project that are harmless by construction. */
   trusted: Schema.Boolean,
-  /** The setting that must be on before this agent is run. */
+  /** The setting that must be on before this agent may run. */
   enabledBy: Schema.optionalKey(VariableName),
-  /** Its code, when it comes from a repository; placed before set-up. */
+  /** The repository of its code, checked out before setup. */
   source: Schema.optionalKey(Source),
-  /** The folder that the agent works in and keeps its sessions in. */
+  /** The folder in which the agent works and keeps its sessions. */
   work: template("home"),
   assets: Schema.Array(Asset),
-  /** The programs it needs, seen to before set-up. */
+  /** The programs it needs, installed before setup. */
   needs: Schema.optionalKey(Schema.Array(Tool)),
   env: Schema.optionalKey(Schema.Array(EnvRule)),
   setup: Schema.Array(ProfileCommand),
-  /** What follows on another commit of the source; the set-up when absent. */
+  /** The commands after checking out another commit of the source; those of `setup` when absent. */
   update: Schema.optionalKey(Schema.Array(ProfileCommand)),
-  /** Exits with 0 when the agent can work. */
+  /** Exits with 0 when the agent is able to work. */
   health: ProfileCommand,
-  /** Where the last line of the health check's output says `true`, if its exit code is not all. */
+  /** The path that must hold `true` in the last line of the health check's output, where the exit code is not enough. */
   healthPath: Schema.optionalKey(JsonPath),
   run: RunSpec,
   /** `none` when absent. */
   session: Schema.optionalKey(SessionSpec),
-  /** The hosts that it talks to. */
+  /** The hosts it connects to. */
   egress: Schema.optionalKey(
     Schema.Struct({
-      /** What set-up cannot do without, beside the host of the source: looked up before a launch on this machine. */
+      /** Hosts that setup requires, beside the host of the source. A local launch resolves their names first. */
       setup: Schema.Array(Schema.String),
-      /** What set-up talks to as well, and can do without. */
+      /** Hosts that setup uses but does not require. */
       optional: Schema.optionalKey(Schema.Array(Schema.String)),
-      /** What queries talk to. */
+      /** Hosts that queries use. */
       run: Schema.Array(Schema.String)
     })
   ),
-  /** Whether a sandbox that was set up may be kept and copied for others: no secret is written during set-up. */
+  /** Whether a sandbox may be kept after setup as a template for others: setup writes no secret. */
   cacheable: Schema.optionalKey(Schema.Boolean)
 }) {}
 
-/** The folder of our own files in a sandbox, beside the work folder: what `{run}` stands for. */
+/** The folder of this program's own files in a sandbox, beside the work folder: the value of `{run}`. */
 const runFolder = "{home}/.agent"
 
-/** What the placeholders of a profile stand for in a sandbox with this home folder, an absolute path. */
+/**
+ * Computes the values of a profile's placeholders in a sandbox. `home` is its home folder, an absolute path.
+ *
+ * @category expansion
+ * @since 0.1.0
+ */
 export const placeholders = (
   profile: Profile,
   home: string

@@ -1,5 +1,7 @@
 import { Redacted } from "effect"
-import { type Lookup, Problem } from "../config/RemoteAgentConfig.ts"
+import { Problem } from "../config/ConfigError.ts"
+import type { Lookup } from "../config/RemoteAgentConfig.ts"
+import { isOn as isOnText } from "../config/Setting.ts"
 import * as Redactor from "../Redactor.ts"
 import type { EnvRule, Profile } from "./Profile.ts"
 
@@ -7,7 +9,12 @@ const rulesOf = (profile: Profile): ReadonlyArray<EnvRule> => profile.env ?? []
 
 const sourcesOf = (rule: EnvRule): ReadonlyArray<string> => rule.from ?? [rule.name]
 
-/** The names of everything that the environment of a profile is made from. */
+/**
+ * The names of all settings that a profile reads.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
 export const names = (profile: Profile): ReadonlyArray<string> => [
   ...rulesOf(profile).flatMap(sourcesOf),
   ...(profile.enabledBy === undefined ? [] : [profile.enabledBy])
@@ -22,7 +29,7 @@ const valueOf = (rule: EnvRule, lookup: Lookup): Redacted.Redacted | undefined =
 }
 
 const isOn = (value: Redacted.Redacted | undefined): boolean =>
-  value !== undefined && ["true", "1", "yes", "on"].includes(Redacted.value(value).toLowerCase())
+  value !== undefined && isOnText(Redacted.value(value))
 
 const oneOf = (all: ReadonlyArray<string>): string =>
   all.length === 1 ? String(all[0]) : `one of ${all.join(", ")}`
@@ -30,8 +37,14 @@ const oneOf = (all: ReadonlyArray<string>): string =>
 const hint = "Set it in the environment or in .env."
 
 /**
- * Everything that the configuration lacks for a profile and that is not given otherwise, under its name in the
- * sandbox. Empty when it can be run.
+ * Lists the settings that a profile needs and that are neither configured nor given for its sandbox.
+ *
+ * **Details**
+ *
+ * `isGiven` tells whether a variable of the sandbox is given in another way. The list is empty when the profile can run.
+ *
+ * @category validation
+ * @since 0.1.0
  */
 export const missing = (
   profile: Profile,
@@ -66,7 +79,12 @@ export const missing = (
   return problems
 }
 
-/** The environment that a sandbox gets for a profile when it is created: the place for its keys. */
+/**
+ * Computes the environment of a sandbox for a profile. It holds the keys of the agent.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
 export const sandboxEnv = (profile: Profile, lookup: Lookup): Readonly<Record<string, Redacted.Redacted>> =>
   Object.fromEntries(
     rulesOf(profile).flatMap((rule) => {
@@ -75,31 +93,53 @@ export const sandboxEnv = (profile: Profile, lookup: Lookup): Readonly<Record<st
     })
   )
 
-/** The model that the agent uses when a query names none, as far as it is known here. */
+/**
+ * Finds the model that the agent uses when a query names none, where the profile or its environment says so.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
 export const model = ({ env = [], run }: Profile, lookup: Lookup): string | undefined => {
   if (run.model !== undefined) return run.model
   const value = env.flatMap((rule) => (rule.name === run.modelEnv ? [valueOf(rule, lookup)] : [])).at(-1)
   return value === undefined ? undefined : Redacted.value(value)
 }
 
-/** The values of that environment which must not be shown. */
+/**
+ * Lists the secret values of the environment.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
 export const secrets = (profile: Profile, lookup: Lookup): ReadonlyArray<Redacted.Redacted> =>
   rulesOf(profile).flatMap((rule) => {
     const value = rule.secret === true ? valueOf(rule, lookup) : undefined
     return value === undefined ? [] : [value]
   })
 
-/** An environment that is given for one sandbox. What is no secret may be given openly. */
+/**
+ * An environment that a caller gives one sandbox. A value that is not secret may be a plain string.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Given = Readonly<Record<string, string | Redacted.Redacted>>
 
-// A word, a number or a path: to strike it out of a text would do harm, and it protects nothing.
+// Redacting a word, a number or a path protects no secret and makes the output unreadable.
 const plain = /^(?:[a-z]{0,20}|[\d.:,+-]{0,20}|\/[\w./-]*)$/i
 
-const isPlain = (value: string): boolean => value.length < Redactor.shortest || plain.test(value)
+const isPlain = (value: string): boolean => value.length < Redactor.minimumLength || plain.test(value)
 
 /**
- * The variables of a sandbox whose values must not be shown: those of the secret rules of its profile, and those that
- * are given for it and that the profile has no rule for, but for what is given openly and plainly is no key.
+ * Lists the variables of a sandbox whose values are redacted.
+ *
+ * **Details**
+ *
+ * These are the secret variables of the profile, and the given variables that the profile does not describe, except for
+ * plain strings that are obviously not keys.
+ *
+ * @category inspection
+ * @since 0.1.0
  */
 export const secretNames = (profile: Profile, given: Given = {}): ReadonlyArray<string> => {
   const known = new Set(rulesOf(profile).map(({ name }) => name))

@@ -3,13 +3,18 @@ import { totalTokens, type TokenUsage } from "./TokenUsage.ts"
 
 const Limit = Schema.Finite.check(Schema.isGreaterThan(0))
 
-/** The most that a query, an agent or a pool may use. What is absent is not limited. */
+/**
+ * The most that a query, an agent or a pool may use. An absent field is unlimited.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Budget extends Schema.Class<Budget>("@remote-agent/domain/Budget")({
-  /** United States dollars, as far as they are reported or priced. */
+  /** US dollars, as far as costs are reported or priced. */
   costUsd: Schema.optionalKey(Limit),
-  /** Tokens in both directions. */
+  /** Input and output tokens together. */
   tokens: Schema.optionalKey(Limit),
-  /** Time in which queries were answered. */
+  /** Time spent answering queries. */
   wall: Schema.optionalKey(
     Schema.Duration.check(
       Schema.makeFilter((wall: Duration.Duration) => Duration.isGreaterThan(wall, Duration.zero), {
@@ -18,28 +23,42 @@ export class Budget extends Schema.Class<Budget>("@remote-agent/domain/Budget")(
     )
   ),
   /**
-   * Seconds since agents were launched, whether they answered or not, also those for which they slept. An agent that
-   * has ended counts until its record was last changed, and one whose end nobody has noticed yet as if it lived. For
-   * a query: since it was begun.
+   * Seconds since agents were launched, busy, idle or paused. A terminated agent counts until the last change of its
+   * record; an agent whose end has not been noticed yet counts as alive. For a query: seconds since it was created.
    */
   sandboxSeconds: Schema.optionalKey(Limit)
 }) {}
 
-/** What was used of a budget. */
+/**
+ * What was used of a budget.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Spent {
   readonly usage: TokenUsage
-  /** Seconds since agents were launched, as in {@link Budget}; not looked at when absent. */
+  /** Seconds since agents were launched, as in {@link Budget}; not checked when absent. */
   readonly sandboxSeconds?: number | undefined
 }
 
-/** A limit that was reached. Time is in milliseconds for `wall` and in seconds for `sandboxSeconds`. */
+/**
+ * A limit that was reached. Time is in milliseconds for `wall` and in seconds for `sandboxSeconds`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Exceeded extends Schema.Class<Exceeded>("@remote-agent/domain/Budget/Exceeded")({
   limit: Schema.Literals(["costUsd", "tokens", "wall", "sandboxSeconds"]),
   allowed: Schema.Finite,
   spent: Schema.Finite
 }) {}
 
-/** The first limit that what was spent has reached. A cost that nobody knows reaches none. */
+/**
+ * Finds the first limit that was reached. An unknown cost reaches no limit.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
 export const exceeded = (budget: Budget, { sandboxSeconds, usage }: Spent): Option.Option<Exceeded> => {
   const checks = [
     { limit: "costUsd", allowed: budget.costUsd, spent: usage.costUsd },

@@ -1,82 +1,129 @@
 import { Schema } from "effect"
-import { Limit, Outcome } from "../agent/AgentEvent.ts"
-import { Budget, Exceeded } from "./Budget.ts"
 import { AgentId, QueryId } from "../Id.ts"
+import { Budget, Exceeded } from "./Budget.ts"
+import { Outcome, resultFields } from "./QueryOutcome.ts"
 import { TokenUsage } from "./TokenUsage.ts"
 
-/** Where a query stands: waiting for its agent, being answered, or ended. */
+/**
+ * The status of a query: it waits for its agent, runs, or has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const QueryStatus = Schema.Literals(["queued", "running", "ended"])
 export type QueryStatus = typeof QueryStatus.Type
 
-/** Whose budget it is. */
+/**
+ * The owner of a budget.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const BudgetOwner = Schema.Literals(["query", "agent", "pool"])
 export type BudgetOwner = typeof BudgetOwner.Type
 
-/** The time that a budget leaves a query, and what there is to say when that is up. */
+/**
+ * The time that a budget leaves a query, and the limit that is exceeded when it is up.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class TimeLeft extends Schema.Class<TimeLeft>("@remote-agent/domain/TimeLeft")({
   time: Schema.Duration,
   of: BudgetOwner,
   exceeded: Exceeded
 }) {}
 
-/** The process in the sandbox that answers a query: enough for whoever takes it over to find it. */
+/**
+ * The process in the sandbox that answers a query: enough for another client to find it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class QueryJob extends Schema.Class<QueryJob>("@remote-agent/domain/QueryJob")({
   id: Schema.String,
-  /** Where its files are in the sandbox. */
+  /** The folder of its files in the sandbox. */
   directory: Schema.String,
-  /** Present when a budget allowed it less time than it had otherwise: then that is how long it may take in all. */
+  /** Present when a budget shortened the wall timeout; holds the shortened time. */
   timeLeft: Schema.optionalKey(TimeLeft)
 }) {}
 
-/** How long a query may take. */
+/**
+ * The timeouts of a query.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class QueryTimeouts extends Schema.Class<QueryTimeouts>("@remote-agent/domain/QueryTimeouts")({
-  /** In all. */
+  /** How long it may take in all. */
   wall: Schema.optionalKey(Schema.Duration),
-  /** Without saying anything. */
+  /** How long it may be silent. */
   idle: Schema.optionalKey(Schema.Duration)
 }) {}
 
-/** A span of whatever trace, as the header `traceparent` of W3C Trace Context names it. */
+/**
+ * A span of a trace, in the form of the W3C header `traceparent`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const TracePlace = Schema.String.check(Schema.isPattern(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/))
 export type TracePlace = typeof TracePlace.Type
 
-/** The name of a model: not a flag, and without blanks. */
+const modelName = "the name of a model, without blanks"
+
+/**
+ * The name of a model. It has no blanks and does not start with a dash, so a program cannot mistake it for a flag.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const ModelName = Schema.String.check(
-  Schema.isPattern(/^[^\s\p{Cc}-][^\s\p{Cc}]{0,199}$/u, { expected: "the name of a model, without blanks" })
+  Schema.isPattern(/^[^\s\p{Cc}-][^\s\p{Cc}]{0,199}$/u, { expected: modelName, message: modelName })
 )
 
-/** How many steps an agent may take. */
+/**
+ * How many steps an agent may take for one query.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Steps = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))
 
-/** One question to one agent, and how it ended once it did. */
+/**
+ * A query to one agent, and how it ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   id: QueryId,
   agentId: AgentId,
   text: Schema.String,
-  /** The conversation that it belongs to; queries of one session see the earlier turns. */
+  /** The conversation that the query belongs to. A query sees the earlier queries of its session. */
   session: Schema.optionalKey(Schema.String),
-  /** Whether the session begins anew with it. */
+  /** Whether the session starts over with this query. */
   newSession: Schema.optionalKey(Schema.Boolean),
-  /** False when it must not wake an agent that sleeps to begin. */
+  /** False when the query must not wake a paused agent. */
   resume: Schema.optionalKey(Schema.Boolean),
-  /** Instead of the one of the profile. */
+  /** The model to use instead of the profile's. */
   model: Schema.optionalKey(ModelName),
-  /** How many steps the agent may take for it; as many as the agent's own settings say when absent. */
+  /** How many steps the agent may take; the agent's own default when absent. */
   maxIterations: Schema.optionalKey(Steps),
-  /** The most that it may use by itself. */
+  /** The budget of this query alone. */
   budget: Schema.optionalKey(Budget),
   status: QueryStatus,
   outcome: Schema.optionalKey(Outcome),
-  /** Why there is no answer, in the words of its result. */
+  /** Why there is no answer. */
   error: Schema.optionalKey(Schema.String),
-  /** What it used, once it has ended. */
+  /** What the query used. Present once it has ended. */
   usage: Schema.optionalKey(TokenUsage),
-  /** Absent where the profile's own limits hold. */
+  /** The timeouts; those of the profile when absent. */
   timeouts: Schema.optionalKey(QueryTimeouts),
   job: Schema.optionalKey(QueryJob),
-  /** Where it was put in a trace, so that whoever works on it later goes on in the same. */
+  /** The span that started the query, so that later work continues the same trace. */
   trace: Schema.optionalKey(TracePlace),
-  /** When somebody first asked for its end, and who. */
+  /** When the query was first cancelled, and by which user or process. */
   cancelRequestedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   cancelRequestedBy: Schema.optionalKey(Schema.String),
   createdAt: Schema.DateTimeUtcFromString,
@@ -85,20 +132,21 @@ export class Query extends Schema.Class<Query>("@remote-agent/domain/Query")({
   endedAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
 }) {}
 
-/** What came out of a query, for whoever asked. `answer` is empty unless the outcome is `ok`. */
+/**
+ * The result of a query, as its caller receives it.
+ *
+ * **Details**
+ *
+ * `answer` is empty unless the outcome is `ok`; `error` is present whenever it is not. `query` is the text of the query.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class QueryResult extends Schema.Class<QueryResult>("@remote-agent/domain/QueryResult")({
   queryId: QueryId,
   agentId: AgentId,
   query: Schema.String,
-  outcome: Outcome,
-  answer: Schema.String,
-  /** Why there is no answer; present whenever the outcome is not `ok`. */
-  error: Schema.optionalKey(Schema.String),
-  /** Present when a limit of ours ended it. */
-  limit: Schema.optionalKey(Limit),
-  sessionId: Schema.optionalKey(Schema.String),
-  iterations: Schema.optionalKey(Schema.Int),
-  usage: TokenUsage
+  ...resultFields
 }) {
   /** Whether there is an answer. */
   get ok(): boolean {

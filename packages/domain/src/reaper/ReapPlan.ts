@@ -1,11 +1,16 @@
 import { DateTime, Duration, Option, Schema } from "effect"
 import type { Agent } from "../agent/Agent.ts"
-import { AgentId, AttemptId, SandboxId } from "../Id.ts"
-import type { LaunchIntent } from "../state/LaunchIntent.ts"
 import { mayHoldSandbox } from "../agent/AgentLifecycle.ts"
+import { AgentId, AttemptId, SandboxId } from "../Id.ts"
 import * as SandboxLabels from "../sandbox/SandboxLabels.ts"
+import type { LaunchIntent } from "../state/LaunchIntent.ts"
 
-/** A sandbox that the provider listed. */
+/**
+ * A sandbox that the provider listed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Seen {
   readonly id: SandboxId
   readonly state: "running" | "paused"
@@ -14,46 +19,61 @@ export interface Seen {
   readonly endsAt: DateTime.Utc
 }
 
-/** Everything a plan is made from. */
+/**
+ * The facts that a plan is computed from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Facts {
   readonly now: DateTime.Utc
-  /** Whose sandboxes may be ended: those with this stamp, and no others. */
+  /** Only sandboxes with this owner may be terminated. */
   readonly owner: string
-  /** Where the sandboxes were seen. Agents and intents of other providers are not judged. */
+  /** The provider that listed the sandboxes. Agents and intents of other providers are left alone. */
   readonly provider: string
   readonly sandboxes: ReadonlyArray<Seen>
-  /** Whether these are all there are. If not, nothing is concluded from what was not seen. */
+  /** Whether the list is complete. If not, a sandbox that is missing from it may still exist. */
   readonly complete: boolean
-  /** Sandboxes that the provider, asked about each, confirmed not to exist. */
+  /** Sandboxes that the provider confirmed not to exist when asked for each. */
   readonly gone: ReadonlySet<SandboxId>
-  /** Read after the sandboxes were listed, so that every sandbox seen has its record here. */
+  /** Read after the sandboxes were listed, so that the record of every listed sandbox is among them. */
   readonly agents: ReadonlyArray<Agent>
   readonly intents: ReadonlyArray<LaunchIntent>
   /**
-   * How young a thing must be to be left alone because somebody may still be at work on it. Whoever launches renews
-   * its intent; this is for how long a launch whose intent nobody renews is not yet taken for dead.
+   * How long a sandbox, agent or intent is left alone after its last change, because a launch may still be working on it.
+   * A launch renews its intent; without renewals for this long it counts as dead.
    */
   readonly grace: Duration.Duration
-  /** How long a provider may still be working on a create after it began. */
+  /** How long the provider may work on a create. */
   readonly createDeadline: Duration.Duration
-  /** How long a sandbox may sleep before it is named. */
+  /** How long a sandbox may stay paused before it is reported. */
   readonly retention: Duration.Duration
-  /** Whether those that have slept for longer are removed, and not only named. */
+  /** Whether sandboxes that were paused for longer are terminated, rather than only reported. */
   readonly removePaused: boolean
 }
 
 /**
- * What is to be done.
+ * The action for a sandbox, an agent or an intent.
  *
- * Nothing is ever adopted: between its create and its bind a sandbox holds nothing but what the next launch makes
- * again, and its set-up may have stopped anywhere. It is ended, and its agent is marked as failed.
+ * **Details**
+ *
+ * A sandbox of an unfinished launch is terminated, never adopted: it holds nothing that the next launch does not make
+ * again, and its setup may have stopped anywhere. Its agent is marked as failed.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export const Action = Schema.Literals(["terminate", "forget", "mark-lost", "mark-failed", "leave-alone"])
 export type Action = typeof Action.Type
 
-/** The rule that decided. */
+/**
+ * The rule that decided.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Rule = Schema.Literals([
-  "unstamped",
+  "unlabelled",
   "other-owner",
   "bound",
   "expired-paused",
@@ -70,7 +90,12 @@ export const Rule = Schema.Literals([
 ])
 export type Rule = typeof Rule.Type
 
-/** What is to be done with a sandbox, an agent or an intent, and why, in one line for people. */
+/**
+ * The decision about a sandbox, an agent or an intent. `reason` explains it in one line for people.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Decision extends Schema.Class<Decision>("@remote-agent/domain/ReapPlan/Decision")({
   action: Action,
   rule: Rule,
@@ -92,14 +117,14 @@ interface Index extends Facts {
   /** The agents that may hold a sandbox, by the sandbox that they are bound to. */
   readonly holderOf: ReadonlyMap<SandboxId, Agent>
   readonly seen: ReadonlySet<SandboxId>
-  /** The agents and attempts that the sandboxes of this owner are stamped with. */
-  readonly stampedAgents: ReadonlySet<AgentId>
-  readonly stampedAttempts: ReadonlySet<AttemptId>
-  /** Those of the attempts whose sandbox an agent lives in that has been launched. */
+  /** The agents and attempts in the labels of this owner's sandboxes. */
+  readonly labelledAgents: ReadonlySet<AgentId>
+  readonly labelledAttempts: ReadonlySet<AttemptId>
+  /** The attempts whose sandbox is bound to a launched agent. */
   readonly heldAttempts: ReadonlySet<AttemptId>
 }
 
-/** Of several agents that say that they live in a sandbox, the last is believed: one that has been launched. */
+/** Orders agents so that, of several bound to the same sandbox, the launched and youngest one comes last and wins. */
 const rank = ({ id, status }: Agent): string => `${status === "launching" ? 0 : 1} ${id}`
 
 const index = (facts: Facts): Index => {
@@ -111,9 +136,9 @@ const index = (facts: Facts): Index => {
         : []
     )
   )
-  const stamped = facts.sandboxes.flatMap(({ id, metadata }) =>
-    Option.toArray(SandboxLabels.read(metadata)).flatMap((stamp) =>
-      stamp.owner === facts.owner ? [{ ...stamp, holder: holderOf.get(id) }] : []
+  const labelled = facts.sandboxes.flatMap(({ id, metadata }) =>
+    Option.toArray(SandboxLabels.read(metadata)).flatMap((labels) =>
+      labels.owner === facts.owner ? [{ ...labels, holder: holderOf.get(id) }] : []
     )
   )
   return {
@@ -121,10 +146,10 @@ const index = (facts: Facts): Index => {
     holderOf,
     agentOf: new Map(agents.map((agent) => [agent.id, agent])),
     seen: new Set(facts.sandboxes.map(({ id }) => id)),
-    stampedAgents: new Set(stamped.map(({ agentId }) => agentId)),
-    stampedAttempts: new Set(stamped.map(({ attemptId }) => attemptId)),
+    labelledAgents: new Set(labelled.map(({ agentId }) => agentId)),
+    labelledAttempts: new Set(labelled.map(({ attemptId }) => attemptId)),
     heldAttempts: new Set(
-      stamped.flatMap(({ attemptId, holder }) =>
+      labelled.flatMap(({ attemptId, holder }) =>
         holder === undefined || holder.status === "launching" ? [] : [attemptId]
       )
     )
@@ -137,33 +162,44 @@ const isOver = (facts: Facts, since: DateTime.Utc, duration: Duration.Duration):
 const untilCertain = (facts: Facts) => Duration.sum(facts.createDeadline, facts.grace)
 
 const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
-  const decide = (action: Action, rule: Rule, reason: string, stamp?: Partial<SandboxLabels.SandboxLabels>) =>
+  const decide = (
+    action: Action,
+    rule: Rule,
+    reason: string,
+    labels?: Partial<SandboxLabels.SandboxLabels>
+  ) =>
     new Decision({
       action,
       rule,
       reason,
       sandboxId: sandbox.id,
-      ...(stamp?.agentId === undefined ? {} : { agentId: stamp.agentId }),
-      ...(stamp?.attemptId === undefined ? {} : { attemptId: stamp.attemptId })
+      ...(labels?.agentId === undefined ? {} : { agentId: labels.agentId }),
+      ...(labels?.attemptId === undefined ? {} : { attemptId: labels.attemptId })
     })
   const holder = facts.holderOf.get(sandbox.id)
-  const stamp = SandboxLabels.read(sandbox.metadata)
-  if (Option.isNone(stamp)) return decide("leave-alone", "unstamped", "It does not say whose it is.")
-  if (stamp.value.owner !== facts.owner) {
+  const read = SandboxLabels.read(sandbox.metadata)
+  if (Option.isNone(read)) return decide("leave-alone", "unlabelled", "It has no labels of an installation.")
+  const labels = read.value
+  if (labels.owner !== facts.owner) {
     return decide("leave-alone", "other-owner", "It belongs to another installation.")
   }
   if (holder !== undefined && holder.status !== "launching") {
-    const held = { ...stamp.value, agentId: holder.id }
-    // A sandbox sleeps at the latest from the end of its life on; since when exactly, no provider tells.
+    const held = { ...labels, agentId: holder.id }
+    // No provider reports when a sandbox was paused; the end of its ttl is the latest possible time.
     if (sandbox.state === "running" || !isOver(facts, sandbox.endsAt, facts.retention)) {
-      return decide("leave-alone", "bound", `Agent ${holder.id} lives in it.`, held)
+      return decide("leave-alone", "bound", `Agent ${holder.id} uses it.`, held)
     }
-    const slept = `It has slept for longer than ${Duration.format(facts.retention)}.`
+    const slept = `It has been paused for longer than ${Duration.format(facts.retention)}.`
     return facts.removePaused
       ? decide("terminate", "expired-paused", slept, held)
-      : decide("leave-alone", "expired-paused", `${slept} Ask for its removal to end it.`, held)
+      : decide(
+          "leave-alone",
+          "expired-paused",
+          `${slept} Ask for the removal of paused sandboxes to terminate it.`,
+          held
+        )
   }
-  const { agentId, attemptId } = stamp.value
+  const { agentId, attemptId } = labels
   const agent = holder ?? facts.agentOf.get(agentId)
   const signs = facts.intents.flatMap((intent) =>
     intent.attemptId === attemptId || intent.agentId === (agent?.id ?? agentId) ? [intent.at] : []
@@ -171,7 +207,7 @@ const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
   if (agent?.status === "launching") signs.push(agent.updatedAt)
   const since = Option.getOrElse(latest([sandbox.startedAt, ...signs]), () => facts.now)
   if (!isOver(facts, since, facts.grace)) {
-    return decide("leave-alone", "young", "A launch may still be at work on it.", stamp.value)
+    return decide("leave-alone", "young", "A launch may still be at work on it.", labels)
   }
   const end = (rule: Rule, reason: string) =>
     decide("terminate", rule, reason, { agentId: agent?.id ?? agentId, attemptId })
@@ -180,7 +216,7 @@ const judgeSandbox = (facts: Index, sandbox: Seen): Decision => {
   return agent.status === "launching" &&
     (agent.binding === undefined || agent.binding.sandboxId === sandbox.id)
     ? end("abandoned-launch", `The launch of agent ${agentId} was cut short.`)
-    : end("stray", `Agent ${agentId} does not live in it.`)
+    : end("stray", `Agent ${agentId} uses another sandbox.`)
 }
 
 const judgeIntent = (facts: Index, intent: LaunchIntent): ReadonlyArray<Decision> => {
@@ -191,18 +227,18 @@ const judgeIntent = (facts: Index, intent: LaunchIntent): ReadonlyArray<Decision
   if (intent.owner !== facts.owner || intent.provider !== facts.provider) {
     return decide("leave-alone", "other-owner", "It belongs to another installation or provider.")
   }
-  if (facts.stampedAttempts.has(attemptId)) {
-    // What is not held is judged as a sandbox, and its intent closed with it.
+  if (facts.labelledAttempts.has(attemptId)) {
+    // A sandbox without an agent is judged as a sandbox, and its intent is closed with it.
     return facts.heldAttempts.has(attemptId) && isOver(facts, intent.at, facts.grace)
-      ? decide("forget", "settled", "An agent lives in the sandbox that came of it.")
+      ? decide("forget", "settled", "An agent uses the sandbox that it created.")
       : []
   }
   if (!isOver(facts, intent.at, untilCertain(facts))) {
-    return decide("leave-alone", "young", "Its sandbox may still be on its way.")
+    return decide("leave-alone", "young", "Its sandbox may still be created.")
   }
   return facts.complete
-    ? decide("forget", "never-created", "No sandbox came of it, or it has ended.")
-    : decide("leave-alone", "not-seen", "Not every sandbox was seen.")
+    ? decide("forget", "never-created", "It created no sandbox, or its sandbox has ended.")
+    : decide("leave-alone", "not-seen", "The list of sandboxes is incomplete.")
 }
 
 const judgeAgent = (
@@ -225,34 +261,49 @@ const judgeAgent = (
     if (binding.provider !== facts.provider || facts.seen.has(binding.sandboxId)) return []
     return facts.complete && facts.gone.has(binding.sandboxId)
       ? decide("mark-lost", "gone", "The provider confirmed that its sandbox no longer exists.")
-      : decide("leave-alone", "not-seen", "Its sandbox was not listed, and nobody confirmed that it is gone.")
+      : decide(
+          "leave-alone",
+          "not-seen",
+          "Its sandbox was not listed, and the provider did not confirm that it is gone."
+        )
   }
   if (status !== "launching") {
     return isOver(facts, updatedAt, facts.grace)
-      ? decide("mark-failed", "no-sandbox", `It is ${status}, and bound to no sandbox.`)
+      ? decide("mark-failed", "no-sandbox", `It is ${status} but bound to no sandbox.`)
       : []
   }
-  // One with a sandbox is judged with that; one with an intent that is kept may still get one.
+  // An agent with a sandbox is judged with its sandbox; one with a live intent may still get a sandbox.
   const awaited = facts.intents.some((intent) => intent.agentId === id && !forgotten.has(intent.attemptId))
   return facts.complete &&
     !awaited &&
-    !facts.stampedAgents.has(id) &&
+    !facts.labelledAgents.has(id) &&
     isOver(facts, updatedAt, untilCertain(facts))
     ? decide("mark-failed", "abandoned-launch", "Its launch was cut short before it had a sandbox.")
     : []
 }
 
-/** What is to be done with one sandbox, for a last look at it before it is done. */
+/**
+ * Decides about one sandbox, for a last check before it is terminated.
+ *
+ * @category planning
+ * @since 0.1.0
+ */
 export const ofSandbox = (facts: Facts, sandbox: Seen): Decision => judgeSandbox(index(facts), sandbox)
 
 const order = (decision: Decision) =>
   `${decision.sandboxId ?? ""} ${decision.agentId ?? ""} ${decision.attemptId ?? ""}`
 
 /**
- * What is to be done with everything there is. The same facts give the same plan, in whatever order they come.
+ * Computes a plan for all sandboxes, agents and intents.
  *
- * What carries no stamp or another owner's is left alone, and so is what an active or paused agent is bound to, and
- * what is so young that a launch may be at work on it. Every other sandbox of the owner's is ended.
+ * **Details**
+ *
+ * Sandboxes are left alone when they have no labels or another owner, when an active or paused agent is bound to them,
+ * or when they are so young that a launch may be working on them. Every other sandbox of the owner is terminated. The
+ * order of the facts does not change the plan.
+ *
+ * @category planning
+ * @since 0.1.0
  */
 export const make = (facts: Facts): ReadonlyArray<Decision> => {
   const indexed = index(facts)

@@ -5,119 +5,239 @@ const branch = { branch: Schema.String }
 const repository = { repository: Schema.String }
 const paths = { paths: Schema.Array(Schema.String) }
 
-/** Where git ran: beside us, or in the sandbox. */
+const quoted = (text: string): string =>
+  JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text).replaceAll(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    "?"
+  )
+
+const list = (all: ReadonlyArray<string>): string =>
+  all.length === 0
+    ? "some files"
+    : all.slice(0, 3).map(quoted).join(", ") + (all.length > 3 ? ` and ${all.length - 3} more` : "")
+
+/**
+ * Where git ran: on the host, or in the sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Where = Schema.Literals(["host", "sandbox"])
 export type Where = typeof Where.Type
 
-/** The branch has commits that the other side does not have, and the other way round. Nothing was changed. */
-export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", branch) {}
+/** The local branch and its remote branch each have commits that the other lacks. Nothing was changed. */
+export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", branch) {
+  override get message() {
+    return `branch ${quoted(this.branch)} has diverged from its remote branch, and nothing was changed. Pull with a merge, reset it to the remote branch, or push with force.`
+  }
+}
 
-/** Changes to the same files stand against each other. The files are as they were before. */
-export class Conflict extends Schema.TaggedError<Conflict>()("Conflict", paths) {}
+/** Two changes to the same files conflict. The files are as they were before. */
+export class Conflict extends Schema.TaggedError<Conflict>()("Conflict", paths) {
+  override get message() {
+    return `changes conflict in ${list(this.paths)}, and nothing was changed. Commit or discard the local changes, or resolve them by hand.`
+  }
+}
 
-/** No branch, tag or commit of that name. */
-export class RefNotFound extends Schema.TaggedError<RefNotFound>()("RefNotFound", { ref: Schema.String }) {}
+/** The repository has no branch, tag or commit of this name. */
+export class RefNotFound extends Schema.TaggedError<RefNotFound>()("RefNotFound", { ref: Schema.String }) {
+  override get message() {
+    return `there is no branch, tag or commit ${quoted(this.ref)}. Check the name.`
+  }
+}
 
 /** No file differs from the last commit. */
-export class NothingToCommit extends Schema.TaggedError<NothingToCommit>()("NothingToCommit", {}) {}
+export class NothingToCommit extends Schema.TaggedError<NothingToCommit>()("NothingToCommit", {}) {
+  override get message() {
+    return "no file differs from the last commit. Change something first."
+  }
+}
 
-/** The rules of the repository keep this branch from being pushed to. */
-export class ProtectedBranch extends Schema.TaggedError<ProtectedBranch>()("ProtectedBranch", branch) {}
+/** The rules of the repository forbid pushing to this branch. */
+export class ProtectedBranch extends Schema.TaggedError<ProtectedBranch>()("ProtectedBranch", branch) {
+  override get message() {
+    return `branch ${quoted(this.branch)} is protected. Push another branch and open a pull request.`
+  }
+}
 
-/** The server refused the push for a reason of its own (a hook, a rule, a limit). */
-export class PushRefused extends Schema.TaggedError<PushRefused>()("PushRefused", branch) {}
+/** The server refused the push because of a hook, a rule or a limit. */
+export class PushRefused extends Schema.TaggedError<PushRefused>()("PushRefused", branch) {
+  override get message() {
+    return `the server refused branch ${quoted(this.branch)}. Look at the rules and hooks of the repository.`
+  }
+}
 
 /** No branch is checked out. */
-export class DetachedHead extends Schema.TaggedError<DetachedHead>()("DetachedHead", {}) {}
+export class DetachedHead extends Schema.TaggedError<DetachedHead>()("DetachedHead", {}) {
+  override get message() {
+    return "no branch is checked out. Check out or create one first."
+  }
+}
 
-/** A branch of that name exists. */
-export class BranchExists extends Schema.TaggedError<BranchExists>()("BranchExists", branch) {}
+/** A branch of this name exists already. */
+export class BranchExists extends Schema.TaggedError<BranchExists>()("BranchExists", branch) {
+  override get message() {
+    return `branch ${quoted(this.branch)} exists already. Check it out, or choose another name.`
+  }
+}
 
-/** A file in the commits to push is larger than the server takes. Nothing was pushed. */
+/** A file in the commits to push is larger than the server accepts. Nothing was pushed. */
 export class FileTooLarge extends Schema.TaggedError<FileTooLarge>()("FileTooLarge", {
   path: Schema.String,
   bytes: Schema.Int,
   limitBytes: Schema.Int
-}) {}
+}) {
+  override get message() {
+    return `${quoted(this.path)} has ${this.bytes} bytes, and the server accepts at most ${this.limitBytes}. Take it out of the commits, or keep it in Git LFS.`
+  }
+}
 
-/** A name that git, or a server, does not take; `rule` says why. */
+/** Git, or the server, does not accept this name. `rule` explains why. */
 export class InvalidName extends Schema.TaggedError<InvalidName>()("InvalidName", {
   kind: Schema.Literals(["repository", "ref", "path", "author", "message", "commit"]),
   name: Schema.String,
   rule: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `${this.kind} ${quoted(this.name)} is not valid: ${this.rule}. Choose another one.`
+  }
+}
 
-/** There is no token, or it is wrong or has expired. */
+/** No token is set, or it is wrong or has expired. */
 export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFailed>()(
   "AuthenticationFailed",
   repository
-) {}
+) {
+  override get message() {
+    return `${this.repository} was not accessible with the token, or without one. Check GITHUB_TOKEN.`
+  }
+}
 
-/** The token is good and may not do this. */
-export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()(
-  "PermissionDenied",
-  repository
-) {}
+/** The token is valid but does not allow this. */
+export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", repository) {
+  override get message() {
+    return `the token may not do this in ${this.repository}. Give it write access to the contents of the repository.`
+  }
+}
 
-/** The repository does not exist, or the token does not see it. */
+/** The repository does not exist, or the token may not see it. */
 export class RepositoryNotFound extends Schema.TaggedError<RepositoryNotFound>()(
   "RepositoryNotFound",
   repository
-) {}
+) {
+  override get message() {
+    return `there is no repository ${this.repository}, or the token may not see it. Check the name and the access of the token.`
+  }
+}
 
-/** The repository has submodules and nobody said what to do with them. */
-export class SubmodulesFound extends Schema.TaggedError<SubmodulesFound>()("SubmodulesFound", paths) {}
+/** The repository has submodules, and the caller did not say how to treat them. */
+export class SubmodulesFound extends Schema.TaggedError<SubmodulesFound>()("SubmodulesFound", paths) {
+  override get message() {
+    return `there are submodules at ${list(this.paths)}. Ask for submodules: "ignore" to leave their folders empty.`
+  }
+}
 
-/** The repository keeps files in Git LFS and nobody said what to do with them. */
-export class LfsFound extends Schema.TaggedError<LfsFound>()("LfsFound", paths) {}
+/** The repository keeps files in Git LFS, and the caller did not say how to treat them. */
+export class LfsFound extends Schema.TaggedError<LfsFound>()("LfsFound", paths) {
+  override get message() {
+    return `files are kept in Git LFS by ${list(this.paths)}. Ask for lfs: "pointers" to get the pointers instead of the contents.`
+  }
+}
 
-/** The folder is no working tree of git. */
+/** The folder is not a working tree of git. */
 export class NotARepository extends Schema.TaggedError<NotARepository>()("NotARepository", {
   dir: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `${quoted(this.dir)} is not a working tree of git. Check the folder, or clone first.`
+  }
+}
 
-/** The folder to clone into has something in it. */
+/** The folder to clone into is not empty. */
 export class FolderNotEmpty extends Schema.TaggedError<FolderNotEmpty>()("FolderNotEmpty", {
   dir: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `${quoted(this.dir)} is not empty. Clone into another folder, or empty it first.`
+  }
+}
 
 /** The server of the repository could not be reached, or failed. */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", repository) {}
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", repository) {
+  override get message() {
+    return `the server of ${this.repository} could not be reached. Check the network and try again.`
+  }
+}
 
-/** git took too long and was ended, with all that it had started. */
-export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { after: Schema.Duration }) {}
+/** Git took too long. It and every process it started were killed. */
+export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { after: Schema.Duration }) {
+  override get message() {
+    return `git took longer than ${Duration.format(this.after)} and was killed. Allow it more time, or try again.`
+  }
+}
 
-/** The sandbox in which git was to run failed. */
+/** The sandbox that git was to run in failed. */
 export class SandboxFailed extends Schema.TaggedError<SandboxFailed>()("SandboxFailed", {
   cause: SandboxError
-}) {}
+}) {
+  override get message() {
+    return this.cause.message
+  }
+}
 
-/** There is no git. */
-export class GitMissing extends Schema.TaggedError<GitMissing>()("GitMissing", { where: Where }) {}
+/** Git is not installed. */
+export class GitMissing extends Schema.TaggedError<GitMissing>()("GitMissing", { where: Where }) {
+  override get message() {
+    return this.where === "host"
+      ? "git is not installed on this machine. Install it, or name the folder it is in."
+      : "git is not installed in the sandbox. Use a template that has it."
+  }
+}
 
-/** git is older than what this needs. */
+/** The installed git is older than this needs. */
 export class GitTooOld extends Schema.TaggedError<GitTooOld>()("GitTooOld", {
   where: Where,
   version: Schema.String,
   needed: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `git ${this.version} (${this.where}) is too old. Install ${this.needed} or newer.`
+  }
+}
 
-/** More would go between the host and the sandbox, or come out of git, than is allowed. */
-export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { limitBytes: Schema.Int }) {}
+/** The transfer between host and sandbox, or the output of git, is larger than allowed. */
+export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { limitBytes: Schema.Int }) {
+  override get message() {
+    return `more than ${this.limitBytes} bytes would be moved. Raise the limit, or clone with a depth.`
+  }
+}
 
-/** The folder in which the host keeps repositories cannot be used. */
+/** The folder in which the host caches repositories cannot be used. */
 export class CacheFailed extends Schema.TaggedError<CacheFailed>()("CacheFailed", {
   path: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `the folder ${quoted(this.path)} cannot be used as a cache. Check its permissions and the free space.`
+  }
+}
 
-/** git failed in a way that has no name of its own. `command` is its first word. */
+/** Git failed for a reason that has no class of its own. `command` is its subcommand. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
   command: Schema.String,
   exitCode: Schema.Int,
   where: Where
-}) {}
+}) {
+  override get message() {
+    return `git ${this.command} failed with exit code ${this.exitCode} (${this.where}). Look at the state of the repository.`
+  }
+}
 
-/** Why an operation of git failed. */
+/**
+ * Why a git operation failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Reason = Schema.Union([
   NonFastForward,
   Conflict,
@@ -147,7 +267,12 @@ export const Reason = Schema.Union([
 ])
 export type Reason = typeof Reason.Type
 
-/** What was being done when it failed. */
+/**
+ * The operation that failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Operation = Schema.Literals([
   "start",
   "clone",
@@ -166,18 +291,25 @@ export const Operation = Schema.Literals([
 export type Operation = typeof Operation.Type
 
 /**
- * Every failure of `GitWorkspace`: `operation` says where, `reason` says why. It never holds a token, the arguments
- * of a command or what git printed. Recover with `Effect.catchReason("GitError", "NonFastForward", …)`.
+ * Every failure of `GitWorkspace`.
+ *
+ * **Details**
+ *
+ * `operation` names the call that failed, `reason` the cause. An error never holds a token, the arguments of a command
+ * or the output of git. Recover by reason: `Effect.catchReason("GitError", "NonFastForward", …)`.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 export class GitError extends Schema.TaggedError<GitError>()("GitError", {
   operation: Operation,
   reason: Reason
 }) {
   override get message() {
-    return `git ${this.operation}: ${explain(this.reason)}`
+    return `git ${this.operation}: ${this.reason.message}`
   }
 
-  /** Whether doing the same again may help and cannot do harm. */
+  /** Whether trying again may help and cannot do harm. */
   get isRetryable(): boolean {
     const { reason } = this
     if (reason._tag === "SandboxFailed") return reason.cause.isRetryable
@@ -185,73 +317,10 @@ export class GitError extends Schema.TaggedError<GitError>()("GitError", {
   }
 }
 
-const quoted = (text: string): string =>
-  JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text).replaceAll(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    "?"
-  )
-
-const list = (all: ReadonlyArray<string>): string =>
-  all.length === 0
-    ? "some files"
-    : all.slice(0, 3).map(quoted).join(", ") + (all.length > 3 ? ` and ${all.length - 3} more` : "")
-
-const explain = (reason: Reason): string => {
-  switch (reason._tag) {
-    case "NonFastForward":
-      return `branch ${quoted(reason.branch)} has gone apart from its counterpart and nothing was changed. Pull with a merge, reset it to the other side, or push with force.`
-    case "Conflict":
-      return `changes stand against each other in ${list(reason.paths)}, and nothing was changed. Commit or discard the local changes, or resolve them by hand.`
-    case "RefNotFound":
-      return `there is no branch, tag or commit ${quoted(reason.ref)}. Check the name.`
-    case "NothingToCommit":
-      return "no file differs from the last commit. Change something first."
-    case "ProtectedBranch":
-      return `branch ${quoted(reason.branch)} is protected. Push another branch and open a pull request.`
-    case "PushRefused":
-      return `the server refused branch ${quoted(reason.branch)}. Look at the rules and hooks of the repository.`
-    case "DetachedHead":
-      return "no branch is checked out. Check out or create one first."
-    case "BranchExists":
-      return `branch ${quoted(reason.branch)} exists already. Check it out, or take another name.`
-    case "FileTooLarge":
-      return `${quoted(reason.path)} has ${reason.bytes} bytes and the server takes at most ${reason.limitBytes}. Take it out of the commits, or keep it in Git LFS.`
-    case "InvalidName":
-      return `${reason.kind} ${quoted(reason.name)} is not valid: ${reason.rule}. Choose another one.`
-    case "AuthenticationFailed":
-      return `${reason.repository} was not accessible with the token, or without one. Check GITHUB_TOKEN.`
-    case "PermissionDenied":
-      return `the token may not do this in ${reason.repository}. Give it write access to the contents of the repository.`
-    case "RepositoryNotFound":
-      return `there is no repository ${reason.repository}, or the token does not see it. Check the name and the access of the token.`
-    case "SubmodulesFound":
-      return `there are submodules at ${list(reason.paths)}. Ask for submodules: "ignore" to leave their folders empty.`
-    case "LfsFound":
-      return `files are kept in Git LFS by ${list(reason.paths)}. Ask for lfs: "pointers" to get the pointers instead of the contents.`
-    case "NotARepository":
-      return `${quoted(reason.dir)} is no working tree of git. Check the folder, or clone first.`
-    case "FolderNotEmpty":
-      return `${quoted(reason.dir)} is not empty. Clone into another folder, or empty it first.`
-    case "Unreachable":
-      return `the server of ${reason.repository} could not be reached. Check the network and try again.`
-    case "TimedOut":
-      return `git took longer than ${Duration.format(reason.after)} and was ended. Allow it more time, or try again.`
-    case "SandboxFailed":
-      return reason.cause.message
-    case "GitMissing":
-      return reason.where === "host"
-        ? "git is not installed on this machine. Install it, or name the folder it is in."
-        : "git is not installed in the sandbox. Take a template that has it."
-    case "GitTooOld":
-      return `git ${reason.version} (${reason.where}) is too old. Install ${reason.needed} or newer.`
-    case "TooLarge":
-      return `more than ${reason.limitBytes} bytes would be moved. Raise the limit, or clone with a depth.`
-    case "CacheFailed":
-      return `the folder ${quoted(reason.path)} cannot be used as a cache. Check its rights and the free space.`
-    case "CommandFailed":
-      return `git ${reason.command} failed with exit code ${reason.exitCode} (${reason.where}). Look at the state of the repository.`
-  }
-}
-
-/** A {@link GitError} in fewer words. */
+/**
+ * Makes a {@link GitError} from its operation and reason.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const fail = (operation: Operation, reason: Reason): GitError => new GitError({ operation, reason })

@@ -1,16 +1,44 @@
 import { Option, Schema } from "effect"
 import { AgentId, AttemptId } from "../Id.ts"
 
-/** The installation that a sandbox belongs to. */
+/**
+ * The metadata key for the installation that owns a sandbox.
+ *
+ * @category keys
+ * @since 0.1.0
+ */
 export const ownerKey = "remote-agent.owner"
-/** The agent that a sandbox was made for. */
+
+/**
+ * The metadata key for the agent that a sandbox was created for.
+ *
+ * @category keys
+ * @since 0.1.0
+ */
 export const agentKey = "remote-agent.agent"
-/** The profile of that agent. */
+
+/**
+ * The metadata key for the profile of that agent.
+ *
+ * @category keys
+ * @since 0.1.0
+ */
 export const profileKey = "remote-agent.profile"
-/** The attempt that created a sandbox; every sandbox carries it, whoever asked for it. */
+
+/**
+ * The metadata key for the attempt that created a sandbox. Every sandbox carries it.
+ *
+ * @category keys
+ * @since 0.1.0
+ */
 export const attemptKey = "remote-agent.attempt"
 
-/** Whose a sandbox is, as its metadata say. Only a sandbox that says all three is one of an installation's. */
+/**
+ * The labels that identify a sandbox of an installation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SandboxLabels {
   readonly owner: string
   readonly agentId: AgentId
@@ -20,7 +48,13 @@ export interface SandboxLabels {
 const agentId = Schema.decodeUnknownOption(AgentId)
 const attemptId = Schema.decodeUnknownOption(AttemptId)
 
-/** What the metadata of a sandbox say of whose it is; nothing when any part is missing or is no id of ours. */
+/**
+ * Reads the labels from the metadata of a sandbox. Returns `None` when a label is missing or malformed: such a sandbox
+ * belongs to no installation.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
 export const read = (metadata: Readonly<Record<string, string>>): Option.Option<SandboxLabels> =>
   Option.all({
     owner: Option.fromUndefinedOr(metadata[ownerKey]),

@@ -2,16 +2,23 @@ import { Schema } from "effect"
 import { AgentId, AttemptId } from "../Id.ts"
 
 /**
- * That somebody is launching an agent. Written before its sandbox is created, and taken back when the agent is active
- * or the sandbox has certainly ended, so that a crash in between leaves something to find.
+ * The record that an agent is being launched.
+ *
+ * **Details**
+ *
+ * It is written before the sandbox is created, and removed when the agent is active or its sandbox has certainly ended.
+ * After a crash in between, it leads to the sandbox.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class LaunchIntent extends Schema.Class<LaunchIntent>("@remote-agent/domain/LaunchIntent")({
   attemptId: AttemptId,
   agentId: AgentId,
-  /** The installation that creates it. */
+  /** The installation that launches the agent. */
   owner: Schema.String,
-  /** Where it is created: only who can see that provider can tell what became of it. */
+  /** The provider of the sandbox. Only an installation that uses this provider can tell what became of it. */
   provider: Schema.String,
-  /** When whoever launches it last said so. */
+  /** When the launching process last renewed the intent. */
   at: Schema.DateTimeUtcFromString
 }) {}

@@ -1,22 +1,29 @@
 import { Schema } from "effect"
 
 /**
- * What a write shows to prove that nobody has taken over since: the number of the lease under which it was decided.
- * A {@link Lease} is one.
+ * Proof that no other process has taken over since a decision: the token of the lease under which it was made. A write
+ * that shows an outdated fence is refused. A {@link Lease} is a fence.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export interface Fence {
   readonly resource: string
   readonly token: number
 }
 
-/** The right to work on something alone, until a time. */
+/**
+ * The exclusive right to work on a resource, until a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Lease extends Schema.Class<Lease>("@remote-agent/domain/Lease")({
-  /** What it is for. */
   resource: Schema.String,
-  /** Who has it. */
+  /** The process that holds it. */
   holder: Schema.String,
-  /** Greater than that of every earlier lease of the same resource. */
+  /** Greater than the token of every earlier lease of the same resource. */
   token: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
-  /** When others may take it, by the clock of the store. */
+  /** When another process may acquire it, by the clock of the store. */
   until: Schema.DateTimeUtcFromString
 }) {}

@@ -1,12 +1,22 @@
 import { Option, Redacted } from "effect"
 
-/** Where the state of an installation is. */
+/**
+ * The location of the state of an installation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type StateLocation =
   | { readonly _tag: "Memory" }
   | { readonly _tag: "File"; readonly path: string }
   | { readonly _tag: "Postgres"; readonly url: Redacted.Redacted }
 
-/** What {@link parse} takes. */
+/**
+ * Describes the text that {@link parse} accepts.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
 export const expected = "a path, `postgres://user:password@host/database`, or `memory`"
 
 const decoded = Option.liftThrowable(decodeURIComponent)
@@ -14,8 +24,14 @@ const decoded = Option.liftThrowable(decodeURIComponent)
 const scheme = /^([a-z][a-z0-9+.-]*):\/\//i
 
 /**
- * Reads where the state is: `memory`, a `postgres://` or `postgresql://` address, or else a path, which may be
- * `file:///…`. Nothing for an address of another kind or without a host, and for text that cannot be a path.
+ * Parses a location: `memory`, a `postgres://` or `postgresql://` address, or a path, which may be `file:///…`.
+ *
+ * **Details**
+ *
+ * Returns `None` for an address with another scheme or without a host, and for text that cannot be a path.
+ *
+ * @category decoding
+ * @since 0.1.0
  */
 export const parse = (text: string): Option.Option<StateLocation> => {
   if (text === "memory") return Option.some({ _tag: "Memory" })

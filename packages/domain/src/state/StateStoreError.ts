@@ -1,94 +1,183 @@
 import { DateTime, Schema } from "effect"
 import { AgentStatus } from "../agent/AgentLifecycle.ts"
 
-/** There is no record with this id. */
-export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { id: Schema.String }) {}
+/** The store has no record with this id. */
+export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { id: Schema.String }) {
+  override get message() {
+    return `there is no record of ${this.id}. List the known agents with \`remote-agent list\`.`
+  }
+}
 
-/** A record with this id exists already. */
+/** The store has a record with this id already. */
 export class AlreadyExists extends Schema.TaggedError<AlreadyExists>()("AlreadyExists", {
   id: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `${this.id} exists already. Choose another id.`
+  }
+}
 
-/** Somebody else wrote the record since it was read: read it again and decide anew. */
+/** The name is held by an agent that is launching, active or paused. */
+export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", {
+  name: Schema.String,
+  /** The agent that holds the name. */
+  id: Schema.String
+}) {
+  override get message() {
+    return `the name ${this.name} belongs to ${this.id}. Choose another name, or terminate that agent.`
+  }
+}
+
+/** The record was changed after it was read. Read it again and decide again. */
 export class RevisionConflict extends Schema.TaggedError<RevisionConflict>()("RevisionConflict", {
   id: Schema.String,
   expected: Schema.Int,
   actual: Schema.Int
-}) {}
+}) {
+  override get message() {
+    return `${this.id} was changed by another process (revision ${this.actual}, not ${this.expected}). Read it again.`
+  }
+}
 
-/** The lifecycle knows no step from one status to the other. */
+/** The lifecycle of an agent does not allow this change of status. */
 export class IllegalMove extends Schema.TaggedError<IllegalMove>()("IllegalMove", {
   id: Schema.String,
   from: AgentStatus,
   to: AgentStatus
-}) {}
+}) {
+  override get message() {
+    return `${this.id} cannot go from ${this.from} to ${this.to}. Read it again.`
+  }
+}
 
-/** The query has ended, and its log with it. */
-export class LogClosed extends Schema.TaggedError<LogClosed>()("LogClosed", { id: Schema.String }) {}
+/** The query has ended, so its log takes no more events. */
+export class LogClosed extends Schema.TaggedError<LogClosed>()("LogClosed", { id: Schema.String }) {
+  override get message() {
+    return `${this.id} has ended and takes no more events. Start a new query.`
+  }
+}
 
-/** The claim on this is no longer its holder's: it ended, or expired and somebody else took it. */
-export class ClaimLost extends Schema.TaggedError<ClaimLost>()("ClaimLost", { id: Schema.String }) {}
-/** Somebody has taken over since: what was to be written was decided under an older lease. */
+/** The claim ended, or it expired and another process took it. */
+export class ClaimLost extends Schema.TaggedError<ClaimLost>()("ClaimLost", { id: Schema.String }) {
+  override get message() {
+    return `another process holds the claim on ${this.id} now. Leave the work to it.`
+  }
+}
+
+/** Another process has acquired the lease since. The write was decided under an older lease and was refused. */
 export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", {
   resource: Schema.String,
   token: Schema.Int,
   current: Schema.Int
-}) {}
+}) {
+  override get message() {
+    return `another process has taken over ${this.resource} (lease ${this.current}, not ${this.token}). Stop working on it.`
+  }
+}
 
-/** Another has the lease until then. */
+/** Another process holds the lease until the given time. */
 export class LeaseHeld extends Schema.TaggedError<LeaseHeld>()("LeaseHeld", {
   resource: Schema.String,
   holder: Schema.String,
   until: Schema.DateTimeUtcFromString
-}) {}
+}) {
+  override get message() {
+    return `${this.resource} is in use by ${this.holder} until ${DateTime.formatIso(this.until)}. Try again when it is free.`
+  }
+}
 
-/** The lease was taken by another, or was given back. */
-export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { resource: Schema.String }) {}
+/** The lease was released, or another process acquired it. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { resource: Schema.String }) {
+  override get message() {
+    return `the lease of ${this.resource} was released, or another process acquired it. Stop working on it, or acquire it again.`
+  }
+}
 
 /**
- * What keeps a database from doing its part.
+ * Why a database cannot do its part.
  *
- * - `locked`: others hold it for longer than we wait.
- * - `slow`: it took longer than it may and was stopped.
- * - `full`: there is no room for what was to be written.
- * - `readOnly`: it may be read and not written.
- * - `unreachable`: it cannot be opened, or the connection to it was lost.
+ * **Details**
+ *
+ * - `locked`: other processes hold a lock for longer than the store waits.
+ * - `slow`: the statement took longer than allowed and was cancelled.
+ * - `full`: the disk has no room for the write.
+ * - `readOnly`: the database may be read but not written.
+ * - `unreachable`: the database cannot be opened, or the connection to it was lost.
  * - `ioFailed`: the disk failed to read or write.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export const Obstacle = Schema.Literals(["locked", "slow", "full", "readOnly", "unreachable", "ioFailed"])
 export type Obstacle = typeof Obstacle.Type
 
-/** The database cannot do its part now; nothing was half done. `store` names it. */
+const obstacles: Record<Obstacle, string> = {
+  locked: "is locked by other processes. Try again when they are done.",
+  slow: "took too long to answer, and nothing was done. Try again when it is less busy.",
+  full: "has no room left. Free disk space and try again.",
+  readOnly: "is read-only. Allow writing to it and to its folder.",
+  unreachable: "cannot be opened or reached. Check that it exists and that you have access.",
+  ioFailed: "could not be read or written. Check its disk."
+}
+
+/** The database cannot do its part now, and nothing was half done. `store` names the database. */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
   store: Schema.String,
   obstacle: Obstacle
-}) {}
+}) {
+  override get message() {
+    return `${this.store} ${obstacles[this.obstacle]}`
+  }
+}
 
-/** The database is not what we wrote. It was left as it is. */
-export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", { store: Schema.String }) {}
+/** The database is damaged or belongs to another program. It was not changed. */
+export class Damaged extends Schema.TaggedError<Damaged>()("Damaged", { store: Schema.String }) {
+  override get message() {
+    return `${this.store} is damaged or belongs to another program, and was not changed. Restore a backup, or name another one.`
+  }
+}
 
-/** The database was written by a newer version of this program. It was left as it is. */
+/** The database was written by a newer version of this program. It was not changed. */
 export class NewerSchema extends Schema.TaggedError<NewerSchema>()("NewerSchema", {
   store: Schema.String,
   found: Schema.Int,
   supported: Schema.Int
-}) {}
+}) {
+  override get message() {
+    return `${this.store} has schema ${this.found}, and this version supports ${this.supported}. Use the newer remote-agent that wrote it.`
+  }
+}
 
-/** One thing in a document that is not as it must be. No value is shown. */
+/**
+ * One problem of a document. It shows no value.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class DocumentProblem extends Schema.Class<DocumentProblem>(
   "@remote-agent/domain/StateStoreError/DocumentProblem"
 )({ path: Schema.String, problem: Schema.String }) {}
 
-/** The document is not one of ours, or not all of it can be read: every problem is listed, and nothing was done. */
+/** The document is not a state document, or parts of it cannot be read. Every problem is listed, and nothing was imported. */
 export class InvalidDocument extends Schema.TaggedError<InvalidDocument>()("InvalidDocument", {
   file: Schema.String,
   problems: Schema.NonEmptyArray(DocumentProblem)
-}) {}
+}) {
+  override get message() {
+    return `${this.file} cannot be imported, and nothing was. Correct this:\n${this.problems.map(({ path, problem }) => `${path} ${problem}.`).join("\n")}`
+  }
+}
 
-/** Why a state store failed. */
+/**
+ * Why a state store failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Reason = Schema.Union([
   NotFound,
   AlreadyExists,
+  NameTaken,
   RevisionConflict,
   IllegalMove,
   LogClosed,
@@ -103,18 +192,46 @@ export const Reason = Schema.Union([
 ])
 export type Reason = typeof Reason.Type
 
-/** Every failure of a state store: `operation` says where, `reason` says why. */
+/** The operations that only read: they may be repeated after a lost connection. */
+const reads: ReadonlySet<string> = new Set([
+  "open",
+  "getAgent",
+  "listAgents",
+  "pageAgents",
+  "findAgents",
+  "getQuery",
+  "newestQuery",
+  "listQueries",
+  "events",
+  "getPool",
+  "listPools",
+  "usage",
+  "usageBy",
+  "listIntents",
+  "currentLease"
+])
+
+/**
+ * Every failure of a state store.
+ *
+ * **Details**
+ *
+ * `operation` names the call that failed, `reason` the cause.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class StateStoreError extends Schema.TaggedError<StateStoreError>()("StateStoreError", {
   operation: Schema.String,
   reason: Reason
 }) {
   override get message() {
-    return `state store (${this.operation}): ${explain(this.reason)}`
+    return `state store (${this.operation}): ${this.reason.message}`
   }
 
   /**
-   * Whether doing it again may help and cannot do harm; after a `RevisionConflict`, reading again first, and after
-   * `LeaseHeld`, when the lease has run out. A write whose connection was lost may have been done, so it is not.
+   * Whether trying again may help and cannot do harm. After a `RevisionConflict`, read again first; after `LeaseHeld`,
+   * wait until the lease has expired. A write whose connection was lost may have been done, so it is not retryable.
    */
   get isRetryable(): boolean {
     const { operation, reason } = this
@@ -132,60 +249,4 @@ export class StateStoreError extends Schema.TaggedError<StateStoreError>()("Stat
         return false
     }
   }
-}
-
-const reads: ReadonlySet<string> = new Set([
-  "open",
-  "getAgent",
-  "listAgents",
-  "pageAgents",
-  "findAgents",
-  "getQuery",
-  "listQueries",
-  "events",
-  "getPool",
-  "listPools",
-  "usage",
-  "listIntents",
-  "currentLease"
-])
-
-const explain = (reason: Reason): string => {
-  switch (reason._tag) {
-    case "NotFound":
-      return `${reason.id} is not known. See what is with \`remote-agent list\`.`
-    case "AlreadyExists":
-      return `${reason.id} exists already. Take another id.`
-    case "RevisionConflict":
-      return `${reason.id} was changed by somebody else (revision ${reason.actual}, not ${reason.expected}). Read it again.`
-    case "IllegalMove":
-      return `${reason.id} cannot go from ${reason.from} to ${reason.to}. Read it again.`
-    case "LogClosed":
-      return `${reason.id} has ended and takes no more events. Ask a new query.`
-    case "ClaimLost":
-      return `the claim on ${reason.id} was lost to somebody else. Leave it to them.`
-    case "Fenced":
-      return `${reason.resource} was taken over by somebody else (lease ${reason.current}, not ${reason.token}). Stop working on it.`
-    case "LeaseHeld":
-      return `${reason.resource} is in use by ${reason.holder} until ${DateTime.formatIso(reason.until)}. Try again when it is free.`
-    case "LeaseLost":
-      return `The lease of ${reason.resource} was taken by somebody else or given back. Stop working on it, or take it anew.`
-    case "Unavailable":
-      return `${reason.store} ${obstacles[reason.obstacle]}`
-    case "Damaged":
-      return `${reason.store} is damaged or holds something else, and was left as it is. Put a backup in its place, or name another.`
-    case "InvalidDocument":
-      return `${reason.file} cannot be imported, and nothing was. Correct this:\n${reason.problems.map(({ path, problem }) => `${path} ${problem}.`).join("\n")}`
-    case "NewerSchema":
-      return `${reason.store} has schema ${reason.found}, and this version knows ${reason.supported}. Use the newer remote-agent that wrote it.`
-  }
-}
-
-const obstacles: Record<Obstacle, string> = {
-  locked: "is locked by others. Try again when they are done.",
-  slow: "took too long to answer, and nothing was done. Try again when it is less busy.",
-  full: "has no room left. Free disk space and try again.",
-  readOnly: "may be read only. Allow writing to it and its folder.",
-  unreachable: "cannot be opened or reached. Check that it is there and that you have access.",
-  ioFailed: "could not be read or written. Check the disk it is on."
 }

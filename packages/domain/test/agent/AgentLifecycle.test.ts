@@ -4,21 +4,21 @@ import { Effect, Result, Schema } from "effect"
 
 const { AgentStatus, LifecycleEvent, canMove, mayHoldSandbox, transition } = AgentLifecycle
 
-describe("Lifecycle.transition", () => {
-  it("walks the ordinary life of an agent", () => {
+describe("AgentLifecycle.transition", () => {
+  it("follows the usual lifecycle of an agent", () => {
     const life = ["launched", "paused", "resumed", "terminated"] as const
     let status: AgentLifecycle.AgentStatus = "launching"
     for (const event of life) status = Result.getOrThrow(transition(status, event))
     assert.strictEqual(status, "terminated")
   })
 
-  it.effect.prop("lets terminate win from every status", [AgentStatus], ([status]) =>
+  it.effect.prop("terminates an agent in any status", [AgentStatus], ([status]) =>
     Effect.sync(() => {
       assert.deepStrictEqual(transition(status, "terminated"), Result.succeed("terminated" as const))
     })
   )
 
-  it.effect.prop("lets nothing leave terminated", [LifecycleEvent], ([event]) =>
+  it.effect.prop("never leaves terminated", [LifecycleEvent], ([event]) =>
     Effect.sync(() => {
       const next = transition("terminated", event)
       assert.isTrue(Result.isFailure(next) || next.success === "terminated")
@@ -45,7 +45,7 @@ describe("Lifecycle.transition", () => {
     })
   )
 
-  it("calls no status that is over one that may hold a sandbox", () => {
+  it("holds no sandbox in a final status", () => {
     assert.deepStrictEqual(AgentStatus.literals.filter(mayHoldSandbox), ["launching", "active", "paused"])
   })
 })

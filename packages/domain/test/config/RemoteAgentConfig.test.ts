@@ -5,8 +5,8 @@ import { Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 const read = (values: Readonly<Record<string, unknown>>) =>
   RemoteAgentConfig.RemoteAgentConfig.pipe(Effect.provide(RemoteAgentConfig.layerFrom(values)))
 
-describe("Config", () => {
-  it.effect("has a default for everything, so that nothing need be set", () =>
+describe("RemoteAgentConfig", () => {
+  it.effect("has a default for every setting", () =>
     Effect.gen(function* () {
       const values = yield* read({})
       assert.strictEqual(values.REMOTE_AGENT_PROVIDER, "local")
@@ -36,7 +36,7 @@ describe("Config", () => {
     })
   )
 
-  it.effect("takes an empty variable for an unset one", () =>
+  it.effect("treats a blank variable as not set", () =>
     Effect.gen(function* () {
       assert.strictEqual(
         (yield* read({ E2B_API_KEY: " ", REMOTE_AGENT_PROFILE: "" })).REMOTE_AGENT_PROFILE,
@@ -45,7 +45,7 @@ describe("Config", () => {
     })
   )
 
-  it.effect("makes an owner of its own for every run that sets none, so that no two are taken for one", () =>
+  it.effect("generates a different owner for every run that sets none", () =>
     Effect.gen(function* () {
       const [one, two] = [yield* read({}), yield* read({})]
       assert.match(one.REMOTE_AGENT_OWNER, /^[\w.-]{1,64}$/)
@@ -59,7 +59,7 @@ describe("Config", () => {
     })
   )
 
-  it.effect("two in one program stay two", () =>
+  it.effect("keeps two configurations in one program apart", () =>
     Effect.gen(function* () {
       const [one, two] = [
         RemoteAgentConfig.layerFrom({ REMOTE_AGENT_OWNER: "one" }),
@@ -91,7 +91,7 @@ describe("Config", () => {
     })
   )
 
-  it.effect("reads a private key as its file has it, on one line, and in base64", () =>
+  it.effect("reads a private key with line breaks, on one line, and in Base64", () =>
     Effect.gen(function* () {
       const pem = "-----BEGIN RSA PRIVATE KEY-----\nZmFrZQ==\nZmFrZQ==\n-----END RSA PRIVATE KEY-----"
       const app = { GITHUB_APP_ID: "7", GITHUB_APP_INSTALLATION_ID: "8" }
@@ -111,7 +111,7 @@ describe("Config", () => {
     })
   )
 
-  it.effect("names what is missing of a half configured app", () =>
+  it.effect("names the missing settings of an incomplete GitHub App", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(read({ GITHUB_APP_ID: "7" }))
       assert.deepStrictEqual(
@@ -132,7 +132,7 @@ describe("Config", () => {
     })
   )
 
-  it.effect("refuses a default lifetime beyond the longest one", () =>
+  it.effect("refuses a default ttl beyond the longest one", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(read({ E2B_DEFAULT_TIMEOUT: "100", E2B_MAX_TIMEOUT: "50" }))
       assert.deepStrictEqual(
@@ -142,7 +142,7 @@ describe("Config", () => {
     })
   )
 
-  it.effect("names every missing key that a purpose needs, and only those", () =>
+  it.effect("names every key that is needed and missing, and no other", () =>
     Effect.gen(function* () {
       const values = yield* read({ OPENAI_API_KEY: "sk-fake" })
       const error = yield* Effect.flip(

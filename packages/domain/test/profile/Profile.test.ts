@@ -23,8 +23,8 @@ const decode = Schema.decodeUnknownEffect(Profile.Profile, { errors: "all", onEx
 
 const refusal = (profile: unknown) => Effect.map(Effect.flip(decode(profile)), (error) => error.message)
 
-describe("Template.expand", () => {
-  it("fills in what is known, leaves every other brace alone, and takes double braces for single ones", () => {
+describe("Placeholders.expand", () => {
+  it("replaces known placeholders, keeps other braces, and turns double braces into single ones", () => {
     const text = '{home}/a {model} {home { home } {"a":1} ${x} {{home}} {{ {{x}} {}'
     assert.strictEqual(
       Placeholders.expand(text, { home: "/h" }),
@@ -32,19 +32,19 @@ describe("Template.expand", () => {
     )
   })
 
-  it.effect.prop("never expands what a value stands for", [Schema.String], ([home]) =>
+  it.effect.prop("never expands placeholders inside a value", [Schema.String], ([home]) =>
     Effect.sync(() => {
       assert.strictEqual(Placeholders.expand("<{home}>", { home }), `<${home}>`)
     })
   )
 
-  it("does not take what every object has for a value", () => {
+  it("ignores properties that every object inherits", () => {
     assert.strictEqual(Placeholders.expand("{toString}{constructor}", {}), "{toString}{constructor}")
   })
 })
 
 describe("Profile", () => {
-  it.effect("is read from JSON, with times in words, and printed as what reads back the same", () =>
+  it.effect("survives JSON, with durations as text", () =>
     Effect.gen(function* () {
       const profile = yield* decode(small)
       assert.deepStrictEqual(profile.run.wallTimeout, Duration.minutes(10))
@@ -59,7 +59,7 @@ describe("Profile", () => {
     })
   )
 
-  it.effect("refuses a placeholder that means nothing where it stands, and says which are known", () =>
+  it.effect("refuses a placeholder that is unknown in its place, and lists the known ones", () =>
     Effect.gen(function* () {
       const argv = yield* refusal({ ...small, run: { ...small.run, argv: ["a", "{hom}"] } })
       assert.include(argv, '["run"]["argv"][1]')
@@ -72,7 +72,7 @@ describe("Profile", () => {
     })
   )
 
-  it.effect("refuses what contradicts itself", () =>
+  it.effect("refuses contradictions", () =>
     Effect.gen(function* () {
       const { run } = small
       const wrong = [

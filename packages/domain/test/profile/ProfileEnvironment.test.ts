@@ -39,14 +39,14 @@ const missing = (values: Readonly<Record<string, string>>) =>
 const shown = (env: Readonly<Record<string, Redacted.Redacted>>) =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [name, Redacted.value(value)]))
 
-describe("ProfileEnv", () => {
-  it("names everything that is missing at once: the switch, required keys, and groups of which one is enough", () => {
+describe("ProfileEnvironment", () => {
+  it("names all missing settings at once: the switch, required keys, and groups that need one key", () => {
     assert.deepStrictEqual(missing({}), ["ENABLE_IT", "one of MINE, YOURS", "one of A_KEY, B_KEY"])
     assert.deepStrictEqual(missing({ ENABLE_IT: "false", YOURS: "y", B_KEY: "b" }), ["ENABLE_IT"])
     assert.deepStrictEqual(missing({ ENABLE_IT: "TRUE", YOURS: "y", B_KEY: "b" }), [])
   })
 
-  it("takes the first setting that is set, else the value, and leaves out what is neither", () => {
+  it("takes the first setting that is set, then the default value, and leaves out the rest", () => {
     const values = { ENABLE_IT: "1", YOURS: "y", MINE: "m", B_KEY: "b", MAX_STEPS: "7", TRACING: "true" }
     assert.deepStrictEqual(shown(ProfileEnvironment.sandboxEnv(profile, lookup(values))), {
       B_KEY: "b",
@@ -70,31 +70,29 @@ describe("ProfileEnv", () => {
   })
 })
 
-describe("Config.Variables", () => {
-  it.effect(
-    "reads what is no setting of ours, trimmed, and takes an empty variable for one that is not set",
-    () =>
-      Effect.gen(function* () {
-        const variables = yield* RemoteAgentConfig.Variables
-        const found = yield* variables(["SOME_KEY", "EMPTY", "NONE", "SOME_KEY"])
-        assert.deepStrictEqual(
-          ["SOME_KEY", "EMPTY", "NONE"].map((name) => {
-            const value = found(name)
-            return value && Redacted.value(value)
-          }),
-          ["k", undefined, undefined]
-        )
-      }).pipe(Effect.provide(RemoteAgentConfig.layerFrom({ SOME_KEY: " k\n", EMPTY: " " })))
+describe("RemoteAgentConfig.Variables", () => {
+  it.effect("reads variables that are not settings, trimmed, and treats a blank one as not set", () =>
+    Effect.gen(function* () {
+      const variables = yield* RemoteAgentConfig.Variables
+      const found = yield* variables(["SOME_KEY", "EMPTY", "NONE", "SOME_KEY"])
+      assert.deepStrictEqual(
+        ["SOME_KEY", "EMPTY", "NONE"].map((name) => {
+          const value = found(name)
+          return value && Redacted.value(value)
+        }),
+        ["k", undefined, undefined]
+      )
+    }).pipe(Effect.provide(RemoteAgentConfig.layerFrom({ SOME_KEY: " k\n", EMPTY: " " })))
   )
 
-  it.effect("knows nothing without a layer of the configuration, whatever the environment says", () =>
+  it.effect("knows no variable without a layer of the configuration", () =>
     Effect.gen(function* () {
       const variables = yield* RemoteAgentConfig.Variables
       assert.isUndefined((yield* variables(["PATH"]))("PATH"))
     }).pipe(Effect.provide(Layer.fresh(ConfigProvider.layer(ConfigProvider.fromUnknown({ PATH: "/bin" })))))
   )
 
-  it("hides secret rules, and what is given that no rule calls open, but for what plainly is no key", () => {
+  it("redacts secret variables, and given variables that are not described, except obvious non-keys", () => {
     const redacted = Redacted.make("production")
     const hidden = ProfileEnvironment.secretNames(profile, {
       STEPS: Redacted.make("not-a-key-by-its-rule"),
@@ -109,7 +107,7 @@ describe("Config.Variables", () => {
     assert.deepStrictEqual(ProfileEnvironment.secretNames(profile), ["A_KEY", "B_KEY", "TOKEN"])
   })
 
-  it("knows the model that its agents use by themselves: the profile's, else that of its variable", () => {
+  it("finds the model of the profile, or of its variable", () => {
     const using = (run: Partial<Profile.RunSpec>) =>
       new Profile.Profile({ ...profile, run: new Profile.RunSpec({ ...profile.run, ...run }) })
     const known = lookup({ MAX_STEPS: "m1", MINE: "m2" })

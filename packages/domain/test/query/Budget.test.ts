@@ -18,12 +18,12 @@ describe("Budget", () => {
     assert.strictEqual(limitOf({ sandboxSeconds: 7 }, { usage, sandboxSeconds: 7 }), "sandboxSeconds")
   })
 
-  it("takes no cost that nobody knows for one, nor seconds that nobody counted", () => {
+  it("reaches no limit with an unknown cost or uncounted seconds", () => {
     assert.isUndefined(limitOf({ costUsd: 0.01 }, { usage: new TokenUsage.TokenUsage(unpriced) }))
     assert.isUndefined(limitOf({ sandboxSeconds: 1 }))
   })
 
-  it.effect("allows no limit of nothing or less", () =>
+  it.effect("refuses limits of zero and below", () =>
     Effect.gen(function* () {
       const decode = Schema.decodeUnknownEffect(Budget.Budget)
       for (const wrong of [{ costUsd: 0 }, { tokens: -1 }, { wall: Duration.zero }, { sandboxSeconds: 0 }]) {

@@ -13,12 +13,12 @@ const used = (inputTokens: number, outputTokens: number, costUsd?: number) =>
 const price = new Price.Price({ input: 3, output: 15 })
 
 describe("priced", () => {
-  it("is dollars for a million tokens of each direction", () => {
+  it("counts dollars per million input and output tokens", () => {
     assert.strictEqual(Price.priced(price, used(2_000_000, 1_000_000)).costUsd, 21)
     assert.closeTo(Price.priced(price, used(100, 20)).costUsd ?? 0, 0.0006, 1e-12)
   })
 
-  it("leaves a cost that was told, and makes up none of nothing", () => {
+  it("keeps a reported cost, and adds none without tokens", () => {
     assert.strictEqual(Price.priced(price, used(100, 20, 0)).costUsd, 0)
     assert.strictEqual(Price.priced(price, used(100, 20, 7)).costUsd, 7)
     assert.isUndefined(Price.priced(price, used(0, 0)).costUsd)
@@ -26,7 +26,7 @@ describe("priced", () => {
   })
 
   it.effect.prop(
-    "changes nothing but an unknown cost, and always gives a usage that can be kept",
+    "changes only an unknown cost, and returns a usage that can be stored",
     [Price.Price, TokenUsage.TokenUsage],
     ([known, usage]) =>
       Effect.gen(function* () {
@@ -41,7 +41,7 @@ describe("priced", () => {
 })
 
 describe("find", () => {
-  it("takes the first name that has a price, and none of what every object has", () => {
+  it("finds the first name that has a price, and ignores inherited properties", () => {
     const cheap = new Price.Price({ input: 1, output: 1 })
     const prices: Price.Prices = { "gpt-5": price, dexter: cheap }
     assert.strictEqual(Price.find(prices, "gpt-5", "dexter"), price)

@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { AgentEvent, TokenUsage } from "@remote-agent/domain"
 import { Effect, Schema } from "effect"
 
-describe("Usage.add", () => {
+describe("TokenUsage.add", () => {
   it.effect.prop(
-    "has zero for its neutral element and commutes",
+    "has zero as its neutral element and commutes",
     [TokenUsage.TokenUsage, TokenUsage.TokenUsage],
     ([a, b]) =>
       Effect.sync(() => {
-        // As JSON, which knows no negative zero.
+        // Compared as JSON, which has no negative zero.
         assert.strictEqual(
           JSON.stringify(TokenUsage.add(a, TokenUsage.zero)),
           JSON.stringify(TokenUsage.add(TokenUsage.zero, a))
@@ -21,7 +21,7 @@ describe("Usage.add", () => {
       })
   )
 
-  it("does not take an unknown cost for a cost of nothing", () => {
+  it("keeps an unknown cost unknown", () => {
     assert.isUndefined(TokenUsage.add(TokenUsage.zero, TokenUsage.zero).costUsd)
     assert.strictEqual(
       TokenUsage.add(TokenUsage.zero, new TokenUsage.TokenUsage({ ...TokenUsage.zero, costUsd: 2 })).costUsd,
@@ -32,7 +32,7 @@ describe("Usage.add", () => {
 
 const total = (inputTokens: number, outputTokens: number) => ({ inputTokens, outputTokens })
 
-describe("Usage.since", () => {
+describe("TokenUsage.since", () => {
   const earlier = new TokenUsage.SessionTotal(total(100, 20))
 
   it.each([
@@ -46,27 +46,24 @@ describe("Usage.since", () => {
     assert.deepStrictEqual({ ...TokenUsage.since(before, usage) }, { ...used, wallMillis: 5, costUsd: 1 })
   })
 
-  it.effect.prop(
-    "of every total of a session adds up to the last one",
-    [Schema.Array(TokenUsage.TokenUsage)],
-    ([each]) =>
-      Effect.sync(() => {
-        let [told, before] = [TokenUsage.zero, TokenUsage.zero]
-        const used = each.map((usage) => {
-          before = told
-          told = TokenUsage.add(told, usage)
-          return TokenUsage.since(new TokenUsage.SessionTotal(before), told)
-        })
-        const sum = used.reduce((all, usage) => TokenUsage.add(all, usage), TokenUsage.zero)
-        assert.deepStrictEqual(new TokenUsage.SessionTotal(sum), new TokenUsage.SessionTotal(told))
+  it.effect.prop("adds up to the last total of a session", [Schema.Array(TokenUsage.TokenUsage)], ([each]) =>
+    Effect.sync(() => {
+      let [told, before] = [TokenUsage.zero, TokenUsage.zero]
+      const used = each.map((usage) => {
+        before = told
+        told = TokenUsage.add(told, usage)
+        return TokenUsage.since(new TokenUsage.SessionTotal(before), told)
       })
+      const sum = used.reduce((all, usage) => TokenUsage.add(all, usage), TokenUsage.zero)
+      assert.deepStrictEqual(new TokenUsage.SessionTotal(sum), new TokenUsage.SessionTotal(told))
+    })
   )
 })
 
 describe("AgentEvent", () => {
   const codec = Schema.toCodecJson(AgentEvent.AgentEvent)
 
-  it.effect.prop("survives JSON and has words for everybody", [AgentEvent.AgentEvent], ([event]) =>
+  it.effect.prop("survives JSON and can be described", [AgentEvent.AgentEvent], ([event]) =>
     Effect.gen(function* () {
       const text = JSON.stringify(yield* Schema.encodeEffect(codec)(event))
       const back = yield* Schema.decodeUnknownEffect(codec)(JSON.parse(text))

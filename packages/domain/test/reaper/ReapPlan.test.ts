@@ -12,7 +12,7 @@ const Index = Schema.Literals([0, 1, 2, 3])
 const Owner = Schema.Literals(["me", "me", "other"])
 const Age = Schema.Literals([-5, 0, 9, 10, 11, 12, 60, 20_000])
 
-/** A small world in which everything meets everything. */
+/** A small world in which every kind of fact meets every other. */
 const World = Schema.Struct({
   sandboxes: Schema.Array(
     Schema.Struct({
@@ -107,19 +107,19 @@ const boundTo = (facts: ReapPlan.Facts, id: Id.SandboxId, ...statuses: ReadonlyA
       binding?.provider === "memory" && binding.sandboxId === id && statuses.includes(status)
   )
 
-/** Who lives in a sandbox. */
+/** The agent that uses a sandbox. */
 const holderOf = (facts: ReapPlan.Facts, id: Id.SandboxId) => boundTo(facts, id, "active", "paused")[0]
 
-/** Whether something says that a launch may be at work on a sandbox. */
-const isYoung = (facts: ReapPlan.Facts, sandbox: ReapPlan.Seen, stamp: SandboxLabels.SandboxLabels) => {
-  // The one that is bound to it, and else the one that it was made for.
+/** Whether a fact says that a launch may be working on a sandbox. */
+const isYoung = (facts: ReapPlan.Facts, sandbox: ReapPlan.Seen, labels: SandboxLabels.SandboxLabels) => {
+  // The agent that is bound to it, or else the agent in its labels.
   const launching = boundTo(facts, sandbox.id, "launching").toSorted((a, b) => (a.id < b.id ? 1 : -1))[0]
-  const whose = launching?.id ?? stamp.agentId
+  const whose = launching?.id ?? labels.agentId
   return (
     !isOlder(sandbox.startedAt, "10 minutes") ||
     facts.intents.some(
       (intent) =>
-        (intent.agentId === whose || intent.attemptId === stamp.attemptId) &&
+        (intent.agentId === whose || intent.attemptId === labels.attemptId) &&
         !isOlder(intent.at, "10 minutes")
     ) ||
     facts.agents.some(
@@ -135,7 +135,7 @@ const plain = (plan: ReadonlyArray<ReapPlan.Decision>) => plan.map((decision) =>
 
 describe("ReapPlan.make", () => {
   it.effect.prop(
-    "ends every orphan that is past the grace, and of all others only what slept too long and was asked for",
+    "terminates every orphan past the grace period, and paused sandboxes only where asked",
     [World],
     ([world]) =>
       Effect.sync(() => {
@@ -146,15 +146,15 @@ describe("ReapPlan.make", () => {
             ({ rule, sandboxId: id }) => id === sandbox.id && rule !== "gone" && rule !== "not-seen"
           )
           assert.deepStrictEqual(more, [], "one decision for each sandbox")
-          const stamp = Option.getOrUndefined(SandboxLabels.read(sandbox.metadata))
-          if (stamp === undefined || stamp.owner !== "me") {
+          const labels = Option.getOrUndefined(SandboxLabels.read(sandbox.metadata))
+          if (labels === undefined || labels.owner !== "me") {
             assert.strictEqual(decision?.action, "leave-alone")
           } else if (holderOf(facts, sandbox.id) !== undefined) {
             const slept = sandbox.state === "paused" && isOlder(sandbox.endsAt, "7 days")
             assert.strictEqual(decision?.rule, slept ? "expired-paused" : "bound")
             assert.strictEqual(decision?.action, slept && world.removePaused ? "terminate" : "leave-alone")
           } else {
-            const young = isYoung(facts, sandbox, stamp)
+            const young = isYoung(facts, sandbox, labels)
             assert.strictEqual(decision?.action, young ? "leave-alone" : "terminate", decision?.rule)
           }
         }
@@ -163,7 +163,7 @@ describe("ReapPlan.make", () => {
   )
 
   it.effect.prop(
-    "gives the same plan in whatever order the facts come",
+    "computes the same plan for any order of the facts",
     [World],
     ([world]) =>
       Effect.sync(() => {
@@ -181,7 +181,7 @@ describe("ReapPlan.make", () => {
   )
 
   it.effect.prop(
-    "calls lost only what the provider confirmed to be gone, and concludes nothing from a list that was cut short",
+    "marks agents as lost only when the provider confirmed it, and concludes nothing from an incomplete list",
     [World],
     ([world]) =>
       Effect.sync(() => {
@@ -199,7 +199,7 @@ describe("ReapPlan.make", () => {
   )
 
   it.effect.prop(
-    "forgets no intent that is young, another's, or of a sandbox that is still to be ended",
+    "keeps every intent that is young, of another owner, or of a sandbox that still exists",
     [World],
     ([world]) =>
       Effect.sync(() => {
@@ -211,8 +211,8 @@ describe("ReapPlan.make", () => {
           assert.strictEqual(`${intent.owner} ${intent.provider}`, "me memory")
           assert.isTrue(isOlder(intent.at, rule === "settled" ? "10 minutes" : "12 minutes"))
           const boxes = facts.sandboxes.filter(({ metadata }) => {
-            const stamp = Option.getOrUndefined(SandboxLabels.read(metadata))
-            return stamp?.owner === "me" && stamp.attemptId === attempt
+            const labels = Option.getOrUndefined(SandboxLabels.read(metadata))
+            return labels?.owner === "me" && labels.attemptId === attempt
           })
           assert.strictEqual(
             boxes.some(({ id }) => holderOf(facts, id) !== undefined),
@@ -225,7 +225,7 @@ describe("ReapPlan.make", () => {
   )
 
   it.effect.prop(
-    "gives up no launch that is young, attended, or still waits for its sandbox",
+    "keeps every launch that is young, renewed, or still waiting for its sandbox",
     [World],
     ([world]) =>
       Effect.sync(() => {
@@ -252,7 +252,7 @@ describe("ReapPlan.make", () => {
     runs
   )
 
-  it.effect.prop("says in one line why", [World], ([world]) =>
+  it.effect.prop("explains each decision in one line", [World], ([world]) =>
     Effect.sync(() => {
       for (const { reason } of ReapPlan.make(factsOf(world))) assert.match(reason, /^\S[^\n]*\.$/)
     })

@@ -11,7 +11,7 @@ const forbidden = (kind: "scope" | "permission", needs: ReadonlyArray<string>) =
   wrap(new GitHubError.Forbidden({ kind, needs, detail: "" })).message
 
 describe("GitHubError", () => {
-  it.effect.prop("says what happened to what, and what to do", [GitHubError.Reason], ([reason]) =>
+  it.effect.prop("names the target, the problem and what to do", [GitHubError.Reason], ([reason]) =>
     Effect.sync(() => {
       const { message } = wrap(reason)
       assert.isTrue(message.startsWith("acme/dexter (repository): "))
@@ -33,7 +33,7 @@ describe("GitHubError", () => {
     assert.include(forbidden("permission", ["issues=write"]), "the permission issues=write")
   })
 
-  it("asks to repeat only what may be repeated", () => {
+  it("is retryable only where repeating does no harm", () => {
     const lost = new GitHubError.Unreachable({ sent: true })
     assert.isTrue(wrap(lost, "createPullRequest").isRetryable)
     assert.isFalse(wrap(lost, "comment").isRetryable)

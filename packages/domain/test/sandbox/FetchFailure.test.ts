@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net"
 
 const coded = (code: string, cause?: unknown) => Object.assign(new Error(code, { cause }), { code })
 
-/** How `fetch` rejects when a server deals with its connections so, or, without one, when nobody listens. */
+/** The rejection of `fetch` by a server that treats its connections so, or by a port without a listener. */
 const rejection = async (closes: boolean): Promise<unknown> => {
   const server = createServer((socket) => {
     socket.on("error", () => {})
@@ -32,7 +32,7 @@ const rejection = async (closes: boolean): Promise<unknown> => {
 }
 
 describe("mayBeSent", () => {
-  it("knows the codes of connections that were never made, however deep, and nothing else", () => {
+  it("is false only for the codes of connections that were never made, at any depth", () => {
     for (const code of [
       "ECONNREFUSED",
       "ENOTFOUND",
@@ -62,7 +62,7 @@ describe("mayBeSent", () => {
     assert.isTrue(FetchFailure.mayBeSent(error))
   })
 
-  it.effect("tells how fetch itself fails", () =>
+  it.effect("classifies real failures of fetch", () =>
     Effect.gen(function* () {
       assert.isFalse(FetchFailure.mayBeSent(yield* Effect.promise(() => rejection(true))))
       const cut = yield* Effect.promise(() => rejection(false))

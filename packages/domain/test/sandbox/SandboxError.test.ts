@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Id, OrchestratorError, RetryClass, SandboxError } from "@remote-agent/domain"
+import { Id, OrchestratorError, type RetryClass, SandboxError } from "@remote-agent/domain"
 import { Duration, Effect, Schema } from "effect"
 
 const codec = Schema.toCodecJson(SandboxError.SandboxError)
@@ -10,7 +10,7 @@ const wrap = (cause: SandboxError.SandboxError) =>
     reason: new OrchestratorError.LaunchFailed({ stage: "create", cause })
   })
 
-/** What may be done twice, because twice is the same as once. */
+/** The operations for which doing them twice has the same effect as doing them once. */
 const repeatable: ReadonlySet<SandboxError.Operation> = new Set([
   "connect",
   "info",
@@ -31,14 +31,14 @@ const repeatable: ReadonlySet<SandboxError.Operation> = new Set([
 ])
 
 interface Classes {
-  /** Of what may be done twice. */
-  readonly question: RetryClass.RetryClass
-  /** Of everything else. */
-  readonly act: RetryClass.RetryClass
+  /** For idempotent operations. */
+  readonly idempotent: RetryClass.RetryClass
+  /** For all other operations. */
+  readonly other: RetryClass.RetryClass
 }
 
-const always = (one: RetryClass.RetryClass): Classes => ({ question: one, act: one })
-const unsure: Classes = { question: "safe", act: "ambiguous" }
+const always = (one: RetryClass.RetryClass): Classes => ({ idempotent: one, other: one })
+const unsure: Classes = { idempotent: "safe", other: "ambiguous" }
 const after = Duration.seconds(1)
 
 const table: ReadonlyArray<readonly [SandboxError.Reason, Classes]> = [
@@ -69,7 +69,7 @@ const table: ReadonlyArray<readonly [SandboxError.Reason, Classes]> = [
 
 describe("SandboxError", () => {
   it.effect.prop(
-    "says in one line what happened and what to do",
+    "says in one line what went wrong",
     [SandboxError.Reason, SandboxError.Operation],
     ([reason, operation]) =>
       Effect.sync(() => {
@@ -92,9 +92,9 @@ describe("SandboxError", () => {
     const sent = reason._tag === "Unreachable" ? (reason.sent ? " (sent)" : " (never left)") : ""
     it(`${reason._tag}${sent} is ${[...new Set(Object.values(classes))].join(" or ")} to repeat`, () => {
       for (const operation of SandboxError.Operation.literals) {
-        const expected = repeatable.has(operation) ? classes.question : classes.act
+        const expected = repeatable.has(operation) ? classes.idempotent : classes.other
         const error = SandboxError.fail(operation, reason)
-        assert.strictEqual(RetryClass.retryClass(error), expected, operation)
+        assert.strictEqual(SandboxError.retryClass(error), expected, operation)
         assert.strictEqual(error.isRetryable, expected === "safe", operation)
       }
     })
@@ -113,23 +113,23 @@ describe("SandboxError", () => {
       new SandboxError.RequestTimedOut({ after: Duration.seconds(1) }),
       new SandboxError.ProviderFailed({ status: 504 })
     ]) {
-      assert.strictEqual(RetryClass.retryClass({ operation: "create", reason }), "ambiguous")
-      assert.strictEqual(RetryClass.retryClass({ operation: "exec", reason }), "ambiguous")
-      assert.strictEqual(RetryClass.retryClass({ operation: "pause", reason }), "ambiguous")
-      assert.strictEqual(RetryClass.retryClass({ operation: "info", reason }), "safe")
-      assert.strictEqual(RetryClass.retryClass({ operation: "terminate", reason }), "safe")
+      assert.strictEqual(SandboxError.retryClass({ operation: "create", reason }), "ambiguous")
+      assert.strictEqual(SandboxError.retryClass({ operation: "exec", reason }), "ambiguous")
+      assert.strictEqual(SandboxError.retryClass({ operation: "pause", reason }), "ambiguous")
+      assert.strictEqual(SandboxError.retryClass({ operation: "info", reason }), "safe")
+      assert.strictEqual(SandboxError.retryClass({ operation: "terminate", reason }), "safe")
     }
     assert.strictEqual(
-      RetryClass.retryClass({ operation: "create", reason: new SandboxError.Unreachable({ sent: false }) }),
+      SandboxError.retryClass({ operation: "create", reason: new SandboxError.Unreachable({ sent: false }) }),
       "safe"
     )
     assert.strictEqual(
-      RetryClass.retryClass({ operation: "create", reason: new SandboxError.Busy({}) }),
+      SandboxError.retryClass({ operation: "create", reason: new SandboxError.Busy({}) }),
       "safe"
     )
   })
 
-  it("passes its retry class on through the orchestrator's error", () => {
+  it("decides whether the orchestrator's error is retryable", () => {
     assert.isTrue(wrap(SandboxError.fail("create", new SandboxError.Busy({}))).isRetryable)
     const gone = wrap(SandboxError.fail("create", new SandboxError.Gone({})))
     assert.isFalse(gone.isRetryable)

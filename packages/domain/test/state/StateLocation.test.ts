@@ -23,7 +23,7 @@ const read = (value: string) =>
   )
 
 describe("StateLocation", () => {
-  it("tells memory, paths and addresses apart", () => {
+  it("parses memory, paths and addresses", () => {
     const examples = {
       memory: "memory",
       "./memory": "file ./memory",
@@ -48,7 +48,7 @@ describe("StateLocation", () => {
     for (const [text, location] of Object.entries(examples)) assert.strictEqual(show(text), location)
   })
 
-  it.effect("is a setting that shows no password, right or wrong", () =>
+  it.effect("never shows a password, valid or not", () =>
     Effect.gen(function* () {
       const right = yield* read("postgres://u:hunter2@db/x")
       assert.strictEqual(right.REMOTE_AGENT_STATE?._tag, "Postgres")
@@ -56,7 +56,7 @@ describe("StateLocation", () => {
       const wrong = yield* Effect.flip(read("mysql://u:hunter2@db/x"))
       assert.include(wrong.message, "REMOTE_AGENT_STATE is not valid")
       assert.notInclude(wrong.message, "hunter2")
-      assert.isTrue(RemoteAgentConfig.variables.REMOTE_AGENT_STATE.secret)
+      assert.isTrue(RemoteAgentConfig.settings.REMOTE_AGENT_STATE.secret)
     })
   )
 })

@@ -8,7 +8,7 @@ const failed = (operation: string, reason: StateStoreError.Reason) =>
   new StateStoreError.StateStoreError({ operation, reason })
 
 describe("StateStoreError", () => {
-  it.effect.prop("says what happened and what to do", [StateStoreError.Reason], ([reason]) =>
+  it.effect.prop("says the problem and what to do", [StateStoreError.Reason], ([reason]) =>
     Effect.sync(() => {
       const { message } = failed("getAgent", reason)
       assert.isTrue(message.startsWith("state store (getAgent): "))
@@ -25,7 +25,7 @@ describe("StateStoreError", () => {
     })
   )
 
-  it("may be tried again while others hold the database, and not while nobody frees it", () => {
+  it("is retryable while the database is locked or slow, and not for other obstacles", () => {
     const store = "state.db"
     const retryable = StateStoreError.Obstacle.literals.filter(
       (obstacle) => failed("updateAgent", new StateStoreError.Unavailable({ store, obstacle })).isRetryable
@@ -34,7 +34,7 @@ describe("StateStoreError", () => {
     assert.isFalse(failed("getAgent", new StateStoreError.Damaged({ store })).isRetryable)
   })
 
-  it("may be tried again after a connection was lost if it read, and not if it may have written", () => {
+  it("is retryable after a lost connection for reads only", () => {
     const reason = new StateStoreError.Unavailable({ store: "db", obstacle: "unreachable" })
     for (const operation of ["open", "getAgent", "listAgents", "getQuery", "events"]) {
       assert.isTrue(failed(operation, reason).isRetryable, operation)

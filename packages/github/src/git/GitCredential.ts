@@ -1,12 +1,13 @@
-/** Hands a sandbox a credential that can be used once and only for a while. */
+/** Gives a sandbox a credential that can be used once and for a limited time. */
 import { GitError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Deferred, Duration, Effect, Stream } from "effect"
-import { type WorkTree, run, sandboxFailed } from "./internal/run.ts"
-import { serveCredential, setting } from "./internal/scripts.ts"
 import { answerOf, type Credential } from "./HostGit.ts"
+import { run, sandboxFailed } from "./internal/run.ts"
+import { readScript } from "./scripts/readScript.ts"
+import type { WorkTree } from "./Workspace.ts"
 
-/** Where the credential waits: a name that needs no quoting anywhere. */
+/** A name that needs no quoting in a shell or in the configuration of git. */
 const folderName = /^\/tmp\/remote-agent-[A-Za-z0-9]{6,}$/
 
 const operation = "credential"
@@ -20,39 +21,46 @@ const removeFolder = (sandbox: Sandbox.Sandbox, folder: string) =>
     )
   )
 
-/** A setting of git: its name and value. It holds no secret. */
+const makeFolder = (sandbox: Sandbox.Sandbox) =>
+  sandbox.exec({ argv: ["mktemp", "-d", "/tmp/remote-agent-XXXXXXXX"] }).pipe(
+    sandboxFailed(operation),
+    Effect.map(({ exitCode, stdout }) => ({ exitCode, folder: stdout.trim() })),
+    Effect.filterOrFail(
+      (made) => made.exitCode === 0 && folderName.test(made.folder),
+      ({ exitCode }) =>
+        GitError.fail(
+          operation,
+          new GitError.CommandFailed({ command: "mktemp", exitCode, where: "sandbox" })
+        )
+    )
+  )
+
+/** A setting of git. It contains no secret. */
 interface Setting {
   readonly name: string
   readonly value: string
 }
 
 /**
- * For as long as the scope is open, and at most for `ttl`, the first git in the sandbox that asks for credentials of
- * the server gets them, when it has the setting that this gives; the next one gets none.
+ * Offers the credential to the first git in the sandbox that uses the returned setting and asks for the server's
+ * credential, until the scope closes or the ttl ends. Later ones get none.
+ *
+ * **Details**
  *
  * The token reaches the sandbox as the content of a file, never in a command, its environment or its input, which
- * providers may log. It is in that file, in a folder of the user alone, until a program there has read it, an
- * instant later; from then on it is in the memory of that program, which gives it away through a FIFO and ends.
+ * providers may log. A program in the sandbox reads the file at once, removes it, and passes the token on through a
+ * FIFO that only its user can open.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const grant = Effect.fnUntraced(function* (
   { sandbox }: WorkTree,
   credential: Credential,
   ttl: Duration.Input
 ) {
-  const { folder } = yield* Effect.acquireRelease(
-    sandbox.exec({ argv: ["mktemp", "-d", "/tmp/remote-agent-XXXXXXXX"] }).pipe(
-      sandboxFailed(operation),
-      Effect.map(({ exitCode, stdout }) => ({ exitCode, folder: stdout.trim() })),
-      Effect.filterOrFail(
-        (made) => made.exitCode === 0 && folderName.test(made.folder),
-        ({ exitCode }) =>
-          GitError.fail(
-            operation,
-            new GitError.CommandFailed({ command: "mktemp", exitCode, where: "sandbox" })
-          )
-      )
-    ),
-    (made) => removeFolder(sandbox, made.folder)
+  const { folder } = yield* Effect.acquireRelease(makeFolder(sandbox), (made) =>
+    removeFolder(sandbox, made.folder)
   )
   yield* sandbox.files.write(`${folder}/token`, answerOf(credential)).pipe(sandboxFailed(operation))
   const seconds = Math.max(1, Math.ceil(Duration.toSeconds(Duration.fromInputUnsafe(ttl))))
@@ -65,7 +73,8 @@ export const grant = Effect.fnUntraced(function* (
         new GitError.CommandFailed({ command: "credential", exitCode, where: "sandbox" })
       )
     )
-  yield* sandbox.spawn({ argv: ["sh", "-c", serveCredential, "git", folder, String(seconds)] }).pipe(
+  const argv = ["sh", "-c", readScript("serve-credential.sh"), "git", folder, String(seconds)] as const
+  yield* sandbox.spawn({ argv }).pipe(
     Stream.runForEach((event) =>
       event._tag === "Stdout"
         ? Deferred.succeed(ready, undefined)
@@ -84,7 +93,12 @@ export const grant = Effect.fnUntraced(function* (
   } satisfies Setting
 })
 
-/** {@link grant}, with the setting in the configuration of the repository for programs of the sandbox. */
+/**
+ * {@link grant}, with the setting in the configuration of the repository, so that any program in the sandbox finds it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const install = Effect.fnUntraced(function* (
   place: WorkTree,
   credential: Credential,
@@ -92,7 +106,7 @@ export const install = Effect.fnUntraced(function* (
 ) {
   const { name, value } = yield* grant(place, credential, ttl)
   const set = (to: string) =>
-    run(operation, place, { script: setting, args: [name, to], command: "config" }, "1 minute")
+    run(operation, place, { script: "setting.sh", args: [name, to], command: "config" }, "1 minute")
   yield* Effect.acquireRelease(set(value), () =>
     Effect.catch(set(""), (error) => Effect.logWarning("A setting is left in the repository", error))
   )

@@ -1,16 +1,26 @@
 /**
- * What git and GitHub take as a name. Pure: decided before anything runs, so that what is refused is refused the same
- * way everywhere, and what is taken arrives exactly as it is.
+ * Checks the names that git and GitHub accept. Pure. Every name is checked before anything runs, so that an invalid one
+ * is refused everywhere in the same way, and a valid one arrives unchanged.
  */
 import { GitError } from "@remote-agent/domain"
 import { Result } from "effect"
 
 type Kind = GitError.InvalidName["kind"]
 
-/** The name as it was given, or the rule of git that it breaks. */
+/**
+ * The unchanged name, or the rule that it breaks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Checked = Result.Result<string, GitError.InvalidName>
 
-/** Who made a commit. */
+/**
+ * The author of a commit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Author {
   readonly name: string
   readonly email: string
@@ -35,30 +45,51 @@ const refRule = (name: string): string | undefined => {
   if (name.endsWith(".")) return "it ends with a dot"
   if (name.includes("..")) return "it contains two dots in a row"
   if (name.includes("@{")) return "it contains @{"
-  // oxlint-disable-next-line no-control-regex -- those are what git forbids
+  // oxlint-disable-next-line no-control-regex -- git forbids control characters
   if (/[\u0000-\u0020\u007f~^:?*[\\]/.test(name))
     return "it contains a space, a control character or one of ~^:?*[\\"
   for (const part of name.split("/")) {
     if (part === "") return "it has an empty part between slashes"
     if (part.startsWith(".")) return "a part of it starts with a dot"
     if (part.endsWith(".lock")) return "a part of it ends with .lock"
-    // The file `<part>.lock` must fit into the 255 bytes that file systems allow.
+    // The file `<part>.lock` must fit into the 255 bytes of a file name.
     if (bytes(part) > 250) return "a part of it is longer than 250 bytes"
   }
   return bytes(name) > 1000 ? "it is longer than 1000 bytes" : undefined
 }
 
-/** The name of a branch or tag, by the rules of `git check-ref-format --branch`, and short enough for any disk. */
+/**
+ * Checks the name of a branch or tag: the rules of `git check-ref-format --branch`, and a length that any file system
+ * accepts.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const ref = (name: string): Checked => checked("ref", name, refRule(name))
 
-/** A full commit id. */
+/**
+ * Checks a full commit id.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const commitId = (id: string): Checked =>
-  checked("commit", id, /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(id) ? undefined : "it is no full commit id")
+  checked("commit", id, /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(id) ? undefined : "it is not a full commit id")
 
-/** Whether it is a full commit id. */
+/**
+ * Whether a text is a full commit id.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
 export const isCommitId = (id: string): boolean => Result.isSuccess(commitId(id))
 
-/** `owner/name` as GitHub takes it. */
+/**
+ * Checks `owner/name` by the rules of GitHub.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const repository = (name: string): Checked =>
   checked(
     "repository",
@@ -69,7 +100,12 @@ export const repository = (name: string): Checked =>
       : "it must be owner/name in letters, digits, dots, dashes and underscores, without .git"
   )
 
-/** A folder in a sandbox. */
+/**
+ * Checks the path of a folder in a sandbox.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const folder = (path: string): Checked =>
   checked(
     "path",
@@ -78,7 +114,12 @@ export const folder = (path: string): Checked =>
       (path === "" ? "it is empty" : bytes(path) > 3000 ? "it is longer than 3000 bytes" : undefined)
   )
 
-/** The path of a file below the working tree. */
+/**
+ * Checks the path of a file, relative to the working tree.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const file = (path: string): Checked => {
   const parts = path.split("/")
   return checked(
@@ -93,7 +134,7 @@ export const file = (path: string): Checked => {
   )
 }
 
-// oxlint-disable-next-line no-control-regex -- those are what git would cut off
+// oxlint-disable-next-line no-control-regex -- git cuts off control characters
 const crud = /^[\u0000-\u0020.,:;<>"\\']|[\u0000-\u0020.,:;<>"\\']$/
 
 const identityRule = (text: string): string | undefined => {
@@ -104,7 +145,12 @@ const identityRule = (text: string): string | undefined => {
   return crud.test(text) ? "git cuts off spaces and punctuation at its start and end" : undefined
 }
 
-/** An author whose name and address git keeps as they are. Git silently cuts others. */
+/**
+ * Checks an author. git silently cuts characters off invalid names and addresses.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const author = ({ email, name }: Author): Result.Result<Author, GitError.InvalidName> =>
   Result.map(
     Result.andThen(checked("author", name, identityRule(name)), () =>
@@ -113,6 +159,11 @@ export const author = ({ email, name }: Author): Result.Result<Author, GitError.
     () => ({ name, email })
   )
 
-/** The message of a commit, kept to the byte. */
+/**
+ * Checks the message of a commit.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const message = (text: string): Checked =>
   checked("message", text, unencodable(text) ?? (text.trim() === "" ? "it is empty" : undefined))

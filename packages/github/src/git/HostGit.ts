@@ -1,64 +1,88 @@
 /**
- * Runs git on this machine, apart from everything that the machine's owner or a hostile repository has set up.
+ * Runs git on this machine, isolated from the configuration of the machine's user and of hostile repositories.
  *
- * **The token** travels through a socket pair that only this one git process and its children inherit as descriptor
- * 3. A helper, whose text is constant, hands it on when git asks for credentials of the one server it is meant for;
- * it can be read once. Others ways leave more behind: arguments and URLs are visible to every user (`ps`), the
- * environment to every process of the same user (`/proc/<pid>/environ`), a file or FIFO has a name and may outlive a
- * crash. A socket cannot even be opened through `/proc/<pid>/fd`.
+ * **The token** travels through a socket pair that only this git process and its children inherit, as descriptor 3. A
+ * credential helper with a constant text passes it on when git asks for the credential of the one server it is meant
+ * for, and it can be read once. Every other way exposes more: arguments and URLs are visible to all users (`ps`), the
+ * environment to all processes of the user (`/proc/<pid>/environ`), and a file or FIFO has a name and may survive a
+ * crash. A socket cannot be opened through `/proc/<pid>/fd`.
  *
- * **The machine's git** is not asked: no system or user configuration, no hooks, credential helpers, prompts, netrc or
- * attributes. Repositories that we keep are bare, are never checked out, and are refused by git itself when somebody
- * else owns them.
+ * **The machine's configuration** does not apply: no system or user configuration, hooks, credential helpers, prompts,
+ * netrc or attributes, and no variable of the caller's environment. The mirrors are bare, are never checked out, and git
+ * itself refuses them when another user owns them.
  */
 import { GitError } from "@remote-agent/domain"
 import { Duration, Effect, Redacted, Ref, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 
-/** How git is run on this machine. */
+/**
+ * How git is run on this machine.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options {
-  /** Where git and what it calls are looked for; the usual folders when absent. */
+  /** Where git and its helpers are looked up. Default: the usual folders. */
   readonly path?: string | undefined
-  /** Added to the environment of git, such as `HTTPS_PROXY` or `SSL_CERT_FILE`. */
+  /** Added to the environment of git, such as `HTTPS_PROXY`. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** How long one git process may take. 10 minutes when absent. */
+  /** The time limit of one git process. Default: 10 minutes. */
   readonly timeout?: Duration.Input | undefined
 }
 
-/** A token, and the one server that may see it. */
+/**
+ * A token and the server that may see it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Credential {
-  /** `https://github.com`, as git looks it up. */
+  /** `https://github.com`, in the form in which git looks it up. */
   readonly origin: string
   readonly token: Redacted.Redacted
 }
 
-/** One run of git. */
+/**
+ * One run of git.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Run {
   readonly args: readonly [string, ...ReadonlyArray<string>]
   /** The bare repository to work in. */
   readonly gitDir?: string | undefined
+  /** The folder of a repository of the machine's user to work in, whoever owns it. */
+  readonly folder?: string | undefined
   readonly stdin?: string | Uint8Array | undefined
-  /** Handed out once, to the server it is for. */
+  /** Given once, to the server it is meant for. */
   readonly credential?: Credential | undefined
-  /** Which protocols may be used, `file` for a folder or bundle of this machine. None when absent. */
+  /** The protocols that may be used; `file` is for a folder or a bundle on this machine. Default: none. */
   readonly protocols?: ReadonlyArray<"https" | "http" | "file"> | undefined
-  /** How many bytes git may print. 64 MiB when absent. */
+  /** How many bytes git may print. Default: 64 MiB. */
   readonly limit?: number | undefined
 }
 
-/** How it ended. `stderr` is for telling failures apart and must not leave this package. */
+/**
+ * The result of a run. `stderr` tells failures apart and must not leave this package.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Done {
   readonly exitCode: number
   readonly stdout: string
   readonly stderr: string
 }
 
-/** The oldest git that can be cut off from the user's configuration (`GIT_CONFIG_GLOBAL`). */
-export const needed = "2.32"
+/** The oldest git that can be isolated from the user's configuration (`GIT_CONFIG_GLOBAL`). */
+const needed = "2.32"
 
 const usualPath = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
-/** Answers `get` with what comes through descriptor 3, and says nothing when asked to store or erase. */
+const defaultLimit = 64 * 1024 * 1024
+
+/** Answers `get` with the content of descriptor 3, and nothing to `store` and `erase`. */
 const helper = '!f() { test "$1" = get && cat <&3; }; f'
 
 const always: ReadonlyArray<readonly [string, string]> = [
@@ -71,7 +95,7 @@ const always: ReadonlyArray<readonly [string, string]> = [
   ["credential.helper", ""],
   ["fetch.recurseSubmodules", "false"],
   ["fetch.writeCommitGraph", "false"],
-  // Packs, whose size is quickly told, and never thousands of loose files.
+  // Keep packs: their size is quick to add up, unlike that of thousands of loose files.
   ["fetch.unpackLimit", "1"],
   ["gc.auto", "0"],
   ["maintenance.auto", "false"],
@@ -82,10 +106,11 @@ const always: ReadonlyArray<readonly [string, string]> = [
   ["protocol.allow", "never"]
 ]
 
-const argumentsOf = ({ args, credential, gitDir, protocols = [] }: Run): ReadonlyArray<string> => {
+const argumentsOf = ({ args, credential, folder, gitDir, protocols = [] }: Run): ReadonlyArray<string> => {
   const settings: ReadonlyArray<readonly [string, string]> = [
     ...always,
     ...protocols.map((protocol) => [`protocol.${protocol}.allow`, "always"] as const),
+    ...(folder === undefined ? [] : [["safe.directory", "*"] as const]),
     ...(credential === undefined
       ? []
       : [
@@ -96,11 +121,11 @@ const argumentsOf = ({ args, credential, gitDir, protocols = [] }: Run): Readonl
   return [
     ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`]),
     ...(gitDir === undefined ? [] : [`--git-dir=${gitDir}`]),
+    ...(folder === undefined ? [] : ["-C", folder]),
     ...args
   ]
 }
 
-/** What a git process finds around it: nothing of the machine's own. */
 const environment = ({ env, path = usualPath }: Options): Record<string, string> => ({
   ...env,
   PATH: path,
@@ -115,9 +140,27 @@ const environment = ({ env, path = usualPath }: Options): Record<string, string>
   LC_ALL: "C"
 })
 
+/**
+ * The arguments and the whole environment of a run of git.
+ *
+ * **When to use**
+ *
+ * Where git must be started without a `ChildProcessSpawner`. Everything else uses {@link make}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const invocation = (
+  command: Run,
+  options: Options = {}
+): { readonly args: ReadonlyArray<string>; readonly env: Readonly<Record<string, string>> } => ({
+  args: argumentsOf(command),
+  env: environment(options)
+})
+
 const encoder = new TextEncoder()
 
-/** What the helper of {@link Credential} hands to git. */
+/** What the helper passes to git for a {@link Credential}. */
 export const answerOf = ({ token }: Credential): string =>
   `username=x-access-token\npassword=${Redacted.value(token)}\n`
 
@@ -125,7 +168,7 @@ class OutputTooLarge {
   readonly _tag = "OutputTooLarge"
 }
 
-/** The text of a stream, given up beyond the limit. */
+/** The text of a stream. Fails beyond the limit. */
 const collect = <E>(stream: Stream.Stream<Uint8Array, E>, limit: number) =>
   Effect.gen(function* () {
     const size = yield* Ref.make(0)
@@ -140,7 +183,7 @@ const collect = <E>(stream: Stream.Stream<Uint8Array, E>, limit: number) =>
     return Buffer.concat(pieces).toString()
   })
 
-/** The last part of a stream, however long it is. */
+/** The end of a stream of any length. */
 const tail = <E>(stream: Stream.Stream<Uint8Array, E>, length: number) =>
   Stream.runFold(
     stream,
@@ -149,8 +192,15 @@ const tail = <E>(stream: Stream.Stream<Uint8Array, E>, length: number) =>
   )
 
 /**
- * What runs git. An exit code other than 0 is a result. Interruption and timeouts end git and all it started, with
- * SIGTERM first, so that it takes its lock files away.
+ * Makes a function that runs git.
+ *
+ * **Details**
+ *
+ * A nonzero exit code is a result, not a failure. Interruption and timeouts kill git and its children, with SIGTERM
+ * first, so that it can remove its lock files.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -158,7 +208,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const env = environment(options)
 
   const run = Effect.fnUntraced(function* (command: Run) {
-    const { credential, limit = 64 * 1024 * 1024, stdin } = command
+    const { credential, limit = defaultLimit, stdin } = command
     const handle = yield* spawner.spawn(
       ChildProcess.make("git", argumentsOf(command), {
         cwd: "/",
@@ -193,7 +243,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       Effect.catchTags({
         OutputTooLarge: () =>
           Effect.fail(
-            GitError.fail(operation, new GitError.TooLarge({ limitBytes: command.limit ?? 64 * 1024 * 1024 }))
+            GitError.fail(operation, new GitError.TooLarge({ limitBytes: command.limit ?? defaultLimit }))
           ),
         PlatformError: (error) =>
           Effect.fail(
@@ -201,7 +251,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
               operation,
               error.reason._tag === "NotFound"
                 ? new GitError.GitMissing({ where: "host" })
-                : // A signal ended git: nobody knows how far it came.
+                : // A signal killed git, so there is no exit code.
                   new GitError.CommandFailed({ command: command.args[0], exitCode: -1, where: "host" })
             )
           )
@@ -209,39 +259,43 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     )
 })
 
-/** Runs git on this machine. */
+/**
+ * Runs git on this machine.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type HostGit = Effect.Success<ReturnType<typeof make>>
 
-/** Whether a version of git is one that we can use. Unreadable ones are not. */
+/** Whether a version of git can be used. An unreadable version cannot. */
 export const isNewEnough = (version: string): boolean => {
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number)
   const [needMajor = 0, needMinor = 0] = needed.split(".").map(Number)
   return major > needMajor || (major === needMajor && minor >= needMinor)
 }
 
-/**
- * Why git could not use a repository on a server. git has one exit code for all of it, so its words are the only way;
- * they are those of the C locale.
- */
-export const remoteReason = (
-  repository: string,
-  stderr: string
-):
-  | GitError.AuthenticationFailed
-  | GitError.PermissionDenied
-  | GitError.RepositoryNotFound
-  | GitError.Unreachable
-  | undefined => {
-  if (/Authentication failed for|could not read (?:Username|Password) for|returned error: 401/.test(stderr)) {
-    return new GitError.AuthenticationFailed({ repository })
-  }
-  if (/returned error: 403/.test(stderr)) return new GitError.PermissionDenied({ repository })
-  if (/returned error: 404|repository '.*' not found|Repository not found/.test(stderr)) {
-    return new GitError.RepositoryNotFound({ repository })
-  }
-  return /unable to access|could not resolve host|RPC failed|early EOF|hung up unexpectedly|expected flush after|returned error: 5\d\d|returned error: 429|unexpected disconnect/i.test(
-    stderr
+/** Fails with `GitTooOld` when git on this machine cannot be used. */
+export const checkVersion = Effect.fnUntraced(function* (git: HostGit) {
+  const { stdout: version } = yield* git("start", { args: ["version"] })
+  if (isNewEnough(version)) return
+  return yield* GitError.fail(
+    "start",
+    new GitError.GitTooOld({ where: "host", version: version.trim(), needed })
   )
-    ? new GitError.Unreachable({ repository })
-    : undefined
-}
+})
+
+/** Runs git in a bare repository and returns what it printed. Fails with `CommandFailed` on a nonzero exit code. */
+export const printing = (git: HostGit) =>
+  Effect.fnUntraced(function* (
+    operation: GitError.Operation,
+    gitDir: string,
+    args: Run["args"],
+    stdin?: string
+  ) {
+    const { exitCode, stdout } = yield* git(operation, { args, gitDir, stdin })
+    if (exitCode === 0) return stdout
+    return yield* GitError.fail(
+      operation,
+      new GitError.CommandFailed({ command: args[0], exitCode, where: "host" })
+    )
+  })

@@ -2,10 +2,20 @@ import type { StateStoreError } from "@remote-agent/domain"
 import { Data, Duration, Effect, Result } from "effect"
 import { type Claim, Deliveries } from "../webhooks/Deliveries.ts"
 
-/** A store of deliveries did not do what every one must. */
+/**
+ * A store broke a rule of `Deliveries`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Nonconforming extends Data.TaggedError("Nonconforming")<{ readonly message: string }> {}
 
-/** One thing that every store of deliveries must do, on ids that nobody has used. */
+/**
+ * One rule that every store must follow. It uses delivery ids of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Case {
   readonly name: string
   readonly run: Effect.Effect<void, Nonconforming | StateStoreError.StateStoreError, Deliveries>
@@ -41,12 +51,15 @@ const refused = Effect.fnUntraced(function* (effect: Effect.Effect<void, StateSt
 })
 
 /**
- * What every store of deliveries must do. `elapse` makes time pass for the store: `TestClock.adjust` where it reads
- * the clock of the test.
+ * The rules that every store of `Deliveries` must follow. `elapse` makes time pass for the store: `TestClock.adjust` for
+ * a store that uses Effect's clock.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<void>): ReadonlyArray<Case> => [
   {
-    name: "gives a new delivery to the first who claims it, and says to the others until when it is busy",
+    name: "gives a new delivery to the first claim, and tells later ones until when it is busy",
     run: Effect.gen(function* () {
       yield* claimed("first", 1)
       yield* expect("first", "Busy")
@@ -54,7 +67,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "gives a delivery to one of a hundred who claim it at once",
+    name: "gives a delivery to one of a hundred concurrent claims",
     run: Effect.gen(function* () {
       const answers = yield* Effect.forEach(
         Array.from({ length: 100 }, () => "crowd"),
@@ -68,7 +81,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "never gives out again what was processed, however long ago the claim would have expired",
+    name: "never gives out a processed delivery again, even after its claim would have expired",
     run: Effect.gen(function* () {
       const token = yield* claimed("done", 1)
       yield* (yield* Deliveries).complete("done", token)
@@ -78,7 +91,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "gives a delivery that failed to the next who claims it, and counts the attempts",
+    name: "gives a failed delivery to the next claim, and counts the attempts",
     run: Effect.gen(function* () {
       const { complete, fail } = yield* Deliveries
       yield* fail("again", yield* claimed("again", 1), "no network")
@@ -89,7 +102,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "gives a delivery whose holder died to the next, and refuses the old holder from then on",
+    name: "gives a delivery with an expired claim to the next claim, and refuses the old holder from then on",
     run: Effect.gen(function* () {
       const { complete, extend, fail } = yield* Deliveries
       const late = yield* claimed("crash", 1)
@@ -107,7 +120,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "lets a holder that is late finish while nobody else has taken over",
+    name: "lets a late holder finish while no other process has claimed the delivery",
     run: Effect.gen(function* () {
       const token = yield* claimed("late", 1)
       yield* elapse(Duration.minutes(2))
@@ -116,7 +129,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "keeps a claim alive for as long as its holder gives signs of life",
+    name: "keeps a claim alive while its holder extends it",
     run: Effect.gen(function* () {
       const { extend } = yield* Deliveries
       const token = yield* claimed("long", 1)
@@ -130,7 +143,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "takes the same end twice, and no other end after the first",
+    name: "accepts the same outcome twice, and no other outcome after the first",
     run: Effect.gen(function* () {
       const { complete, extend, fail } = yield* Deliveries
       const done = yield* claimed("ended", 1)
@@ -146,7 +159,7 @@ export const cases = (elapse: (duration: Duration.Duration) => Effect.Effect<voi
     })
   },
   {
-    name: "refuses a token of another delivery and one of none",
+    name: "refuses the token of another delivery and an unknown token",
     run: Effect.gen(function* () {
       const { complete, fail } = yield* Deliveries
       const token = yield* claimed("mine", 1)

@@ -1,51 +1,72 @@
 import { GitHubError } from "@remote-agent/domain"
-import { Context, DateTime, Effect, Option, Redacted, Ref, Stream } from "effect"
+import { Context, DateTime, Effect, Layer, Option, type Redacted, Ref, Stream } from "effect"
+import { GitHub } from "../api/GitHub.ts"
 import * as GitHubHooks from "../api/internal/hooks.ts"
-import * as Model from "../api/model.ts"
 import * as GitHubPulls from "../api/internal/pulls.ts"
+import * as Model from "../api/model.ts"
 
-/** A repository as it is at the start. */
+/**
+ * The initial state of a repository.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ScriptedRepository {
-  /** `main` when absent. */
+  /** Default: `main`. */
   readonly defaultBranch?: string | undefined
   readonly private?: boolean | undefined
-  /** The newest commit of each branch. */
+  /** The id of the newest commit, by branch. */
   readonly branches?: Readonly<Record<string, string>> | undefined
   readonly pullRequests?: ReadonlyArray<Model.PullRequest> | undefined
   readonly issues?: ReadonlyArray<Model.Issue> | undefined
-  /** The checks of commits, by their sha. */
+  /** Checks, by the id of their commit. */
   readonly checks?: Readonly<Record<string, ReadonlyArray<Model.Check>>> | undefined
 }
 
-/** Something that was asked of GitHub, for assertions on what was done and in which order. */
+/**
+ * One call of a `GitHub` method, for assertions on the calls and their order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Call {
   readonly operation: GitHubError.Operation
-  /** `owner/name`; empty where there is no repository. */
+  /** `owner/name`; empty for a call without a repository. */
   readonly target: string
-  /** What was given besides the repository. */
+  /** The arguments after the repository. */
   readonly input: ReadonlyArray<unknown>
 }
 
-/** How GitHub behaves. */
+/**
+ * The content and the faults of the fake.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options {
-  /** By `owner/name`. */
+  /** Repositories, by `owner/name`. */
   readonly repositories: Readonly<Record<string, ScriptedRepository>>
-  /** A reason makes the call fail before anything is done. Called for every call, in order. */
+  /** Invoked for every call, in order. A reason makes the call fail before it has an effect. */
   readonly fault?: ((call: Call, index: number) => GitHubError.Reason | undefined) | undefined
-  /** What `token` gives; none when absent. */
+  /** The result of `token`. Default: none. */
   readonly token?: Redacted.Redacted | undefined
-  /** Who we are; `agent` when absent. */
+  /** The login of the credential. Default: `agent`. */
   readonly login?: string | undefined
 }
 
-/** What GitHub was asked: what tests assert on. */
+/**
+ * The recorded calls, for assertions.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Calls extends Context.Service<
   Calls,
   {
     readonly all: Effect.Effect<ReadonlyArray<Call>>
-    /** The comments that were written on an issue or a pull request, oldest first. */
+    /** The comments written on an issue or a pull request, oldest first. */
     readonly comments: (repo: Model.Repo, number: number) => Effect.Effect<ReadonlyArray<string>>
-    /** Moves a branch to a commit, or makes it, as a push does; open pull requests follow. */
+    /** Moves or creates a branch, as a push does. Its open pull requests follow. */
     readonly push: (repo: Model.Repo, branch: string, sha: string) => Effect.Effect<void>
   }
 >()("@remote-agent/github/GitHubMemory/Calls") {}
@@ -96,7 +117,12 @@ const openFor = (repository: Repository, repo: Model.Repo, head: string) =>
     (pull) => pull.state === "open" && Model.qualified(repo, pull.head.branch) === Model.qualified(repo, head)
   )
 
-/** GitHub in memory, with the record of what it was asked. */
+/**
+ * Makes the fake and the record of its calls.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const login = options.login ?? "agent"
   const repositories = new Map(
@@ -131,7 +157,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const createPullRequest = Effect.fn("GitHub.createPullRequest")(function* (
     repo: Model.Repo,
     spec: Model.PullRequestSpec
-  ): Effect.fn.Return<GitHubPulls.Proposed, GitHubError.GitHubError> {
+  ): Effect.fn.Return<Model.CreatedPullRequest, GitHubError.GitHubError> {
     const { failure, repository, url } = yield* opened("createPullRequest", repo, spec)
     const existing = Option.getOrUndefined(
       GitHubPulls.choose(openFor(repository, repo, spec.head), spec.base)
@@ -179,8 +205,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const createWebhook = Effect.fn("GitHub.createWebhook")(function* (
     repo: Model.Repo,
-    spec: GitHubHooks.HookSpec
-  ): Effect.fn.Return<GitHubHooks.Hooked, GitHubError.GitHubError> {
+    spec: Model.HookSpec
+  ): Effect.fn.Return<Model.CreatedHook, GitHubError.GitHubError> {
     const { repository } = yield* opened("createWebhook", repo, spec)
     const events = spec.events ?? GitHubHooks.defaultEvents
     const existing = Option.getOrUndefined(GitHubHooks.find([...repository.hooks.values()], spec.url))
@@ -329,3 +355,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })
   }
 })
+
+/**
+ * `GitHub` in memory: behaves as GitHub does for the scripted repositories and records its calls.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<GitHub | Calls> =>
+  Layer.effectContext(
+    Effect.map(make(options), ({ calls, service }) =>
+      Context.make(GitHub, GitHub.of(service)).pipe(Context.add(Calls, calls))
+    )
+  )

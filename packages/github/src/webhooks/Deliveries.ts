@@ -1,20 +1,28 @@
 import { Id, StateStoreError } from "@remote-agent/domain"
 import { Context, DateTime, Duration, Effect, Layer } from "effect"
 
-/** Who wants to handle a delivery, and for how long nobody else may. */
+/**
+ * The process that claims a delivery, and how long its claim lasts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Claimant {
-  /** Names the process, for people who look for it; being the same holder gives no right to a claim. */
+  /** The name of the process, for people. It gives no right to a claim; only the token does. */
   readonly holder: string
-  /** After that time without a sign of life ({@link Deliveries} `extend`) the holder is taken for dead. */
+  /** The claim expires after this time unless the holder extends it. */
   readonly expiresIn: Duration.Duration
 }
 
 /**
- * The answer to a claim.
+ * The result of a claim.
  *
- * - `Claimed`: handle it. `token` proves the claim; `attempt` counts the claims on this delivery, from 1.
- * - `Busy`: somebody handles it, who has until then to finish or to give a sign of life.
- * - `Processed`: it was handled; there is nothing left to do.
+ * - `Claimed`: the caller handles the delivery. `token` proves the claim; `attempt` counts the claims, from 1.
+ * - `Busy`: another process handles it. Its claim expires at `until` unless it is extended.
+ * - `Processed`: it was handled before.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Claim =
   | { readonly _tag: "Claimed"; readonly token: string; readonly attempt: number }
@@ -22,27 +30,31 @@ export type Claim =
   | { readonly _tag: "Processed" }
 
 /**
- * Which webhook deliveries are being handled and which were, so that each is handled once, whoever receives it and
- * how often. All failures are `StateStoreError`s.
+ * The store of claims on webhook deliveries, by which each delivery is handled once, however many processes receive it.
+ * All failures are `StateStoreError`s.
  *
- * A claim that has expired stays its holder's until somebody else takes it; from then on its token is refused with
- * `ClaimLost`. Settling a claim again in the same way with the same token succeeds, so that a lost reply may be
- * asked for again.
+ * **Details**
+ *
+ * An expired claim belongs to its holder until another process claims the delivery. From then on its token is refused
+ * with `ClaimLost`. Repeating `complete` or `fail` with the same token succeeds, so that a lost reply can be retried.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class Deliveries extends Context.Service<
   Deliveries,
   {
-    /** Claims a delivery that is new, has failed, or whose holder died. One of many at once gets it. */
+    /** Claims a delivery that is new, has failed, or whose claim has expired. One of several concurrent calls gets it. */
     readonly claim: (id: string, claimant: Claimant) => Effect.Effect<Claim, StateStoreError.StateStoreError>
-    /** A sign of life: the claim ends so long from now. Fails with `ClaimLost`. */
+    /** Extends the claim: it expires this long from now. Fails with `ClaimLost`. */
     readonly extend: (
       id: string,
       token: string,
       expiresIn: Duration.Duration
     ) => Effect.Effect<void, StateStoreError.StateStoreError>
-    /** The delivery was handled and is never handled again. Fails with `ClaimLost`. */
+    /** Records that the delivery was handled. It is never claimed again. Fails with `ClaimLost`. */
     readonly complete: (id: string, token: string) => Effect.Effect<void, StateStoreError.StateStoreError>
-    /** The delivery was not handled; the next one with this id may be. `reason` is for people. Fails with `ClaimLost`. */
+    /** Records that handling failed. The delivery may be claimed again. `reason` is for people. Fails with `ClaimLost`. */
     readonly fail: (
       id: string,
       token: string,
@@ -64,18 +76,25 @@ interface Entry {
 }
 
 /**
- * How long deliveries are remembered unless something else is said. GitHub lets people send one again for three
- * days.
+ * The default time for which deliveries are remembered. GitHub allows redelivery for three days.
+ *
+ * @category constants
+ * @since 0.1.0
  */
 export const retention: Duration.Duration = Duration.days(30)
 
-/** Deliveries that are remembered by this process alone, for a time. */
+/**
+ * Makes a store in the memory of this process.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeMemory = (
   options: { readonly retention?: Duration.Input | undefined } = {}
 ): Effect.Effect<Deliveries["Service"]> =>
   Effect.sync(() => {
     const remembered = Duration.fromInputUnsafe(options.retention ?? retention)
-    // The longest unchanged come first: whatever is written goes to the end.
+    // In the order of their last change: a write moves an entry to the end.
     const entries = new Map<string, Entry>()
 
     const write = (id: string, entry: Entry) => {
@@ -112,7 +131,7 @@ export const makeMemory = (
     return Deliveries.of({
       claim: Effect.fn("Deliveries.claim")(function* (id, claimant) {
         const [now, token] = [yield* DateTime.now, yield* Id.nextToken]
-        // From here to the end nothing else runs.
+        // One synchronous step, so that no other fiber runs in between.
         return yield* Effect.sync((): Claim => {
           forget(now)
           const entry = entries.get(id)
@@ -142,8 +161,13 @@ export const makeMemory = (
     })
   })
 
-/** Deliveries that are remembered by this process alone, for a time. */
+/**
+ * A store in the memory of this process.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerMemory = (options?: {
-  /** How long a delivery is remembered after it was handled; 30 days when absent. */
+  /** How long a delivery is remembered after it was handled. Default: 30 days. */
   readonly retention?: Duration.Input | undefined
 }): Layer.Layer<Deliveries> => Layer.effect(Deliveries, makeMemory(options))

@@ -1,48 +1,49 @@
+/** Works on accepted deliveries in the background. */
 import type { StateStoreError } from "@remote-agent/domain"
 import { Cause, Data, Deferred, Duration, Effect, Exit, FiberSet, Schedule, Semaphore } from "effect"
 import { type Claim, Deliveries } from "./Deliveries.ts"
 
-/** How much is done at once and how long things may take. */
+/** The limits on concurrency, queue length and time. */
 export interface Limits {
-  /** Who this is, for people who look at a claim. */
+  /** The name of this process, for people. */
   readonly holder: string
-  /** How many deliveries may be worked on at the same time. */
+  /** How many deliveries are handled at once. */
   readonly concurrency: number
-  /** How many may be accepted and not done; more are refused. */
+  /** How many deliveries may be accepted and unfinished. More are refused. */
   readonly capacity: number
-  /** How long after the last sign of life of this process somebody else may take over. */
+  /** How long a claim lasts without an extension by this process. */
   readonly claimFor: Duration.Duration
-  /** How long the work on one delivery may take. */
+  /** The time limit for handling one delivery. */
   readonly timeLimit: Duration.Duration
-  /** How long accepted work may go on when the scope closes. */
+  /** How long accepted work may go on after the scope closes. */
   readonly grace: Duration.Duration
 }
 
-/** What became of a delivery that came in. */
+/** The result of submitting a delivery. */
 export type Admission =
   | { readonly _tag: "Accepted" }
   | { readonly _tag: "Full" }
   | Exclude<Claim, { readonly _tag: "Claimed" }>
 
-/** The work took too long. */
-class TooLong extends Data.TaggedError("TooLong")<{ readonly after: Duration.Duration }> {}
+/** Handling took longer than the time limit. */
+class HandlingTimedOut extends Data.TaggedError("HandlingTimedOut")<{ readonly after: Duration.Duration }> {}
 
-/** The claim went to somebody else while the work was done. */
+/** Another process claimed the delivery while it was being handled. */
 class Superseded extends Data.TaggedError("Superseded") {}
 
-const patiently = Schedule.exponential("200 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 6 }))
+const retryPolicy = Schedule.exponential("200 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 6 }))
 
-// Settling twice is the same as once, so a write whose reply was lost may be repeated as well.
-const settled = (effect: Effect.Effect<void, StateStoreError.StateStoreError>): Effect.Effect<void> =>
+// Recording the outcome twice has the same effect as once, so a write whose reply was lost may be repeated.
+const recorded = (effect: Effect.Effect<void, StateStoreError.StateStoreError>): Effect.Effect<void> =>
   effect.pipe(
-    Effect.retry({ schedule: patiently, while: ({ reason }) => reason._tag === "Unavailable" }),
+    Effect.retry({ schedule: retryPolicy, while: ({ reason }) => reason._tag === "Unavailable" }),
     Effect.catchReason("StateStoreError", "ClaimLost", () =>
-      Effect.logWarning("A webhook delivery took so long that somebody else has claimed it")
+      Effect.logWarning("Another process claimed a webhook delivery whose claim had expired")
     ),
-    Effect.catch((error) => Effect.logError("What became of a webhook delivery could not be noted", error))
+    Effect.catch((error) => Effect.logError("The outcome of a webhook delivery could not be recorded", error))
   )
 
-/** The kind of failure, without its words, in which there may be anything. */
+/** The name of a failure. Its message is left out, because it may contain anything. */
 const nameOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   if (Cause.hasInterruptsOnly(cause)) return "interrupted"
@@ -50,9 +51,9 @@ const nameOf = (cause: Cause.Cause<unknown>): string => {
 }
 
 /**
- * Claims deliveries and works on them in the background: those of one key one after the other in the order in which
- * they were accepted, those of different keys at the same time, within the limits. When the scope closes, nothing
- * more is accepted, what was accepted is finished within the grace, and what is left may be delivered again.
+ * Claims deliveries and handles them in the background. Deliveries with the same key are handled one after the other, in
+ * the order in which they were accepted; others at the same time, within the limits. When the scope closes, no more are
+ * accepted, running work may finish within `grace`, and unfinished deliveries may be delivered again.
  */
 export const make = Effect.fnUntraced(function* (limits: Limits) {
   const deliveries = yield* Deliveries
@@ -69,26 +70,26 @@ export const make = Effect.fnUntraced(function* (limits: Limits) {
     })
   )
 
-  const signsOfLife = (id: string, token: string) =>
+  const extendClaim = (id: string, token: string) =>
     deliveries.extend(id, token, limits.claimFor).pipe(
       Effect.catchReason(
         "StateStoreError",
         "ClaimLost",
         () => Effect.fail(new Superseded()),
-        // The store may be back in time for the next one.
+        // The store may be reachable again in time for the next extension.
         (_, error) => Effect.logWarning("The claim on a webhook delivery could not be extended", error)
       ),
       Effect.delay(Duration.divideUnsafe(limits.claimFor, 3)),
       Effect.forever
     )
 
-  const settle = <E>(id: string, token: string, exit: Exit.Exit<void, E | TooLong | Superseded>) => {
-    if (Exit.isSuccess(exit)) return settled(deliveries.complete(id, token))
+  const record = <E>(id: string, token: string, exit: Exit.Exit<void, E | HandlingTimedOut | Superseded>) => {
+    if (Exit.isSuccess(exit)) return recorded(deliveries.complete(id, token))
     if (Cause.squash(exit.cause) instanceof Superseded) {
-      return Effect.logWarning("Somebody else has taken over a webhook delivery")
+      return Effect.logWarning("Another process has taken over a webhook delivery")
     }
     return Effect.logError("A webhook delivery was not handled", exit.cause).pipe(
-      Effect.andThen(settled(deliveries.fail(id, token, nameOf(exit.cause))))
+      Effect.andThen(recorded(deliveries.fail(id, token, nameOf(exit.cause))))
     )
   }
 
@@ -107,18 +108,18 @@ export const make = Effect.fnUntraced(function* (limits: Limits) {
         slots.withPermits(1)(
           Effect.timeoutOrElse(work, {
             duration: limits.timeLimit,
-            orElse: () => Effect.fail(new TooLong({ after: limits.timeLimit }))
+            orElse: () => Effect.fail(new HandlingTimedOut({ after: limits.timeLimit }))
           })
         )
       )
     )
     const task = Effect.uninterruptibleMask((restore) =>
-      Effect.exit(restore(Effect.raceFirst(inTurn, signsOfLife(id, token)))).pipe(
-        Effect.flatMap((exit) => settle(id, token, exit)),
+      Effect.exit(restore(Effect.raceFirst(inTurn, extendClaim(id, token)))).pipe(
+        Effect.flatMap((exit) => record(id, token, exit)),
         Effect.ensuring(
           Effect.gen(function* () {
             accepted--
-            // Whoever gave up before its turn must not let the next one overtake.
+            // An item that ends before its turn must not let the next one overtake.
             yield* turn
             if (last.get(key) === done) last.delete(key)
             yield* Deferred.succeed(done, undefined)
@@ -130,7 +131,7 @@ export const make = Effect.fnUntraced(function* (limits: Limits) {
     yield* FiberSet.run(running, task, { startImmediately: true })
   })
 
-  /** Takes a delivery in, unless somebody has it or there is no room. `key` says whose turn it waits for. */
+  /** Accepts a delivery unless it is claimed already or the queue is full. Deliveries of one `key` are handled in order. */
   const submit = <E>(
     id: string,
     key: string,
@@ -138,7 +139,7 @@ export const make = Effect.fnUntraced(function* (limits: Limits) {
   ): Effect.Effect<Admission, StateStoreError.StateStoreError> =>
     Effect.gen(function* () {
       if (isClosing || accepted >= limits.capacity) return { _tag: "Full" } as const
-      // Counted before it is claimed, so that nothing is claimed for which there is no room.
+      // Counted before the claim, so that no delivery is claimed without room for it.
       accepted++
       const claim = yield* Effect.tapCause(
         deliveries.claim(id, { holder: limits.holder, expiresIn: limits.claimFor }),

@@ -2,13 +2,18 @@ import { Effect, Schema } from "effect"
 import type * as Model from "../api/model.ts"
 import * as Wire from "../api/internal/wire.ts"
 
-/** A delivery that is not what GitHub sends: no JSON, or not the payload that belongs to the event. */
+/**
+ * The payload is not JSON, or is not the payload of its event.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { event: Schema.String }) {
   override get message() {
-    return `the payload of a webhook (${this.event}) is not what GitHub sends. Check that the webhook is one of GitHub's.`
+    return `the payload of a webhook (${this.event}) is not one that GitHub sends. Check that the webhook belongs to GitHub.`
   }
 
-  /** Never: the same bytes mean the same. */
+  /** Always false: the same bytes give the same result. */
   get isRetryable(): boolean {
     return false
   }
@@ -16,31 +21,41 @@ export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { ev
 
 interface Common {
   readonly repository: Model.Repo
-  /** The login of whoever caused it. */
+  /** The login of the user who caused the event. */
   readonly sender: string
 }
 
-/** Commits were pushed, or a branch or a tag was made or removed. */
+/**
+ * Commits were pushed, or a branch or tag was created or deleted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Push extends Common {
   readonly _tag: "Push"
   /** Such as `refs/heads/main`. */
   readonly ref: string
-  /** The branch, unless it is a tag that was pushed. */
+  /** The branch; absent for a tag. */
   readonly branch: string | undefined
-  /** Whether that is the default branch of the repository. */
+  /** Whether it is the default branch of the repository. */
   readonly isDefaultBranch: boolean
   /** All zeros when the ref is new. */
   readonly before: string
-  /** All zeros when the ref was removed. */
+  /** All zeros when the ref was deleted. */
   readonly after: string
   readonly created: boolean
   readonly deleted: boolean
   readonly forced: boolean
-  /** What was pushed, oldest first; GitHub sends 2048 at the most. */
+  /** The pushed commits, oldest first. GitHub sends at most 2048. */
   readonly commits: ReadonlyArray<{ readonly id: string; readonly message: string }>
 }
 
-/** Something happened to a pull request. */
+/**
+ * A pull request changed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PullRequest extends Common {
   readonly _tag: "PullRequest"
   /** Such as `opened`, `synchronize`, `closed`. */
@@ -48,14 +63,24 @@ export interface PullRequest extends Common {
   readonly pullRequest: Model.PullRequest
 }
 
-/** Something happened to an issue. */
+/**
+ * An issue changed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Issues extends Common {
   readonly _tag: "Issues"
   readonly action: string
   readonly issue: Model.Issue
 }
 
-/** Something happened to a comment on an issue or a pull request. */
+/**
+ * A comment on an issue or a pull request was created, edited or deleted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface IssueComment extends Common {
   readonly _tag: "IssueComment"
   readonly action: string
@@ -64,27 +89,42 @@ export interface IssueComment extends Common {
   readonly comment: Model.Comment
 }
 
-/** The webhook was made, or somebody wants to know whether it works. */
+/**
+ * The webhook was created or tested.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Ping {
   readonly _tag: "Ping"
   readonly hookId: number | undefined
 }
 
-/** Any other event, as it came. */
+/**
+ * Any other event, with its payload unchanged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Other {
   readonly _tag: "Other"
-  /** GitHub's name for it, such as `workflow_run`. */
+  /** GitHub's name of the event, such as `workflow_run`. */
   readonly name: string
   readonly payload: Schema.Json
 }
 
-/** What GitHub tells a webhook. */
+/**
+ * An event of a webhook delivery.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Event = Push | PullRequest | Issues | IssueComment | Ping | Other
 
 const Base = {
   repository: Schema.Struct({
     name: Schema.String,
-    // In a push it is a committer, whose login may be missing.
+    // In a push the owner is a committer, whose login may be missing.
     owner: Schema.Struct({
       login: Schema.optionalKey(Schema.String),
       name: Schema.optionalKey(Schema.NullOr(Schema.String))
@@ -142,7 +182,7 @@ const parse = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Json))
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-/** The JSON of a body. GitHub sends it as it is, or as the field `payload` of a form when a webhook was made by hand. */
+/** The JSON of a body. Webhooks created by hand may send it as the field `payload` of a form. */
 const jsonOf = (body: Uint8Array, contentType: string) =>
   Effect.try({ try: () => utf8.decode(body), catch: () => "no text" }).pipe(
     Effect.map((text) =>
@@ -154,8 +194,10 @@ const jsonOf = (body: Uint8Array, contentType: string) =>
   )
 
 /**
- * Reads a payload whose signature was verified. `name` is the header `x-github-event`. Events that this knows nothing
- * of are given as they came.
+ * Decodes the payload of a verified delivery. `name` is the header `x-github-event`.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const decode = (
   name: string,
@@ -199,8 +241,11 @@ export const decode = (
 const RepositoryName = Schema.Struct({ repository: Schema.Struct({ full_name: Schema.String }) })
 
 /**
- * What an event is about: events with the same key are handled one after the other. A ref, an issue or a pull
- * request of a repository; for other events the repository, or else the event's name.
+ * The subject of an event: a ref, an issue or a pull request of a repository. For other events it is the repository, or
+ * the name of the event. Events with the same key are handled one after the other.
+ *
+ * @category accessors
+ * @since 0.1.0
  */
 export const keyOf = (event: Event): string => {
   switch (event._tag) {

@@ -1,65 +1,58 @@
 import { RemoteAgentConfig, Id } from "@remote-agent/domain"
-import { Clock, Data, DateTime, Duration, Effect, Layer, type Redacted, Schema, Stream } from "effect"
+import { Clock, Data, DateTime, Duration, Effect, Layer, Schema, Stream } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Deliveries } from "./Deliveries.ts"
+import * as DeliveryQueue from "./DeliveryQueue.ts"
 import * as WebhookEvent from "./WebhookEvent.ts"
 import * as WebhookSignature from "./WebhookSignature.ts"
-import * as WebhookWork from "./DeliveryQueue.ts"
 
-/** Whether somebody who knows one of the secrets has signed exactly these bytes, in constant time. */
-export const verify: (
-  body: Uint8Array,
-  signature: string | undefined,
-  secrets: WebhookSignature.Secrets
-) => boolean = WebhookSignature.verify
-
-/** The value of `x-hub-signature-256` with which GitHub signs a body. */
-export const sign: (body: Uint8Array, secret: Redacted.Redacted) => string = WebhookSignature.sign
-
-/** Reads a payload whose signature was verified; see `WebhookEvent.decode`. */
-export const decode: (
-  event: string,
-  body: Uint8Array,
-  contentType?: string
-) => Effect.Effect<WebhookEvent.Event, WebhookEvent.Malformed> = WebhookEvent.decode
-
-/** An event that GitHub has delivered. */
+/**
+ * A delivered event.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Delivery {
-  /** GitHub's id for it; the same when it is delivered again. */
+  /** GitHub's id of the delivery. A redelivery has the same id. */
   readonly id: string
   readonly event: WebhookEvent.Event
-  /** Counts how often it was tried, from 1. */
+  /** The number of this attempt, from 1. */
   readonly attempt: number
 }
 
-/** How deliveries are received. */
+/**
+ * How deliveries are received.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options<E, R> {
   /**
-   * What is done with a delivery, after it was answered. When it fails or does not end within the time limit, that is
-   * logged, and the same delivery may come again.
+   * Handles a delivery after GitHub got its reply. A failure or a timeout is logged, and the delivery may be sent
+   * again.
    */
   readonly handle: (delivery: Delivery) => Effect.Effect<void, E, R>
-  /** `/webhook` when absent. */
+  /** Default: `/webhook`. */
   readonly path?: `/${string}` | undefined
-  /** Events of the same key are handled one after the other; `WebhookEvent.keyOf` when absent. */
+  /** Events with the same key are handled one after the other. Default: `WebhookEvent.keyOf`. */
   readonly key?: ((event: WebhookEvent.Event) => string) | undefined
-  /** The largest body that is read, in bytes; 25 MiB when absent, which is the largest that GitHub sends. */
+  /** The largest body that is accepted, in bytes. Default: 25 MiB, the most that GitHub sends. */
   readonly maxBodyBytes?: number | undefined
-  /** How long a body may take to arrive; 10 seconds when absent, after which GitHub itself gives up. */
+  /** How long a body may take to arrive. Default: 10 seconds, after which GitHub itself gives up. */
   readonly bodyTimeout?: Duration.Input | undefined
-  /** How many deliveries are handled at the same time; 8 when absent. */
+  /** How many deliveries are handled at once. Default: 8. */
   readonly concurrency?: number | undefined
-  /** How many may wait to be handled; 1000 when absent. More are refused with 503. */
+  /** How many accepted deliveries may be unfinished. Default: 1000. More are refused with 503. */
   readonly capacity?: number | undefined
-  /** How long after the death of this process another may take over what it was handling; a minute when absent. */
+  /** How long after a crash of this process another one may take over its deliveries. Default: 1 minute. */
   readonly claimFor?: Duration.Input | undefined
-  /** How long handling one delivery may take; half an hour when absent. */
+  /** The time limit for handling one delivery. Default: 30 minutes. */
   readonly timeLimit?: Duration.Input | undefined
-  /** How long handling may go on after the layer is closed; 30 seconds when absent. */
+  /** How long handling may go on after the layer is closed. Default: 30 seconds. */
   readonly grace?: Duration.Input | undefined
 }
 
-/** The answer to a request that is refused. */
+/** A refused request and its reply. */
 class Refused extends Data.TaggedError("Refused")<{
   readonly status: number
   readonly why: string
@@ -76,7 +69,7 @@ const duration = (input: Duration.Input | undefined, fallback: Duration.Input) =
 
 const readLength = Schema.decodeUnknownOption(Schema.FiniteFromString)
 
-/** Reads a body up to a size. What is more is neither kept nor waited for. */
+/** Reads a body up to a size. The rest of a larger one is neither kept nor waited for. */
 const bodyOf = (request: HttpServerRequest.HttpServerRequest, maximum: number) =>
   Effect.gen(function* () {
     const tooLarge = refuse(413, "the body is too large")
@@ -95,15 +88,22 @@ const bodyOf = (request: HttpServerRequest.HttpServerRequest, maximum: number) =
 const isName = Schema.is(Schema.String.check(Schema.isPattern(/^[\w.-]{1,128}$/)))
 
 /**
- * A route that receives webhook deliveries of GitHub, for the `HttpRouter` of a server.
+ * A route that receives GitHub's webhook deliveries, for the `HttpRouter` of a server.
  *
- * It answers before the work is done: 202 accepted, 200 handled before, 401 not signed with a secret of ours, 400 not
- * what GitHub sends, 408 too slow, 413 too large, 409 being handled now, 503 no room or no store. GitHub notes
- * everything but 2xx as failed and lets people send it again; a delivery that is being handled is refused, so that it
- * is not lost when the handling fails.
+ * **Details**
  *
- * A delivery id is handled once by all servers that share a `Deliveries`. GitHub does not sign the id, so who could
- * read a delivery on its way could send it again under another one: receive over HTTPS.
+ * It replies before the work is done: 202 accepted, 200 handled before, 401 not signed with a known secret, 400 not a
+ * delivery of GitHub, 408 too slow, 413 too large, 409 being handled, 503 no room or no store. GitHub records every reply
+ * but 2xx as failed and allows redelivery. A delivery that is being handled is refused, so that it is not lost when the
+ * handling fails. All servers that share a `Deliveries` handle a delivery id once.
+ *
+ * **Gotchas**
+ *
+ * GitHub does not sign the id. An attacker who can read a delivery could send it again under another id, so receive
+ * over HTTPS.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layer = <E, R>(
   options: Options<E, R> & { readonly secrets: WebhookSignature.Secrets }
@@ -111,7 +111,7 @@ export const layer = <E, R>(
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
       const context = yield* Effect.context<R>()
-      const { submit } = yield* WebhookWork.make({
+      const { submit } = yield* DeliveryQueue.make({
         holder: yield* Id.nextToken,
         concurrency: options.concurrency ?? 8,
         capacity: options.capacity ?? 1000,
@@ -125,18 +125,19 @@ export const layer = <E, R>(
 
       const receive = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
         const signature = request.headers["x-hub-signature-256"]
-        // Nothing of what is not signed at all is read.
+        // The body of an unsigned request is not read.
         if (!WebhookSignature.isWellFormed(signature))
           return yield* refuse(401, "the signature is missing or malformed")
         const body = yield* Effect.timeoutOrElse(bodyOf(request, maximum), {
           duration: bodyTimeout,
           orElse: () => refuse(408, "the body took too long")
         })
-        if (!verify(body, signature, options.secrets)) return yield* refuse(401, "the signature is wrong")
+        if (!WebhookSignature.verify(body, signature, options.secrets))
+          return yield* refuse(401, "the signature is wrong")
         const [name, id] = [request.headers["x-github-event"], request.headers["x-github-delivery"]]
-        if (!isName(name) || !isName(id)) return yield* refuse(400, "a header of GitHub is missing")
+        if (!isName(name) || !isName(id)) return yield* refuse(400, "one of GitHub's headers is missing")
         const event = yield* Effect.catchTag(
-          decode(name, body, request.headers["content-type"]),
+          WebhookEvent.decode(name, body, request.headers["content-type"]),
           "Malformed",
           ({ message }) => refuse(400, message)
         )
@@ -151,7 +152,7 @@ export const layer = <E, R>(
         const admission = yield* Effect.catchTag(submit(id, keyOf(event), work), "StateStoreError", (error) =>
           Effect.andThen(
             Effect.logError("A webhook delivery could not be claimed", error),
-            Effect.fail(new Refused({ status: 503, why: "deliveries cannot be noted", retryAfter: 10 }))
+            Effect.fail(new Refused({ status: 503, why: "deliveries cannot be recorded", retryAfter: 10 }))
           )
         )
         switch (admission._tag) {
@@ -175,7 +176,7 @@ export const layer = <E, R>(
             Effect.as(
               Effect.logDebug(`A webhook delivery was refused with ${status}: ${why}`),
               answer(status, why, {
-                // What is left of the body is not wanted.
+                // The rest of the body will not be read.
                 ...(status === 408 || status === 413 || status === 401 ? { connection: "close" } : {}),
                 ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) })
               })
@@ -186,7 +187,12 @@ export const layer = <E, R>(
     })
   )
 
-/** {@link layer} with the secrets of the configuration, `GITHUB_WEBHOOK_SECRET`; fails when there are none. */
+/**
+ * {@link layer} with the secrets of the settings (`GITHUB_WEBHOOK_SECRET`). Fails without a secret.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerConfig = <E, R>(
   options: Options<E, R>
 ): Layer.Layer<

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { GitHubError } from "@remote-agent/domain"
-import { GitHub, type GitHubRequests } from "@remote-agent/github"
+import { GitHub, type GitHubConnection } from "@remote-agent/github"
 import { Clock, Duration, Effect, Fiber, Option, Redacted, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { generateKeyPairSync } from "node:crypto"
@@ -13,7 +13,7 @@ vi.setConfig({ testTimeout: 120_000 })
 const repo = { owner: "acme", name: "app" }
 const pulls = "/repos/acme/app/pulls"
 
-type Options = Partial<GitHubRequests.Connection>
+type Options = Partial<GitHubConnection.Connection>
 
 /** Runs a test against a fake with one repository that has a commit on `main` and another one on `feature`. */
 const withFake = <A, E>(

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
 import type { GitHubError } from "@remote-agent/domain"
-import { GitHub, type GitHubRequests } from "@remote-agent/github"
+import { GitHub, type GitHubConnection } from "@remote-agent/github"
 import { Effect, Layer, Logger, Redacted, References, Stream, Tracer } from "effect"
 import { generateKeyPairSync } from "node:crypto"
 import { inspect } from "node:util"
@@ -44,7 +44,7 @@ const traced = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>) {
 /** Every method, with answers of all kinds; what GitHub says repeats what it was sent. */
 const everything = (
   fake: FakeGitHub.FakeGitHub,
-  connection: Omit<GitHubRequests.Connection, "apiUrl">,
+  connection: Omit<GitHubConnection.Connection, "apiUrl">,
   echo: string
 ) =>
   Effect.gen(function* () {

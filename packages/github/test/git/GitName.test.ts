@@ -1,6 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it, vi } from "@effect/vitest"
-import { GitName, GitPorcelain } from "@remote-agent/github"
+import { GitName } from "@remote-agent/github"
+import * as GitPorcelain from "../../src/git/internal/porcelain.ts"
 import { Config, Effect, FileSystem, Result } from "effect"
 import { execFile, execFileSync } from "node:child_process"
 import { availableParallelism } from "node:os"

@@ -188,7 +188,9 @@ export const make = Effect.fnUntraced(function* () {
   /** When tokens of apps expire, in milliseconds by the clock of the test. */
   const expiries = new Map<string, number>()
 
-  const now = () => clock.currentTimeMillisUnsafe()
+  /** `skew`: how far the clock of the server is ahead of the one of the test, in milliseconds. */
+  const drift = { skew: 0 }
+  const now = () => clock.currentTimeMillisUnsafe() + drift.skew
 
   const git = (name: string, ...args: ReadonlyArray<string>) =>
     promised(Effect.map(server.git(name, args), (out) => out.trim()))
@@ -516,8 +518,8 @@ export const make = Effect.fnUntraced(function* () {
       createPublicKey(app.publicKey),
       Buffer.from(signed, "base64url")
     )
-    const seconds = Date.now() / 1000
-    if (!isSigned || claims.exp < seconds || claims.exp > seconds + 600) return bad
+    const seconds = now() / 1000
+    if (!isSigned || claims.iat > seconds || claims.exp < seconds || claims.exp > seconds + 600) return bad
     if (app.installationId !== id) return missing
     const made = `ghs_fake${randomUUID().replaceAll("-", "")}`
     const expiresAt = now() + 3_600_000
@@ -579,6 +581,7 @@ export const make = Effect.fnUntraced(function* () {
   }
 
   const other = async (request: IncomingMessage, response: ServerResponse) => {
+    response.setHeader("date", new Date(now()).toUTCString())
     const url = new URL(request.url ?? "/", server.url)
     const method = request.method ?? "GET"
     const token = request.headers.authorization?.split(" ")[1]
@@ -661,6 +664,7 @@ export const make = Effect.fnUntraced(function* () {
     expiries,
     /** What was asked of the REST API, oldest first. */
     requests,
+    drift,
     /** Add to it what should go wrong. */
     mishaps,
     /** What was sent to webhooks, oldest first. */

@@ -1,7 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { GitHubError } from "@remote-agent/domain"
-import { GitHub, GitHubMemory, type GitHubModel } from "@remote-agent/github"
+import { GitHub, type GitHubModel } from "@remote-agent/github"
+import { GitHubMemory } from "@remote-agent/github/testing"
 import { Effect, Option, Redacted, Result, Stream } from "effect"
 import * as FakeGitHub from "../support/FakeGitHub.ts"
 
@@ -101,7 +102,7 @@ describe("GitHub in memory", () => {
       )
       const inMemory = yield* story.pipe(
         Effect.provide(
-          GitHub.layerTest({ repositories: { "acme/app": { branches: { main, feature, release: main } } } })
+          GitHubMemory.layer({ repositories: { "acme/app": { branches: { main, feature, release: main } } } })
         )
       )
       assert.deepStrictEqual(inMemory, overRest)
@@ -124,7 +125,7 @@ describe("GitHub in memory", () => {
       )
     }).pipe(
       Effect.provide(
-        GitHub.layerTest({
+        GitHubMemory.layer({
           repositories: {
             "acme/app": {
               issues: [],
@@ -164,7 +165,7 @@ describe("GitHub in memory", () => {
       assert.strictEqual((yield* gitHub.pullRequest(repo, pullRequest.number)).state, "closed")
     }).pipe(
       Effect.provide(
-        GitHub.layerTest({ repositories: { "acme/app": { branches: { main: "a", feature: "b" } } } })
+        GitHubMemory.layer({ repositories: { "acme/app": { branches: { main: "a", feature: "b" } } } })
       )
     )
   )

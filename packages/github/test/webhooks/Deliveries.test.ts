@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deliveries, DeliveriesConformance } from "@remote-agent/github"
+import { Deliveries } from "@remote-agent/github"
+import { DeliveriesConformance } from "@remote-agent/github/testing"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 

@@ -1,7 +1,7 @@
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { RemoteAgentConfig, StateStoreError } from "@remote-agent/domain"
-import { Deliveries, GitHub, WebhookReceiver, type WebhookEvent } from "@remote-agent/github"
+import { Deliveries, GitHub, WebhookEvent, WebhookReceiver, WebhookSignature } from "@remote-agent/github"
 import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -48,7 +48,7 @@ const post = async (
   { body, event = "issues", headers, id = "delivery-1", payload, signature }: Sent
 ) => {
   const text = body ?? JSON.stringify(payload ?? issue(1))
-  const signed = signature === undefined ? WebhookReceiver.sign(Buffer.from(text), secret) : signature
+  const signed = signature === undefined ? WebhookSignature.sign(Buffer.from(text), secret) : signature
   const response = await fetch(url, {
     method: "POST",
     body: text,
@@ -172,11 +172,11 @@ describe("Webhook", () => {
       const { handle, handled } = counted(1)
       const url = yield* serve(handle)
       const body = JSON.stringify(issue(1))
-      const signature = WebhookReceiver.sign(Buffer.from(body), secret)
+      const signature = WebhookSignature.sign(Buffer.from(body), secret)
       assert.strictEqual(yield* statusOf(url, { body, signature: null }), 401)
       assert.strictEqual(yield* statusOf(url, { body, signature: "sha256=" }), 401)
       assert.strictEqual(yield* statusOf(url, { body: body.replace("Issue 1", "Issue 2"), signature }), 401)
-      const other = WebhookReceiver.sign(Buffer.from(body), Redacted.make("fake-other-secret"))
+      const other = WebhookSignature.sign(Buffer.from(body), Redacted.make("fake-other-secret"))
       assert.strictEqual(yield* statusOf(url, { body, signature: other }), 401)
       assert.strictEqual(yield* statusOf(url, { id: "" }), 400)
       assert.strictEqual(yield* statusOf(url, { id: "a b" }), 400)
@@ -215,7 +215,7 @@ describe("Webhook", () => {
       const [next, { handle }] = [Redacted.make("fake-next"), counted(2)]
       const url = yield* serve(handle, { secrets: [next, secret] })
       assert.strictEqual(yield* statusOf(url, { id: "a" }), 202)
-      const signature = WebhookReceiver.sign(Buffer.from(JSON.stringify(issue(1))), next)
+      const signature = WebhookSignature.sign(Buffer.from(JSON.stringify(issue(1))), next)
       assert.strictEqual(yield* statusOf(url, { id: "b", signature }), 202)
     }).pipe(Effect.scoped)
   )
@@ -528,7 +528,7 @@ describe("Webhook", () => {
       )
       const shown = JSON.stringify([lines, answers.map(({ text }) => text)])
       assert.notInclude(shown, "canary")
-      assert.notInclude(shown, WebhookReceiver.sign(Buffer.from(JSON.stringify(issue(1))), secret))
+      assert.notInclude(shown, WebhookSignature.sign(Buffer.from(JSON.stringify(issue(1))), secret))
     }).pipe(Effect.scoped, Effect.provide(logger))
   })
 
@@ -631,7 +631,7 @@ describe("Webhook and a repository", () => {
 })
 
 const decode = (event: string, payload: unknown, type?: string) =>
-  WebhookReceiver.decode(
+  WebhookEvent.decode(
     event,
     Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload)),
     type
@@ -688,7 +688,7 @@ describe("decode", () => {
         assert.include(error.message, event)
         assert.notInclude(JSON.stringify(error), "canary")
       }
-      const broken = yield* Effect.flip(WebhookReceiver.decode("push", Uint8Array.from([0xff, 0xfe])))
+      const broken = yield* Effect.flip(WebhookEvent.decode("push", Uint8Array.from([0xff, 0xfe])))
       assert.strictEqual(broken._tag, "Malformed")
     })
   )

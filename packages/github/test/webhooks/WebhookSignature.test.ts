@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { WebhookReceiver } from "@remote-agent/github"
+import { WebhookSignature } from "@remote-agent/github"
 import { Effect, Redacted, Schema } from "effect"
 import { createHash, createHmac } from "node:crypto"
 
@@ -27,8 +27,8 @@ describe("verify", () => {
     const secret = Redacted.make("It's a Secret to Everybody")
     const signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     const body = new TextEncoder().encode("Hello, World!")
-    assert.isTrue(WebhookReceiver.verify(body, signature, secret))
-    assert.strictEqual(WebhookReceiver.sign(body, secret), signature)
+    assert.isTrue(WebhookSignature.verify(body, signature, secret))
+    assert.strictEqual(WebhookSignature.sign(body, secret), signature)
   })
 
   it.effect.prop(
@@ -39,27 +39,29 @@ describe("verify", () => {
         const body = Uint8Array.from(bytes)
         const [mine, other] = [Redacted.make(first), Redacted.make(second)]
         const header = `sha256=${createHmac("sha256", first).update(body).digest("hex")}`
-        assert.isTrue(WebhookReceiver.verify(body, header, mine))
-        assert.isTrue(WebhookReceiver.verify(body, header, [other, mine]))
-        assert.strictEqual(WebhookReceiver.verify(body, header, other), block(first).equals(block(second)))
-        assert.isFalse(WebhookReceiver.verify(body, header, []))
+        assert.isTrue(WebhookSignature.verify(body, header, mine))
+        assert.isTrue(WebhookSignature.verify(body, header, [other, mine]))
+        assert.strictEqual(WebhookSignature.verify(body, header, other), block(first).equals(block(second)))
+        assert.isFalse(WebhookSignature.verify(body, header, []))
         const forged = flipped(Buffer.from(header.slice(7), "hex"), signatureBit)
-        assert.isFalse(WebhookReceiver.verify(body, `sha256=${Buffer.from(forged).toString("hex")}`, mine))
-        assert.isFalse(WebhookReceiver.verify(Buffer.concat([body, Buffer.from([0])]), header, mine))
+        assert.isFalse(WebhookSignature.verify(body, `sha256=${Buffer.from(forged).toString("hex")}`, mine))
+        assert.isFalse(WebhookSignature.verify(Buffer.concat([body, Buffer.from([0])]), header, mine))
         if (body.length > 0) {
-          assert.isFalse(WebhookReceiver.verify(flipped(body, bodyBit), header, mine))
-          assert.isFalse(WebhookReceiver.verify(body.subarray(1), header, mine))
+          assert.isFalse(WebhookSignature.verify(flipped(body, bodyBit), header, mine))
+          assert.isFalse(WebhookSignature.verify(body.subarray(1), header, mine))
         }
       })
   )
 
   it.effect.prop("refuses any other header", [Schema.String, Secret], ([header, secret]) =>
-    Effect.sync(() => assert.isFalse(WebhookReceiver.verify(new Uint8Array(), header, Redacted.make(secret))))
+    Effect.sync(() =>
+      assert.isFalse(WebhookSignature.verify(new Uint8Array(), header, Redacted.make(secret)))
+    )
   )
 
   it("refuses signatures of another form, and all when the secret is empty", () => {
     const [body, secret] = [new Uint8Array([1, 2, 3]), Redacted.make("fake-secret")]
-    const header = WebhookReceiver.sign(body, secret)
+    const header = WebhookSignature.sign(body, secret)
     for (const other of [
       undefined,
       "",
@@ -70,10 +72,10 @@ describe("verify", () => {
       header.replace("sha256", "sha1"),
       ` ${header}`
     ]) {
-      assert.isFalse(WebhookReceiver.verify(body, other, secret))
+      assert.isFalse(WebhookSignature.verify(body, other, secret))
     }
     const empty = Redacted.make("")
-    assert.isFalse(WebhookReceiver.verify(body, WebhookReceiver.sign(body, empty), empty))
-    assert.isFalse(WebhookReceiver.verify(body, WebhookReceiver.sign(body, empty), [secret, empty]))
+    assert.isFalse(WebhookSignature.verify(body, WebhookSignature.sign(body, empty), empty))
+    assert.isFalse(WebhookSignature.verify(body, WebhookSignature.sign(body, empty), [secret, empty]))
   })
 })

@@ -14,6 +14,7 @@ import {
   skipped
 } from "./AgentHealth.ts"
 import type { AgentSandboxOptions, AgentSandboxes } from "./AgentSandboxes.ts"
+import type { SetupSnapshots } from "../runtime/setup/SetupSnapshots.ts"
 import type { Queries, WhenRunning } from "../queries/Queries.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
@@ -96,7 +97,8 @@ export const relabelled = (
 export const make = Effect.fnUntraced(function* (
   places: AgentSandboxes,
   turns: AgentLocks.AgentLocks,
-  queries: Queries
+  queries: Queries,
+  snapshots: SetupSnapshots
 ): Effect.fn.Return<AgentLifecycle, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
   const [runtime, sandboxes, store] = yield* Effect.all([AgentRuntime, Sandboxes.Sandboxes, StateStore])
   const { ttl } = yield* AgentLocks.Policy
@@ -169,6 +171,8 @@ export const make = Effect.fnUntraced(function* (
       Effect.raceFirst(lost)
     )
     if ((yield* get("update", id)).detail !== undefined) yield* describe(id, undefined)
+    // The snapshot may hold the code as it was before the update.
+    yield* snapshots.invalidate(place.profile)
     return updated
   }, Effect.scoped)
 

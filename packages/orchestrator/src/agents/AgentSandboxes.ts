@@ -6,8 +6,8 @@ import {
   ProfileEnvironment,
   type SandboxError
 } from "@remote-agent/domain"
-import { Sandboxes } from "@remote-agent/sandbox"
-import { Clock, Duration, Effect, type Redacted } from "effect"
+import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Clock, Duration, Effect, type Redacted, type Scope } from "effect"
 import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as AgentStore from "../state/AgentStore.ts"
@@ -31,6 +31,24 @@ export interface AgentSandboxes {
     id: Id.AgentId,
     options?: AgentSandboxOptions
   ) => Effect.Effect<AgentSandbox, OrchestratorError.OrchestratorError>
+  /**
+   * Connects to the sandbox of an agent and keeps it alive until the scope closes. Fails like `of`.
+   */
+  readonly open: (
+    operation: string,
+    id: Id.AgentId,
+    options?: AgentSandboxOptions
+  ) => Effect.Effect<Sandbox.Sandbox, OrchestratorError.OrchestratorError, Scope.Scope>
+  /**
+   * Runs work in the sandbox of an agent, which is kept alive until the work is done. Fails like `of`, and with
+   * `AgentLost` or `SandboxFailed` when the sandbox fails.
+   */
+  readonly use: <A>(
+    operation: string,
+    id: Id.AgentId,
+    work: (sandbox: Sandbox.Sandbox) => Effect.Effect<A, SandboxError.SandboxError>,
+    options?: AgentSandboxOptions
+  ) => Effect.Effect<A, OrchestratorError.OrchestratorError>
   /**
    * Remembers where an agent lives. `life` is how long, counted from `since` (milliseconds since 1970, before its
    * sandbox was asked for: a set-up may take most of it), unless somebody else keeps its sandbox alive. `secrets` is
@@ -82,6 +100,16 @@ interface Known {
   until: number
 }
 
+/** Failures of one command or one file, which say nothing of the sandbox. */
+const commandFailures: ReadonlySet<SandboxError.Reason["_tag"]> = new Set([
+  "FileNotFound",
+  "IdleTimedOut",
+  "WallTimedOut",
+  "OutputTooLarge",
+  "InvalidRequest",
+  "Unsupported"
+])
+
 /** How much longer than a command its sandbox is to live, where that is allowed. */
 const margin = Duration.minutes(1)
 
@@ -127,9 +155,11 @@ export const make: Effect.Effect<
 
   const classifyFailure: AgentSandboxes["classifyFailure"] = (operation, id) => (cause) =>
     Effect.suspend(() => {
-      // Whoever comes next connects anew, which also wakes a sandbox that was put to sleep elsewhere.
-      places.delete(id)
-      return cause.reason._tag === "Gone" || cause.reason._tag === "Expired"
+      const { _tag } = cause.reason
+      // The next caller connects again, which also resumes a sandbox that was paused elsewhere. The sandbox of a
+      // command that failed by itself is still there, and others may be using it.
+      if (!commandFailures.has(_tag)) places.delete(id)
+      return _tag === "Gone" || _tag === "Expired"
         ? lost(operation, id)
         : Effect.fail(AgentStore.fromSandbox(operation)(cause))
     })
@@ -221,8 +251,21 @@ export const make: Effect.Effect<
     yield* extend(known, life)
   })
 
+  const open: AgentSandboxes["open"] = Effect.fnUntraced(function* (operation, id, options) {
+    const { sandbox } = yield* of(operation, id, options)
+    yield* Effect.forkScoped(keepAlive(id))
+    return sandbox
+  })
+
+  const use: AgentSandboxes["use"] = (operation, id, work, options) =>
+    Effect.flatMap(open(operation, id, options), (sandbox) =>
+      Effect.catch(work(sandbox), classifyFailure(operation, id))
+    ).pipe(Effect.scoped)
+
   return {
     of,
+    open,
+    use,
     register,
     secrets,
     forget: (id) => void places.delete(id),

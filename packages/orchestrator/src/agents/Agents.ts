@@ -7,7 +7,6 @@ import {
   AgentLifecycle,
   OrchestratorError,
   type Profile,
-  RetryClass,
   SandboxError,
   SandboxLabels,
   StateStoreError
@@ -312,7 +311,7 @@ export const make = Effect.fnUntraced(function* (
           })
           .pipe(
             Effect.tapError((error) =>
-              RetryClass.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
+              SandboxError.retryClass(error) === "ambiguous" ? Effect.void : settled(attemptId)
             ),
             at("create", onStage)
           )

@@ -14,6 +14,7 @@ import {
   Duration,
   Effect,
   Exit,
+  Latch,
   Metric,
   Option,
   Queue,
@@ -78,6 +79,12 @@ export interface PoolResult {
   readonly result: Result.Result<Query.QueryResult, OrchestratorError.OrchestratorError>
 }
 
+/** The agents of a pool once its launches are over. */
+export interface PoolMembers {
+  readonly agents: ReadonlyArray<Agent.Agent>
+  readonly failures: ReadonlyArray<OrchestratorError.OrchestratorError>
+}
+
 /** How queries are put to a pool. */
 export interface PoolQueryOptions extends Pick<QueryOptions, "timeout"> {
   /** In the order of the queries, which is the default, or as they come. */
@@ -90,6 +97,8 @@ export interface AgentPool {
   readonly size: Effect.Effect<number>
   /** How many queries wait for an agent. */
   readonly waiting: Effect.Effect<number>
+  /** Waits until no launch is under way, and returns the agents of the pool and the launches that failed. */
+  readonly settled: Effect.Effect<PoolMembers>
   /** Makes it larger or smaller. An agent that is too many answers its query first, and is then terminated. */
   readonly resize: (size: number) => Effect.Effect<void>
   /**
@@ -182,6 +191,11 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
     Scope.close(opened, Exit.void)
   )
 
+  const members = new Map<number, Agent.Agent>()
+  const failures: Array<OrchestratorError.OrchestratorError> = []
+  const settled = yield* Latch.make(true)
+  let launching = 0
+
   const leave = Effect.fnUntraced(function* (error: OrchestratorError.OrchestratorError) {
     if (--state.working > 0) return
     yield* Deferred.fail(first, error)
@@ -202,6 +216,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
     function* (number: number, replaced: number) {
       yield* tell({ _tag: "Launching", slot: number })
       const agent = yield* launch(number)
+      members.set(number, agent)
       yield* tell({ _tag: "Ready", slot: number, agent })
       yield* rest({ number, agent, replaced })
       yield* Deferred.succeed(first, undefined)
@@ -209,7 +224,10 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
     (effect) => launches.withPermit(effect),
     (effect, number) =>
       Effect.catch(effect, (error) =>
-        Effect.andThen(tell({ _tag: "LaunchFailed", slot: number, error }), leave(error))
+        Effect.suspend(() => {
+          failures.push(error)
+          return Effect.andThen(tell({ _tag: "LaunchFailed", slot: number, error }), leave(error))
+        })
       ),
     // A defect must not leave anybody waiting for an agent that will never come.
     Effect.tapDefect((defect) =>
@@ -218,9 +236,20 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
   )
 
   const start = (number: number, replaced: number) =>
-    Effect.forkIn(Scope.provide(fill(number, replaced), scope), scope)
+    Effect.suspend(() => {
+      launching++
+      settled.closeUnsafe()
+      const launched = Effect.ensuring(
+        fill(number, replaced),
+        Effect.sync(() => {
+          if (--launching === 0) settled.openUnsafe()
+        })
+      )
+      return Effect.forkIn(Scope.provide(launched, scope), scope)
+    })
 
   const retire = Effect.fnUntraced(function* ({ agent, number }: Slot) {
+    members.delete(number)
     yield* tell({ _tag: "Retired", slot: number, agent })
     yield* Effect.catch(agents.terminate(agent.id), (error) =>
       Effect.logError("An agent that a pool needs no more may still be running", error)
@@ -239,6 +268,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
   const giveBack = Effect.fnUntraced(function* (slot: Slot, { result }: PoolResult) {
     const gone = Result.isFailure(result) && endsAgent(result.failure)
     if (!gone) return yield* rest({ ...slot, replaced: 0 })
+    members.delete(slot.number)
     yield* tell({ _tag: "Lost", slot: slot.number, agent: slot.agent })
     return yield* slot.replaced < replacements ? start(slot.number, slot.replaced + 1) : leave(result.failure)
   })
@@ -348,6 +378,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
   return {
     size: Effect.sync(() => state.working),
     waiting: Effect.sync(() => state.waiting),
+    settled: Effect.map(settled.await, () => ({ agents: [...members.values()], failures: [...failures] })),
     resize,
     query
   } satisfies AgentPool

@@ -1,8 +1,9 @@
 import { type Agent, RemoteAgentConfig, type Id, OrchestratorError, PoolRecord } from "@remote-agent/domain"
-import { DateTime, Effect, Stream } from "effect"
-import type { PoolSpec, Reuse } from "./AgentPool.ts"
+import { DateTime, Effect, type Scope, Stream } from "effect"
+import * as AgentPool from "./AgentPool.ts"
 import type { Agents } from "../agents/Agents.ts"
 import type { AgentLifecycle } from "../agents/AgentLifecycle.ts"
+import type { Queries } from "../queries/Queries.ts"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
@@ -10,10 +11,19 @@ import { StateStore } from "../state/StateStore.ts"
 type Failure = OrchestratorError.OrchestratorError
 
 /** A pool that was opened. */
-interface Opened {
+interface Recorded {
   /** What it is to be: as it is recorded, and as it was asked for where the record says nothing. */
-  readonly spec: PoolSpec
-  readonly reuse: Reuse
+  readonly spec: AgentPool.PoolSpec
+  readonly reuse: AgentPool.Reuse
+}
+
+/** How a named pool is resized. */
+export type ResizeOptions = Pick<AgentPool.PoolSpec, "env" | "launchConcurrency" | "onEvent">
+
+/** A pool after {@link NamedPools.resize}. */
+export interface Resized extends AgentPool.PoolMembers {
+  /** Agents that are too many and stay, because each of them is answering a query. */
+  readonly busy: ReadonlyArray<Id.AgentId>
 }
 
 /** Pools that are kept under a name. */
@@ -22,7 +32,19 @@ export interface NamedPools {
    * Records a pool as it is wanted now, and finds the agents that it has. What is not said is as it was recorded. Fails
    * with `PoolClosed` while it is closed, and with `OtherProfile` when it has agents of another profile.
    */
-  readonly open: (spec: PoolSpec, name: Id.PoolName) => Effect.Effect<Opened, Failure>
+  readonly open: (
+    spec: AgentPool.PoolSpec,
+    name: Id.PoolName
+  ) => Effect.Effect<AgentPool.AgentPool, Failure, Scope.Scope>
+  /**
+   * Launches the agents that a pool lacks, and terminates those that are too many unless they are answering a query.
+   * The new size is recorded. Fails with `PoolNotFound` when there is no such pool.
+   */
+  readonly resize: (
+    name: Id.PoolName,
+    size: number,
+    options?: ResizeOptions
+  ) => Effect.Effect<Resized, Failure>
   /** Terminates the agents of a pool and forgets it. Succeeds when there is none. */
   readonly close: (name: Id.PoolName) => Effect.Effect<void, Failure>
 }
@@ -30,7 +52,8 @@ export interface NamedPools {
 /** The pools of a store. */
 export const make = Effect.fnUntraced(function* (
   agents: Agents,
-  { health, resume }: AgentLifecycle
+  { health, resume }: AgentLifecycle,
+  queries: Queries
 ): Effect.fn.Return<NamedPools, never, StateStore | RemoteAgentConfig.RemoteAgentConfig | Profiles> {
   const [store, config, profiles] = yield* Effect.all([
     StateStore,
@@ -49,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
       : known
   }, Effect.retry(AgentStore.startOver))
 
-  const record = Effect.fnUntraced(function* (spec: PoolSpec, name: Id.PoolName) {
+  const record = Effect.fnUntraced(function* (spec: AgentPool.PoolSpec, name: Id.PoolName) {
     const now = yield* DateTime.now
     const wanted = {
       size: Math.max(1, Math.trunc(spec.size)),
@@ -86,7 +109,10 @@ export const make = Effect.fnUntraced(function* (
       Effect.catch((error) => Effect.as(Effect.logWarning("An agent of a pool cannot be used", error), false))
     )
 
-  const open: NamedPools["open"] = Effect.fn("NamedPools.open")(function* (spec, name) {
+  const recorded = Effect.fn("NamedPools.record")(function* (
+    spec: AgentPool.PoolSpec,
+    name: Id.PoolName
+  ): Effect.fn.Return<Recorded, Failure> {
     // A pool of a profile that does not exist could never be opened.
     if (spec.profile !== undefined) yield* profiles.get(spec.profile)
     const pool = yield* AgentStore.stored("pool", record(spec, name))
@@ -107,6 +133,41 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
+  const open: NamedPools["open"] = Effect.fnUntraced(function* (spec, name) {
+    const { reuse, spec: wanted } = yield* recorded(spec, name)
+    return yield* AgentPool.make(agents, queries, wanted, reuse)
+  })
+
+  const retire = Effect.fnUntraced(function* (id: Id.AgentId) {
+    const running = store.listQueries({ agentId: id, status: "running" }, { limit: 1 })
+    const busy = (yield* AgentStore.stored("resize", Stream.runCount(running))) > 0
+    if (!busy) yield* agents.terminate(id)
+    return busy
+  })
+
+  const resize: NamedPools["resize"] = Effect.fn("Orchestrator.resizePool")(function* (
+    name,
+    size,
+    options = {}
+  ) {
+    yield* store
+      .getPool(name)
+      .pipe(
+        Effect.mapError((error) =>
+          error.reason._tag === "NotFound"
+            ? AgentStore.failure("resize", new OrchestratorError.PoolNotFound({ name }))
+            : AgentStore.fromStore("resize")(error)
+        )
+      )
+    const pool = yield* open({ ...options, name, size }, name)
+    const settled = yield* pool.settled
+    const kept = new Set(settled.agents.map(({ id }) => id))
+    const all = yield* AgentStore.stored("resize", members(name, ["active", "paused"]))
+    const surplus = all.filter(({ id }) => !kept.has(id))
+    const busy = yield* Effect.filter(surplus, ({ id }) => retire(id), { concurrency: 5 })
+    return { ...settled, busy: busy.map(({ id }) => id) }
+  }, Effect.scoped)
+
   const close: NamedPools["close"] = Effect.fn("Orchestrator.closePool")(function* (name) {
     const drain = Effect.flatMap(store.getPool(name), (pool) =>
       store.updatePool(new PoolRecord.PoolRecord({ ...pool, status: "draining" }))
@@ -121,5 +182,5 @@ export const make = Effect.fnUntraced(function* (
     yield* AgentStore.stored("closePool", store.removePool(name))
   })
 
-  return { open, close }
+  return { open, resize, close }
 })

@@ -35,9 +35,15 @@ export interface Options extends Pick<Profile.RunSpec, "protocol" | "jsonPath"> 
 /** Reads one run of a program. */
 export interface EventReader {
   /** The events that follow from what the program did. */
-  readonly read: (event: Sandbox.ProcessEvent) => Effect.Effect<ReadonlyArray<AgentEvent.AgentEvent>>
+  readonly read: (
+    event: Sandbox.ProcessEvent,
+    /** How many of its results count, of a program that has ended; all when absent. See {@link results}. */
+    counted?: number
+  ) => Effect.Effect<ReadonlyArray<AgentEvent.AgentEvent>>
   /** Whether the program has given its result, and has only to end. */
   readonly concluded: () => boolean
+  /** How many results the program has given until now. */
+  readonly results: () => number
 }
 
 /** How much of a line is read, in UTF-16 units. A longer one is noise. */
@@ -89,7 +95,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const mask = Redactor.make((options.secrets ?? []).map((secret) => Redacted.value(secret)))
   const masked = EventMask.make(mask)
   const tidied = EventMask.make((text) => shortened(mask(text)))
-  let result: AgentEvent.ResultEvent | undefined
+  const results: Array<AgentEvent.ResultEvent> = []
   let used = TokenUsage.zero
   const errors = new LineBuffer(longestText)
   let stderr = ""
@@ -103,7 +109,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     events.flatMap((event) => {
       if (event.type === "usage") ({ usage: used } = event)
       if (event.type !== "result") return [tidied(event)]
-      if (result === undefined || parser.counts === "last") result = event
+      results.push(event)
       return []
     })
 
@@ -112,11 +118,19 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       ? []
       : shown(cut ? [raw(text)] : parser.line(text))
 
-  const ended = (exitCode: number, wallMillis: number): ReadonlyArray<AgentEvent.AgentEvent> => {
+  const ended = (
+    exitCode: number,
+    wallMillis: number,
+    counted: number
+  ): ReadonlyArray<AgentEvent.AgentEvent> => {
     const rest = buffer.end()
     const last = rest.text === "" ? [] : readLine(rest)
-    const more = result === undefined ? shown(parser.end(exitCode)) : []
-    const found = result ?? failedResult("crash", crashed(exitCode), wallMillis, used)
+    const more = results.length === 0 ? shown(parser.end(exitCode)) : []
+    const own = results.slice(0, counted)
+    const result = parser.counts === "last" ? own.at(-1) : own.at(0)
+    // A result that does not count still tells what was used.
+    const spent = results.at(-1)?.usage ?? used
+    const found = result ?? failedResult("crash", crashed(exitCode), wallMillis, spent)
     keepError(errors.end())
     const words = result === undefined || result.outcome === "error" ? stderr.trim() : ""
     const notice: ReadonlyArray<AgentEvent.AgentEvent> =
@@ -126,7 +140,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     return [...last, ...more, ...notice, { ...masked(found), usage }]
   }
 
-  const read = Effect.fnUntraced(function* (event: Sandbox.ProcessEvent) {
+  const read: EventReader["read"] = Effect.fnUntraced(function* (event, counted = Infinity) {
     switch (event._tag) {
       case "Stdout":
         return buffer.push(event.text).flatMap(readLine)
@@ -134,10 +148,10 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         errors.push(event.text).forEach(keepError)
         return []
       case "Exit":
-        return ended(event.exitCode, (yield* Clock.currentTimeMillis) - started)
+        return ended(event.exitCode, (yield* Clock.currentTimeMillis) - started, counted)
       case "Started":
         return []
     }
   })
-  return { read, concluded: () => result !== undefined }
+  return { read, concluded: () => results.length > 0, results: () => results.length }
 })

@@ -17,7 +17,7 @@ type Failure = OrchestratorError.OrchestratorError
 export type ReachedBy = (used: TokenUsage.TokenUsage) => Option.Option<Failure>
 
 /** What a query may use before a budget is reached: its own, that of its agent, and that of the agent's pool. */
-interface Allowance {
+export interface Allowance {
   /** United States dollars; no limit when absent. */
   readonly budgetUsd: number | undefined
   /** Looks at what the others of its pool have used by now. Fails when the store cannot be read. */

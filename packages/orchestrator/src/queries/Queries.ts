@@ -10,10 +10,12 @@ import {
 import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "../agents/Agents.ts"
 import type { AgentRuntime } from "../runtime/AgentRuntime.ts"
-import { failedResult } from "../protocols/EventReader.ts"
 import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as QueryExecution from "./QueryExecution.ts"
+import { cancelled as cancelledMessage } from "./queryOutcome.ts"
+import type { EventLog } from "./QueryRun.ts"
+import * as QueryHandle from "./QueryHandle.ts"
 import * as QueryTrace from "./traceParent.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import * as QueryCommand from "../runtime/queryCommand.ts"
@@ -53,7 +55,7 @@ type Failure = OrchestratorError.OrchestratorError
 
 /** Puts questions to agents. */
 export interface Queries {
-  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => QueryExecution.EventLog
+  readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => EventLog
   /** Runs a query to its end, telling `onEvent` of every event on the way. */
   readonly query: (
     agentId: Id.AgentId,
@@ -66,7 +68,7 @@ export interface Queries {
     text: string,
     options?: QueryOptions
   ) => Effect.Effect<Query.Query, Failure>
-  readonly events: (id: Id.QueryId, fromSeq?: number) => QueryExecution.EventLog
+  readonly events: (id: Id.QueryId, fromSeq?: number) => EventLog
   readonly cancel: (id: Id.QueryId, by?: string) => Effect.Effect<Query.Query, Failure>
   /** Takes the turn of an agent and ends what nobody ended: from then on no query of it runs. */
   readonly acquireIdle: (
@@ -162,7 +164,7 @@ export const make = Effect.fnUntraced(function* (
       ({ id }) =>
         Effect.gen(function* () {
           if ((yield* store.getQuery(id)).status === "queued")
-            yield* runs.close(id, "aborted", QueryExecution.stoppedEarly)
+            yield* runs.close(id, "aborted", cancelledMessage)
         }).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
     )
     return { query, announce: isNew ? announcement : undefined }
@@ -181,12 +183,8 @@ export const make = Effect.fnUntraced(function* (
     options = {},
     onEvent = () => Effect.void
   ) {
-    const last = yield* Stream.runLast(Stream.tap(stream(agentId, text, options), onEvent))
-    const ended = Option.getOrThrow(last)
-    const result = toResult(agentId, text, ended.queryId, ended.event)
-    return result.ok
-      ? result
-      : yield* AgentStore.failure("query", new OrchestratorError.QueryFailed({ result }))
+    const last = Option.getOrThrow(yield* Stream.runLast(Stream.tap(stream(agentId, text, options), onEvent)))
+    return yield* QueryHandle.resultOf("query", { agentId, id: last.queryId, text }, Option.some(last))
   })
 
   const start: Queries["start"] = Effect.fn("Orchestrator.start")(function* (agentId, text, options = {}) {
@@ -241,7 +239,7 @@ export const make = Effect.fnUntraced(function* (
     const asks = yield* AgentStore.stored("cancel", store.requestCancel(id, by))
     if (asks.status === "ended") return asks
     if (asks.status === "queued")
-      yield* AgentStore.stored("cancel", runs.close(id, "aborted", QueryExecution.stoppedEarly))
+      yield* AgentStore.stored("cancel", runs.close(id, "aborted", cancelledMessage))
     yield* runs.stop(id)
     // Whoever runs it ends it, and whoever comes first does when nobody runs it any more.
     yield* Stream.runDrain(events(id))
@@ -274,14 +272,3 @@ export const make = Effect.fnUntraced(function* (
 
   return { stream, query, start, events, cancel, acquireIdle }
 })
-
-const toResult = (
-  agentId: Id.AgentId,
-  query: string,
-  queryId: Id.QueryId,
-  event: AgentEvent.AgentEvent
-): Query.QueryResult => {
-  const { type: _, ...result } =
-    event.type === "result" ? event : failedResult("crash", "The agent's events ended without a result.", 0)
-  return new Query.QueryResult({ ...result, agentId, query, queryId })
-}

@@ -20,24 +20,19 @@ export interface Known {
   /** What the sessions of the agent had used before, by its own ids of them. */
   readonly totals: Readonly<Record<string, TokenUsage.SessionTotal>>
   readonly price: Price.Price | undefined
-  /** What there is to say when its time is up, where a budget set that. */
-  readonly late: Failure | undefined
 }
 
 /** Reads the events of one query for what they cost. */
 export interface QueryMeter {
-  /** The event as it is to be kept: with what this query alone has used, priced, and said to be a budget's doing. */
+  /** The event as it is stored: with what this query alone has used, priced. */
   readonly read: (event: AgentEvent.AgentEvent) => AgentEvent.AgentEvent
   /** What its session has used in all, when its program told. */
   readonly total: () => TokenUsage.SessionTotal | undefined
-  /** Whether the program ended at a limit of time that came of a budget. */
-  readonly isLate: () => boolean
 }
 
 /** A meter for one query. */
-export const make = ({ countsSessions, late, price, totals }: Known): QueryMeter => {
+export const make = ({ countsSessions, price, totals }: Known): QueryMeter => {
   let total: TokenUsage.SessionTotal | undefined
-  let isLate = false
 
   const apart = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
     if (!countsSessions || event.type !== "result" || event.sessionId === undefined) return event
@@ -54,13 +49,7 @@ export const make = ({ countsSessions, late, price, totals }: Known): QueryMeter
       ? { ...event, usage: Price.priced(price, event.usage) }
       : event
 
-  const judged = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
-    if (late === undefined || event.type !== "result" || event.limit !== "wall") return event
-    isLate = true
-    return { ...event, outcome: "aborted", error: late.message, limit: "budget" }
-  }
-
-  return { read: (event) => judged(priced(apart(event))), total: () => total, isLate: () => isLate }
+  return { read: (event) => priced(apart(event)), total: () => total }
 }
 
 /**

@@ -83,7 +83,7 @@ export const affectedBy = (
 }
 
 const updated = Metric.counter("remote_agent_push_updates_total", {
-  description: "Agents that pushes were about, by what became of them",
+  description: "Agents that a push concerned, by result",
   incremental: true
 })
 

@@ -31,11 +31,12 @@ export class AgentRuntime extends Context.Service<
      */
     readonly update: (place: SetUp.AgentSandbox) => Effect.Effect<Updated, OrchestratorError.UpdateFailed>
     /**
-     * Puts a question and streams what the agent does. The last event is the only `result`; a program that ends
-     * without one gets the outcome `crash`. Fails with `IdleTimedOut` and `WallTimedOut` as the profile says.
+     * Runs a query and streams its events. The last event is the only `result`: a program that ends without one has
+     * the outcome `crash`, and one that a time limit of the profile killed has the outcome `timeout`.
      *
-     * The program is a job of the sandbox under the id of the query: it is started unless it was, and its events are
-     * always the same, so whoever has the first of them goes on with `skip`. Leaving the stream leaves it running.
+     * The program is a job of the sandbox under the id of the query. It is started unless it was started before, and
+     * every reader gets the same events, so a reader that has the first ones goes on with `skip`. Leaving the stream
+     * leaves the program running.
      */
     readonly run: (
       place: SetUp.AgentSandbox,

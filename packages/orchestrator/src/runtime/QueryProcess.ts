@@ -1,7 +1,8 @@
-import { type AgentEvent, type Id, SandboxError } from "@remote-agent/domain"
+import { type AgentEvent, type Id, type SandboxError } from "@remote-agent/domain"
 import { Job } from "@remote-agent/sandbox"
 import { Duration, Effect, FiberHandle, type Redacted, Stream } from "effect"
 import * as EventReader from "../protocols/EventReader.ts"
+import { type ProgramLimits, programResult } from "./programResult.ts"
 import * as QueryCommand from "./queryCommand.ts"
 import type { AgentSandbox } from "./setup/SetUp.ts"
 
@@ -41,13 +42,16 @@ const prepare = Effect.fnUntraced(function* (where: AgentSandbox, request: Query
 
 const completionGraceOf = ({ profile }: AgentSandbox) => profile.run.completionGrace ?? usualCompletionGrace
 
-const overrun = (where: AgentSandbox): AgentEvent.AgentEvent => ({
-  type: "notice",
-  text: `The agent had given its result, did not end within ${Duration.format(completionGraceOf(where))}, and was stopped.`,
-  limit: "completion"
-})
+/** Cuts text behind every line break, and says how many bytes of it follow each piece. */
+const pieces = (text: string): ReadonlyArray<readonly [piece: string, following: number]> => {
+  let following = Buffer.byteLength(text)
+  return text.split(/(?<=\n)/).map((piece) => {
+    following -= Buffer.byteLength(piece)
+    return [piece, following] as const
+  })
+}
 
-/** The events of a job. They follow from its output and its end alone, so they are the same for whoever reads. */
+/** The events of a job. They follow from its output and its exit alone, so every reader gets the same. */
 const eventsOf = (
   where: AgentSandbox,
   request: QueryCommand.Request,
@@ -55,49 +59,54 @@ const eventsOf = (
   { secrets, skip = 0 }: FollowOptions
 ): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError> => {
   const { idleTimeout, wallTimeout } = where.profile.run
-  const wall = request.wallTimeout ?? wallTimeout
-  const tooLong = (by: "idle" | "wall") =>
-    SandboxError.fail(
-      "exec",
-      by === "idle"
-        ? new SandboxError.IdleTimedOut({ after: idleTimeout })
-        : new SandboxError.WallTimedOut({ after: wall }),
-      where.sandbox.id
-    )
+  const limits: ProgramLimits = {
+    idle: idleTimeout,
+    wall: request.wallTimeout ?? wallTimeout,
+    completionGrace: completionGraceOf(where)
+  }
 
   return Stream.unwrap(
     Effect.gen(function* () {
-      const { concluded, read } = yield* EventReader.make({ ...where.profile.run, secrets })
+      const { concluded, read, results } = yield* EventReader.make({ ...where.profile.run, secrets })
       const waiting = yield* FiberHandle.make()
+      /** Where in the output each result ends. */
+      const ends: Array<number> = []
+      let written = 0
 
-      const onEvent = Effect.fnUntraced(function* (event: Job.TextEvent) {
-        switch (event._tag) {
-          case "Stdout":
-          case "Stderr": {
-            const before = concluded()
-            const events = yield* read(event)
-            if (concluded() && !before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
-            return events
-          }
-          case "Exited":
-            return yield* read({ _tag: "Exit", exitCode: event.exitCode })
-          case "Lost":
-            return yield* read({ _tag: "Exit", exitCode: -1 })
-          case "Killed": {
-            // Read before it is asked whether there is a result: the last line may have had no end.
-            const events = yield* read({ _tag: "Exit", exitCode: -1 })
-            if (concluded()) return [...events.slice(0, -1), overrun(where), ...events.slice(-1)]
-            return event.by === "request" ? events : yield* tooLong(event.by)
-          }
+      const readOutput = Effect.fnUntraced(function* ({ _tag, cursor, text }: Job.TextOutput) {
+        const before = concluded()
+        const events: Array<AgentEvent.AgentEvent> = []
+        for (const [piece, following] of pieces(text)) {
+          events.push(...(yield* read({ _tag, text: piece })))
+          while (ends.length < results()) ends.push(cursor.stdout - following)
         }
+        written = cursor.stdout
+        if (concluded() && !before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
+        return events
       })
 
-      return Stream.flattenIterable(Stream.mapEffect(Job.text(output), onEvent))
+      /** How many results the program gave before it was told to end. */
+      const countedOf = (exit: Job.End): number => {
+        if (exit._tag !== "Killed" || exit.before === undefined) return Infinity
+        const { stdout } = exit.before
+        return written <= stdout ? Infinity : ends.filter((end) => end <= stdout).length
+      }
+
+      const readExit = Effect.fnUntraced(function* (exit: Job.End) {
+        const counted = countedOf(exit)
+        const exitCode = exit._tag === "Exited" ? exit.exitCode : -1
+        const events = yield* read({ _tag: "Exit", exitCode }, counted)
+        const result = events.at(-1)
+        if (result?.type !== "result") return events
+        const own = Math.min(counted, results()) > 0
+        return [...events.slice(0, -1), ...programResult({ exit, result, concluded: own }, limits)]
+      })
+
+      return Stream.flattenIterable(
+        Stream.mapEffect(Job.text(output), (event) => ("text" in event ? readOutput(event) : readExit(event)))
+      )
     })
-  ).pipe(
-    Stream.map((event) => stoppedInTime(event, wall)),
-    Stream.drop(skip)
-  )
+  ).pipe(Stream.drop(skip))
 }
 
 const stopOverrun = (where: AgentSandbox, id: Id.QueryId) =>
@@ -152,14 +161,3 @@ export const stop = Effect.fn("AgentRuntime.stop")((where: AgentSandbox, id: Id.
     )
   )
 )
-
-/** A program that we stop is killed and says nothing more: one that calls itself aborted ran into the limit it was given. */
-const stoppedInTime = (event: AgentEvent.AgentEvent, wall: Duration.Duration): AgentEvent.AgentEvent =>
-  event.type === "result" && event.outcome === "aborted"
-    ? {
-        ...event,
-        outcome: "timeout",
-        limit: "wall",
-        error: `The agent was not done within ${Duration.format(wall)} and stopped. Allow it more time.`
-      }
-    : event

@@ -26,7 +26,7 @@ const graces = { grace: "10 minutes", createDeadline: "2 minutes" } as const
 const settled = "15 minutes"
 
 /** The name of agents that belong to no scope. */
-const ours = Agent.AgentName.make("ours")
+const ours = "ours-"
 
 /** What is wrong with the world at the end: nothing, if the promise holds. */
 export interface Wrongs {
@@ -93,12 +93,14 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
       if (process !== undefined) yield* begin(what, process, use(process, yield* anyProfile))
     })
 
+  let names = 0
   const launch = some("launch", ({ orchestrator }, profile) =>
-    Effect.flatMap(Random.nextIntBetween(5, 90), (minutes) =>
-      Effect.tap(orchestrator.launch({ name: ours, ttl: `${minutes} minutes`, profile }), ({ id }) =>
+    Effect.flatMap(Random.nextIntBetween(5, 90), (minutes) => {
+      const name = Agent.AgentName.make(`${ours}${names++}`)
+      return Effect.tap(orchestrator.launch({ name, ttl: `${minutes} minutes`, profile }), ({ id }) =>
         Effect.sync(() => launched.add(id))
       )
-    )
+    })
   )
   const hold = Effect.gen(function* () {
     const [process, name] = [yield* oneOf(processes), yield* anyProfile]
@@ -156,7 +158,9 @@ export const run = Effect.fnUntraced(function* (world: World, options: Options) 
     ) => Effect.Effect<Effect.Effect<unknown, OrchestratorError.OrchestratorError>>
   ) =>
     Effect.gen(function* () {
-      const mine = (yield* agents).filter(({ name, status }) => name === ours && statuses.includes(status))
+      const mine = (yield* agents).filter(
+        ({ name, status }) => name.startsWith(ours) && statuses.includes(status)
+      )
       const [agent, process] = [yield* oneOf(mine), yield* oneOf(processes)]
       if (agent === undefined || process === undefined) return
       yield* begin(what, process, yield* use(process, agent.id))

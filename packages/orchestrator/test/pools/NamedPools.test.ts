@@ -128,7 +128,7 @@ describe("a pool with a name", () => {
       )
       assert(reason._tag === "OtherProfile")
       assert.deepStrictEqual([reason.name, reason.profile, reason.asked], [name, "tiny", "other"])
-      assert.include(message, "take another name")
+      assert.include(message, "choose another name")
       assert.deepStrictEqual(yield* getPool(name), before)
       assert.strictEqual(yield* peak, 1)
     }).pipe(Effect.provide(layer({ profiles: [tiny, new Profile.Profile({ ...tiny, name: "other" })] })))
@@ -391,3 +391,57 @@ it.effect("a pool goes on without the sandboxes that others took away", () =>
     assert.deepStrictEqual(yield* ask(made, ["a", "b", "c"]), ["ok", "ok", "ok"])
   }).pipe(Effect.scoped, Effect.provide(layer()))
 )
+
+const resized = (size: number) => Effect.flatMap(here, ({ pools }) => pools.resize(name, size))
+const opened = (size: number) => Effect.scoped(Effect.flatMap(pool({ name, size }), ({ settled }) => settled))
+
+describe("pools.resize", () => {
+  it.effect("launches the agents that a pool lacks, and terminates those that are too many", () =>
+    Effect.gen(function* () {
+      yield* opened(2)
+      const larger = yield* resized(4)
+      assert.deepStrictEqual([larger.agents.length, larger.failures, larger.busy], [4, [], []])
+      assert.strictEqual(yield* alive, 4)
+      const smaller = yield* resized(1)
+      assert.deepStrictEqual([smaller.agents.length, smaller.busy], [1, []])
+      assert.strictEqual(yield* alive, 1)
+      const { pools } = yield* here
+      const sizes = yield* Stream.runCollect(Stream.map(pools.list, (known) => known.size))
+      assert.deepStrictEqual(sizes, [1])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("leaves an agent that is answering a query, and names it", () =>
+    Effect.gen(function* () {
+      const { agents } = yield* here
+      yield* opened(2)
+      const members = yield* Stream.runCollect(agents.list({ pool: name }))
+      yield* Effect.forEach(members, (agent) => start(Effect.ignore(agents.of(agent).query(taking(60_000)))))
+      const { agents: kept, busy } = yield* resized(1)
+      assert.lengthOf(kept, 1)
+      const ids = [...kept.map(({ id }) => id), ...busy]
+      assert.deepStrictEqual(ids.toSorted(), members.map(({ id }) => id).toSorted())
+      assert.strictEqual(yield* alive, 2)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("says which launches failed", () => {
+    let launches = 0
+    return Effect.gen(function* () {
+      yield* opened(1)
+      const { agents, failures } = yield* resized(2)
+      assert.lengthOf(agents, 1)
+      assert.deepStrictEqual(
+        failures.map(({ reason }) => reason._tag),
+        ["LaunchFailed"]
+      )
+    }).pipe(Effect.provide(layer({ prepare: () => Stream.make(exit(launches++ === 0 ? 0 : 1)) })))
+  })
+
+  it.effect("fails with PoolNotFound for a name that no pool has", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(resized(1))).reason._tag, "PoolNotFound")
+      assert.strictEqual(yield* alive, 0)
+    }).pipe(Effect.provide(layer()))
+  )
+})

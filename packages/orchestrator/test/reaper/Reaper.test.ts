@@ -289,7 +289,7 @@ describe("Reaper.reap", () => {
       assert.deepStrictEqual(yield* alive, [agent.binding?.sandboxId])
       assert.deepStrictEqual(said(yield* reap({ removePaused: true })), ["terminate expired-paused done"])
       assert.deepStrictEqual(yield* alive, [])
-      assert.match((yield* standing)[0] ?? "", /^terminated: It has slept/)
+      assert.match((yield* standing)[0] ?? "", /^terminated: It has been paused/)
     }).pipe(Effect.provide(layerReaper()))
   )
 

@@ -57,6 +57,8 @@ const agentOf = (url: string, ref?: string) =>
 const url = "https://github.com/octo/hello"
 
 /** Updates of these agents; `pull` is what pulling one does. */
+const unused = {} as Pick<Orchestrator.Orchestrator["Service"], "agents" | "queries" | "pools" | "state">
+
 const over = (
   agents: ReadonlyArray<Agent.Agent>,
   pull: (id: Id.AgentId) => Effect.Effect<void, GitError.GitError | OrchestratorError.OrchestratorError>
@@ -64,7 +66,10 @@ const over = (
   UpdateOnPush.layer.pipe(
     Layer.provide(
       Layer.mergeAll(
-        Layer.mock(Orchestrator.Orchestrator, { list: () => Stream.fromIterable(agents) }),
+        Layer.mock(Orchestrator.Orchestrator, {
+          ...unused,
+          list: () => Stream.fromIterable(agents)
+        }),
         Profiles.layer(),
         Layer.mock(Repositories.Repositories, {
           status: () => Effect.succeed({ branch: "main", commit: "a", entries: [] }),

@@ -230,18 +230,19 @@ describe("AgentRuntime.run", () => {
     )
   )
 
-  it.effect("gives up a program that is silent for too long, and one that takes too long", () =>
+  it.effect("kills a program that is silent for too long, and one that takes too long", () =>
     Effect.gen(function* () {
       const runtime = yield* AgentRuntime.AgentRuntime
       const place = yield* placed(tiny)
-      const reason = Effect.fnUntraced(function* (wallTimeout: Duration.Duration) {
+      const ended = Effect.fnUntraced(function* (wallTimeout: Duration.Duration) {
         const events = runtime.run(place, { ...(yield* request), wallTimeout })
-        const fiber = yield* start(Effect.flip(Stream.runDrain(events)))
+        const fiber = yield* start(Stream.runCollect(events))
         yield* pass("2 minutes")
-        return (yield* Fiber.join(fiber)).reason._tag
+        const last = (yield* Fiber.join(fiber)).at(-1)
+        return last?.type === "result" ? [last.outcome, last.limit] : []
       })
-      assert.strictEqual(yield* reason(Duration.minutes(3)), "IdleTimedOut")
-      assert.strictEqual(yield* reason(Duration.minutes(1)), "WallTimedOut")
+      assert.deepStrictEqual(yield* ended(Duration.minutes(3)), ["timeout", "idle"])
+      assert.deepStrictEqual(yield* ended(Duration.minutes(1)), ["timeout", "wall"])
       assert.strictEqual((yield* nothingLeft).commands, nothing.commands)
     }).pipe(Effect.provide(layer(() => hangs)))
   )

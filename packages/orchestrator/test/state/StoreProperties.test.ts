@@ -37,7 +37,9 @@ const queryAndLog = Effect.fnUntraced(function* (all: ReadonlyArray<AgentEvent.A
 const agentAndLease = Effect.fnUntraced(function* (agent: Agent.Agent, text: string) {
   const [store, leases] = [yield* StateStore.StateStore, yield* Leases.Leases]
   const { id } = yield* newAgent()
-  const given = new Agent.Agent({ ...agent, id, detail: text, profile: text })
+  // A name of its own: that of a living agent is taken.
+  const own = Agent.AgentName.make(`${agent.name.slice(0, 37)}-${id.slice(4)}`)
+  const given = new Agent.Agent({ ...agent, id, name: own, detail: text, profile: text })
   yield* store.createAgent(given)
   assert.strictEqual(inOrder(yield* store.getAgent(id)), inOrder(given))
   const { labels, name, profile, status } = given

@@ -1,9 +1,9 @@
 import { assert } from "@effect/vitest"
 import { Agent, Budget, Id, type AgentLifecycle, TokenUsage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
-import { Duration, Effect, Stream } from "effect"
+import { Duration, Effect, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { type Case, newAgent } from "./stateStoreCases.ts"
+import { type Case, newAgent, reasonOf } from "./stateStoreCases.ts"
 
 const listed = (filter?: StateStore.AgentFilter) =>
   Effect.gen(function* () {
@@ -31,10 +31,13 @@ const statuses: ReadonlyArray<AgentLifecycle.AgentStatus> = [
   "terminated"
 ]
 
+/** One name is that of two agents, of which one is terminated. */
+const names = ["a-0", "a-1", "a-2", "a-3", "a-4", "a-2"].map((name) => Agent.AgentName.make(name))
+
 const many = Effect.forEach(statuses, (status, index) =>
   created({
     status,
-    name: Agent.AgentName.make(`agent-${index % 3}`),
+    name: names[index] ?? Agent.AgentName.make("none"),
     profile: index < 4 ? "tiny" : "o'ther",
     labels: index === 0 ? {} : { team: index < 3 ? "a" : "b", "x/y": `va"l'ue ${index % 2}` },
     ...(index < 2 ? { pool } : {})
@@ -76,13 +79,13 @@ export const cases: ReadonlyArray<Case> = [
       assert.deepStrictEqual(yield* listed({ status: [] }), [])
       assert.deepStrictEqual(yield* listed({ profile: "o'ther" }), at(4, 5))
       assert.deepStrictEqual(yield* listed({ pool }), at(0, 1))
-      assert.deepStrictEqual(yield* listed({ name: "agent-1" }), at(1, 4))
+      assert.deepStrictEqual(yield* listed({ name: "a-2" }), at(2, 5))
       assert.deepStrictEqual(yield* listed({ labels: {} }), ids)
       assert.deepStrictEqual(yield* listed({ labels: { team: "b" } }), at(3, 4, 5))
       assert.deepStrictEqual(yield* listed({ labels: { team: "b", "x/y": `va"l'ue 1` } }), at(3, 5))
       assert.deepStrictEqual(yield* listed({ labels: { none: "b" } }), [])
       assert.deepStrictEqual(
-        yield* listed({ status: "active", profile: "tiny", labels: { team: "a" }, name: "agent-2" }),
+        yield* listed({ status: "active", profile: "tiny", labels: { team: "a" }, name: "a-2" }),
         at(2)
       )
       for (const strange of ["", "\u0000", "\ud83d", "%", '"'.repeat(3)]) {
@@ -139,26 +142,141 @@ export const cases: ReadonlyArray<Case> = [
     })
   },
   {
-    name: "finds an agent by its id alone, and several by the beginning of it or by their name, ten at most",
+    name: "finds the best match: an id, a name, a prefix of an id, and terminated agents last",
     run: Effect.gen(function* () {
       const store = yield* StateStore.StateStore
       const found = (text: string) =>
         Effect.map(store.findAgents(text), (agents) => agents.map(({ id }) => id))
-      const ids: Array<Id.AgentId> = []
-      for (let index = 0; index < 12; index++) {
-        ids.push((yield* created({ name: Agent.AgentName.make(index < 2 ? "pair" : "crowd") })).id)
-      }
-      const last = ids[11] ?? ""
-      // Its name is the id of another.
-      const namesake = yield* created({ name: Agent.AgentName.make(last) })
-      assert.deepStrictEqual(yield* found(last), [last])
-      assert.deepStrictEqual(yield* found("pair"), ids.slice(0, 2))
-      assert.deepStrictEqual(yield* found("crowd"), ids.slice(2))
-      assert.deepStrictEqual(yield* found("agt_"), ids.slice(0, 10))
-      assert.deepStrictEqual(yield* found(namesake.id.slice(0, -1)), [namesake.id])
-      for (const text of ["", "crow", "%", "agt_%", "_", "\u0000", "\ud83d", "CROWD", "x".repeat(300)]) {
+      const name = Agent.AgentName.make("daily")
+      const past: Array<Id.AgentId> = []
+      for (let round = 0; round < 12; round++) past.push((yield* created({ name, status: "terminated" })).id)
+      assert.deepStrictEqual(yield* found(name), past.toReversed().slice(0, 10), "newest first, ten at most")
+      const failed = yield* created({ name, status: "failed" })
+      assert.deepStrictEqual(yield* found(name), [failed.id])
+      const living = yield* created({ name, status: "active" })
+      assert.deepStrictEqual(yield* found(name), [living.id])
+      assert.deepStrictEqual(yield* found(past[0] ?? ""), [past[0]])
+      // A name may look like an id, and like the beginning of one.
+      const namesake = yield* created({ name: Agent.AgentName.make(living.id), status: "active" })
+      assert.deepStrictEqual(yield* found(living.id), [living.id])
+      const prefix = namesake.id.slice(0, -1)
+      assert.deepStrictEqual(yield* found(prefix), [namesake.id])
+      const short = yield* created({ name: Agent.AgentName.make(prefix), status: "paused" })
+      assert.deepStrictEqual(yield* found(prefix), [short.id], "an exact name wins over a prefix")
+      for (const text of ["", "a", "agt_", "agt_000", "dail", "%", "agt_%", "\u0000", "\ud83d", "DAILY"]) {
         assert.deepStrictEqual(yield* found(text), [], text)
       }
+    })
+  },
+  {
+    name: "finds living agents by a prefix however many terminated ones it fits",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      for (let round = 0; round < 12; round++) yield* created({ status: "terminated" })
+      const [one, two] = [yield* created({ status: "active" }), yield* created({ status: "paused" })]
+      const prefix = one.id.slice(0, 8)
+      assert.isTrue(two.id.startsWith(prefix))
+      assert.deepStrictEqual(
+        (yield* store.findAgents(prefix)).map(({ id }) => id),
+        [two.id, one.id]
+      )
+      assert.deepStrictEqual(yield* store.findAgents(prefix.slice(0, 7)), [], "three characters are too few")
+    })
+  },
+  {
+    name: "gives a name to one living agent only, and frees it when that is terminated, failed or lost",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const name = Agent.AgentName.make("daily")
+      for (const end of ["terminated", "failed", "lost"] as const) {
+        const holder = yield* created({ name })
+        const second = new Agent.Agent({ ...(yield* newAgent()), name })
+        const reason = yield* reasonOf(store.createAgent(second))
+        assert(reason._tag === "NameTaken")
+        assert.deepStrictEqual([reason.name, reason.id], [name, holder.id])
+        assert.strictEqual((yield* reasonOf(store.getAgent(second.id)))._tag, "NotFound")
+        assert.strictEqual((yield* reasonOf(store.createAgent(holder)))._tag, "AlreadyExists")
+        yield* store.updateAgent(new Agent.Agent({ ...holder, status: end }))
+      }
+      yield* created({ name })
+    })
+  },
+  {
+    name: "refuses to rename an agent to a taken name, and frees the name that it had",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const [one, two] = [
+        yield* created({ name: Agent.AgentName.make("one") }),
+        yield* created({ name: Agent.AgentName.make("two"), status: "active" })
+      ]
+      const rename = (agent: Agent.Agent, name: Agent.AgentName) =>
+        store.updateAgent(new Agent.Agent({ ...agent, name }))
+      const reason = yield* reasonOf(rename(two, one.name))
+      assert(reason._tag === "NameTaken")
+      assert.strictEqual(reason.id, one.id)
+      assert.deepStrictEqual(yield* store.getAgent(two.id), two)
+      const renamed = yield* rename(two, Agent.AgentName.make("three"))
+      const next = yield* created({ name: two.name })
+      assert.strictEqual((yield* reasonOf(rename(renamed, next.name)))._tag, "NameTaken")
+      assert.strictEqual((yield* rename(renamed, renamed.name)).name, renamed.name)
+    })
+  },
+  {
+    name: "refuses to launch a failed agent again whose name was taken meanwhile",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const failed = yield* created({ name: Agent.AgentName.make("daily"), status: "failed" })
+      const holder = yield* created({ name: failed.name, status: "active" })
+      const again = store.updateAgent(new Agent.Agent({ ...failed, status: "launching" }))
+      assert.strictEqual((yield* reasonOf(again))._tag, "NameTaken")
+      yield* store.updateAgent(new Agent.Agent({ ...holder, status: "terminated" }))
+      assert.strictEqual((yield* again).status, "launching")
+      assert.strictEqual((yield* reasonOf(created({ name: failed.name })))._tag, "NameTaken")
+    })
+  },
+  {
+    name: "imports an agent whose name is taken, which holds the name once it is free",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const holder = yield* created({ name: Agent.AgentName.make("daily"), status: "active" })
+      const imported = new Agent.Agent({ ...(yield* newAgent("active")), name: holder.name })
+      assert.deepStrictEqual([...(yield* store.restore([{ _tag: "Agent", agent: imported }]))], [imported.id])
+      assert.deepStrictEqual([...(yield* store.restore([{ _tag: "Agent", agent: imported }]))], [])
+      const paused = yield* store.updateAgent(new Agent.Agent({ ...imported, status: "paused" }))
+      assert.strictEqual((yield* reasonOf(created({ name: holder.name })))._tag, "NameTaken")
+      yield* store.updateAgent(new Agent.Agent({ ...holder, status: "terminated" }))
+      yield* store.updateAgent(paused)
+      const reason = yield* reasonOf(created({ name: holder.name }))
+      assert(reason._tag === "NameTaken")
+      assert.strictEqual(reason.id, imported.id)
+    })
+  },
+  {
+    name: "gives a name to one of many that ask for it at once",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const name = Agent.AgentName.make("daily")
+      const agents = yield* Effect.replicateEffect(newAgent(), 10)
+      const results = yield* Effect.forEach(
+        agents,
+        (agent) => Effect.result(store.createAgent(new Agent.Agent({ ...agent, name }))),
+        { concurrency: "unbounded" }
+      )
+      assert.lengthOf(results.filter(Result.isSuccess), 1)
+      const renamed = yield* Effect.forEach(
+        agents,
+        (agent) => Effect.result(store.createAgent(new Agent.Agent({ ...agent, id: agent.id }))),
+        { concurrency: "unbounded" }
+      )
+      const free = agents.filter((_, index) => Result.isSuccess(renamed[index] ?? Result.fail(undefined)))
+      const other = Agent.AgentName.make("nightly")
+      const moved = yield* Effect.forEach(
+        free,
+        (agent) => Effect.result(store.updateAgent(new Agent.Agent({ ...agent, name: other }))),
+        { concurrency: "unbounded" }
+      )
+      assert.lengthOf(moved.filter(Result.isSuccess), 1)
+      assert.isTrue(moved.every((one) => Result.isSuccess(one) || one.failure.reason._tag === "NameTaken"))
     })
   }
 ]

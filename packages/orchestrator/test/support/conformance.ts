@@ -1,4 +1,4 @@
-import { DeliveriesConformance } from "@remote-agent/github"
+import { DeliveriesConformance } from "@remote-agent/github/testing"
 import { Effect } from "effect"
 import { cases as agents } from "./agentCases.ts"
 import { cases as intents } from "./intentsCases.ts"

@@ -1,12 +1,13 @@
 import { assert } from "@effect/vitest"
 import { Agent, Budget, Id, Query, TokenUsage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Duration, Effect, Stream } from "effect"
+import { DateTime, Duration, Effect, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   type Case,
   createdAgent,
   createdQuery,
+  newAgent,
   newQuery,
   reasonOf,
   result,
@@ -222,6 +223,111 @@ export const cases: ReadonlyArray<Case> = [
         queries: 0,
         outcomes: {}
       })
+    })
+  },
+  {
+    name: "lists queries newest first, by outcome, by several statuses and since a time",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const { id: agentId } = yield* createdAgent()
+      const ids: Array<Id.QueryId> = []
+      for (let index = 0; index < 6; index++) {
+        const query = yield* newQuery(agentId)
+        ids.push(query.id)
+        yield* store.createQuery(query)
+        if (index < 3) yield* store.appendEvents(query.id, [thinking("a")])
+        if (index === 0) yield* store.appendEvents(query.id, [result])
+        if (index === 1) yield* store.appendEvents(query.id, [{ ...result, outcome: "ok" }])
+        yield* TestClock.adjust("1 second")
+      }
+      const at = (...indexes: ReadonlyArray<number>) => indexes.map((index) => ids[index])
+      const order = "newestFirst"
+      const listed = (filter?: StateStore.QueryFilter, range?: StateStore.QueryRange) =>
+        idsOf(store.listQueries(filter, { order, ...range }))
+      assert.deepStrictEqual(yield* listed(), ids.toReversed())
+      assert.deepStrictEqual(yield* listed({}, { limit: 2 }), at(5, 4))
+      assert.deepStrictEqual(yield* listed({}, { after: ids[2], limit: 1 }), at(1))
+      assert.deepStrictEqual(yield* listed({ outcome: "denied" }), at(0))
+      assert.deepStrictEqual(yield* listed({ outcome: ["ok", "denied"] }), at(1, 0))
+      assert.deepStrictEqual(yield* listed({ outcome: "ok", status: "queued" }), [])
+      assert.deepStrictEqual(yield* listed({ status: ["running", "ended"] }), at(2, 1, 0))
+      const third = yield* store.getQuery(ids[3] ?? (yield* newQuery(agentId)).id)
+      assert.deepStrictEqual(yield* listed({ since: third.createdAt }), at(5, 4, 3))
+      assert.deepStrictEqual(
+        yield* listed({ since: DateTime.add(third.createdAt, { milliseconds: 1 }) }),
+        at(5, 4)
+      )
+    })
+  },
+  {
+    name: "returns the newest query of an agent, whatever its status, and none of an agent without queries",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const [one, two] = [yield* createdAgent(), yield* createdAgent()]
+      assert.isTrue(Option.isNone(yield* store.newestQuery(one.id)))
+      const asked = Effect.fnUntraced(function* (agentId: Id.AgentId) {
+        const query = yield* newQuery(agentId)
+        yield* store.createQuery(query)
+        yield* TestClock.adjust("1 second")
+        return query
+      })
+      yield* asked(one.id)
+      const newest = yield* asked(one.id)
+      yield* asked(two.id)
+      assert.deepStrictEqual(yield* store.newestQuery(one.id), Option.some(newest))
+      yield* store.appendEvents(newest.id, [result])
+      const ended = Option.getOrThrow(yield* store.newestQuery(one.id))
+      assert.deepStrictEqual([ended.id, ended.status], [newest.id, "ended"])
+    })
+  },
+  {
+    name: "sums up usage per agent, per profile and per day, ordered by key",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      yield* TestClock.setTime(Date.parse("1970-01-01T23:59:58Z"))
+      const [one, two] = [yield* createdAgent(), yield* createdAgent()]
+      yield* store.updateAgent(new Agent.Agent({ ...one, profile: "o'ther" }))
+      const stranger = yield* newAgent()
+      const answered = { ...result, usage: new TokenUsage.TokenUsage({ ...TokenUsage.zero, inputTokens: 1 }) }
+      for (const [agent, event] of [
+        [one, result],
+        [two, answered],
+        [two, result],
+        [stranger, answered]
+      ] as const) {
+        const query = yield* newQuery(agent.id)
+        yield* store.createQuery(query)
+        yield* store.appendEvents(query.id, [event])
+        yield* TestClock.adjust("1 second")
+      }
+      yield* store.createQuery(yield* newQuery(one.id))
+      const both = TokenUsage.add(answered.usage, result.usage)
+      assert.deepStrictEqual(
+        yield* store.usageBy("agent"),
+        [
+          { key: one.id, name: one.name, queries: 1, usage: result.usage },
+          { key: two.id, name: two.name, queries: 2, usage: both },
+          { key: stranger.id, queries: 1, usage: answered.usage }
+        ].toSorted((a, b) => (a.key < b.key ? -1 : 1))
+      )
+      assert.deepStrictEqual(yield* store.usageBy("profile"), [
+        { key: "o'ther", queries: 1, usage: result.usage },
+        { key: "tiny", queries: 2, usage: both },
+        { queries: 1, usage: answered.usage }
+      ])
+      assert.deepStrictEqual(yield* store.usageBy("day"), [
+        { key: "1970-01-01", queries: 2, usage: both },
+        { key: "1970-01-02", queries: 2, usage: both }
+      ])
+      const since = DateTime.makeUnsafe("1970-01-02T00:00:00Z")
+      assert.deepStrictEqual(
+        (yield* store.usageBy("profile", { since, agentId: two.id })).map(({ key, queries }) => [
+          key,
+          queries
+        ]),
+        [["tiny", 1]]
+      )
+      assert.deepStrictEqual(yield* store.usageBy("day", { pool: "none\u0000" }), [])
     })
   },
   {

@@ -48,9 +48,10 @@ export const recorded = Effect.fnUntraced(function* (
   sandboxId?: Id.SandboxId
 ): Effect.fn.Return<Agent.Agent, StateStoreError.StateStoreError, StateStore.StateStore> {
   const now = yield* DateTime.now
+  const id = yield* Id.nextAgentId
   const agent = new Agent.Agent({
-    id: yield* Id.nextAgentId,
-    name: Agent.AgentName.make("an-agent"),
+    id,
+    name: Agent.AgentName.make(`agent-${id.slice(4)}`),
     profile: "tiny",
     status,
     revision: 0,

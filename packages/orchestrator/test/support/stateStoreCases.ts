@@ -43,9 +43,10 @@ export interface Case {
 /** An agent that no store knows. */
 export const newAgent = Effect.fnUntraced(function* (status: AgentLifecycle.AgentStatus = "launching") {
   const now = yield* DateTime.now
+  const id = yield* Id.nextAgentId
   return new Agent.Agent({
-    id: yield* Id.nextAgentId,
-    name: Agent.AgentName.make("an-agent"),
+    id,
+    name: Agent.AgentName.make(`agent-${id.slice(4)}`),
     profile: "tiny",
     status,
     revision: 0,

@@ -1,4 +1,4 @@
-import { RemoteAgentConfig, Id, RetryClass, SandboxError, SandboxLabels } from "@remote-agent/domain"
+import { RemoteAgentConfig, Id, SandboxError, SandboxLabels } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted, Schedule, Stream } from "effect"
 import { createHash } from "node:crypto"
@@ -239,7 +239,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 })
 
 /** Whether a failed create may have made a sandbox all the same. */
-const unclear = (error: SandboxError.SandboxError): boolean => RetryClass.retryClass(error) === "ambiguous"
+const unclear = (error: SandboxError.SandboxError): boolean => SandboxError.retryClass(error) === "ambiguous"
 
 /** Sandboxes at E2B, or at another server that speaks its protocol. */
 export const layer = (options: Options): Layer.Layer<Sandboxes> => Layer.effect(Sandboxes, make(options))

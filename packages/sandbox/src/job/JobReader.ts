@@ -1,4 +1,4 @@
-import { RetryClass, SandboxError } from "@remote-agent/domain"
+import { SandboxError } from "@remote-agent/domain"
 import { Effect, Option, Schedule, Stream } from "effect"
 import { type Cursor, JobFrames, type Said } from "./JobFrames.ts"
 import * as JobScripts from "./JobScripts.ts"
@@ -34,7 +34,7 @@ const silence = "30 seconds"
 /** Whether a failure says nothing of the job but only that it could not be seen for a moment. */
 const transient = (error: SandboxError.SandboxError): boolean => {
   const { _tag } = error.reason
-  return RetryClass.retryClass(error) !== "never" && _tag !== "QuotaExceeded" && _tag !== "Ambiguous"
+  return SandboxError.retryClass(error) !== "never" && _tag !== "QuotaExceeded" && _tag !== "Ambiguous"
 }
 
 /** Tries again what may be done twice, as long as the sandbox is only out of sight, for two minutes without progress. */

@@ -5,7 +5,8 @@ import { marker, quote } from "./shell.ts"
  *
  * What is in the folder of a job: `pid` (its supervisor and when that was born), `command`, `script` and `stdin` as
  * they were given, `leader` (the pid of the command), `stdout`, `stderr`, `wake` (a FIFO that wakes the watch),
- * `stop` (a request to end it, and the grace), `cause` (why it was ended), and `exit` once it is over.
+ * `stop` (a request to end it, and the grace), `cause` (why it was killed, and the sizes of its output at that moment),
+ * and `exit` once it is over.
  */
 
 /** Whether the process with that pid and birth still runs, without starting a program. */
@@ -57,7 +58,7 @@ printf '%s\\n' "$mark" >"$new/mark"
 mkfifo "$new/wake" && : >"$new/stdout" && : >"$new/stderr" || exit 1
 [ -e "$new/stdin" ] || : >"$new/stdin"
 # Takes its place on the disk now: a job that fills it can still say how it ended.
-printf '%63s\\n' '' >"$new/exit.part" || exit 1
+printf '%127s\\n' '' >"$new/exit.part" || exit 1
 trap '' PIPE
 if ! mv -T "$new" "$dir" 2>/dev/null; then
   rm -rf -- "$new"
@@ -101,7 +102,8 @@ watch() {
     # Without its folder or its supervisor nobody could ever learn what becomes of it.
     alive || { sweep; exit 0; }
   done
-  printf '%s\\n' "$cause" >"$dir/cause"
+  set -- $(stat -c %s "$dir/stdout" "$dir/stderr")
+  printf '%s\\n' "$cause $1 $2" >"$dir/cause"
   { read -r grace <"$dir/stop"; } 2>/dev/null
   { read -r leader <"$dir/leader"; } 2>/dev/null
   if [ -n "$leader" ] && [ "$grace" -gt 0 ]; then
@@ -126,13 +128,13 @@ printf -v script '. %q' "$dir/script"
 code=$?
 kill -KILL "$watcher"
 wait "$watcher"
-cause=exited
+cause=exited before=
 if [ -e "$dir/cause" ]; then
-  read -r cause <"$dir/cause"
+  read -r cause before <"$dir/cause"
   sweep
 fi
 set -- $(stat -c %s "$dir/stdout" "$dir/stderr")
-printf '%-63s\\n' "$code $cause $1 $2" 1<>"$dir/exit.part" && mv -T "$dir/exit.part" "$dir/exit"
+printf '%-127s\\n' "$code $cause $1 $2 $before" 1<>"$dir/exit.part" && mv -T "$dir/exit.part" "$dir/exit"
 `
 
 /**
@@ -177,7 +179,7 @@ printf '\\n%s %s\\n' "$answer" "$jobs/$id"
 /** What the exit codes of {@link launcher} mean. */
 export const refusals = { folder: 66, tools: 69, disk: 73 } as const
 
-/** How a job is: `none`, `running`, `lost`, or `exit` with its code, the cause and the sizes of its output. */
+/** How a job is: `none`, `running`, `lost`, or `exit` with its code, the cause, the sizes of its output, and those when it was killed. */
 const look = `
 state() {
   if [ -e "$dir/exit" ]; then :
@@ -234,7 +236,7 @@ find "\${1%/*}" -mindepth 1 -maxdepth 1 -name '.[no]*-*' -mmin +60 -exec rm -rf 
 /**
  * Tells the output of a job from two offsets on, and follows it. Each block is a line `o <offset> <length>=<text>`, or
  * `o <offset> <length>:<base64>` for what is not only ASCII (`e` for stderr); `beat` comes now and then while there is
- * nothing; and the last line is `exit <code> <cause>`, `lost`, `none`, or `turn` when it has told enough and wants to
+ * nothing; and the last line is `exit` with what `state` says of it, `lost`, `none`, or `turn` when it has told enough and wants to
  * be asked again.
  *
  * A little text is read and told by the shell alone. Programs are started only for much at once, for what the shell
@@ -311,7 +313,7 @@ while :; do
     delay=30
     [ "$sent" = little ] && [ "$state" = running ] || continue
   else case $state in
-    exit*) printf 'exit %s %s\n' "$2" "$3"; exit ;;
+    exit*) printf 'exit %s\n' "$2 $3 $4 $5 $6 $7"; exit ;;
     lost) printf 'lost\n'; exit ;;
   esac; fi
   if [ "$((SECONDS - beat))" -ge 5 ]; then beat=$SECONDS; printf 'beat\n'; fi

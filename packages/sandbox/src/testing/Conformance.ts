@@ -163,7 +163,13 @@ const sameBytes = (actual: Uint8Array, expected: Uint8Array) => {
  * What every provider must do. Register the cases with your own test runner and give each one a fresh layer:
  *
  * ```ts
- * for (const { name, run } of Conformance.cases) it.live(name, () => Effect.provide(run, layer))
+ * import { it } from "@effect/vitest"
+ * import { Conformance, LocalSandboxes } from "@remote-agent/sandbox"
+ * import { Effect } from "effect"
+ *
+ * for (const { name, run } of Conformance.cases) {
+ *   it.live(name, () => Effect.provide(run, LocalSandboxes.layer()))
+ * }
  * ```
  *
  * They use the real clock, leave nothing behind, and fail with what the provider did instead.

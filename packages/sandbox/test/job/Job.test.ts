@@ -308,7 +308,9 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
           const ref = yield* Job.start(sandbox, { script })
           const log = new Log()
           yield* readUntil(sandbox, ref, log, ({ cursor }) => cursor.stdout > 0)
-          const end = { _tag: "Killed", by: "request", exitCode: 4 } as const
+          // What it wrote after it was told to end comes behind `before`.
+          const before = { stdout: "ready\n".length, stderr: 0 }
+          const end = { _tag: "Killed", by: "request", exitCode: 4, before } as const
           assert.deepStrictEqual(yield* Job.kill(sandbox, ref, { grace: "1 minute" }), end)
           assert.deepStrictEqual(yield* Job.kill(sandbox, ref), end)
           yield* readOn(sandbox, ref, log)
@@ -325,7 +327,8 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
           assert.deepStrictEqual(yield* Job.kill(sandbox, ref, { grace: "200 millis" }), {
             _tag: "Killed",
             by: "request",
-            exitCode: 137
+            exitCode: 137,
+            before: { stdout: 0, stderr: 0 }
           })
           assert.deepStrictEqual(yield* runningOf(sandbox, "pids"), [])
         }).pipe(Effect.scoped)

@@ -4,10 +4,10 @@ import { RemoteAgentConfig } from "@remote-agent/domain"
 export type Chosen = { readonly [N in RemoteAgentConfig.Name]?: string }
 
 /** The settings of the file, which is everything but keys, and what needs one answer only. */
-const inFile = RemoteAgentConfig.names.filter((name) => !RemoteAgentConfig.variables[name].secret)
+const inFile = RemoteAgentConfig.names.filter((name) => !RemoteAgentConfig.settings[name].secret)
 
 const explanation = (name: RemoteAgentConfig.Name): string => {
-  const { describe, expected } = RemoteAgentConfig.variables[name]
+  const { describe, expected } = RemoteAgentConfig.settings[name]
   const fallback = RemoteAgentConfig.fallbackText(name)
   return `${describe} (${expected}${fallback === "" ? "" : `; default: ${fallback}`})`
 }
@@ -31,8 +31,8 @@ export const keysExample = (): string =>
   [
     "# Keys of remote-agent: copy this file to .env and fill in what you need. Never commit .env.",
     ...RemoteAgentConfig.names
-      .filter((name) => RemoteAgentConfig.variables[name].secret)
-      .map((name) => `\n# ${RemoteAgentConfig.variables[name].describe}.\n${name}=`),
+      .filter((name) => RemoteAgentConfig.settings[name].secret)
+      .map((name) => `\n# ${RemoteAgentConfig.settings[name].describe}.\n${name}=`),
     ""
   ].join("\n")
 

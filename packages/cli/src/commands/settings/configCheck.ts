@@ -8,10 +8,12 @@ import * as Settings from "../../app/Settings.ts"
 const profileProblems = Effect.fnUntraced(function* (found: Settings.Sources) {
   const provider = Settings.merged(found)
   const setting = (name: RemoteAgentConfig.Name) =>
-    RemoteAgentConfig.read(provider, name).pipe(
-      Effect.orElseSucceed(() => Option.none<string>()),
-      Effect.map(Option.getOrElse(() => ""))
-    )
+    RemoteAgentConfig.text(name)
+      .parse(provider)
+      .pipe(
+        Effect.orElseSucceed(() => Option.none<string>()),
+        Effect.map(Option.getOrElse(() => ""))
+      )
   const config = RemoteAgentConfig.layerFrom({
     REMOTE_AGENT_PROFILES: yield* setting("REMOTE_AGENT_PROFILES")
   })

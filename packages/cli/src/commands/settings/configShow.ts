@@ -24,7 +24,9 @@ const found = Effect.fnUntraced(function* (
   sources: ReadonlyArray<Settings.Source>
 ) {
   for (const source of sources) {
-    const text = yield* RemoteAgentConfig.read(source.provider, name).pipe(Effect.orElseSucceed(Option.none))
+    const text = yield* RemoteAgentConfig.text(name)
+      .parse(source.provider)
+      .pipe(Effect.orElseSucceed(Option.none))
     if (Option.isSome(text)) return Option.some({ source: source.name, value: text.value })
   }
   return Option.none<{ readonly source: string; readonly value: string }>()
@@ -34,7 +36,7 @@ const found = Effect.fnUntraced(function* (
 export const rows = ({ sources }: Settings.Sources): Effect.Effect<ReadonlyArray<Row>> =>
   Effect.forEach(RemoteAgentConfig.names, (name) =>
     Effect.map(found(name, sources), (set): Row => {
-      const { describe: description, expected, secret } = RemoteAgentConfig.variables[name]
+      const { describe: description, expected, secret } = RemoteAgentConfig.settings[name]
       return {
         name,
         fallback: RemoteAgentConfig.fallbackText(name),

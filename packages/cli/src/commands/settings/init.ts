@@ -57,7 +57,7 @@ const unasked = ({ profile = "sample", provider = "local" }: InitFlags): Answers
 })
 
 const keyIsSound = (key: Redacted.Redacted) =>
-  Option.isSome(RemoteAgentConfig.variables.E2B_API_KEY.decode(Redacted.value(key)))
+  Option.isSome(RemoteAgentConfig.settings.E2B_API_KEY.decode(Redacted.value(key)))
     ? Effect.void
     : Effect.fail(
         new Usage({

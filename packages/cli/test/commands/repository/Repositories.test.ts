@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Isolation } from "@remote-agent/e2b-local"
-import { WebhookReceiver } from "@remote-agent/github"
+import { WebhookSignature } from "@remote-agent/github"
 import { Effect, Option, Redacted, Schema } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { randomUUID } from "node:crypto"
@@ -464,7 +464,7 @@ const send = async (url: string, body: string, id: string, secret: string) => {
       "content-type": "application/json",
       "x-github-event": "push",
       "x-github-delivery": id,
-      "x-hub-signature-256": WebhookReceiver.sign(Buffer.from(body), Redacted.make(secret))
+      "x-hub-signature-256": WebhookSignature.sign(Buffer.from(body), Redacted.make(secret))
     }
   })
   return { status: response.status, text: await response.text() }

@@ -1,19 +1,12 @@
-import { GitHubError } from "@remote-agent/domain"
+/** Pull requests: one open per branch, created or brought to the wanted state. */
+import type { GitHubError } from "@remote-agent/domain"
 import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import * as Model from "../model.ts"
-import * as GitHubRequests from "./requests.ts"
+import { forRepo, isAmbiguous } from "./request.ts"
+import type { GitHubRequests } from "./requests.ts"
 import * as Wire from "./wire.ts"
 
-/** What became of a wish for a pull request. */
-export interface Proposed {
-  readonly pullRequest: Model.PullRequest
-  /** Whether it was made now, was there and is changed, or was there just as wanted. */
-  readonly outcome: "created" | "updated" | "unchanged"
-  /** Why labels or reviewers could not be added. The pull request stands without them. */
-  readonly problems: ReadonlyArray<GitHubError.GitHubError>
-}
-
-/** What of an open pull request is not as wanted. What was not said is left as it is. */
+/** The fields of an open pull request that differ from the spec. Fields without a wanted value are left alone. */
 export const changes = (
   pull: Model.PullRequest,
   { base, body, title }: Model.PullRequestSpec
@@ -23,10 +16,10 @@ export const changes = (
   ...(base === undefined || base === pull.base.branch ? {} : { base })
 })
 
-// GitHub keeps the line breaks of whoever wrote the text, and those of its own editor are CRLF.
+// GitHub stores line breaks as they were sent, and its own editor sends CRLF.
 const sameText = (a: string, b: string) => a.replaceAll("\r\n", "\n") === b.replaceAll("\r\n", "\n")
 
-/** Those of `wanted` that are not in `present`; GitHub compares names without regard to case. */
+/** The names in `wanted` that are not in `present`. GitHub compares names case-insensitively. */
 export const missing = (
   wanted: ReadonlyArray<string> | undefined,
   present: ReadonlyArray<string>
@@ -35,7 +28,7 @@ export const missing = (
   return (wanted ?? []).filter((name) => !have.has(name.toLowerCase()))
 }
 
-/** Which of several open pull requests of one head is meant: the one for this base, else the oldest. */
+/** Chooses among several open pull requests of one head: the one for this base, else the oldest. */
 export const choose = (
   pulls: ReadonlyArray<Model.PullRequest>,
   base: string | undefined
@@ -44,11 +37,12 @@ export const choose = (
   return Option.fromUndefinedOr(pulls.find((pull) => pull.base.branch === base) ?? oldest)
 }
 
-// The list of pull requests may be a moment behind a refusal that says there is one.
+// The list may lag behind a refusal that says the pull request exists.
 const settling = Schedule.spaced("500 millis").pipe(Schedule.upTo({ times: 5 }))
 
+/** The pull request methods of `GitHub`. */
 export const make = (
-  requests: GitHubRequests.GitHubRequests,
+  requests: GitHubRequests,
   defaultBranch: (repo: Model.Repo) => Effect.Effect<string, GitHubError.GitHubError>
 ) => {
   const list = (
@@ -58,7 +52,7 @@ export const make = (
   ): Stream.Stream<Model.PullRequest, GitHubError.GitHubError> =>
     requests
       .pages(
-        GitHubRequests.about(repo, operation, "GET {repo}/pulls", {
+        forRepo(repo, operation, "GET {repo}/pulls", {
           state: filter.state ?? "open",
           ...(filter.head === undefined ? {} : { head: Model.qualified(repo, filter.head) }),
           ...(filter.base === undefined ? {} : { base: filter.base })
@@ -75,7 +69,7 @@ export const make = (
       const { body, draft, head, title } = spec
       const base = spec.base ?? (yield* defaultBranch(repo))
       const wire = yield* requests.send(
-        GitHubRequests.about(
+        forRepo(
           repo,
           "createPullRequest",
           "POST {repo}/pulls",
@@ -101,7 +95,7 @@ export const make = (
     const wanted = changes(pull, spec)
     if (Object.keys(wanted).length === 0) return { pull, changed: false }
     const wire = yield* requests.send(
-      GitHubRequests.about(
+      forRepo(
         repo,
         "createPullRequest",
         "PATCH {repo}/pulls/{pull_number}",
@@ -115,22 +109,22 @@ export const make = (
     return { pull: Wire.pullRequest(wire), changed: true }
   })
 
-  /** The one that is open, or a new one. Of two who make one at the same time, GitHub lets only one. */
+  /** The open pull request, or a new one. When two clients create one at the same time, GitHub accepts only one. */
   const ensure = Effect.fnUntraced(function* (repo: Model.Repo, spec: Model.PullRequestSpec) {
     const found = yield* open(repo, spec)
     if (Option.isSome(found)) return { pull: found.value, created: false }
     return yield* Effect.map(post(repo, spec), (pull) => ({ pull, created: true })).pipe(
       Effect.catchIf(
-        (error) => error.reason._tag === "Invalid" || GitHubRequests.isLost(error),
+        (error) => error.reason._tag === "Invalid" || isAmbiguous(error),
         (error) =>
           Effect.gen(function* () {
-            const lost = GitHubRequests.isLost(error)
+            const lost = isAmbiguous(error)
             const schedule = lost || alreadyThere(error) ? settling : Schedule.recurs(0)
             const now = yield* Effect.repeat(open(repo, spec), {
               schedule,
               until: (pull) => Option.isSome(pull)
             })
-            // A reply that was lost was most likely that of our own.
+            // After a lost reply the pull request is most likely the one just created.
             return Option.isSome(now) ? { pull: now.value, created: lost } : yield* error
           })
       )
@@ -145,7 +139,7 @@ export const make = (
     const labels = missing(wanted, pull.labels)
     if (labels.length === 0) return Option.none<Model.PullRequest>()
     const all = yield* requests.send(
-      GitHubRequests.about(
+      forRepo(
         repo,
         "createPullRequest",
         "POST {repo}/issues/{issue_number}/labels",
@@ -162,7 +156,7 @@ export const make = (
   const reviewed = (repo: Model.Repo, pull: Model.PullRequest) =>
     requests
       .pages(
-        GitHubRequests.about(repo, "createPullRequest", "GET {repo}/pulls/{pull_number}/reviews", {
+        forRepo(repo, "createPullRequest", "GET {repo}/pulls/{pull_number}/reviews", {
           pull_number: pull.number
         }),
         Schema.Array(Wire.Review)
@@ -180,11 +174,11 @@ export const make = (
   ) {
     const people = missing(spec.reviewers, pull.reviewers)
     const reviewers = isNew || people.length === 0 ? people : missing(people, yield* reviewed(repo, pull))
-    // Who of a team has reviewed is not told, so a team is asked once: when the pull request is new.
+    // GitHub does not tell which members of a team have reviewed, so a team is asked only for a new pull request.
     const teamReviewers = isNew ? missing(spec.teamReviewers, pull.teamReviewers) : []
     if (reviewers.length + teamReviewers.length === 0) return Option.none<Model.PullRequest>()
     const wire = yield* requests.send(
-      GitHubRequests.about(
+      forRepo(
         repo,
         "createPullRequest",
         "POST {repo}/pulls/{pull_number}/requested_reviewers",
@@ -201,7 +195,7 @@ export const make = (
   const createPullRequest = Effect.fn("GitHub.createPullRequest")(function* (
     repo: Model.Repo,
     spec: Model.PullRequestSpec
-  ): Effect.fn.Return<Proposed, GitHubError.GitHubError> {
+  ): Effect.fn.Return<Model.CreatedPullRequest, GitHubError.GitHubError> {
     const { created, pull } = yield* ensure(repo, spec)
     const updated = yield* update(repo, pull, spec)
     const labelled = yield* Effect.result(addLabels(repo, updated.pull, spec.labels))
@@ -222,7 +216,7 @@ export const make = (
     pullRequest: Effect.fn("GitHub.pullRequest")((repo: Model.Repo, number: number) =>
       Effect.map(
         requests.send(
-          GitHubRequests.about(repo, "pullRequest", "GET {repo}/pulls/{pull_number}", {
+          forRepo(repo, "pullRequest", "GET {repo}/pulls/{pull_number}", {
             pull_number: number
           }),
           Wire.PullRequest
@@ -235,6 +229,6 @@ export const make = (
   }
 }
 
-// GitHub has no code of its own for it. A refusal for another reason is found out by looking once more, too.
+// GitHub has no error code for this. A refusal for another reason also leads to one more look.
 const alreadyThere = ({ reason }: GitHubError.GitHubError): boolean =>
   reason._tag === "Invalid" && reason.problems.some((problem) => problem.includes("already exists"))

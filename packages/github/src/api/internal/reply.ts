@@ -1,7 +1,8 @@
+/** Reads GitHub's refusals and page links. Pure. */
 import { GitHubError } from "@remote-agent/domain"
 import { Duration, Option, Schema } from "effect"
 
-/** An answer of GitHub that is not a success. */
+/** A reply that is not a success. */
 export interface Refusal {
   readonly status: number
   readonly headers: Readonly<Record<string, unknown>>
@@ -25,7 +26,7 @@ const readFieldError = Schema.decodeUnknownOption(FieldError)
 
 type Words = (text: string) => string
 
-/** GitHub's words as they may be shown: on one line, not a whole page of a proxy, and without what we keep secret. */
+/** GitHub's words on one line of at most 300 characters (a proxy may send a page of HTML), with secrets masked. */
 const shown =
   (secrets: ReadonlyArray<string>): Words =>
   (text) =>
@@ -52,10 +53,10 @@ const seconds = (value: unknown): number | undefined => {
   return Number.isFinite(number) && number >= 0 ? number : undefined
 }
 
-// GitHub's own advice for a secondary limit that comes without a time.
+// GitHub's documentation says to wait a minute when a secondary limit gives no time.
 const secondaryWait = Duration.minutes(1)
 
-/** Which limit was hit and how long to wait, if it is one. */
+/** The rate limit that a refusal reports, if any. */
 const rateLimit = (
   { headers, status }: Refusal,
   { documentation_url = "", message = "" }: typeof Body.Type,
@@ -68,11 +69,11 @@ const rateLimit = (
   }
   const reset = seconds(headers["x-ratelimit-reset"])
   if (headers["x-ratelimit-remaining"] === "0" && reset !== undefined) {
-    // One second more: the limit is lifted within that second, not at its start.
+    // The limit is lifted within that second, not at its start.
     const wait = Duration.millis(Math.max(0, (reset + 1) * 1000 - now))
     return new GitHubError.RateLimited({ limit: "primary", retryAfter: wait })
   }
-  // Nothing but its words tells a secondary limit without a header from a lack of permission.
+  // Without a header, only the words distinguish a secondary limit from a lack of permission.
   const isSecondary = documentation_url.includes("rate-limit") || /\bsecondary rate limit\b/i.test(message)
   return status === 429 || isSecondary
     ? new GitHubError.RateLimited({ limit: "secondary", retryAfter: secondaryWait })
@@ -87,7 +88,7 @@ const list = (value: unknown): ReadonlyArray<string> =>
         .filter((item) => item !== "")
     : []
 
-/** The scopes that include another one. */
+/** For each scope, the scopes that include it. */
 const parents: Readonly<Record<string, ReadonlyArray<string>>> = {
   "write:repo_hook": ["admin:repo_hook"],
   "read:repo_hook": ["write:repo_hook", "admin:repo_hook"],
@@ -95,7 +96,7 @@ const parents: Readonly<Record<string, ReadonlyArray<string>>> = {
   "repo:status": ["repo"]
 }
 
-/** The scopes of which a classic token needs one and has none. Other tokens have no scopes. */
+/** The scopes that would each be enough and that a classic token lacks. Other tokens have no scopes. */
 const missingScopes = ({ headers }: Refusal): ReadonlyArray<string> => {
   const granted = headers["x-oauth-scopes"]
   if (typeof granted !== "string") return []
@@ -114,7 +115,7 @@ const forbidden = (refusal: Refusal, detail: string): GitHubError.Forbidden => {
   if (scopes.length > 0) return make("scope", scopes)
   const permissions = headers["x-accepted-github-permissions"]
   if (typeof permissions === "string" && permissions !== "") {
-    // Alternatives have semicolons between them, what is needed together has commas.
+    // Semicolons separate alternatives; commas separate permissions that are needed together.
     return make(
       "permission",
       permissions.split(";").map((one) => list(one).join(" and "))
@@ -124,8 +125,7 @@ const forbidden = (refusal: Refusal, detail: string): GitHubError.Forbidden => {
 }
 
 /**
- * Why GitHub refused, from the status, the headers and the body of its answer. `now` is in milliseconds since 1970;
- * `secrets` are texts that are not shown, should GitHub repeat them.
+ * The reason for a refusal. `now` is GitHub's time in milliseconds since 1970; `secrets` are masked in GitHub's words.
  */
 export const reasonOf = (
   refusal: Refusal,
@@ -162,7 +162,7 @@ export const reasonOf = (
   }
 }
 
-/** The address of the next page, from a `Link` header (RFC 8288); none on the last page. */
+/** The address of the next page in a `Link` header (RFC 8288); none on the last page. */
 export const nextPage = (header: unknown): Option.Option<string> => {
   if (typeof header !== "string") return Option.none()
   for (const [, target = "", parameters = ""] of header.matchAll(/<([^<>]*)>((?:[^",<]|"[^"]*")*)/g)) {

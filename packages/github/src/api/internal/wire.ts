@@ -1,14 +1,14 @@
+/**
+ * The parts of GitHub's JSON that are read, and their conversion to the types of `model.ts`. The user of a deleted
+ * account is `null`, and so is an empty text.
+ */
 import { Schema } from "effect"
 import type * as Model from "../model.ts"
 
-/**
- * What GitHub sends, as far as we read it, and how it becomes one of our types. What a deleted account leaves is
- * `null`, and so is a text that nobody wrote.
- */
 const Login = Schema.NullOr(Schema.Struct({ login: Schema.String }))
 const Text = Schema.NullOr(Schema.String)
 
-// The account that GitHub shows for those that are deleted.
+// GitHub shows this account in place of deleted ones.
 const login = (user: typeof Login.Type | undefined): string => user?.login ?? "ghost"
 
 export const Repository = Schema.Struct({
@@ -113,7 +113,7 @@ export const Issue = Schema.Struct({
   labels: Schema.Array(Label),
   created_at: Schema.DateTimeUtcFromString,
   updated_at: Schema.DateTimeUtcFromString,
-  /** Only there when it is a pull request, which GitHub counts among the issues. */
+  /** Present when the issue is a pull request. */
   pull_request: Schema.optionalKey(Schema.Unknown)
 })
 

@@ -1,94 +1,58 @@
 /**
- * Moves commits between the host, which has the token, and a sandbox, which has not: as git bundles through the files
- * API. What goes either way is only what the other side lacks.
+ * Moves commits as git bundles between the host, which has the token, and a sandbox, which does not. Only commits that
+ * the other side lacks are moved.
  */
 import { GitError, Id } from "@remote-agent/domain"
 import { Effect, FileSystem, Path } from "effect"
-import type { Copy, MirrorCache } from "./mirrorCache.ts"
-import * as GitPorcelain from "./porcelain.ts"
-import type { WorkTree } from "./run.ts"
+import { type HostGit, printing } from "../HostGit.ts"
+import type { WorkTree } from "../Workspace.ts"
+import { type Mirror, protocolOf } from "./mirrorCache.ts"
+import { pushReason } from "./remoteFailure.ts"
 import { sandboxFailed } from "./run.ts"
-import { type HostGit, remoteReason } from "../HostGit.ts"
 
-/** A ref that goes into a bundle: its name in the sandbox and its commit. */
+/** A ref to put into a bundle: its name in the sandbox and its commit. */
 export interface Sent {
   readonly ref: string
   readonly commit: string
 }
 
-/** What to send. */
-export interface Parcel {
+/** What to put into a bundle. */
+interface Parcel {
   readonly refs: ReadonlyArray<Sent>
-  /** Commits that the sandbox has. */
+  /** Commits that the sandbox already has. */
   readonly have?: ReadonlyArray<string> | undefined
-  /** Where the history of the sandbox ends. */
+  /** The commits where the shallow history of the sandbox ends. */
   readonly shallow?: ReadonlyArray<string> | undefined
-  /** Cuts the history of the first ref to so many commits. */
+  /** The number of commits of history of the first ref. */
   readonly depth?: number | undefined
 }
 
-/** A bundle, and where the history in it ends. */
+/** A bundle, and the commits where its shallow history ends. */
 interface Packed {
   readonly bundle: Uint8Array
   readonly shallow: ReadonlyArray<string>
 }
 
-/** How a push is to be made. */
-export interface Push {
-  /** The commit to push: the tip of the bundle, or one that the server has somewhere. */
+/** What to push. */
+interface Push {
+  /** The tip of the bundle, or a commit that the server has. */
   readonly commit: string
   /** The branch of the server. */
   readonly branch: string
-  /** Replaces the branch when it is at this commit (or does not exist, for an empty one). Absent: never. */
+  /** Replaces the branch if it is at this commit; if it does not exist, for an empty string. Default: never. */
   readonly replaces?: string | undefined
 }
 
-/** A name for a bundle in a sandbox that nobody else uses. */
+/** A unique path for a bundle in a sandbox. */
 export const bundlePath = Effect.map(Id.nextToken, (token) => `.cache/remote-agent/${token}.bundle`)
-
-const refusal = (
-  branch: string,
-  result: GitPorcelain.PushResult | undefined,
-  stderr: string
-): GitError.Reason | undefined => {
-  if (result?.flag !== "!") return undefined
-  if (!result.summary.startsWith("[remote rejected]")) return new GitError.NonFastForward({ branch })
-  // The codes of GitHub are the same in every language: GH006 a protected branch, GH013 a rule, GH001 a large file.
-  if (
-    /protected branch hook declined|repository rule violations/.test(result.summary) ||
-    /\bGH0(?:06|13)\b/.test(stderr)
-  ) {
-    return new GitError.ProtectedBranch({ branch })
-  }
-  // Somebody else moved the branch between our look at it and our push.
-  if (/cannot lock ref|failed to update ref|fetch first/.test(result.summary)) {
-    return new GitError.NonFastForward({ branch })
-  }
-  return new GitError.PushRefused({ branch })
-}
-
-/** Why a push failed, from what `git push --porcelain` printed. */
-export const pushReason = (
-  repository: string,
-  branch: string,
-  done: { readonly exitCode: number; readonly stdout: string; readonly stderr: string },
-  where: GitError.Where
-): GitError.Reason =>
-  refusal(
-    branch,
-    GitPorcelain.push(done.stdout).find(({ flag }) => flag === "!"),
-    done.stderr
-  ) ??
-  remoteReason(repository, done.stderr) ??
-  new GitError.CommandFailed({ command: "push", exitCode: done.exitCode, where })
 
 const onDisk = <A, E, R>(operation: GitError.Operation, effect: Effect.Effect<A, E, R>) =>
   Effect.mapError(effect, () =>
     GitError.fail(operation, new GitError.CacheFailed({ path: "the temporary folder" }))
   )
 
-/** Puts a bundle into a sandbox for the time that `use` takes it. `use` removes it when it succeeds. */
-export const sending = <A>(
+/** Writes a bundle into a sandbox for `use`, which removes it when it succeeds. */
+export const withBundle = <A>(
   operation: GitError.Operation,
   { sandbox }: WorkTree,
   bundle: Uint8Array,
@@ -107,15 +71,13 @@ export const sending = <A>(
     )
   )
 
-/** The two directions, over the copies of a cache. */
-export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCache, limitBytes: number) {
+/** Makes temporary repositories over the objects of a mirror. What arrives in one never reaches the mirror. */
+const makeExchange = Effect.gen(function* () {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
-
-  /** A repository of its own over the objects of a copy: what comes in here does not get there. */
-  const exchange = Effect.fnUntraced(function* (operation: GitError.Operation, copy: Copy) {
+  return Effect.fnUntraced(function* (operation: GitError.Operation, mirror: Mirror) {
     const folder = yield* onDisk(operation, fs.makeTempDirectoryScoped({ prefix: "remote-agent-git-" }))
     const gitDir = path.join(folder, "git")
-    // This much is a repository to git, and a process less than `git init`.
+    // The minimum that git accepts as a repository, without a process for `git init`.
     yield* onDisk(operation, fs.makeDirectory(path.join(gitDir, "refs"), { recursive: true }))
     yield* onDisk(operation, fs.writeFileString(path.join(gitDir, "HEAD"), "ref: refs/heads/none\n"))
     yield* onDisk(operation, fs.makeDirectory(path.join(gitDir, "objects", "info"), { recursive: true }))
@@ -123,11 +85,18 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
       operation,
       fs.writeFileString(
         path.join(gitDir, "objects", "info", "alternates"),
-        `${path.join(copy.gitDir, "objects")}\n`
+        `${path.join(mirror.gitDir, "objects")}\n`
       )
     )
     return { gitDir, bundle: path.join(folder, "bundle"), shallow: path.join(gitDir, "shallow") }
   })
+})
+
+type Exchange = Effect.Success<typeof makeExchange>
+
+const makePack = Effect.fnUntraced(function* (git: HostGit, exchange: Exchange, limitBytes: number) {
+  const fs = yield* FileSystem.FileSystem
+  const must = printing(git)
 
   const bounded = Effect.fnUntraced(function* (operation: GitError.Operation, file: string) {
     const { size } = yield* onDisk(operation, fs.stat(file))
@@ -136,13 +105,13 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
     return yield* onDisk(operation, fs.readFile(file))
   })
 
-  /** A bundle of what the sandbox lacks; none when it lacks nothing. */
-  const pack = Effect.fn("BundleRelay.pack")(function* (
+  /** Makes a bundle of what the sandbox lacks; none when it lacks nothing. */
+  return Effect.fn("BundleRelay.pack")(function* (
     operation: GitError.Operation,
-    copy: Copy,
+    mirror: Mirror,
     { depth, have = [], refs, shallow = [] }: Parcel
   ) {
-    const place = yield* exchange(operation, copy)
+    const place = yield* exchange(operation, mirror)
     const [first] = refs
     if (depth !== undefined && first !== undefined) {
       const { exitCode } = yield* git(operation, {
@@ -155,7 +124,7 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
           "--no-write-fetch-head",
           `--depth=${depth}`,
           "--end-of-options",
-          copy.gitDir,
+          mirror.gitDir,
           `+${first.commit}:${first.ref}`
         ]
       })
@@ -173,11 +142,11 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
         )
       }
       const updates = refs.map(({ commit, ref }) => `create ${ref} ${commit}\n`).join("")
-      yield* cache.must(operation, place.gitDir, ["update-ref", "--stdin"], updates)
+      yield* must(operation, place.gitDir, ["update-ref", "--stdin"], updates)
     }
     const without = have.map((commit) => `^${commit}`)
     const tips = refs.map(({ commit }) => commit)
-    const lacking = yield* cache.must(
+    const lacking = yield* must(
       operation,
       place.gitDir,
       ["rev-list", "--max-count=1", "--stdin"],
@@ -185,7 +154,7 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
     )
     if (lacking === "") return undefined
     const names = refs.map(({ ref }) => ref)
-    yield* cache.must(
+    yield* must(
       operation,
       place.gitDir,
       ["bundle", "create", "--quiet", place.bundle, "--stdin"],
@@ -202,9 +171,13 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
       shallow: ends.split("\n").filter((line) => line !== "")
     } satisfies Packed
   }, Effect.scoped)
+})
+
+const makePush = Effect.fnUntraced(function* (git: HostGit, exchange: Exchange) {
+  const fs = yield* FileSystem.FileSystem
 
   /**
-   * Takes a bundle in, each object checked, which `git fetch` leaves out for bundles. False when it builds on commits
+   * Unpacks a bundle and checks each object, which `git fetch` does not do for bundles. False when it builds on commits
    * that the server no longer has.
    */
   const open = Effect.fnUntraced(function* (
@@ -229,31 +202,37 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
   })
 
   /**
-   * Pushes what came out of a sandbox. False when the bundle builds on commits that the server no longer has: then
-   * all of them are needed.
+   * Pushes the commits of a bundle. False when the bundle builds on commits that the server no longer has, so that a
+   * bundle of all commits is needed.
    */
-  const push = Effect.fn("BundleRelay.push")(function* (
+  return Effect.fn("BundleRelay.push")(function* (
     operation: GitError.Operation,
-    copy: Copy,
+    mirror: Mirror,
     { branch, commit, replaces }: Push,
     bundle: Uint8Array | undefined
   ) {
-    const { credential, repository, url } = copy.remote
-    const place = yield* exchange(operation, copy)
+    const { credential, repository, url } = mirror.remote
+    const place = yield* exchange(operation, mirror)
     if (bundle !== undefined && !(yield* open(operation, place.gitDir, place.bundle, bundle))) return false
-    const known = yield* cache.run(operation, place.gitDir, ["cat-file", "-e", `${commit}^{commit}`])
+    const known = yield* git(operation, {
+      gitDir: place.gitDir,
+      args: ["cat-file", "-e", `${commit}^{commit}`]
+    })
     if (known.exitCode !== 0) return false
-    const there = yield* copy.branch(branch)
+    const there = yield* mirror.branch(branch)
     if (there === commit) return true
     if (there !== undefined && replaces === undefined) {
-      const ahead = yield* cache.run(operation, place.gitDir, ["merge-base", "--is-ancestor", there, commit])
+      const ahead = yield* git(operation, {
+        gitDir: place.gitDir,
+        args: ["merge-base", "--is-ancestor", there, commit]
+      })
       if (ahead.exitCode !== 0)
         return yield* GitError.fail(operation, new GitError.NonFastForward({ branch }))
     }
     const done = yield* git(operation, {
       gitDir: place.gitDir,
       credential,
-      protocols: [url.startsWith("https:") ? "https" : "http"],
+      protocols: [protocolOf(url)],
       args: [
         "push",
         "--porcelain",
@@ -267,6 +246,13 @@ export const make = Effect.fnUntraced(function* (git: HostGit, cache: MirrorCach
     if (done.exitCode === 0) return true
     return yield* GitError.fail(operation, pushReason(repository, branch, done, "host"))
   }, Effect.scoped)
-
-  return { pack, push }
 })
+
+/** The two directions, over the mirrors of this machine. */
+export const make = Effect.fnUntraced(function* (git: HostGit, limitBytes: number) {
+  const exchange = yield* makeExchange
+  return { pack: yield* makePack(git, exchange, limitBytes), push: yield* makePush(git, exchange) }
+})
+
+/** Moves bundles. */
+export type BundleRelay = Effect.Success<ReturnType<typeof make>>

@@ -1,27 +1,42 @@
-/** Reads what git prints for programs (`-z`). Pure. */
+/** Parses git's machine-readable output (`-z`). Pure. */
 
-/** A file that differs from the last commit, or is not known to git. */
+/**
+ * A file that differs from the last commit, or is untracked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface StatusEntry {
   readonly path: string
-  /** Where it was, when it was renamed or copied. */
+  /** The path before a rename or copy. */
   readonly from?: string | undefined
-  /** What differs between the last commit and the index; `.` for nothing, else a letter of git (A, M, D, R, …). */
+  /** How the index differs from the last commit: a letter of git (A, M, D, R, …), or `.` for no difference. */
   readonly staged: string
-  /** What differs between the index and the file; `?` for a file that git does not know. */
+  /** How the file differs from the index, in the same letters; `?` for an untracked file. */
   readonly unstaged: string
   readonly conflicted: boolean
 }
 
-/** What is checked out and what differs from it. */
+/**
+ * What is checked out, and the files that differ from it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Status {
-  /** Absent when no branch is checked out. */
+  /** Absent when HEAD is detached. */
   readonly branch: string | undefined
   /** Absent before the first commit. */
   readonly commit: string | undefined
   readonly entries: ReadonlyArray<StatusEntry>
 }
 
-/** A file that differs between two states. */
+/**
+ * A file that differs between two commits.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ChangedFile {
   /** A letter of git: A, M, D, R, C, T, U. */
   readonly status: string
@@ -29,12 +44,17 @@ export interface ChangedFile {
   readonly from?: string | undefined
 }
 
-/** A commit. */
+/**
+ * A commit in a log.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Commit {
   readonly commit: string
   readonly parents: ReadonlyArray<string>
   readonly author: { readonly name: string; readonly email: string }
-  /** In seconds since 1970. */
+  /** The author date, in seconds since 1970. */
   readonly time: number
   readonly message: string
 }
@@ -45,7 +65,7 @@ const fields = (text: string): Array<string> => {
   return all
 }
 
-/** What follows the first `count` words that single spaces part: a path may have spaces itself. */
+/** The text after the first `count` words, which are separated by single spaces. A path may contain spaces itself. */
 const after = (line: string, count: number): string => {
   let at = 0
   for (let word = 0; word < count; word++) at = line.indexOf(" ", at) + 1
@@ -68,7 +88,7 @@ const entryOf = (line: string, from: string | undefined): StatusEntry | undefine
   }
 }
 
-/** Reads `git status --porcelain=v2 --branch -z`. */
+/** Parses `git status --porcelain=v2 --branch -z`. */
 export const status = (output: string): Status => {
   const lines = fields(output)
   const headers = new Map<string, string>()
@@ -89,7 +109,7 @@ export const status = (output: string): Status => {
   }
 }
 
-/** Reads `git diff --name-status -z`. */
+/** Parses `git diff --name-status -z`. */
 export const nameStatus = (output: string): ReadonlyArray<ChangedFile> => {
   const parts = fields(output)
   const files: Array<ChangedFile> = []
@@ -102,10 +122,10 @@ export const nameStatus = (output: string): ReadonlyArray<ChangedFile> => {
   return files
 }
 
-/** The format of `git log -z` that {@link log} reads. */
+/** The format of `git log -z` that {@link log} parses. */
 export const logFormat = "--format=tformat:%H%x00%P%x00%an%x00%ae%x00%at%x00%B"
 
-/** Reads `git log -z` in {@link logFormat}. */
+/** Parses `git log -z` in {@link logFormat}. */
 export const log = (output: string): ReadonlyArray<Commit> => {
   const parts = fields(output)
   const commits: Array<Commit> = []
@@ -125,18 +145,18 @@ export const log = (output: string): ReadonlyArray<Commit> => {
   return commits
 }
 
-/** Paths that end with NUL each. */
+/** Parses paths that each end with NUL. */
 export const paths = (output: string): ReadonlyArray<string> => fields(output)
 
-/** What the server, or git before it, made of a push. */
+/** The result of pushing one ref. */
 export interface PushResult {
   readonly ref: string
-  /** The flag of `git push --porcelain`: `!` for refused, `=` for nothing to do. */
+  /** The flag of `git push --porcelain`: `!` for a refusal, `=` for an up-to-date ref. */
   readonly flag: string
   readonly summary: string
 }
 
-/** Reads `git push --porcelain`. */
+/** Parses `git push --porcelain`. */
 export const push = (output: string): ReadonlyArray<PushResult> =>
   output.split("\n").flatMap((line): ReadonlyArray<PushResult> => {
     const [flag = "", refs, summary] = line.split("\t")

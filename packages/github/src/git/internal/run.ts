@@ -1,38 +1,26 @@
-/** Runs git in a sandbox: arguments as arguments, reasons from exit codes. */
+/** Runs the scripts of git in a sandbox and turns their exit codes into reasons. */
 import { GitError, type SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { type Duration, Effect } from "effect"
+import { readScript } from "../scripts/readScript.ts"
+import type { Head, WorkTree } from "../Workspace.ts"
+import { exitCodes } from "./exitCodes.ts"
 import { paths } from "./porcelain.ts"
-import { exits } from "./scripts.ts"
-import { remoteReason } from "../HostGit.ts"
+import { remoteReason } from "./remoteFailure.ts"
 
-/** A working tree in a sandbox. Plain data: it may be written down and made anew. */
-export interface WorkTree {
-  readonly sandbox: Sandbox.Sandbox
-  /** Absolute, or from the home folder of the sandbox. */
-  readonly dir: string
-  /** `owner/name`. */
-  readonly repository: string
-  /** Whether the hooks of the repository run. They are the repository's own programs. False when absent. */
-  readonly hooks?: boolean | undefined
-  /** What to do about submodules: `refuse` when absent; `ignore` leaves their folders empty. */
-  readonly submodules?: "refuse" | "ignore" | undefined
-  /** What to do about files in Git LFS: `refuse` when absent; `pointers` leaves the pointers in their place. */
-  readonly lfs?: "refuse" | "pointers" | undefined
-}
-
-/** A step in a sandbox, and what it is about, for its errors. */
+/** One script and its input, with the names that its errors mention. */
 export interface Step {
-  readonly script: string
+  /** A file in `git/scripts`. */
+  readonly script: `${string}.sh`
   readonly args?: ReadonlyArray<string> | undefined
   readonly stdin?: string | undefined
   readonly branch?: string | undefined
   readonly ref?: string | undefined
-  /** The word that names the step when git fails in it without a reason of its own. */
+  /** The git command that an error without a reason of its own names. */
   readonly command: string
 }
 
-/** No configuration of the sandbox but that of the repository. */
+/** Only the configuration of the repository applies. */
 const environment = {
   GIT_CONFIG_NOSYSTEM: "1",
   GIT_CONFIG_GLOBAL: "/dev/null",
@@ -41,7 +29,7 @@ const environment = {
   LC_ALL: "C"
 }
 
-/** Turns a failure of the sandbox into one of git. */
+/** Maps a failure of the sandbox to a failure of git. */
 export const sandboxFailed =
   (operation: GitError.Operation) =>
   <A, R>(effect: Effect.Effect<A, SandboxError.SandboxError, R>): Effect.Effect<A, GitError.GitError, R> =>
@@ -57,36 +45,36 @@ const conflicts = (stdout: string): ReadonlyArray<string> => {
 
 const lines = (stdout: string): ReadonlyArray<string> => stdout.split("\n").filter((line) => line !== "")
 
-/** What an exit code of a script stands for. */
+/** The reason that an exit code of a script stands for. */
 export const reasonOf = (
   { dir, repository }: WorkTree,
   { branch = "", command, ref = "" }: Step,
   { exitCode, stderr, stdout }: Sandbox.ExecResult
 ): GitError.Reason => {
   switch (exitCode) {
-    case exits.gitMissing:
+    case exitCodes.gitMissing:
       return new GitError.GitMissing({ where: "sandbox" })
-    case exits.notARepository:
+    case exitCodes.notARepository:
       return new GitError.NotARepository({ dir })
-    case exits.folderNotEmpty:
+    case exitCodes.folderNotEmpty:
       return new GitError.FolderNotEmpty({ dir })
-    case exits.nonFastForward:
+    case exitCodes.nonFastForward:
       return new GitError.NonFastForward({ branch })
-    case exits.conflict:
+    case exitCodes.conflict:
       return new GitError.Conflict({ paths: conflicts(stdout) })
-    case exits.refNotFound:
+    case exitCodes.refNotFound:
       return new GitError.RefNotFound({ ref })
-    case exits.nothingToCommit:
+    case exitCodes.nothingToCommit:
       return new GitError.NothingToCommit({})
-    case exits.detachedHead:
+    case exitCodes.detachedHead:
       return new GitError.DetachedHead({})
-    case exits.branchExists:
+    case exitCodes.branchExists:
       return new GitError.BranchExists({ branch })
-    case exits.submodulesFound:
+    case exitCodes.submodulesFound:
       return new GitError.SubmodulesFound({ paths: lines(stdout) })
-    case exits.lfsFound:
+    case exitCodes.lfsFound:
       return new GitError.LfsFound({ paths: lines(stdout) })
-    case exits.fileTooLarge: {
+    case exitCodes.fileTooLarge: {
       const [, bytes = "0", limitBytes = "0", path = ""] = /^blob (\d+) (\d+) ([^\n]*)/.exec(stdout) ?? []
       return new GitError.FileTooLarge({ path, bytes: Number(bytes), limitBytes: Number(limitBytes) })
     }
@@ -98,7 +86,7 @@ export const reasonOf = (
   }
 }
 
-/** Runs a script of `GitScripts` in one trip, and gives how it ended, whatever the exit code. */
+/** Runs a script and returns its result, whatever the exit code. */
 export const attempt = (
   operation: GitError.Operation,
   { dir, hooks, lfs, sandbox, submodules }: WorkTree,
@@ -108,7 +96,7 @@ export const attempt = (
   const allow = (submodules === "ignore" ? "s" : "") + (lfs === "pointers" ? "l" : "")
   return sandbox
     .exec({
-      argv: ["sh", "-c", script, "git", dir, hooks === true ? "yes" : "no", allow, ...args],
+      argv: ["sh", "-c", readScript(script), "git", dir, hooks === true ? "yes" : "no", allow, ...args],
       env: environment,
       stdin,
       timeouts: { wall }
@@ -116,7 +104,7 @@ export const attempt = (
     .pipe(sandboxFailed(operation))
 }
 
-/** {@link attempt}, failing with the reason that the exit code stands for when it is not 0. */
+/** Runs a script and returns what it printed. Fails with the reason that a nonzero exit code stands for. */
 export const run = (
   operation: GitError.Operation,
   place: WorkTree,
@@ -129,15 +117,25 @@ export const run = (
       : Effect.fail(GitError.fail(operation, reasonOf(place, step, result)))
   )
 
-/** The values of a line that a script prints as `<name> <value>`. */
+/** The values of the lines `<name> <value>` that a script printed. */
 export const values = (stdout: string, name: string): ReadonlyArray<string> =>
   stdout
     .split("\n")
     .filter((line) => line.startsWith(`${name} `))
     .map((line) => line.slice(name.length + 1))
 
-/** The first of {@link values}, unless it is empty. */
+/** The first of {@link values}; none when it is empty. */
 export const value = (stdout: string, name: string): string | undefined => {
   const [first] = values(stdout, name)
   return first === "" ? undefined : first
 }
+
+/** Reads the branch and the commit that a script printed. */
+export const headOf =
+  (operation: GitError.Operation) =>
+  (stdout: string): Effect.Effect<Head, GitError.GitError> => {
+    const commit = value(stdout, "head")
+    return commit === undefined
+      ? Effect.fail(GitError.fail(operation, new GitError.RefNotFound({ ref: "HEAD" })))
+      : Effect.succeed({ branch: value(stdout, "branch"), commit })
+  }

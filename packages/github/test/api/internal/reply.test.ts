@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { GitHubReply } from "@remote-agent/github"
+import * as GitHubReply from "../../../src/api/internal/reply.ts"
 import { Duration, Effect, Option, Schema } from "effect"
 
 const Relation = Schema.String.check(Schema.isPattern(/^[a-z]{1,8}$/))

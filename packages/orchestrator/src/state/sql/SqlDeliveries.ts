@@ -10,8 +10,6 @@ const ClaimRow = Schema.Struct({
   until_ms: Whole
 })
 
-const decodeClaims = Schema.decodeUnknownEffect(Schema.Array(ClaimRow))
-
 const millis = (time: Duration.Duration) => Math.ceil(Duration.toMillis(time))
 
 /**
@@ -19,9 +17,10 @@ const millis = (time: Duration.Duration) => Math.ceil(Duration.toMillis(time))
  * something is claimed.
  */
 export const make = (
-  { decoded, now, run, sql }: Database,
+  { now, reader, run, sql }: Database,
   retention: Duration.Duration = Deliveries.retention
 ): Deliveries.Deliveries["Service"] => {
+  const claims = reader(ClaimRow)
   const columns = sql.literal("token, attempt, state, until_ms")
 
   /** Writes unless somebody else has the claim, or it ended otherwise; once more when it ended so already. */
@@ -58,7 +57,7 @@ export const make = (
         until_ms = excluded.until_ms, changed_ms = excluded.changed_ms, reason = NULL
       WHERE remote_deliveries.state = 'failed'
         OR (remote_deliveries.state = 'processing' AND remote_deliveries.until_ms <= ${time})
-      RETURNING ${columns}`.pipe(Effect.flatMap(decoded("claimDelivery", decodeClaims)))
+      RETURNING ${columns}`.pipe(claims("claimDelivery"))
   })
 
   const claim = Effect.fn("Deliveries.claim")(function* (id: string, { expiresIn }: Deliveries.Claimant) {
@@ -67,7 +66,7 @@ export const make = (
       const [taken] = yield* run("claimDelivery")(take(id, token, millis(expiresIn)))
       if (taken !== undefined) return { _tag: "Claimed", token, attempt: taken.attempt } as const
       const [held] = yield* sql`SELECT ${columns} FROM remote_deliveries WHERE id = ${plain(id)}`.pipe(
-        Effect.flatMap(decoded("claimDelivery", decodeClaims)),
+        claims("claimDelivery"),
         run("claimDelivery")
       )
       if (held?.state === "processed") return { _tag: "Processed" } as const

@@ -2,7 +2,8 @@ import { AgentEvent, type Id, type Lease, type StateDocument, type TokenUsage } 
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import { type Database, first, fullPage, pageSize, plain, Whole } from "./database/SqlDatabase.ts"
-import { closedOrUnknown, usageColumns } from "./SqlQueries.ts"
+import { closedOrUnknown } from "./SqlQueries.ts"
+import { usageColumns } from "./SqlUsage.ts"
 import type { StateStore } from "../StateStore.ts"
 
 /** What a store does with events. */
@@ -20,11 +21,9 @@ const insertSize = 1000
 const EventText = Schema.fromJsonString(Schema.toCodecJson(AgentEvent.AgentEvent))
 const EventRow = Schema.Struct({ seq: Whole, at: Schema.DateTimeUtcFromString, body: EventText })
 
-const decodeEvents = Schema.decodeUnknownEffect(Schema.Array(EventRow))
-const decodeEnds = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ next_seq: Whole })))
-const decodeTaken = Schema.decodeUnknownEffect(
-  Schema.Array(Schema.Struct({ next_seq: Whole, agent_id: Schema.String }))
-)
+const EndRow = Schema.Struct({ next_seq: Whole })
+const TakenRow = Schema.Struct({ next_seq: Whole, agent_id: Schema.String })
+
 const encodeEvent = (event: AgentEvent.AgentEvent) => Effect.orDie(Schema.encodeEffect(EventText)(event))
 
 /** What the events make of their query. */
@@ -44,7 +43,8 @@ const changeOf = (events: ReadonlyArray<AgentEvent.AgentEvent>, at: string) => {
 
 /** The events of a database. See `SqlStateStore.make`. */
 export const make = (database: Database): SqlEvents => {
-  const { atOnce, decoded, lesser, run, sql } = database
+  const { atOnce, fencing, lesser, reader, run, sql } = database
+  const [records, ends, takes] = [reader(EventRow), reader(EndRow), reader(TakenRow)]
 
   /** Adds to what an agent has used. An agent that nobody knows has none. */
   const count = (
@@ -89,15 +89,19 @@ export const make = (database: Database): SqlEvents => {
     const at = DateTime.formatIso(now)
     const bodies = yield* Effect.forEach(events, encodeEvent)
     const result = events.find((event) => event.type === "result")
+    const { before, check, clause } = fencing("appendEvents", fence)
     return yield* Effect.gen(function* () {
-      // Takes the numbers and, until the end of the transaction, the row: whoever appends next waits here.
+      yield* before
+      // Reserves the numbers and locks the row until the end of the transaction: the next append waits here.
       const [taken] = yield* sql`
         UPDATE remote_queries SET next_seq = next_seq + ${events.length},
         started_at = COALESCE(started_at, ${at}), ${sql.update(changeOf(events, at))}
-        WHERE id = ${id} AND status <> 'ended' RETURNING next_seq, agent_id`.pipe(
-        Effect.flatMap(decoded("appendEvents", decodeTaken))
+        WHERE id = ${id} AND status <> 'ended' AND ${clause} RETURNING next_seq, agent_id`.pipe(
+        takes("appendEvents")
       )
-      if (taken === undefined) return yield* closedOrUnknown(database, "appendEvents", id)
+      if (taken === undefined) {
+        return yield* Effect.andThen(check, closedOrUnknown(database, "appendEvents", id))
+      }
       const from = taken.next_seq - events.length
       const rows = bodies.map((body, index) => ({ query_id: id, seq: from + index, at, body }))
       yield* insert(rows)
@@ -105,12 +109,12 @@ export const make = (database: Database): SqlEvents => {
       return events.map(
         (event, index) => new AgentEvent.EventRecord({ queryId: id, seq: from + index, at: now, event })
       )
-    }).pipe(atOnce("appendEvents", fence), run("appendEvents"))
+    }).pipe(atOnce, run("appendEvents"))
   })
 
   const events = (queryId: Id.QueryId, fromSeq: number) =>
     sql`SELECT next_seq FROM remote_queries WHERE id = ${queryId}`.pipe(
-      Effect.flatMap(decoded("events", decodeEnds)),
+      ends("events"),
       Effect.flatMap(first("events", queryId)),
       run("events"),
       Effect.map(({ next_seq: end }) =>
@@ -119,12 +123,12 @@ export const make = (database: Database): SqlEvents => {
             SELECT seq, at, body FROM remote_events
             WHERE query_id = ${queryId} AND seq >= ${seq} AND seq < ${end}
             ORDER BY seq LIMIT ${pageSize}`.pipe(
-            Effect.flatMap(decoded("events", decodeEvents)),
+            records("events"),
             Effect.map((rows) => {
-              const records = rows.map(
+              const page = rows.map(
                 ({ body: event, ...row }) => new AgentEvent.EventRecord({ queryId, ...row, event })
               )
-              return [records, Option.map(fullPage(records), (last) => last.seq + 1)] as const
+              return [page, Option.map(fullPage(page), (last) => last.seq + 1)] as const
             }),
             run("events")
           )

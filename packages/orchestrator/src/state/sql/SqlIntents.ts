@@ -5,13 +5,15 @@ import { LaunchIntents } from "../LaunchIntents.ts"
 
 const IntentText = Schema.fromJsonString(Schema.toCodecJson(LaunchIntent.LaunchIntent))
 
-const decodeIntents = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ body: IntentText })))
+const IntentRow = Schema.Struct({ body: IntentText })
+
 const encodeIntent = (intent: LaunchIntent.LaunchIntent) =>
   Effect.orDie(Schema.encodeEffect(IntentText)(intent))
 
 /** Intents in a database. */
-export const make = ({ decoded, run, sql }: Database): LaunchIntents["Service"] =>
-  LaunchIntents.of({
+export const make = ({ reader, run, sql }: Database): LaunchIntents["Service"] => {
+  const intents = reader(IntentRow)
+  return LaunchIntents.of({
     open: Effect.fn("LaunchIntents.open")(function* (intent) {
       const { attemptId: id } = intent
       const row = { id, body: yield* encodeIntent(intent) }
@@ -23,7 +25,7 @@ export const make = ({ decoded, run, sql }: Database): LaunchIntents["Service"] 
     renew: Effect.fn("LaunchIntents.renew")(function* (attemptId: Id.AttemptId) {
       const at = yield* DateTime.now
       const rows = yield* sql`SELECT body FROM remote_intents WHERE id = ${attemptId}`.pipe(
-        Effect.flatMap(decoded("renewIntent", decodeIntents)),
+        intents("renewIntent"),
         run("renewIntent")
       )
       if (rows[0] === undefined) return
@@ -36,12 +38,13 @@ export const make = ({ decoded, run, sql }: Database): LaunchIntents["Service"] 
     ),
     list: Stream.paginate("", (after) =>
       sql`SELECT body FROM remote_intents WHERE id > ${after} ORDER BY id LIMIT ${pageSize}`.pipe(
-        Effect.flatMap(decoded("listIntents", decodeIntents)),
+        intents("listIntents"),
         Effect.map((rows) => {
-          const intents = rows.map(({ body }) => body)
-          return [intents, Option.map(fullPage(intents), ({ attemptId }): string => attemptId)] as const
+          const page = rows.map(({ body }) => body)
+          return [page, Option.map(fullPage(page), ({ attemptId }): string => attemptId)] as const
         }),
         run("listIntents")
       )
     )
   })
+}

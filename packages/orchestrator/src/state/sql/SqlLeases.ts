@@ -3,13 +3,9 @@ import { DateTime, Duration, Effect, Option, Schema } from "effect"
 import { type Database, failed, Plain, plain, Whole } from "./database/SqlDatabase.ts"
 import { type Claim, Leases } from "../Leases.ts"
 
-const decodeLeases = Schema.decodeUnknownEffect(
-  Schema.Array(Schema.Struct({ holder: Schema.NullOr(Plain), token: Whole, until_ms: Whole }))
-)
+const LeaseRow = Schema.Struct({ holder: Schema.NullOr(Plain), token: Whole, until_ms: Whole })
 
-type Row = { readonly holder: string | null; readonly token: number; readonly until_ms: number }
-
-const toLease = (resource: string, holder: string, { token, until_ms }: Row) =>
+const toLease = (resource: string, holder: string, { token, until_ms }: typeof LeaseRow.Type) =>
   new Lease.Lease({ resource, holder, token, until: DateTime.makeUnsafe(until_ms) })
 
 const millis = (ttl: Duration.Input) => Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(ttl)))
@@ -17,10 +13,12 @@ const millis = (ttl: Duration.Input) => Math.ceil(Duration.toMillis(Duration.fro
 /**
  * Leases in the database of the store that they fence. The row of a resource is never removed: its token counts on.
  */
-export const make = ({ decoded, now, run, sql }: Database): Leases["Service"] => {
+export const make = ({ now, reader, run, sql }: Database): Leases["Service"] => {
+  const leases = reader(LeaseRow)
+
   const read = (operation: string, resource: string) =>
     sql`SELECT holder, token, until_ms FROM remote_leases WHERE resource = ${plain(resource)}`.pipe(
-      Effect.flatMap(decoded(operation, decodeLeases))
+      leases(operation)
     )
 
   const take = Effect.fnUntraced(function* (resource: string, { holder, ttl }: Claim) {
@@ -33,7 +31,7 @@ export const make = ({ decoded, now, run, sql }: Database): Leases["Service"] =>
         holder = excluded.holder, token = remote_leases.token + 1, until_ms = excluded.until_ms
       WHERE remote_leases.holder IS NULL OR remote_leases.holder = excluded.holder
         OR remote_leases.until_ms <= ${time}
-      RETURNING holder, token, until_ms`.pipe(Effect.flatMap(decoded("acquireLease", decodeLeases)))
+      RETURNING holder, token, until_ms`.pipe(leases("acquireLease"))
   })
 
   const acquire = Effect.fn("Leases.acquire")(function* (resource: string, claim: Claim) {
@@ -59,10 +57,7 @@ export const make = ({ decoded, now, run, sql }: Database): Leases["Service"] =>
     const [renewed] = yield* sql`
       UPDATE remote_leases SET until_ms = ${time} + ${millis(ttl)}
       WHERE resource = ${plain(resource)} AND token = ${token} AND holder IS NOT NULL
-      RETURNING holder, token, until_ms`.pipe(
-      Effect.flatMap(decoded("renewLease", decodeLeases)),
-      run("renewLease")
-    )
+      RETURNING holder, token, until_ms`.pipe(leases("renewLease"), run("renewLease"))
     return renewed === undefined
       ? yield* failed("renewLease", new StateStoreError.LeaseLost({ resource }))
       : toLease(resource, holder, renewed)
@@ -81,7 +76,7 @@ export const make = ({ decoded, now, run, sql }: Database): Leases["Service"] =>
     const [row] = yield* sql`
       SELECT holder, token, until_ms FROM remote_leases
       WHERE resource = ${plain(resource)} AND holder IS NOT NULL AND until_ms > ${time}`.pipe(
-      Effect.flatMap(decoded("currentLease", decodeLeases)),
+      leases("currentLease"),
       run("currentLease")
     )
     return row === undefined || row.holder === null

@@ -2,17 +2,15 @@ import { Id, type StateStoreError } from "@remote-agent/domain"
 import { Effect, Schema } from "effect"
 import { type Database, first } from "./database/SqlDatabase.ts"
 
-const decode = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ value: Schema.String })))
+const Row = Schema.Struct({ value: Schema.String })
 
 /** The owner of a database: made by the first that opens it, and the same for everybody from then on. */
 export const make = Effect.fn("SqlOwner.make")(function* ({
-  decoded,
+  reader,
   run,
   sql
 }: Database): Effect.fn.Return<string, StateStoreError.StateStoreError> {
-  const read = run("open")(
-    Effect.flatMap(sql`SELECT value FROM remote_settings WHERE name = 'owner'`, decoded("open", decode))
-  )
+  const read = run("open")(reader(Row)("open")(sql`SELECT value FROM remote_settings WHERE name = 'owner'`))
   // Read first: who may only read may do that.
   const [known] = yield* read
   if (known !== undefined) return known.value

@@ -11,12 +11,15 @@ export type SqlPools = Pick<
 
 const PoolText = Schema.fromJsonString(Schema.toCodecJson(PoolRecord.PoolRecord))
 
-const decodePools = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ body: PoolText })))
-const decodeRevisions = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ revision: Whole })))
+const PoolRow = Schema.Struct({ body: PoolText })
+const RevisionRow = Schema.Struct({ revision: Whole })
+
 const encodePool = (pool: PoolRecord.PoolRecord) => Effect.orDie(Schema.encodeEffect(PoolText)(pool))
 
 /** The pools of a database. See `SqlStateStore.make`. */
-export const make = ({ decoded, run, sql }: Database): SqlPools => {
+export const make = ({ reader, run, sql }: Database): SqlPools => {
+  const [pools, revisions] = [reader(PoolRow), reader(RevisionRow)]
+
   const createPool = Effect.fn("StateStore.createPool")(function* (pool: PoolRecord.PoolRecord) {
     const { name, revision } = pool
     const row = { name, revision, body: yield* encodePool(pool) }
@@ -28,7 +31,7 @@ export const make = ({ decoded, run, sql }: Database): SqlPools => {
 
   const getPool = Effect.fn("StateStore.getPool")((name: Id.PoolName) =>
     sql`SELECT body FROM remote_pools WHERE name = ${name}`.pipe(
-      Effect.flatMap(decoded("getPool", decodePools)),
+      pools("getPool"),
       Effect.flatMap(first("getPool", name)),
       Effect.map(({ body }) => body),
       run("getPool")
@@ -37,7 +40,7 @@ export const make = ({ decoded, run, sql }: Database): SqlPools => {
 
   const whyNotUpdated = Effect.fnUntraced(function* ({ name, revision: expected }: PoolRecord.PoolRecord) {
     const { revision: actual } = yield* sql`SELECT revision FROM remote_pools WHERE name = ${name}`.pipe(
-      Effect.flatMap(decoded("updatePool", decodeRevisions)),
+      revisions("updatePool"),
       Effect.flatMap(first("updatePool", name))
     )
     return yield* failed("updatePool", new StateStoreError.RevisionConflict({ id: name, expected, actual }))
@@ -65,10 +68,10 @@ export const make = ({ decoded, run, sql }: Database): SqlPools => {
 
   const listPools = Stream.paginate("", (after) =>
     sql`SELECT body FROM remote_pools WHERE name > ${after} ORDER BY name LIMIT ${pageSize}`.pipe(
-      Effect.flatMap(decoded("listPools", decodePools)),
+      pools("listPools"),
       Effect.map((rows) => {
-        const pools = rows.map(({ body }) => body)
-        return [pools, Option.map(fullPage(pools), ({ name }): string => name)] as const
+        const page = rows.map(({ body }) => body)
+        return [page, Option.map(fullPage(page), ({ name }): string => name)] as const
       }),
       run("listPools")
     )

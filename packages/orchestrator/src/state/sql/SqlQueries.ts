@@ -1,19 +1,25 @@
-import { AgentEvent, Id, type Lease, Query, StateStoreError, TokenUsage } from "@remote-agent/domain"
+import { AgentEvent, type Id, type Lease, Query, StateStoreError } from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
 import { added, type Database, failed, first, pageSize, Plain, Whole } from "./database/SqlDatabase.ts"
-import type { StateStore } from "../StateStore.ts"
+import { toUsage, usageColumns } from "./SqlUsage.ts"
+import { leastIdAt, type QueryFilter, type StateStore } from "../StateStore.ts"
 
-/** What a store does with queries. */
+/**
+ * The methods of the store that read and write queries.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type SqlQueries = Pick<
   StateStore["Service"],
-  "createQuery" | "getQuery" | "listQueries" | "startQuery" | "requestCancel" | "usage" | "poolUsage"
+  "createQuery" | "getQuery" | "newestQuery" | "listQueries" | "startQuery" | "requestCancel"
 >
 
 const Time = Schema.NullOr(Schema.DateTimeUtcFromString)
 
 const Job = Schema.fromJsonString(Schema.toCodecJson(Query.QueryJob))
 
-/** What never changes of a query is in `body`; what its course changes has columns, so that one statement does it. */
+/** `body` holds the fields that never change. The others have columns, so that one statement changes them. */
 const QueryRow = Schema.Struct({
   status: Query.QueryStatus,
   outcome: Schema.NullOr(AgentEvent.Outcome),
@@ -30,59 +36,11 @@ const QueryRow = Schema.Struct({
   body: Schema.fromJsonString(Schema.toCodecJson(Query.Query))
 })
 
-const SumRow = Schema.Struct({
-  outcome: AgentEvent.Outcome,
-  queries: Whole,
-  input_tokens: Schema.NullOr(Schema.Finite),
-  output_tokens: Schema.NullOr(Schema.Finite),
-  cost_usd: Schema.NullOr(Schema.Finite),
-  wall_millis: Schema.NullOr(Schema.Finite)
-})
-
-/** What a query of a pool that runs has told, or without an id what all its agents' queries that have ended used. */
-const PoolRow = Schema.Struct({
-  id: Schema.NullOr(Id.QueryId),
-  started_at: Time,
-  input_tokens: Schema.NullOr(Schema.Finite),
-  output_tokens: Schema.NullOr(Schema.Finite),
-  cost_usd: Schema.NullOr(Schema.Finite),
-  wall_millis: Schema.NullOr(Schema.Finite)
-})
-
-/** Nothing else is asked for: some databases fail for text that they cannot hold. */
-const isPoolName = Schema.is(Id.PoolName)
-
-const decodeQueries = Schema.decodeUnknownEffect(Schema.Array(QueryRow))
-const decodeSums = Schema.decodeUnknownEffect(Schema.Array(SumRow))
 const encodeJob = Schema.encodeEffect(Job)
-const decodePool = Schema.decodeUnknownEffect(Schema.Array(PoolRow))
 const encodeQuery = Schema.encodeEffect(QueryRow)
 
-/** The columns of a usage; none of them is set where there is none. */
-export const usageColumns = (usage: TokenUsage.TokenUsage | undefined) => ({
-  input_tokens: usage?.inputTokens ?? null,
-  output_tokens: usage?.outputTokens ?? null,
-  cost_usd: usage?.costUsd ?? null,
-  wall_millis: usage?.wallMillis ?? null
-})
-
-const most = Number.MAX_SAFE_INTEGER
-
-/** A usage from its columns, also from sums that are greater than any usage may be. */
-const toUsage = (row: Readonly<Record<keyof ReturnType<typeof usageColumns>, number | null>>) =>
-  row.input_tokens === null || row.output_tokens === null || row.wall_millis === null
-    ? undefined
-    : new TokenUsage.TokenUsage({
-        inputTokens: Math.min(most, row.input_tokens),
-        outputTokens: Math.min(most, row.output_tokens),
-        wallMillis: Math.min(most, row.wall_millis),
-        ...(row.cost_usd === null ? {} : { costUsd: Math.min(most, row.cost_usd) })
-      })
-
-const usedOf = (row: typeof PoolRow.Type) => toUsage(row) ?? TokenUsage.zero
-
 const toQuery = (row: typeof QueryRow.Type): Query.Query => {
-  // Of one that runs, the columns have what it has told by now.
+  // The columns of a running query hold the usage reported so far.
   const usage = row.status === "ended" ? toUsage(row) : undefined
   return new Query.Query({
     ...row.body,
@@ -111,10 +69,12 @@ const toRow = (query: Query.Query): typeof QueryRow.Type => ({
   body: query
 })
 
-/** Of numbers that are not whole: the sum of whole ones might be greater than a database can hold. */
-const sum = (column: string) => `SUM(CAST(${column} AS DOUBLE PRECISION)) AS ${column}`
-
-/** Says why a query takes no more: it has ended, or there is none. */
+/**
+ * Fails with `LogClosed`, or with `NotFound` when there is no such query.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const closedOrUnknown = Effect.fnUntraced(function* (
   { sql }: Database,
   operation: string,
@@ -127,7 +87,8 @@ export const closedOrUnknown = Effect.fnUntraced(function* (
 
 /** The queries of a database. See `SqlStateStore.make`. */
 export const make = (database: Database): SqlQueries => {
-  const { decoded, fenced, run, sql } = database
+  const { fencing, reader, run, sql } = database
+  const queries = reader(QueryRow)
   const columns = sql.literal(Object.keys(QueryRow.fields).join(", "))
 
   const createQuery = Effect.fn("StateStore.createQuery")(function* (query: Query.Query) {
@@ -141,10 +102,18 @@ export const make = (database: Database): SqlQueries => {
 
   const get = (operation: string, id: Id.QueryId) =>
     sql`SELECT ${columns} FROM remote_queries WHERE id = ${id}`.pipe(
-      Effect.flatMap(decoded(operation, decodeQueries)),
+      queries(operation),
       Effect.flatMap(first(operation, id)),
       Effect.map(toQuery)
     )
+
+  const newestQuery = Effect.fn("StateStore.newestQuery")((agentId: Id.AgentId) =>
+    sql`SELECT ${columns} FROM remote_queries WHERE agent_id = ${agentId} ORDER BY id DESC LIMIT 1`.pipe(
+      queries("newestQuery"),
+      Effect.map((rows) => Option.map(Arr.head(rows), toQuery)),
+      run("newestQuery")
+    )
+  )
 
   const startQuery = Effect.fn("StateStore.startQuery")(function* (
     id: Id.QueryId,
@@ -153,14 +122,17 @@ export const make = (database: Database): SqlQueries => {
   ) {
     const at = DateTime.formatIso(yield* DateTime.now)
     const job = yield* Effect.orDie(encodeJob(started))
+    const { check, clause, guard } = fencing("startQuery", fence)
     return yield* sql`
       UPDATE remote_queries SET status = 'running', job = ${job}, started_at = COALESCE(started_at, ${at})
-      WHERE id = ${id} AND status <> 'ended' RETURNING ${columns}`.pipe(
-      Effect.flatMap(decoded("startQuery", decodeQueries)),
+      WHERE id = ${id} AND status <> 'ended' AND ${clause} RETURNING ${columns}`.pipe(
+      queries("startQuery"),
       Effect.flatMap(([row]) =>
-        row === undefined ? closedOrUnknown(database, "startQuery", id) : Effect.succeed(toQuery(row))
+        row === undefined
+          ? Effect.andThen(check, closedOrUnknown(database, "startQuery", id))
+          : Effect.succeed(toQuery(row))
       ),
-      fenced("startQuery", fence),
+      guard,
       run("startQuery")
     )
   })
@@ -174,7 +146,7 @@ export const make = (database: Database): SqlQueries => {
     return yield* sql`
       UPDATE remote_queries SET ${sql.update(change)}
       WHERE id = ${id} AND status <> 'ended' AND cancel_requested_at IS NULL RETURNING ${columns}`.pipe(
-      Effect.flatMap(decoded("requestCancel", decodeQueries)),
+      queries("requestCancel"),
       Effect.flatMap(([row]) =>
         row === undefined ? get("requestCancel", id) : Effect.succeed(toQuery(row))
       ),
@@ -182,84 +154,44 @@ export const make = (database: Database): SqlQueries => {
     )
   })
 
-  const listQueries: SqlQueries["listQueries"] = ({ agentId, status } = {}, range = {}) => {
-    const { limit = Number.MAX_SAFE_INTEGER } = range
-    return Stream.paginate({ after: range.after ?? "", left: limit }, ({ after, left }) => {
+  const clausesOf = ({ agentId, outcome, since, status }: QueryFilter) => [
+    ...(agentId === undefined ? [] : [sql`agent_id = ${agentId}`]),
+    ...(status === undefined ? [] : [sql.in("status", Arr.ensure(status))]),
+    ...(outcome === undefined ? [] : [sql.in("outcome", Arr.ensure(outcome))]),
+    ...(since === undefined ? [] : [sql`id >= ${leastIdAt(since)}`])
+  ]
+
+  const listQueries: SqlQueries["listQueries"] = (filter = {}, range = {}) => {
+    const { limit = Number.MAX_SAFE_INTEGER, order = "oldestFirst" } = range
+    const clauses = clausesOf(filter)
+    const [beyond, direction] =
+      order === "oldestFirst"
+        ? [(id: string) => sql`id > ${id}`, sql.literal("ASC")]
+        : [(id: string) => sql`id < ${id}`, sql.literal("DESC")]
+    const start = { after: range.after as string | undefined, left: limit }
+    return Stream.paginate(start, ({ after, left }) => {
       const size = Math.min(pageSize, left)
-      const clauses = [
-        sql`id > ${after}`,
-        ...(agentId === undefined ? [] : [sql`agent_id = ${agentId}`]),
-        ...(status === undefined ? [] : [sql`status = ${status}`])
-      ]
-      return sql`
-        SELECT ${columns} FROM remote_queries WHERE ${sql.and(clauses)} ORDER BY id LIMIT ${size}`.pipe(
-        Effect.flatMap(decoded("listQueries", decodeQueries)),
+      const all = [...clauses, ...(after === undefined ? [] : [beyond(after)])]
+      const where = all.length === 0 ? sql.literal("") : sql`WHERE ${sql.and(all)}`
+      return sql`SELECT ${columns} FROM remote_queries ${where} ORDER BY id ${direction} LIMIT ${size}`.pipe(
+        queries("listQueries"),
         Effect.map((rows) => {
-          const queries = rows.map(toQuery)
-          const last = queries.length < pageSize ? Option.none() : Arr.last(queries)
-          const next = Option.map(last, ({ id }) => ({ after: id as string, left: left - queries.length }))
-          return [queries, next] as const
+          const found = rows.map(toQuery)
+          const last = found.length < pageSize ? Option.none() : Arr.last(found)
+          const next = Option.map(last, ({ id }) => ({ after: id, left: left - found.length }))
+          return [found, next] as const
         }),
         run("listQueries")
       )
     })
   }
 
-  const usage: SqlQueries["usage"] = Effect.fn("StateStore.usage")(function* ({ agentId, pool, since } = {}) {
-    if (pool !== undefined && !isPoolName(pool)) return { usage: TokenUsage.zero, queries: 0, outcomes: {} }
-    const ofPool = sql`SELECT id FROM remote_agents WHERE pool = ${pool}`
-    const clauses = [
-      sql`outcome IS NOT NULL`,
-      ...(agentId === undefined ? [] : [sql`agent_id = ${agentId}`]),
-      ...(pool === undefined ? [] : [sql`agent_id IN (${ofPool})`]),
-      ...(since === undefined ? [] : [sql`ended_at >= ${DateTime.formatIso(since)}`])
-    ]
-    const sums = sql.literal(Object.keys(usageColumns(undefined)).map(sum).join(", "))
-    const rows = yield* sql`
-      SELECT outcome, COUNT(*) AS queries, ${sums} FROM remote_queries
-      WHERE ${sql.and(clauses)} GROUP BY outcome ORDER BY outcome`.pipe(
-      Effect.flatMap(decoded("usage", decodeSums)),
-      run("usage")
-    )
-    return {
-      usage: rows.reduce((all, row) => TokenUsage.add(all, toUsage(row) ?? TokenUsage.zero), TokenUsage.zero),
-      queries: rows.reduce((all, row) => all + row.queries, 0),
-      outcomes: Object.fromEntries(rows.map((row) => [row.outcome, row.queries]))
-    }
-  })
-
-  // One statement, which sees one moment: a query that ends meanwhile is counted once.
-  const poolUsage: SqlQueries["poolUsage"] = Effect.fn("StateStore.poolUsage")(function* (pool) {
-    const names = Object.keys(usageColumns(undefined))
-    const sums = sql.literal(names.map(sum).join(", "))
-    const numbers = sql.literal(names.map((name) => `CAST(${name} AS DOUBLE PRECISION)`).join(", "))
-    const rows = yield* sql`
-      SELECT CAST(NULL AS TEXT) AS id, CAST(NULL AS TEXT) AS started_at, ${sums}
-      FROM remote_agents WHERE pool = ${pool}
-      UNION ALL
-      SELECT CAST(id AS TEXT), CAST(started_at AS TEXT), ${numbers} FROM remote_queries
-      WHERE status = 'running' AND agent_id IN (SELECT id FROM remote_agents WHERE pool = ${pool})
-      ORDER BY id`.pipe(Effect.flatMap(decoded("poolUsage", decodePool)), run("poolUsage"))
-    return {
-      ended: rows.reduce(
-        (all, row) => (row.id === null ? TokenUsage.add(all, usedOf(row)) : all),
-        TokenUsage.zero
-      ),
-      running: rows.flatMap((row) =>
-        row.id === null || row.started_at === null
-          ? []
-          : [{ id: row.id, startedAt: row.started_at, usage: usedOf(row) }]
-      )
-    }
-  })
-
   return {
     createQuery,
     getQuery: Effect.fn("StateStore.getQuery")((id) => run("getQuery")(get("getQuery", id))),
+    newestQuery,
     listQueries,
     startQuery,
-    requestCancel,
-    usage,
-    poolUsage
+    requestCancel
   }
 }

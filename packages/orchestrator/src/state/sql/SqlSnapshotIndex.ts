@@ -10,8 +10,6 @@ const Row = Schema.Struct({
   used_ms: Whole
 })
 
-const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
-
 const entryOf = (row: typeof Row.Type): Entry => ({
   key: row.id,
   provider: row.provider,
@@ -21,11 +19,12 @@ const entryOf = (row: typeof Row.Type): Entry => ({
 })
 
 /** The templates of set-ups in a database. */
-export const make = ({ decoded, run, sql }: Database): SnapshotIndex["Service"] =>
-  SnapshotIndex.of({
+export const make = ({ reader, run, sql }: Database): SnapshotIndex["Service"] => {
+  const entries = reader(Row)
+  return SnapshotIndex.of({
     get: Effect.fn("SnapshotIndex.get")((key) =>
       sql`SELECT * FROM remote_setups WHERE id = ${key}`.pipe(
-        Effect.flatMap(decoded("getSetUp", decodeRows)),
+        entries("getSetUp"),
         Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), entryOf)),
         run("getSetUp")
       )
@@ -49,8 +48,9 @@ export const make = ({ decoded, run, sql }: Database): SnapshotIndex["Service"] 
       )
     ),
     list: sql`SELECT * FROM remote_setups ORDER BY used_ms, id LIMIT ${listed}`.pipe(
-      Effect.flatMap(decoded("listSetUps", decodeRows)),
+      entries("listSetUps"),
       Effect.map((rows) => rows.map(entryOf)),
       run("listSetUps")
     )
   })
+}

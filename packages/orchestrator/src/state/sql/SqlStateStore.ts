@@ -19,37 +19,35 @@ import * as SqlLeases from "./SqlLeases.ts"
 import * as SqlOwner from "./SqlOwner.ts"
 import * as SqlPools from "./SqlPools.ts"
 import * as SqlQueries from "./SqlQueries.ts"
+import * as SqlUsage from "./SqlUsage.ts"
 import * as SqlSnapshotIndex from "./SqlSnapshotIndex.ts"
 import * as SqliteFile from "./database/SqliteFile.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
 
-/** All the state there is, in one database. */
+/**
+ * All services of the state, in one database.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type State = StateStore | Leases | LaunchIntents | Deliveries.Deliveries | StateOwner | SnapshotIndex
 
-/**
- * The state in the database of the current `SqlClient`, whose schema it brings up to date. `name` is what messages
- * call it. Every method is one statement or one transaction.
- *
- * Beside the failures of each service, every method fails with `Unavailable` when the database cannot do its part
- * and with `Damaged` when it holds what cannot be read.
- */
-export const make: (
+/** Makes the services over the current `SqlClient`, whose schema is up to date. */
+const makeMigrated = Effect.fnUntraced(function* (
   name: string
-) => Effect.Effect<Context.Context<State>, StateStoreError.StateStoreError, SqlClient.SqlClient> = Effect.fn(
-  "SqlStateStore.make"
-)(function* (name: string) {
-  yield* fromSql(name, "open")(Migrations.migrate(name))
+): Effect.fn.Return<Context.Context<State>, StateStoreError.StateStoreError, SqlClient.SqlClient> {
   const database = yield* SqlDatabase.make(name)
-  const [agents, queries] = [SqlAgents.make(database), SqlQueries.make(database)]
+  const { restoreAgent, ...agents } = SqlAgents.make(database)
+  const [queries, usage] = [SqlQueries.make(database), SqlUsage.make(database)]
   const [{ writeLog, ...events }, pools] = [SqlEvents.make(database), SqlPools.make(database)]
 
-  /** Writes a record, and gives back its id or name if there was none. */
+  /** Writes a record, and returns its id or name when there was none. */
   const add = (record: StateRecord) => {
     switch (record._tag) {
       case "Pool":
         return ifNew(record.pool.name, pools.createPool(record.pool))
       case "Agent":
-        return ifNew(record.agent.id, agents.createAgent(record.agent))
+        return ifNew(record.agent.id, restoreAgent(record.agent))
       case "Query": {
         const { events: log, query } = record.query
         return ifNew(query.id, Effect.andThen(queries.createQuery(query), writeLog(query.id, log)))
@@ -65,10 +63,10 @@ export const make: (
         if (id !== undefined) written.add(id)
       }
       return written
-    }).pipe(database.atOnce("restore", undefined), database.run("restore"))
+    }).pipe(database.atOnce, database.run("restore"))
   )
 
-  const store = StateStore.of({ ...agents, ...queries, ...events, ...pools, restore })
+  const store = StateStore.of({ ...agents, ...queries, ...usage, ...events, ...pools, restore })
   return Context.make(StateStore, store).pipe(
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(LaunchIntents, SqlIntents.make(database)),
@@ -86,30 +84,79 @@ const ifNew = <E>(id: string, create: Effect.Effect<void, E | StateStoreError.St
     )
   )
 
-/** The state in the database of a `SqlClient`. `name` is what messages call it. See {@link make}. */
+/**
+ * Migrates the database of the current `SqlClient` and makes the services of the state over it. `name` is its name in
+ * messages.
+ *
+ * **Details**
+ *
+ * Every method is one statement or one transaction. Beside the failures of each service, every method fails with
+ * `Unavailable` when the database cannot be used, and with `Damaged` when it holds rows that cannot be read.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: (
+  name: string
+) => Effect.Effect<Context.Context<State>, StateStoreError.StateStoreError, SqlClient.SqlClient> = Effect.fn(
+  "SqlStateStore.make"
+)(function* (name: string) {
+  yield* fromSql(name, "open")(Migrations.migrate(name, () => Effect.void))
+  return yield* makeMigrated(name)
+})
+
+/**
+ * The state in the database of a `SqlClient`. `name` is its name in messages.
+ *
+ * @see {@link make}
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (
   name: string
 ): Layer.Layer<State, StateStoreError.StateStoreError, SqlClient.SqlClient> => Layer.effectContext(make(name))
 
 /**
- * The state in a SQLite file, which several processes may use at once. See `StateFile.openFile` for what happens to
- * a file that is new, older, newer or damaged, and `SqliteClient.make` for what outlives a crash.
+ * The state in a SQLite file, which several processes may use at once.
+ *
+ * **Details**
+ *
+ * `SqliteFile.openFile` says what happens to a file that is missing, older, newer or damaged; `SqliteClient.make`
+ * says what survives a crash.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layerSqlite = (options: {
   readonly path: string
 }): Layer.Layer<State, StateStoreError.StateStoreError> =>
-  layer(options.path).pipe(
+  Layer.effectContext(makeMigrated(options.path)).pipe(
     Layer.provide(Layer.effect(SqlClient.SqlClient, SqliteFile.openFile(options.path)))
   )
 
-/** The same in memory: it lives and dies with the layer. For tests of what depends on SQL. */
+/**
+ * The state in a SQLite database in memory, which is lost with the layer.
+ *
+ * **When to use**
+ *
+ * For tests of code that depends on SQL.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerSqliteMemory: Layer.Layer<State, StateStoreError.StateStoreError> = layer(
   "the state in memory"
 ).pipe(Layer.provide(Layer.orDie(SqliteClient.layer({ path: ":memory:" }))))
 
 /**
- * The state in a Postgres database, which many processes on many machines may use at once. Leases go by the clock
- * of the server. The address may hold a password, which no message shows.
+ * The state in a Postgres database, which many processes on many machines may use at once.
+ *
+ * **Details**
+ *
+ * Leases use the clock of the server. The address may contain a password; messages never show it.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layerPostgres = (
   options: PostgresClient.Options

@@ -2,7 +2,7 @@ import { Id, StateStoreError } from "@remote-agent/domain"
 import { Effect, Stream } from "effect"
 import { open, readFile, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
-import { attempt as onDisk } from "../sql/database/Disk.ts"
+import { attemptFile as onDisk } from "../sql/database/SqliteFile.ts"
 
 /** How many pieces of text are written together. */
 const writeSize = 200

@@ -1,4 +1,4 @@
-import { Agent, AgentLifecycle, StateDocument, type StateStoreError } from "@remote-agent/domain"
+import { Agent, AgentLifecycle, ImportReport, type StateStoreError } from "@remote-agent/domain"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Effect, Stream } from "effect"
 import * as DocumentReader from "./DocumentReader.ts"
@@ -25,7 +25,7 @@ export const checkWith =
 
 interface Decision {
   readonly agent: Agent.Agent
-  readonly outcome: StateDocument.ImportOutcome
+  readonly outcome: ImportReport.ImportOutcome
   readonly detail?: string
 }
 
@@ -67,7 +67,7 @@ export const importFrom: (
   store: Store,
   file: string,
   check: Check
-) => Effect.Effect<StateDocument.ImportReport, StateStoreError.StateStoreError> = Effect.fn(
+) => Effect.Effect<ImportReport.ImportReport, StateStoreError.StateStoreError> = Effect.fn(
   "StateImport.importFrom"
 )(function* (store: Store, file: string, check: Check) {
   const { agents, notes, pools, queries } = yield* DocumentReader.read(file)
@@ -106,10 +106,10 @@ export const importFrom: (
     for (const query of queries) if (!conflicts.has(query.query.agentId)) yield { _tag: "Query", query }
   }
   const written = yield* store.restore(records())
-  return new StateDocument.ImportReport({
+  return new ImportReport.ImportReport({
     agents: decisions.map(
       ({ agent: { id, name }, detail, outcome }) =>
-        new StateDocument.ImportedAgent({ id, name, outcome, ...(detail === undefined ? {} : { detail }) })
+        new ImportReport.ImportedAgent({ id, name, outcome, ...(detail === undefined ? {} : { detail }) })
     ),
     pools: pools.filter(({ name }) => written.has(name)).length,
     queries: queries.filter(({ query }) => written.has(query.id)).length,

@@ -1,6 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id, PoolRecord, type StateDocument, StateStoreError } from "@remote-agent/domain"
+import { Agent, Id, PoolRecord, type ImportReport, StateStoreError } from "@remote-agent/domain"
 import {
   MemoryStateStore,
   SqlStateStore,
@@ -88,7 +88,7 @@ const filled = Effect.gen(function* () {
   return { store, agents }
 })
 
-const outcomes = ({ agents }: StateDocument.ImportReport) => agents.map(({ outcome }) => outcome)
+const outcomes = ({ agents }: ImportReport.ImportReport) => agents.map(({ outcome }) => outcome)
 
 describe("an exported state", () => {
   it.effect("is the same once it was imported, whatever the stores are", () =>
@@ -227,7 +227,7 @@ describe("an import", () => {
           ["gone", "lost", undefined],
           ["silent", "active", "sb-silent"],
           ["other", "active", "sb-other"],
-          ["an-agent", "active", "sb-taken"]
+          [holder.name, "active", "sb-taken"]
         ]
       )
       assert.strictEqual(report.queries, 0)

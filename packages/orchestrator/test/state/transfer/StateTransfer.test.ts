@@ -53,11 +53,11 @@ describe("Orchestrator.exportState and importState", () => {
       assert(gone.binding !== undefined)
       yield* (yield* Sandboxes.Sandboxes).terminate(gone.binding.sandboxId)
       const file = `${yield* newPath}.json`
-      assert.deepStrictEqual(yield* here.exportState(file), { pools: 0, agents: 2, queries: 1, events: 2 })
+      assert.deepStrictEqual(yield* here.state.export(file), { pools: 0, agents: 2, queries: 1, events: 2 })
       yield* elsewhere(
         Effect.gen(function* () {
           const there = yield* Orchestrator.Orchestrator
-          const { agents, queries } = yield* there.importState(file)
+          const { agents, queries } = yield* there.state.import(file)
           assert.deepStrictEqual(agents.map(({ outcome }) => outcome).toSorted(), ["imported", "lost"])
           assert.strictEqual(queries, 1)
           const reaper = yield* Reaper.Reaper
@@ -91,7 +91,7 @@ describe("Orchestrator.exportState and importState", () => {
       const { id } = yield* here.launch()
       yield* here.query(id, "is it fake-key-of-e2b?")
       const file = `${yield* newPath}.json`
-      yield* here.exportState(file)
+      yield* here.state.export(file)
       const text = yield* Effect.promise(() => readFile(file, "utf8"))
       assert.include(text, "is it ***?")
       assert.notInclude(text, "fake-key-of")
@@ -110,16 +110,16 @@ describe("Orchestrator.exportState and importState", () => {
     Effect.gen(function* () {
       const here = yield* Orchestrator.Orchestrator
       const file = `${yield* newPath}.json`
-      const missing = yield* Effect.flip(here.importState(file))
+      const missing = yield* Effect.flip(here.state.import(file))
       assert.deepStrictEqual([missing.operation, missing.reason._tag], ["importState", "StoreFailed"])
       const { id } = yield* here.launch()
-      yield* here.exportState(file)
+      yield* here.state.export(file)
       const text = yield* Effect.promise(() => readFile(file, "utf8"))
       yield* Effect.promise(() => writeFile(file, text.replace('"active"', '"awake"').replace(id, "agt_x")))
       yield* elsewhere(
         Effect.gen(function* () {
           const there = yield* Orchestrator.Orchestrator
-          const { reason } = yield* Effect.flip(there.importState(file))
+          const { reason } = yield* Effect.flip(there.state.import(file))
           assert(reason._tag === "StoreFailed")
           assert(reason.cause.reason._tag === "InvalidDocument")
           assert.deepStrictEqual(
@@ -129,7 +129,7 @@ describe("Orchestrator.exportState and importState", () => {
           assert.deepStrictEqual(yield* Stream.runCollect(there.list()), [])
         })
       )
-      const elsewhereToo = yield* Effect.flip(here.exportState(`${file}/not-a-folder`))
+      const elsewhereToo = yield* Effect.flip(here.state.export(`${file}/not-a-folder`))
       assert.strictEqual(elsewhereToo.reason._tag, "StoreFailed")
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )

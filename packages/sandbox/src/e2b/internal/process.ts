@@ -1,4 +1,4 @@
-import { Id, RetryClass, SandboxError } from "@remote-agent/domain"
+import { Id, SandboxError } from "@remote-agent/domain"
 import type { CommandHandle, Sandbox as SdkSandbox } from "e2b"
 import { Effect, Stream } from "effect"
 import type { E2bCalls } from "./calls.ts"
@@ -82,7 +82,7 @@ export const make = (calls: E2bCalls, sdkSandbox: SdkSandbox, sandboxId: Id.Sand
       })
     )
     const handle = yield* Effect.tapError(starting, (error) =>
-      RetryClass.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
+      SandboxError.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
     )
     told = handle
     return follow({ handle, output, mark }, (exitCode) => {

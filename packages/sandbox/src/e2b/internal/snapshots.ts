@@ -1,4 +1,4 @@
-import { Id, RetryClass, SandboxError } from "@remote-agent/domain"
+import { Id, SandboxError } from "@remote-agent/domain"
 import { Clock, Duration, Effect, Option, Schedule } from "effect"
 import type { E2bCalls } from "./calls.ts"
 import type { Sandboxes, Snapshot } from "../../Sandboxes.ts"
@@ -48,7 +48,7 @@ export const make = (
           )
           .pipe(
             Effect.catchIf(
-              (error) => RetryClass.retryClass(error) === "ambiguous",
+              (error) => SandboxError.retryClass(error) === "ambiguous",
               (error) => reconcile(name, startedAt, error)
             )
           )

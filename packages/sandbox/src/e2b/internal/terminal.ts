@@ -1,4 +1,4 @@
-import { Id, RetryClass, SandboxError } from "@remote-agent/domain"
+import { Id, SandboxError } from "@remote-agent/domain"
 import type { Sandbox as SdkSandbox } from "e2b"
 import { Deferred, Effect, Stream } from "effect"
 import type { E2bCalls } from "./calls.ts"
@@ -40,7 +40,7 @@ export const make = (
       })
     )
     const handle = yield* Effect.tapError(starting, (error) =>
-      RetryClass.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
+      SandboxError.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
     )
     const running = follow({ handle, output, mark }, (code) => {
       Deferred.doneUnsafe(exitCode, Effect.succeed(code))

@@ -1,5 +1,5 @@
 import { assert, it, vi } from "@effect/vitest"
-import { RetryClass } from "@remote-agent/domain"
+import { SandboxError } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { E2bSandboxes } from "@remote-agent/sandbox"
 import { E2B } from "e2b"
@@ -66,7 +66,7 @@ it.live("says that nobody knows when the request may have arrived and nothing is
       )
       const error = yield* Effect.flip(sandboxes.snapshot(id))
       assert.strictEqual(error.reason._tag, "Unreachable")
-      assert.strictEqual(RetryClass.retryClass(error), "ambiguous")
+      assert.strictEqual(SandboxError.retryClass(error), "ambiguous")
       assert.deepStrictEqual(yield* kept, [])
       assert.strictEqual(count(isTake), 1)
       assert.strictEqual(count(isSnapshotList), 1)

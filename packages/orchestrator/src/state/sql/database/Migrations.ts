@@ -1,13 +1,14 @@
 import { StateStoreError } from "@remote-agent/domain"
 import { Effect } from "effect"
 import { Migrator, SqlClient, type SqlError } from "effect/sql"
+import { isMissingTable } from "./SqlFailure.ts"
 
-/** Where the migrations that a database has seen are written down. */
+/** The table that records the migrations of a database. */
 const table = "remote_migrations"
 
 /**
- * Text that is compared byte by byte, as SQLite does of itself: the order of ids is the order of time, whatever
- * language a database speaks.
+ * Text that is compared byte by byte, which is SQLite's default: ids then sort by time, whatever the collation of the
+ * database.
  */
 const bytewise = (sql: SqlClient.SqlClient) =>
   sql.onDialectOrElse({ pg: () => sql.literal(`TEXT COLLATE "C"`), orElse: () => sql.literal("TEXT") })
@@ -45,11 +46,11 @@ const indexes = Effect.gen(function* () {
   yield* sql`CREATE INDEX remote_queries_by_agent ON remote_queries (agent_id, id)`
 })
 
-/** What can be looked for, what is counted, and what others than agents and queries keep. */
+/** The columns for searches and usage, and the tables of pools, intents, deliveries and leases. */
 const searchAndLeases = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const text = bytewise(sql)
-  // However many rows there are: this is done once.
+  // Done once, however long it takes for the rows there are.
   yield* sql.onDialectOrElse({ pg: () => sql`SET LOCAL statement_timeout = 0`, orElse: () => Effect.void })
   const columns = {
     remote_agents: [
@@ -137,16 +138,37 @@ const setUps = Effect.gen(function* () {
   )`
 })
 
-/** Every step from an empty database to the schema of this version. A step that was released never changes. */
+/**
+ * A name is held by one agent that is launching, active or paused. Where older versions gave several living agents
+ * one name, the oldest holds it, and the others keep it without holding it.
+ */
+const heldNames = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql.onDialectOrElse({ pg: () => sql`SET LOCAL statement_timeout = 0`, orElse: () => Effect.void })
+  yield* sql`ALTER TABLE remote_agents ADD COLUMN held_name ${bytewise(sql)}`
+  yield* sql`
+    UPDATE remote_agents SET held_name = name WHERE id IN (
+      SELECT MIN(id) FROM remote_agents
+      WHERE status IN ('launching', 'active', 'paused') AND name <> '' GROUP BY name)`
+  yield* sql`CREATE UNIQUE INDEX remote_agents_by_held_name ON remote_agents (held_name)`
+})
+
+/** The steps from an empty database to the schema of this version. A released step never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
   "2_indexes": indexes,
   "3_search_and_leases": searchAndLeases,
   "4_settings": settings,
-  "5_set_ups": setUps
+  "5_set_ups": setUps,
+  "6_held_names": heldNames
 }
 
-/** The schema that this version reads and writes. */
+/**
+ * The schema that this version reads and writes.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
 export const latest: number = Object.keys(steps).length
 
 const tables = Effect.gen(function* () {
@@ -159,28 +181,49 @@ const tables = Effect.gen(function* () {
   return rows.map(({ name }) => name)
 })
 
-/** What a database holds: nothing, somebody else's tables only, or our schema of some version. */
+/**
+ * The content of a database: nothing, only tables that are not ours, or our schema in some version.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Content =
   | { readonly _tag: "Empty" }
   | { readonly _tag: "Foreign" }
   | { readonly _tag: "Ours"; readonly schema: number }
 
-/** Looks at what the database holds and changes nothing. */
-export const content: Effect.Effect<Content, SqlError.SqlError, SqlClient.SqlClient> = Effect.gen(
-  function* () {
-    const sql = yield* SqlClient.SqlClient
-    const found = yield* tables
-    if (!found.includes(table)) return { _tag: found.length === 0 ? "Empty" : "Foreign" } as const
-    const rows = yield* sql<{
-      latest: number | string | null
-    }>`SELECT MAX(migration_id) AS latest FROM ${sql(table)}`
-    const schema = Number(rows[0]?.latest ?? 0)
-    // The table is made in a step of its own before the first migration.
-    return schema === 0 ? ({ _tag: "Empty" } as const) : ({ _tag: "Ours", schema } as const)
-  }
+const schemaOf = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{
+    latest: number | string | null
+  }>`SELECT MAX(migration_id) AS latest FROM ${sql(table)}`
+  const schema = Number(rows[0]?.latest ?? 0)
+  // The table is created in a step of its own before the first migration.
+  return schema === 0 ? ({ _tag: "Empty" } as const) : ({ _tag: "Ours", schema } as const)
+})
+
+/**
+ * Reads the content of a database and changes nothing. One statement is enough for a database of ours.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
+export const content: Effect.Effect<Content, SqlError.SqlError, SqlClient.SqlClient> = Effect.catchIf(
+  schemaOf,
+  isMissingTable,
+  () =>
+    Effect.flatMap(tables, (found): Effect.Effect<Content, SqlError.SqlError, SqlClient.SqlClient> =>
+      // Another process may have created the table in between.
+      found.includes(table) ? schemaOf : Effect.succeed({ _tag: found.length === 0 ? "Empty" : "Foreign" })
+    )
 )
 
-/** Fails with `NewerSchema` when a database has a schema that this version does not know. */
+/**
+ * Fails with `NewerSchema` when a database has a schema that this version does not know.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
 export const refuseNewer = (
   store: string,
   holds: Content
@@ -195,13 +238,25 @@ export const refuseNewer = (
     : Effect.void
 
 /**
- * Brings the database to the schema of this version, in one transaction. Several processes may do so at once: one
- * does it and the others find it done. Fails with `NewerSchema` when one of them is of a newer version.
+ * Migrates the database to the schema of this version, in one transaction.
+ *
+ * **Details**
+ *
+ * Several processes may migrate at once: one of them migrates, and the others find it done. `beforeUpgrade` runs
+ * before an older schema is changed. Fails with `NewerSchema` when the database has, or meanwhile got, a newer
+ * schema.
+ *
+ * @category migrations
+ * @since 0.1.0
  */
-export const migrate = Effect.fn("Migrations.migrate")(function* (store: string) {
+export const migrate = Effect.fn("Migrations.migrate")(function* <E, R>(
+  store: string,
+  beforeUpgrade: (schema: number) => Effect.Effect<void, E, R>
+) {
   const before = yield* content
   yield* refuseNewer(store, before)
   if (before._tag === "Ours" && before.schema === latest) return
+  if (before._tag === "Ours") yield* beforeUpgrade(before.schema)
   yield* Migrator.make({})({ loader: Migrator.fromRecord(steps), table })
   yield* refuseNewer(store, yield* content)
 })

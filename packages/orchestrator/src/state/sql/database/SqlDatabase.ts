@@ -1,12 +1,22 @@
 import { type Lease, StateStoreError } from "@remote-agent/domain"
 import { Array as Arr, Clock, Effect, identity, Option, Schema, SchemaTransformation } from "effect"
-import { SqlClient, type SqlError, type Statement } from "effect/sql"
+import { SqlClient, type SqlError, SqlSchema, type Statement } from "effect/sql"
 import { fromSql } from "./SqlFailure.ts"
 
-/** How many rows are in memory while many are read. */
+/**
+ * The number of rows read at a time.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const pageSize = 200
 
-/** A whole number of 64 bits, which some databases give as text or as a bigint. */
+/**
+ * A 64-bit integer. Some drivers return it as text or as a bigint.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const Whole = Schema.Union([Schema.Finite, Schema.BigInt, Schema.String]).pipe(
   Schema.decodeTo(
     Schema.Int,
@@ -18,31 +28,59 @@ export const Whole = Schema.Union([Schema.Finite, Schema.BigInt, Schema.String])
 )
 
 /**
- * Any text in characters that every database keeps and compares, which is not so of NUL and of half a pair.
+ * Encodes any text so that every database can store and compare it, NUL and lone surrogates included.
+ *
+ * @category encoding
+ * @since 0.1.0
  */
 export const plain = (text: string): string => JSON.stringify(text)
 
-/** Text that was made with {@link plain}. */
+/**
+ * Text encoded with {@link plain}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const Plain = Schema.fromJsonString(Schema.String)
 
-/** The last of a page after which there may be another. */
+/**
+ * The last element of a full page, behind which there may be more.
+ *
+ * @category pagination
+ * @since 0.1.0
+ */
 export const fullPage = <A>(page: ReadonlyArray<A>): Option.Option<A> =>
   page.length < pageSize ? Option.none() : Arr.last(page)
 
-/** Fails as a state store does. */
+/**
+ * Fails with a `StateStoreError`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const failed = (
   operation: string,
   reason: StateStoreError.Reason
 ): Effect.Effect<never, StateStoreError.StateStoreError> =>
   Effect.fail(new StateStoreError.StateStoreError({ operation, reason }))
 
-/** The only row there can be; fails with `NotFound` when there is none. */
+/**
+ * Returns the only row. Fails with `NotFound` when there is none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const first =
   (operation: string, id: string) =>
   <A>(rows: ReadonlyArray<A>): Effect.Effect<A, StateStoreError.StateStoreError> =>
     rows[0] === undefined ? failed(operation, new StateStoreError.NotFound({ id })) : Effect.succeed(rows[0])
 
-/** Fails with `AlreadyExists` when an insert gave no row back. */
+/**
+ * Fails with `AlreadyExists` when an insert returned no row.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const added =
   (operation: string, id: string) =>
   (rows: ReadonlyArray<unknown>): Effect.Effect<void, StateStoreError.StateStoreError> =>
@@ -52,61 +90,126 @@ type Failure = SqlError.SqlError | StateStoreError.StateStoreError
 
 type Guard = <A, R>(effect: Effect.Effect<A, Failure, R>) => Effect.Effect<A, Failure, R>
 
-/** A database that holds state, and what everything that stands on it needs. */
+/**
+ * Fences the writes of one operation.
+ *
+ * **Details**
+ *
+ * SQLite runs one writer at a time, so a condition of the statement is enough. Postgres locks the row of the lease in
+ * the same transaction: the next holder then waits until the write is committed.
+ */
+interface Fencing {
+  /** Wraps a single statement, in a transaction where one is needed. */
+  readonly guard: Guard
+  /** The same for an effect that runs in a transaction already. */
+  readonly before: Effect.Effect<void, Failure>
+  /** A condition for the statement's `WHERE`. */
+  readonly clause: Statement.Fragment
+  /** Fails with `Fenced` if that is why the statement changed no row. */
+  readonly check: Effect.Effect<void, Failure>
+}
+
+/**
+ * A database that holds the state, with the helpers that every part of the store uses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Database {
   readonly sql: SqlClient.SqlClient
-  /** Does what an operation of the store is; its failures become those of the store. */
+  /** Turns the failures of a database into those of the store's operation. */
   readonly run: (
     operation: string
   ) => <A, R>(effect: Effect.Effect<A, Failure, R>) => Effect.Effect<A, StateStoreError.StateStoreError, R>
-  /** Reads rows; fails with `Damaged` when they are not what was written. */
-  readonly decoded: <A, B>(
-    operation: string,
-    decode: (rows: A) => Effect.Effect<B, Schema.SchemaError>
-  ) => (rows: A) => Effect.Effect<B, StateStoreError.StateStoreError>
-  /** Does all of it or nothing, and only when no newer lease than that of the fence was given. */
-  readonly atOnce: (operation: string, fence: Lease.Fence | undefined) => Guard
-  /** The same for what is one statement, which needs no transaction where there is no fence. */
-  readonly fenced: (operation: string, fence: Lease.Fence | undefined) => Guard
-  /** The time in milliseconds since 1970, for use in a statement: the database's own where it has a clock. */
+  /** Decodes the rows of a statement. Fails with `Damaged` when a row does not have the form of `row`. */
+  readonly reader: <S extends Schema.ConstraintDecoder<unknown>>(
+    row: S
+  ) => (
+    operation: string
+  ) => (
+    statement: Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>
+  ) => Effect.Effect<ReadonlyArray<S["Type"]>, Failure>
+  /** Runs an effect in one transaction. */
+  readonly atOnce: Guard
+  /** Makes writes fail with `Fenced` when a newer lease of the fence's resource was granted. */
+  readonly fencing: (operation: string, fence: Lease.Fence | undefined) => Fencing
+  /** The time in milliseconds since 1970, for use in a statement. Comes from the database where it has a clock. */
   readonly now: Effect.Effect<Statement.Fragment>
-  /** The lesser of two numbers, in the words of the database. */
+  /** The database's function for the lesser of two numbers. */
   readonly lesser: Statement.Fragment | Statement.Literal
 }
 
-const decodedFrom =
-  (name: string): Database["decoded"] =>
-  (operation, decode) =>
-  (rows) =>
-    Effect.catch(decode(rows), () => failed(operation, new StateStoreError.Damaged({ store: name })))
+const Token = Schema.Struct({ token: Whole })
 
-const newest = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ token: Whole })))
+const readerFrom =
+  (name: string): Database["reader"] =>
+  (row) => {
+    const find = SqlSchema.findAll({
+      Request: Schema.Unknown,
+      Result: row,
+      execute: (statement) => statement as Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>
+    })
+    return (operation) => (statement) =>
+      Effect.catchTag(find(statement), "SchemaError", () =>
+        failed(operation, new StateStoreError.Damaged({ store: name }))
+      )
+  }
 
-/** The database of the current `SqlClient`; `name` is what messages call it. */
+/**
+ * Makes the database of the current `SqlClient`. `name` is its name in messages.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (name: string): Effect.Effect<Database, never, SqlClient.SqlClient> =>
   Effect.map(SqlClient.SqlClient, (sql) => {
-    const decoded = decodedFrom(name)
+    const reader = readerFrom(name)
+    const tokens = reader(Token)
 
-    // Whoever takes the lease next waits until what was decided under this one is written.
+    // The next holder of the lease waits until the writes under this one are committed.
     const shared = sql.onDialectOrElse({ pg: () => sql.literal("FOR SHARE"), orElse: () => sql.literal("") })
 
     const check = Effect.fnUntraced(function* (operation: string, { resource, token }: Lease.Fence) {
-      const rows = yield* sql`SELECT token FROM remote_leases WHERE resource = ${plain(resource)} ${shared}`
-      const current = (yield* decoded(operation, newest)(rows))[0]?.token ?? 0
+      const rows =
+        yield* sql`SELECT token FROM remote_leases WHERE resource = ${plain(resource)} ${shared}`.pipe(
+          tokens(operation)
+        )
+      const current = rows[0]?.token ?? 0
       if (current > token) {
         return yield* failed(operation, new StateStoreError.Fenced({ resource, token, current }))
       }
     })
 
-    const atOnce: Database["atOnce"] = (operation, fence) => (effect) =>
-      sql.withTransaction(fence === undefined ? effect : Effect.andThen(check(operation, fence), effect))
+    const fencing: Database["fencing"] = (operation, fence) => {
+      const always = sql`1 = 1`
+      if (fence === undefined) {
+        return { guard: identity, before: Effect.void, clause: always, check: Effect.void }
+      }
+      const { resource, token } = fence
+      const checked = check(operation, fence)
+      return sql.onDialectOrElse({
+        pg: (): Fencing => ({
+          guard: (effect) => sql.withTransaction(Effect.andThen(checked, effect)),
+          before: checked,
+          clause: always,
+          check: Effect.void
+        }),
+        orElse: (): Fencing => ({
+          guard: identity,
+          before: Effect.void,
+          clause: sql`NOT EXISTS (
+            SELECT 1 FROM remote_leases WHERE resource = ${plain(resource)} AND token > ${token})`,
+          check: checked
+        })
+      })
+    }
 
     return {
       sql,
       run: (operation) => fromSql(name, operation),
-      decoded,
-      atOnce,
-      fenced: (operation, fence) => (fence === undefined ? identity : atOnce(operation, fence)),
+      reader,
+      atOnce: (effect) => sql.withTransaction(effect),
+      fencing,
       now: sql.onDialectOrElse({
         pg: () => Effect.succeed(sql`CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`),
         orElse: () => Effect.map(Clock.currentTimeMillis, (millis) => sql`${millis}`)

@@ -3,7 +3,7 @@ import { Effect, Option, Predicate } from "effect"
 import { type Migrator, SqlError } from "effect/sql"
 import * as SqliteClient from "./SqliteClient.ts"
 
-/** What can go wrong between a store and its database. */
+/** Everything that fails between a store and its database. */
 type Failure = SqlError.SqlError | Migrator.MigrationError | StateStoreError.StateStoreError
 
 const obstacleOfCode: Readonly<Record<number, StateStoreError.Obstacle>> = {
@@ -16,7 +16,7 @@ const obstacleOfCode: Readonly<Record<number, StateStoreError.Obstacle>> = {
   14: "unreachable"
 }
 
-/** Postgres' codes (SQLSTATE) that its client has no reason for. */
+/** Postgres' codes (SQLSTATE) for which its client has no reason. */
 const obstacleOfState: Readonly<Record<string, StateStoreError.Obstacle>> = {
   "25006": "readOnly",
   "25P03": "unreachable",
@@ -31,14 +31,30 @@ const obstacleOfState: Readonly<Record<string, StateStoreError.Obstacle>> = {
   "58030": "ioFailed"
 }
 
-/** Postgres' codes for pages and indexes that contradict themselves. */
+/** Postgres' codes for damaged pages and indexes. */
 const damagedStates: ReadonlySet<string> = new Set(["XX001", "XX002"])
 
 const stateOf = ({ reason: { cause } }: SqlError.SqlError): string =>
   Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
 
-/** SQLite's codes for a file that contradicts itself, and for one that is no database. */
+/** SQLite's codes for a damaged file, and for a file that is not a database. */
 const damagedCodes: ReadonlySet<number> = new Set([11, 26])
+
+/** Postgres' code for a table that does not exist. */
+const undefinedTable = "42P01"
+
+/** SQLite's general code, which a missing table has like every mistake in a statement. */
+const generalError = 1
+
+/**
+ * Whether a statement may have failed because a table does not exist.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isMissingTable = (error: SqlError.SqlError): boolean =>
+  stateOf(error) === undefinedTable ||
+  Option.exists(SqliteClient.resultCodeOf(error), (code) => code === generalError)
 
 const obstacleOfReason = (tag: SqlError.SqlErrorReason["_tag"]): StateStoreError.Obstacle | undefined => {
   switch (tag) {
@@ -59,14 +75,14 @@ const obstacleOfReason = (tag: SqlError.SqlErrorReason["_tag"]): StateStoreError
 }
 
 /**
- * Why a store failed, in its own words and without any of the database's, in which there may be data. Nothing for
- * an error that only a mistake of ours explains.
+ * The reason of a failure. Messages of the database are left out, because they may contain data. Returns none for an
+ * error that only a mistake in this program explains.
  */
 const reasonOf = (
   store: string,
   error: SqlError.SqlError
 ): Option.Option<StateStoreError.Unavailable | StateStoreError.Damaged> => {
-  // The lower byte is the kind of failure, the upper ones say which of its kind.
+  // The lower byte is the primary code, the upper bytes extend it.
   const code = Option.getOrUndefined(SqliteClient.resultCodeOf(error))
   const state = stateOf(error)
   if ((code !== undefined && damagedCodes.has(code & 0xff)) || damagedStates.has(state)) {
@@ -82,11 +98,16 @@ const reasonOf = (
   )
 }
 
-/** Turns every failure of a database into one of the store `store`; a mistake of ours becomes a defect. */
+/**
+ * Turns the failures of a database into those of the store `store`. A mistake in this program becomes a defect.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const fromSql =
   (store: string, operation: string) =>
   <A, R>(effect: Effect.Effect<A, Failure, R>): Effect.Effect<A, StateStoreError.StateStoreError, R> =>
-    // A transaction that cannot be rolled back any more dies of it: its connection is lost, and it was not committed.
+    // A failed rollback is a defect: the connection was lost, and nothing was committed.
     Effect.catchDefect(effect, (defect) =>
       SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)
     ).pipe(

@@ -149,11 +149,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const patience = Duration.fromInputUnsafe(options.patience ?? "10 seconds")
   const database = yield* openDatabase(options)
   const connection = makeConnection(database, patience)
-  yield* attempt("set up the connection", () => database.exec("PRAGMA synchronous = NORMAL"))
-  // The mode stays with the file. Somebody else may be switching it on at the same moment.
-  const [mode] = yield* connection.executeValues("PRAGMA journal_mode", [])
-  if (options.path !== ":memory:" && options.readOnly !== true && mode?.[0] !== "wal") {
-    yield* connection.executeRaw("PRAGMA journal_mode = WAL", [])
+  if (options.readOnly !== true) {
+    yield* attempt("set up the connection", () => database.exec("PRAGMA synchronous = NORMAL"))
+    // The mode is stored in the file. Another process may be switching it on at the same moment.
+    const [mode] = yield* connection.executeValues("PRAGMA journal_mode", [])
+    if (options.path !== ":memory:" && mode?.[0] !== "wal") {
+      yield* connection.executeRaw("PRAGMA journal_mode = WAL", [])
+    }
   }
   const acquirers = SqlClient.makeSqliteAcquirers({
     connection: Effect.succeed(connection),

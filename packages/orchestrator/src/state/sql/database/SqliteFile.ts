@@ -1,10 +1,9 @@
 import { Id, StateStoreError } from "@remote-agent/domain"
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient } from "effect/sql"
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
-import * as Disk from "./Disk.ts"
 import * as Migrations from "./Migrations.ts"
 import { fromSql } from "./SqlFailure.ts"
 import * as SqliteClient from "./SqliteClient.ts"
@@ -12,9 +11,46 @@ import * as SqliteClient from "./SqliteClient.ts"
 const failure = (reason: StateStoreError.Reason) =>
   new StateStoreError.StateStoreError({ operation: "open", reason })
 
-const onDisk = <A>(path: string, run: () => Promise<A>) => Disk.attempt("open", path, run)
+const obstacles: Readonly<Record<string, StateStoreError.Obstacle>> = {
+  EACCES: "readOnly",
+  EPERM: "readOnly",
+  EROFS: "readOnly",
+  ENOSPC: "full",
+  EDQUOT: "full",
+  EFBIG: "full",
+  EIO: "ioFailed"
+}
 
-/** Uses a file that is opened, and created for its owner alone when it is not there. */
+/**
+ * Runs a file operation. Fails with `Unavailable`, which names the file by `path`.
+ *
+ * **Gotchas**
+ *
+ * `FileSystem` of Effect cannot be used for the state: it has no `fsync` and maps `EDQUOT` and `EFBIG` to no reason.
+ *
+ * @category files
+ * @since 0.1.0
+ */
+export const attemptFile = <A>(
+  operation: string,
+  path: string,
+  run: () => Promise<A>
+): Effect.Effect<A, StateStoreError.StateStoreError> =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => {
+      const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
+      const obstacle = obstacles[code] ?? "unreachable"
+      return new StateStoreError.StateStoreError({
+        operation,
+        reason: new StateStoreError.Unavailable({ store: path, obstacle })
+      })
+    }
+  })
+
+const onDisk = <A>(path: string, run: () => Promise<A>) => attemptFile("open", path, run)
+
+/** Opens a file and closes it after use. A file that does not exist is created, readable by its owner only. */
 const withFile = <A>(path: string, flags: string, use: (handle: FileHandle) => Promise<A>) =>
   Effect.acquireUseRelease(
     onDisk(path, () => open(path, flags, 0o600)),
@@ -24,7 +60,7 @@ const withFile = <A>(path: string, flags: string, use: (handle: FileHandle) => P
 
 const magic = "SQLite format 3\0"
 
-/** What can be told from the size and the first 100 bytes: where SQLite would notice late, or after a change. */
+/** Checks the size and the header of a file for damage that SQLite would notice late or after a change. */
 const looksWhole = async (handle: FileHandle, hasLog: boolean): Promise<boolean> => {
   const [{ size }, { buffer, bytesRead }] = [
     await handle.stat(),
@@ -32,8 +68,8 @@ const looksWhole = async (handle: FileHandle, hasLog: boolean): Promise<boolean>
   ]
   if (size === 0) return true
   if (bytesRead < 100 || buffer.toString("latin1", 0, magic.length) !== magic) return false
-  // The number of pages is current when it was written together with the last change. The pages of a file whose
-  // process was killed while it took them over from the log are still in the log.
+  // The page count is valid when the change counters match. A process that was killed during a checkpoint leaves
+  // pages in the log that the file does not have yet.
   const counted = buffer.readUInt32BE(24) === buffer.readUInt32BE(92)
   const pageSize = buffer.readUInt16BE(16) === 1 ? 65_536 : buffer.readUInt16BE(16)
   return hasLog || !counted || size >= buffer.readUInt32BE(28) * pageSize
@@ -42,7 +78,7 @@ const looksWhole = async (handle: FileHandle, hasLog: boolean): Promise<boolean>
 const sizeOf = (path: string) =>
   withFile(path, "r", async (handle) => (await handle.stat()).size).pipe(Effect.orElseSucceed(() => 0))
 
-/** Looks at a file without changing it. */
+/** Checks a file through a read-only connection, which does not change it. */
 const inspect = Effect.fn("SqliteFile.inspect")(function* (path: string) {
   const damaged = failure(new StateStoreError.Damaged({ store: path }))
   const size = yield* sizeOf(path)
@@ -56,8 +92,8 @@ const inspect = Effect.fn("SqliteFile.inspect")(function* (path: string) {
 }, Effect.scoped)
 
 /**
- * Writes a copy beside the file, for its owner alone: whole or not at all, and on the disk before anything else
- * happens. The copy of a schema that has changed meanwhile is dropped: whoever changed it has made one.
+ * Writes a copy beside the file, readable by its owner only, and syncs it to disk. The copy is dropped when another
+ * process has changed the schema meanwhile: that process has written one.
  */
 const backUp = Effect.fn("SqliteFile.backUp")(function* (path: string, schema: number) {
   const sql = yield* SqlClient.SqlClient
@@ -81,13 +117,18 @@ const backUp = Effect.fn("SqliteFile.backUp")(function* (path: string, schema: n
 })
 
 /**
- * Opens the SQLite file of a state store, creates it when there is none, and brings an older schema up to date after
- * writing a copy beside it, `<file>.schema-<version>.backup`. The client closes with the scope.
+ * Opens the SQLite file of a state store and migrates it. The client closes with the scope.
  *
- * Only the owner may read what is created: the file has mode 0600, and a folder that was not there 0700.
+ * **Details**
  *
- * Fails with `Damaged` when the file is damaged or not ours and with `NewerSchema` when a newer version wrote it;
- * it is left as it is. Fails with `Unavailable` when the file or its folder cannot be used.
+ * A missing file is created with mode 0600, a missing folder with 0700. Before an older schema is migrated, a copy is
+ * written to `<file>.schema-<version>.backup`.
+ *
+ * Fails with `Damaged` when the file is damaged or is not a state store, and with `NewerSchema` when a newer version
+ * wrote it; the file is left unchanged. Fails with `Unavailable` when the file or its folder cannot be used.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const openFile = Effect.fn("SqliteFile.open")(function* (path: string) {
   return yield* Effect.gen(function* () {
@@ -95,11 +136,9 @@ export const openFile = Effect.fn("SqliteFile.open")(function* (path: string) {
     yield* withFile(path, "a", () => Promise.resolve())
     yield* inspect(path)
     const sql = yield* SqliteClient.make({ path })
-    yield* Effect.gen(function* () {
-      const holds = yield* Migrations.content
-      if (holds._tag === "Ours" && holds.schema < Migrations.latest) yield* backUp(path, holds.schema)
-      yield* Migrations.migrate(path)
-    }).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+    yield* Migrations.migrate(path, (schema) => backUp(path, schema)).pipe(
+      Effect.provideService(SqlClient.SqlClient, sql)
+    )
     return sql
   }).pipe(fromSql(path, "open"), Effect.provide(Reactivity.layer))
 })

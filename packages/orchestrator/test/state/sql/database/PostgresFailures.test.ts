@@ -62,7 +62,9 @@ const schema1 = [
 /** Writes what version 1 would have: an agent, a query of it that runs, and one that has ended. */
 const olderState = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
   yield* Effect.forEach(schema1, (statement) => sql.unsafe(statement), { discard: true })
-  const [agent, query, ended] = [yield* Id.nextAgentId, yield* Id.nextQueryId, yield* Id.nextQueryId]
+  const agent = yield* Id.nextAgentId
+  // Ids of the same millisecond are in no order.
+  const [query, ended] = [yield* Id.nextQueryId, yield* Id.nextQueryId].toSorted() as [Id.QueryId, Id.QueryId]
   const [createdAt, updatedAt] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"]
   const body = {
     id: agent,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Agent, StateStoreError } from "@remote-agent/domain"
+import { Agent, type StateStoreError } from "@remote-agent/domain"
 import { Effect, Fiber, Stream } from "effect"
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
@@ -107,9 +107,52 @@ describe("a state file", () => {
       const error = yield* Effect.flip(openStore(path))
       const { reason } = error
       assert(reason._tag === "NewerSchema")
-      assert.deepStrictEqual([reason.store, reason.found, reason.supported], [path, 99, 5])
+      assert.deepStrictEqual([reason.store, reason.found, reason.supported], [path, 99, 6])
       assert.isFalse(error.isRetryable)
       assert.isTrue(before.equals(yield* bytes(path)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("of an older schema may have several living agents of one name, of which the oldest holds it", () =>
+    Effect.gen(function* () {
+      const path = yield* newPath
+      const rows = [
+        ["zx", "terminated"],
+        ["zy", "active"],
+        ["zz", "paused"]
+      ] as const
+      const ids = rows.map(([end]) => `${id.slice(0, -2)}${end}`)
+      yield* withSql(path, (sql) =>
+        Effect.forEach(
+          [
+            ...schema1,
+            ...rows.map(([end, status]) =>
+              row.replaceAll(id, `${id.slice(0, -2)}${end}`).replaceAll("active", status)
+            )
+          ],
+          (statement) => sql.unsafe(statement),
+          { discard: true }
+        )
+      )
+      const store = yield* openStore(path)
+      const [past, oldest, other] = yield* Stream.runCollect(store.listAgents({ name: "old" }))
+      assert(past !== undefined && oldest !== undefined && other !== undefined)
+      assert.deepStrictEqual([past.id, oldest.id, other.id] as ReadonlyArray<string>, ids)
+      const found = yield* store.findAgents("old")
+      assert.deepStrictEqual(
+        found.map((agent) => agent.id),
+        [other.id, oldest.id]
+      )
+      const another = new Agent.Agent({ ...(yield* newAgent()), name: oldest.name })
+      const refused = yield* reasonOf(store.createAgent(another))
+      assert(refused._tag === "NameTaken")
+      assert.strictEqual(refused.id, oldest.id)
+      const resumed = yield* store.updateAgent(new Agent.Agent({ ...other, status: "active" }))
+      yield* store.updateAgent(new Agent.Agent({ ...oldest, status: "terminated" }))
+      yield* store.updateAgent(resumed)
+      const again = yield* reasonOf(store.createAgent(another))
+      assert(again._tag === "NameTaken")
+      assert.strictEqual(again.id, other.id)
     }).pipe(Effect.scoped)
   )
 

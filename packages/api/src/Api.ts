@@ -1,0 +1,31 @@
+/**
+ * The whole HTTP API.
+ *
+ * @since 0.2.0
+ */
+import { HttpApi, OpenApi } from "effect/http-api"
+import { AgentsApi } from "./agents/AgentsApi.ts"
+import { PoolsApi } from "./pools/PoolsApi.ts"
+import { QueriesApi } from "./queries/QueriesApi.ts"
+import { HealthApi, ServerApi } from "./server/ServerApi.ts"
+import { UsageApi } from "./usage/UsageApi.ts"
+
+/**
+ * The HTTP API of `remote-agent serve`, as a value from which the server, the client and the OpenAPI document derive.
+ *
+ * @category api
+ * @since 0.2.0
+ */
+export class Api extends HttpApi.make("remote-agent")
+  .add(AgentsApi)
+  .add(QueriesApi)
+  .add(PoolsApi)
+  .add(UsageApi)
+  .add(ServerApi)
+  .add(HealthApi)
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Remote Agent",
+      description: "Runs research and coding agents in isolated sandboxes."
+    })
+  ) {}

@@ -1,0 +1,208 @@
+/**
+ * The errors of the HTTP API. All have one shape; the class decides the status.
+ *
+ * @since 0.2.0
+ */
+import type { OrchestratorError } from "@remote-agent/domain"
+import { Schema } from "effect"
+
+/**
+ * The shape of every error: what failed, why, and whether to try again.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Detail = Schema.Struct({
+  /** The name of the reason, such as `AgentNotFound`. */
+  reason: Schema.String,
+  message: Schema.String,
+  /** Whether trying again may help and cannot do harm. */
+  retryable: Schema.Boolean
+})
+/** @since 0.2.0 */
+export type Detail = typeof Detail.Type
+
+const fields = { error: Detail }
+
+/**
+ * The request cannot be carried out as it is.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class Invalid extends Schema.TaggedError<Invalid>()("Invalid", fields, { httpApiStatus: 400 }) {}
+
+/**
+ * There is no token, or it is unknown, revoked or expired.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", fields, {
+  httpApiStatus: 401
+}) {}
+
+/**
+ * The scope of the token does not allow the request.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", fields, { httpApiStatus: 403 }) {}
+
+/**
+ * What the request names does not exist.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", fields, { httpApiStatus: 404 }) {}
+
+/**
+ * The agent, query or pool is in a state that does not allow the request.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class Conflict extends Schema.TaggedError<Conflict>()("Conflict", fields, { httpApiStatus: 409 }) {}
+
+/**
+ * The sandbox of the agent is confirmed gone.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class Gone extends Schema.TaggedError<Gone>()("Gone", fields, { httpApiStatus: 410 }) {}
+
+/**
+ * The record changed since the revision that `If-Match` names.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class PreconditionFailed extends Schema.TaggedError<PreconditionFailed>()(
+  "PreconditionFailed",
+  fields,
+  { httpApiStatus: 412 }
+) {}
+
+/**
+ * The server lacks a setting, a key or a budget that the request needs.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class Unprocessable extends Schema.TaggedError<Unprocessable>()("Unprocessable", fields, {
+  httpApiStatus: 422
+}) {}
+
+/**
+ * A limit was reached. Try again later.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", fields, {
+  httpApiStatus: 429
+}) {}
+
+/**
+ * The provider, the agent's program or git failed.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class BadGateway extends Schema.TaggedError<BadGateway>()("BadGateway", fields, {
+  httpApiStatus: 502
+}) {}
+
+/**
+ * The state store did not answer.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", fields, {
+  httpApiStatus: 503
+}) {}
+
+/**
+ * Every error that an endpoint may answer with, in the order of their statuses.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export const all = [
+  Invalid,
+  NotFound,
+  Conflict,
+  Gone,
+  PreconditionFailed,
+  Unprocessable,
+  TooManyRequests,
+  BadGateway,
+  Unavailable
+] as const
+
+/**
+ * Any error of {@link all}.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type ApiError = InstanceType<(typeof all)[number]>
+
+const statusOf = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] => {
+  switch (tag) {
+    case "AgentNotFound":
+    case "QueryNotFound":
+    case "PoolNotFound":
+      return NotFound
+    case "AgentLost":
+      return Gone
+    case "AgentNotReady":
+    case "AgentPaused":
+    case "OtherProfile":
+    case "OtherProvider":
+    case "PoolClosed":
+    case "QueryRunning":
+    case "TakenOver":
+      return Conflict
+    case "BudgetExceeded":
+    case "GitRequired":
+    case "IsolationRequired":
+    case "NoRepository":
+    case "NoSessions":
+    case "NotConfigured":
+      return Unprocessable
+    case "OptionUnsupported":
+    case "TimeoutTooLong":
+    case "UnknownProfile":
+      return Invalid
+    case "LaunchesSuspended":
+    case "PoolFull":
+      return TooManyRequests
+    case "LaunchFailed":
+    case "QueryFailed":
+    case "SandboxFailed":
+    case "UpdateFailed":
+      return BadGateway
+    case "StoreFailed":
+      return Unavailable
+  }
+}
+
+/**
+ * Maps a failure of the orchestrator to the error that is sent.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const fromOrchestrator = ({
+  isRetryable,
+  message,
+  reason
+}: OrchestratorError.OrchestratorError): ApiError => {
+  const Class = statusOf(reason._tag)
+  return new Class({ error: { reason: reason._tag, message, retryable: isRetryable } })
+}

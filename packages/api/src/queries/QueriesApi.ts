@@ -1,0 +1,83 @@
+/**
+ * Queries and their events over HTTP.
+ *
+ * @since 0.2.0
+ */
+import { AgentEvent, Id, Query } from "@remote-agent/domain"
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import * as ApiError from "../ApiError.ts"
+import { Authorization, RequiredScope } from "../Authorization.ts"
+import { LaunchRequest } from "../agents/AgentRequests.ts"
+import { DurationText } from "../DurationText.ts"
+import { Limit, Page } from "../Page.ts"
+import { QueryAnswer, QueryEvent, QueryRequest } from "./QueryRequests.ts"
+
+const params = { id: Id.QueryId }
+const error = ApiError.all
+
+/** How long an answer waits for the end of the query; not at all when absent, and 60 seconds at most. */
+const wait = { wait: Schema.optionalKey(DurationText) }
+
+const start = HttpApiEndpoint.post("start", "/agents/:agentId/queries", {
+  params: { agentId: Id.AgentId },
+  query: wait,
+  /** A repeated request with the same key returns the query of the first. */
+  headers: { "idempotency-key": Schema.optionalKey(Schema.String) },
+  payload: QueryRequest,
+  success: QueryAnswer.pipe(HttpApiSchema.status(202)),
+  error
+}).annotate(RequiredScope, "run")
+
+const list = HttpApiEndpoint.get("list", "/queries", {
+  query: {
+    agentId: Schema.optionalKey(Id.AgentId),
+    status: Schema.optionalKey(Query.QueryStatus),
+    outcome: Schema.optionalKey(AgentEvent.Outcome),
+    since: Schema.optionalKey(Schema.DateTimeUtcFromString),
+    order: Schema.optionalKey(Schema.Literals(["oldestFirst", "newestFirst"])),
+    after: Schema.optionalKey(Id.QueryId),
+    limit: Schema.optionalKey(Limit)
+  },
+  success: Page(Query.Query),
+  error
+})
+
+const events = HttpApiEndpoint.get("events", "/queries/:id/events", {
+  params,
+  /** The `seq` after which the stream starts. `Last-Event-ID` wins. */
+  query: { after: Schema.optionalKey(Schema.NumberFromString) },
+  headers: { "last-event-id": Schema.optionalKey(Schema.String) },
+  success: HttpApiSchema.StreamSse({ events: QueryEvent }),
+  error
+})
+
+const ask = HttpApiEndpoint.post("ask", "/ask", {
+  payload: Schema.Struct({ query: QueryRequest, agent: Schema.optionalKey(LaunchRequest) }),
+  success: Query.QueryResult,
+  error
+}).annotate(RequiredScope, "run")
+
+/**
+ * Runs queries, streams their events, and cancels them.
+ *
+ * @category groups
+ * @since 0.2.0
+ */
+export class QueriesApi extends HttpApiGroup.make("queries")
+  .add(
+    start,
+    list,
+    HttpApiEndpoint.get("get", "/queries/:id", { params, query: wait, success: QueryAnswer, error }),
+    events,
+    HttpApiEndpoint.post("cancel", "/queries/:id/cancel", { params, success: Query.Query, error }).annotate(
+      RequiredScope,
+      "run"
+    ),
+    ask
+  )
+  .middleware(Authorization)
+  .prefix("/v1")
+  .annotateMerge(
+    OpenApi.annotations({ title: "Queries", description: "Run queries and follow their events." })
+  ) {}

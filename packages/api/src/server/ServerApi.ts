@@ -1,0 +1,103 @@
+/**
+ * The server itself: liveness, readiness, version, tokens, and the reaper.
+ *
+ * @since 0.2.0
+ */
+import { ReapPlan } from "@remote-agent/domain"
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import * as ApiError from "../ApiError.ts"
+import { Authorization, RequiredScope, Scope } from "../Authorization.ts"
+import { DurationText } from "../DurationText.ts"
+
+const error = ApiError.all
+
+/**
+ * Liveness and readiness. These two need no token.
+ *
+ * @category groups
+ * @since 0.2.0
+ */
+export class HealthApi extends HttpApiGroup.make("health", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("healthz", "/healthz", {
+      success: Schema.Struct({ status: Schema.Literal("ok") })
+    }),
+    HttpApiEndpoint.get("readyz", "/readyz", {
+      success: Schema.Struct({ status: Schema.Literal("ready") }),
+      error: ApiError.Unavailable
+    })
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Health" })) {}
+
+/**
+ * A token without its secret.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const TokenRecord = Schema.Struct({
+  id: Schema.String,
+  name: Schema.String,
+  scope: Scope,
+  createdAt: Schema.DateTimeUtcFromString,
+  expiresAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
+})
+/** @since 0.2.0 */
+export type TokenRecord = typeof TokenRecord.Type
+
+/**
+ * What the reaper did, or would do, with one sandbox, intent or agent.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const ReapEntry = Schema.Struct({
+  decision: ReapPlan.Decision,
+  outcome: Schema.String,
+  error: Schema.optionalKey(Schema.String)
+})
+
+/**
+ * Version, tokens and the reaper.
+ *
+ * @category groups
+ * @since 0.2.0
+ */
+export class ServerApi extends HttpApiGroup.make("server")
+  .add(
+    HttpApiEndpoint.get("version", "/version", {
+      success: Schema.Struct({ version: Schema.String, provider: Schema.String })
+    }),
+    HttpApiEndpoint.get("listTokens", "/tokens", { success: Schema.Array(TokenRecord), error }).annotate(
+      RequiredScope,
+      "admin"
+    ),
+    HttpApiEndpoint.post("createToken", "/tokens", {
+      payload: Schema.Struct({
+        name: Schema.String.check(Schema.isNonEmpty()),
+        scope: Scope,
+        /** How long it is valid; for ever when absent. */
+        ttl: Schema.optionalKey(DurationText)
+      }),
+      /** `token` is the secret. It is shown once and stored only as a hash. */
+      success: Schema.Struct({ ...TokenRecord.fields, token: Schema.String }).pipe(HttpApiSchema.status(201)),
+      error
+    }).annotate(RequiredScope, "admin"),
+    HttpApiEndpoint.delete("revokeToken", "/tokens/:id", {
+      params: { id: Schema.String },
+      success: HttpApiSchema.NoContent,
+      error
+    }).annotate(RequiredScope, "admin"),
+    HttpApiEndpoint.post("reap", "/reap", {
+      payload: Schema.Struct({
+        dryRun: Schema.optionalKey(Schema.Boolean),
+        removePaused: Schema.optionalKey(Schema.Boolean)
+      }),
+      success: Schema.Struct({ complete: Schema.Boolean, entries: Schema.Array(ReapEntry) }),
+      error
+    }).annotate(RequiredScope, "admin")
+  )
+  .middleware(Authorization)
+  .prefix("/v1")
+  .annotateMerge(OpenApi.annotations({ title: "Server", description: "Version, tokens and the reaper." })) {}

@@ -1,0 +1,156 @@
+import type { Sandbox } from "@remote-agent/sandbox"
+import type { Author } from "./GitName.ts"
+import type { ChangedFile } from "./internal/porcelain.ts"
+
+/**
+ * The place of a working tree in a sandbox, and what it may contain.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WorkTree {
+  readonly sandbox: Sandbox.Sandbox
+  /** Absolute, or relative to the home folder of the sandbox. */
+  readonly dir: string
+  /** `owner/name`. */
+  readonly repository: string
+  /** Whether the repository's hooks run. They are programs of the repository. Default: false. */
+  readonly hooks?: boolean | undefined
+  /** What to do about submodules. Default: `refuse`. `ignore` leaves their folders empty. */
+  readonly submodules?: "refuse" | "ignore" | undefined
+  /** What to do about files in Git LFS. Default: `refuse`. `pointers` leaves the pointers in their place. */
+  readonly lfs?: "refuse" | "pointers" | undefined
+}
+
+/**
+ * How a working tree reaches its server.
+ *
+ * - `relay`: the host fetches and pushes, and moves the commits as bundles. The token never enters the sandbox.
+ * - `direct`: git in the sandbox fetches without a credential; pushes are relayed. For public repositories.
+ * - `credential`: git in the sandbox fetches and pushes with a credential that it gets for each call.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Mode = "relay" | "direct" | "credential"
+
+/**
+ * A working tree in a sandbox. It is plain data and can be rebuilt from a record.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Workspace extends WorkTree {
+  readonly mode: Mode
+}
+
+/**
+ * The repository to clone and its destination.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CloneOptions {
+  /** `owner/name`. */
+  readonly repository: string
+  /** A branch, a tag or a full commit id. Default: the default branch. */
+  readonly ref?: string | undefined
+  readonly dir: string
+  /** The number of commits of history. Default: all. */
+  readonly depth?: number | undefined
+  /** Default: `relay` when there is a token for the repository, else `direct`. */
+  readonly mode?: Mode | undefined
+  readonly submodules?: Workspace["submodules"]
+  readonly lfs?: Workspace["lfs"]
+  readonly hooks?: boolean | undefined
+}
+
+/**
+ * What a working tree has checked out. `branch` is absent when HEAD is detached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Head {
+  readonly branch: string | undefined
+  readonly commit: string
+}
+
+/**
+ * How to pull.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PullOptions {
+  /**
+   * What to do when the branch has commits that the server's branch lacks: `fail` (default), `merge`, or `reset` to
+   * the server's branch, which discards those commits and every change.
+   */
+  readonly onDiverged?: "fail" | "merge" | "reset" | undefined
+  /** The author of a merge commit. */
+  readonly author?: Author | undefined
+}
+
+/**
+ * The result of a pull.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pulled extends Head {
+  /** The commit that was checked out before. */
+  readonly before: string
+}
+
+/**
+ * What to commit.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CommitOptions {
+  /** Kept byte for byte. */
+  readonly message: string
+  readonly author: Author
+  /** Only these files. Default: every change. */
+  readonly paths?: ReadonlyArray<string> | undefined
+  readonly allowEmpty?: boolean | undefined
+}
+
+/**
+ * What to push.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PushOptions {
+  /** The local branch. Default: the branch that is checked out. */
+  readonly branch?: string | undefined
+  /** The branch of the server. Default: the same name. */
+  readonly to?: string | undefined
+  /** Replaces the server's branch if it is still where the working tree last saw it. */
+  readonly force?: boolean | undefined
+}
+
+/**
+ * The result of a push.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pushed {
+  readonly branch: string
+  readonly commit: string
+}
+
+/**
+ * The files that differ, and the patch.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Diff {
+  readonly files: ReadonlyArray<ChangedFile>
+  readonly patch: string
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes a working tree from a bundle. Standard input is the content of the file `shallow`.
+. ./prelude.sh
+bundle=$(absolute "$1") url=$2 kind=$3 name=$4 commit=$5
+. ./check-out.sh
+[ ! -e "$dir" ] || { [ -d "$dir" ] && [ -z "$(ls -A -- "$dir")" ]; } || {
+  rm -f -- "$bundle"
+  exit "$FOLDER_NOT_EMPTY"
+}
+made=
+[ -d "$dir" ] || made=yes
+
+write_shallow() {
+  cat >"$dir/.git/shallow.new" || return
+  if [ -s "$dir/.git/shallow.new" ]; then
+    mv -f -- "$dir/.git/shallow.new" "$dir/.git/shallow"
+  else
+    rm -f -- "$dir/.git/shallow.new"
+  fi
+}
+
+fill() {
+  mkdir -p -- "$dir" &&
+    G init -q --template= &&
+    write_shallow &&
+    G remote add origin "$url" &&
+    G fetch -q --no-write-fetch-head --end-of-options "$bundle" '+refs/*:refs/*' &&
+    check_out "$kind" "$name" "$commit"
+}
+
+fill
+code=$?
+rm -f -- "$bundle"
+[ $code = 0 ] || {
+  rm -rf -- "$dir"
+  [ -n "$made" ] || mkdir -- "$dir"
+  exit $code
+}
+head

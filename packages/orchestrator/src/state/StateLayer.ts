@@ -1,0 +1,55 @@
+import { Id, type StateLocation, type StateStoreError } from "@remote-agent/domain"
+import { Deliveries } from "@remote-agent/github"
+import { Layer } from "effect"
+import { LaunchIntents, layerMemory as intentsInMemory } from "./LaunchIntents.ts"
+import type { Leases } from "./Leases.ts"
+import * as MemoryStateStore from "./memory/MemoryStateStore.ts"
+import { type SnapshotIndex, layerMemory as snapshotsInMemory } from "./SnapshotIndex.ts"
+import * as SqlStateStore from "./sql/SqlStateStore.ts"
+import { StateOwner } from "./StateOwner.ts"
+import type { StateStore } from "./StateStore.ts"
+
+/**
+ * Everything that a state holds.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type State = StateStore | Leases | LaunchIntents | Deliveries.Deliveries | StateOwner | SnapshotIndex
+
+/**
+ * The state in memory, with an owner of its own.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerMemory: Layer.Layer<State> = Layer.mergeAll(
+  MemoryStateStore.layer,
+  intentsInMemory,
+  snapshotsInMemory,
+  Deliveries.layerMemory(),
+  Layer.effect(StateOwner, Id.nextToken)
+)
+
+/**
+ * The state at a location: in memory, in a SQLite file, or in Postgres.
+ *
+ * **Details**
+ *
+ * A relative path is resolved against the working directory of the process.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer = (
+  location: StateLocation.StateLocation
+): Layer.Layer<State, StateStoreError.StateStoreError> => {
+  switch (location._tag) {
+    case "Memory":
+      return layerMemory
+    case "Postgres":
+      return SqlStateStore.layerPostgres({ url: location.url })
+    case "File":
+      return SqlStateStore.layerSqlite({ path: location.path })
+  }
+}
