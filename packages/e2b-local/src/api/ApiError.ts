@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Effect, Schema, SchemaIssue } from "effect"
+import { Schema, SchemaIssue } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { RegistryError } from "../sandboxes/RegistryError.ts"
 
 /** The statuses of refusals. */
-export const Status = Schema.Literals([400, 401, 403, 404, 409, 415, 416, 500, 501, 503, 507])
+const Status = Schema.Literals([400, 401, 403, 404, 409, 415, 416, 500, 501, 503, 507])
 
 /** A refused request with its HTTP status. The message is sent to the client. */
 export class ApiError extends Schema.TaggedError<ApiError>()("ApiError", {
@@ -38,12 +38,6 @@ const statuses: Readonly<Record<RegistryError["reason"]["_tag"], typeof Status.T
 
 /** The refusal of a request whose operation on the registry failed. */
 export const ofRegistry = (error: RegistryError) => refuse(statuses[error.reason._tag], error.message)
-
-/** Fails with the refusal of a request whose operation on the registry failed. */
-export const mapRegistryError = <A, E, R>(effect: Effect.Effect<A, RegistryError | E, R>) =>
-  Effect.catchTag(effect as Effect.Effect<A, RegistryError, R>, "RegistryError", (error) =>
-    Effect.fail(ofRegistry(error))
-  ) as Effect.Effect<A, ApiError | Exclude<E, RegistryError>, R>
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 

@@ -11,7 +11,7 @@ const refusal = <const Code extends number>(code: Code) =>
   Schema.Struct({ code: Schema.Literal(code), message: Schema.String }).pipe(HttpApiSchema.status(code))
 
 /** The refusals of every endpoint. The body repeats the status, because E2B's SDK reads it there. */
-export const refusals = [
+const refusals = [
   refusal(400),
   refusal(401),
   refusal(403),

@@ -72,7 +72,7 @@ const watchCode: Readonly<Record<WatchFailed["reason"], Code>> = {
 export type CallError = RpcError | FileError | CommandError | ProcessNotFound | WatchFailed | WatcherNotFound
 
 /** A failure of a call in the words of the Connect protocol. */
-export const toRpcError = (error: CallError): RpcError => {
+const toRpcError = (error: CallError): RpcError => {
   switch (error._tag) {
     case "RpcError":
       return error
