@@ -1,65 +1,129 @@
 import { Effect } from "effect"
-import { CliOutput, Command, TerminalCapabilities } from "effect/cli"
-import * as Acts from "./commands/agent/AgentActCommands.ts"
-import * as Agents from "./commands/agent/AgentCommands.ts"
+import { CliOutput, Command, Completions, TerminalCapabilities } from "effect/cli"
+import { withText } from "./commandLine.ts"
+import { fork } from "./commands/agent/fork.ts"
+import { health } from "./commands/agent/health.ts"
+import { info } from "./commands/agent/info.ts"
+import { label } from "./commands/agent/label.ts"
+import { launch } from "./commands/agent/launch.ts"
+import { list } from "./commands/agent/list.ts"
+import { pause } from "./commands/agent/pause.ts"
+import { rename } from "./commands/agent/rename.ts"
+import { resume } from "./commands/agent/resume.ts"
+import { terminate } from "./commands/agent/terminate.ts"
+import { update } from "./commands/agent/update.ts"
+import { CommandTree } from "./commands/completion/CommandTree.ts"
 import { completions } from "./commands/completion/completion.ts"
-import { doctor } from "./commands/settings/DoctorCommands.ts"
-import { Ended, exitCode, toJson, toLines, Usage } from "./ui/Failure.ts"
+import { daemon } from "./commands/local/daemon.ts"
+import { serve as localServe } from "./commands/local/serve.ts"
+import { status as localStatus } from "./commands/local/status.ts"
+import { stop as localStop } from "./commands/local/stop.ts"
+import { create as poolCreate } from "./commands/pool/create.ts"
+import { list as poolList } from "./commands/pool/list.ts"
+import { resize as poolResize } from "./commands/pool/resize.ts"
+import { run as poolRun } from "./commands/pool/run.ts"
+import { terminate as poolTerminate } from "./commands/pool/terminate.ts"
+import { ask } from "./commands/query/ask.ts"
+import { cancel } from "./commands/query/cancel.ts"
+import { cost } from "./commands/query/cost.ts"
+import { demo } from "./commands/query/demo.ts"
+import { logs } from "./commands/query/logs.ts"
+import { query } from "./commands/query/query.ts"
+import { branch } from "./commands/repository/branch.ts"
+import { commit } from "./commands/repository/commit.ts"
+import { create as issueCreate } from "./commands/repository/issue/create.ts"
+import { list as issueList } from "./commands/repository/issue/list.ts"
+import { create as prCreate } from "./commands/repository/pr.ts"
+import { publish } from "./commands/repository/publish.ts"
+import { pull } from "./commands/repository/pull.ts"
+import { push } from "./commands/repository/push.ts"
+import { create as webhookCreate } from "./commands/repository/webhook/create.ts"
+import { remove as webhookDelete } from "./commands/repository/webhook/delete.ts"
+import { list as webhookList } from "./commands/repository/webhook/list.ts"
+import { ping as webhookPing } from "./commands/repository/webhook/ping.ts"
+import { serve as webhookServe } from "./commands/repository/webhook/serve.ts"
+import { cp } from "./commands/sandbox/cp/cp.ts"
+import { exec } from "./commands/sandbox/exec.ts"
+import { shell } from "./commands/sandbox/shell.ts"
+import { check } from "./commands/settings/configCheck.ts"
+import { show } from "./commands/settings/configShow.ts"
+import { doctor } from "./commands/settings/doctor/doctor.ts"
+import { init } from "./commands/settings/init.ts"
+import { profiles } from "./commands/settings/profiles.ts"
+import { show as profilesShow } from "./commands/settings/profilesShow.ts"
+import { group } from "./commands/shared/command.ts"
 import { quiet, verbose } from "./commands/shared/flags.ts"
+import { exportState } from "./commands/state/export.ts"
+import { importState } from "./commands/state/import.ts"
+import { reap } from "./commands/state/reap.ts"
 import { CommandHost } from "./process/CommandHost.ts"
-import { local } from "./commands/local/LocalCommands.ts"
-import { pool } from "./commands/pool/PoolCommands.ts"
-import { ask, demo } from "./commands/query/QuestionCommands.ts"
-import { cp, exec, shell } from "./commands/sandbox/SandboxCommands.ts"
-import {
-  branch,
-  commit,
-  issue,
-  pr,
-  publish,
-  pull,
-  push,
-  webhook
-} from "./commands/repository/RepositoryCommands.ts"
+import { exitCode } from "./ui/ExitCode.ts"
+import { Ended, Usage } from "./ui/Failure.ts"
+import { toJson, toLines } from "./ui/failureText.ts"
 import { line, type Output, red, Screen } from "./ui/Screen.ts"
-import { cost, reap, state } from "./commands/state/StateCommands.ts"
-import { config, init } from "./commands/settings/SettingsCommands.ts"
 import { version } from "./version.ts"
 
-/** Every command there is. */
+const pool = group("pool", "Pools of agents that share the questions they are asked", [
+  poolRun,
+  poolCreate,
+  poolList,
+  poolResize,
+  poolTerminate
+])
+const pr = group("pr", "Pull requests with the changes of agents", [prCreate])
+const issue = group("issue", "Issues of a repository", [issueCreate, issueList])
+const webhook = group("webhook", "Webhooks of a repository, and a receiver for them", [
+  webhookServe,
+  webhookCreate,
+  webhookList,
+  webhookPing,
+  webhookDelete
+])
+const state = group("state", "Export and import the records of agents", [exportState, importState])
+const config = group("config", "Show and check the settings", [show, check])
+const local = group("local", "The server of sandboxes on this machine, for any E2B program", [
+  localServe,
+  localStatus,
+  localStop,
+  daemon
+])
+
+/** All commands. */
 export const root = Command.make("remote-agent").pipe(
   Command.withDescription(
-    "Runs research and coding agents in isolated sandboxes, and never leaves one behind"
+    "Runs research and coding agents in isolated sandboxes, and never leaves a sandbox behind"
   ),
   Command.withSubcommands([
     { group: "questions", commands: [ask, pool, demo] },
     {
       group: "agents that stay",
       commands: [
-        Agents.launch,
-        Agents.fork,
-        Agents.query,
-        Agents.logs,
-        Agents.cancel,
-        Agents.list,
-        Agents.info,
-        Acts.pause,
-        Acts.resume,
-        Acts.terminate,
-        Acts.update,
-        Acts.health,
-        Agents.rename,
-        Agents.labels,
-        Agents.profiles
+        launch,
+        fork,
+        query,
+        logs,
+        cancel,
+        list,
+        info,
+        pause,
+        resume,
+        terminate,
+        update,
+        health,
+        rename,
+        label,
+        profiles.pipe(Command.withSubcommands([profilesShow]))
       ]
     },
-    { group: "inside of a sandbox", commands: [exec, shell, cp] },
+    { group: "inside a sandbox", commands: [exec, shell, cp] },
     { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
     { group: "state and costs", commands: [cost, state, reap] },
     { group: "this machine", commands: [init, config, doctor, completions, local] }
   ]),
   Command.withGlobalFlags([quiet, verbose])
 )
+
+const tree = () => Completions.fromCommand(root)
 
 const wordsOf = ({ errors }: CliOutput.Presenter.InvalidInvocation): string =>
   errors
@@ -68,14 +132,11 @@ const wordsOf = ({ errors }: CliOutput.Presenter.InvalidInvocation): string =>
     )
     .join("\n")
 
-/** What is wrong with a call, and where to look: the whole help would push it off the screen. */
-const wrongCall = (output: Output, event: CliOutput.Presenter.InvalidInvocation): string =>
+/** What is wrong with a command line, and where to look. The whole help would push it off the screen. */
+const usageText = (output: Output, event: CliOutput.Presenter.InvalidInvocation): string =>
   `${red(output, wordsOf(event).replaceAll(/\n\n+/g, "\n"))}\n  See \`${event.commandPath.join(" ")} --help\`.`
 
-const wrongCallJson = (event: CliOutput.Presenter.InvalidInvocation): string =>
-  JSON.stringify(toJson(new Usage({ message: wordsOf(event) })))
-
-/** Help goes to stdout when it was asked for, and to stderr when the call was wrong. */
+/** Prints help on stdout when it was asked for, and the mistakes of a command line on stderr. */
 const presenter = (asJson: boolean) =>
   Effect.map(Screen, ({ err, out }): CliOutput.Presenter => ({
     present: (event) => {
@@ -85,36 +146,34 @@ const presenter = (asJson: boolean) =>
           return line(out, event.version)
         case "Help":
           return line(out, formatter.formatHelpDoc(event.helpDoc))
-        case "InvalidInvocation":
-          return Effect.andThen(
-            asJson ? line(out, wrongCallJson(event)) : Effect.void,
-            line(err, wrongCall(err, event))
-          )
+        case "InvalidInvocation": {
+          const document = JSON.stringify(toJson(new Usage({ message: wordsOf(event) })))
+          return Effect.andThen(asJson ? line(out, document) : Effect.void, line(err, usageText(err, event)))
+        }
       }
     }
   }))
 
-/** Whether questions are to be asked; what comes after `--` is of another program. */
+/** Whether `--wizard` is given. The arguments after `--` belong to another program. */
 const wantsWizard = (args: ReadonlyArray<string>): boolean => {
   const end = args.indexOf("--")
   return args.slice(0, end === -1 ? undefined : end).includes("--wizard")
 }
 
-/** Runs the command that the arguments name. Fails with `Ended`, which carries the exit code, when it is not done. */
+/** Runs the command that the arguments name. Fails with `Ended`, which carries the exit code, unless it succeeds. */
 export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const [{ err, out }, { interactive }] = [yield* Screen, yield* CommandHost]
   if (wantsWizard(args) && !interactive) {
-    const usage = new Usage({
-      message: "--wizard asks questions, and nobody can be asked here. Say the flags."
-    })
+    const usage = new Usage({ message: "--wizard needs a terminal to ask questions on. Give the flags." })
     if (args.includes("--json")) yield* line(out, JSON.stringify(toJson(usage)))
     yield* line(err, red(err, toLines(usage).join("\n")))
     return yield* new Ended({ code: exitCode.usage })
   }
-  return yield* Command.runWith(root, { version })(args).pipe(
+  return yield* Command.runWith(root, { version })(withText(args, tree)).pipe(
     Effect.catchTag("ShowHelp", ({ errors }) =>
       errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: exitCode.usage }))
     ),
+    Effect.provideService(CommandTree, Effect.sync(tree)),
     Effect.provideService(CliOutput.Presenter, yield* presenter(args.includes("--json"))),
     Effect.provideService(TerminalCapabilities.TerminalCapabilities, {
       canAnimate: err.live,

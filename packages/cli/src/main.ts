@@ -1,29 +1,30 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Layer, Stream } from "effect"
-import { homedir } from "node:os"
 import type { WriteStream } from "node:tty"
+import * as Paths from "./app/paths.ts"
 import * as Cli from "./Cli.ts"
-import * as DataFolder from "./app/dataFolder.ts"
 import { CommandHost, type RawTerminal } from "./process/CommandHost.ts"
 import * as Logging from "./process/Logging.ts"
-import { type Output, Screen } from "./ui/Screen.ts"
 import * as Redaction from "./process/redaction.ts"
+import { type Output, Screen } from "./ui/Screen.ts"
 
 const { env, stderr, stdin, stdout } = process
 
 const wantsColors = (stream: WriteStream): boolean =>
   stream.isTTY && env["TERM"] !== "dumb" && !env["NO_COLOR"]
 
+const written = (stream: WriteStream, chunk: string | Uint8Array) =>
+  Effect.callback<void>((resume) => {
+    // A reader that has left must not stop the command from cleaning up.
+    stream.write(chunk, () => resume(Effect.void))
+  })
+
 const outputOf = (stream: WriteStream, mask: (text: string) => string): Output => ({
   live: stream.isTTY && env["TERM"] !== "dumb",
   colors: wantsColors(stream),
   columns: () => stream.columns || 80,
-  write: (text) =>
-    Effect.callback<void>((resume) => {
-      // The reader may have left; what has to be cleaned up is cleaned up all the same.
-      stream.write(mask(text), () => resume(Effect.void))
-    })
+  write: (text) => written(stream, mask(text))
 })
 
 const terminal: RawTerminal = {
@@ -41,44 +42,60 @@ const terminal: RawTerminal = {
       () => Effect.sync(() => stdin.setRawMode(false).pause())
     )
   ),
-  write: (bytes) =>
-    Effect.callback<void>((resume) => {
-      stdout.write(bytes, () => resume(Effect.void))
-    })
+  write: (bytes) => written(stdout, bytes)
 }
 
-/** Runs the command that the process was started with, and ends the process with its exit code. */
-export const main = (): void => {
-  const cleanup = { stopping: false, unread: false, leftovers: "Nothing is left." }
+/** What signals print, and whether the command is stopping. */
+interface Stopping {
+  stopping: boolean
+  /** Whether a reader has left. Every write fails from then on. */
+  unread: boolean
+  announcement: string
+  leftovers: string
+}
 
-  /** The first signal stops the work and cleans up; the second ends the process at once. */
+const watchSignals = (state: Stopping): void => {
   const onSignal = () => {
-    if (cleanup.stopping) {
-      stderr.write(`\nStopped without cleaning up. ${cleanup.leftovers}\n`)
+    if (state.stopping) {
+      stderr.write(`\nStopped without cleaning up. ${state.leftovers}\n`)
       process.exit(130)
     }
-    cleanup.stopping = true
-    if (cleanup.unread) return
-    stderr.write("\nStopping, and cleaning up; once more to stop at once.\n")
+    state.stopping = true
+    if (!state.unread) stderr.write(`\n${state.announcement}\n`)
   }
-
   process.on("SIGINT", onSignal)
   process.on("SIGTERM", onSignal)
 
-  // A reader that leaves (`| head`) is a wish to stop, not a crash that would skip the cleaning up.
+  // A reader that leaves (`| head`) stops the command, which then cleans up.
   for (const stream of [stdout, stderr]) {
     stream.on("error", () => {
-      // Every write fails from now on, and a second signal would end the process at once.
-      if (cleanup.unread) return
-      cleanup.unread = true
-      if (!cleanup.stopping) process.kill(process.pid, "SIGTERM")
+      if (state.unread) return
+      state.unread = true
+      if (!state.stopping) process.kill(process.pid, "SIGTERM")
     })
   }
 
-  const cwd = process.cwd()
+  // A library can throw in a timer or a stream. That must not skip the clean-up either.
+  process.on("uncaughtException", (error) => {
+    stderr.write(`\nUnexpected failure: ${error.message}\n`)
+    if (!state.stopping) process.kill(process.pid, "SIGTERM")
+  })
+}
+
+/** Runs the command of the process, in a working directory, and exits with its exit code. */
+export const main = (cwd: string): void => {
+  const state: Stopping = {
+    stopping: false,
+    unread: false,
+    announcement: "Stopping and cleaning up. Press Ctrl-C again to stop at once.",
+    leftovers: "Nothing is left."
+  }
+  watchSignals(state)
+
   const secrets = Redaction.make()
   const err = outputOf(stderr, secrets.mask)
   const log = (line: string) => void stderr.write(`${secrets.mask(line)}\n`)
+  const isInteractive = stdin.isTTY && stdout.isTTY
   const layer = Layer.mergeAll(
     NodeServices.layer,
     Layer.succeed(Redaction.Redaction, secrets),
@@ -86,13 +103,14 @@ export const main = (): void => {
     Layer.succeed(CommandHost, {
       env,
       cwd,
-      dataFolder: DataFolder.of({ env, cwd, home: homedir() }),
-      interactive: stdin.isTTY && stdout.isTTY && env["TERM"] !== "dumb",
-      terminal: stdin.isTTY && stdout.isTTY ? terminal : undefined,
+      dataFolder: Paths.dataFolder({ env, cwd }),
+      interactive: isInteractive && env["TERM"] !== "dumb",
+      terminal: isInteractive ? terminal : undefined,
       log,
       command: [process.execPath, ...process.argv.slice(1, 2)],
-      leftovers: (text) => {
-        cleanup.leftovers = text
+      leftovers: (text, announcement = state.announcement) => {
+        state.leftovers = text
+        state.announcement = announcement
       }
     }),
     Logging.layer("auto", stderr.isTTY, log)
@@ -103,15 +121,8 @@ export const main = (): void => {
       Cause.hasDies(cause) ? Effect.logFatal("This is a bug", cause) : Effect.void
     ),
     Effect.provide(layer),
-    // What nobody reads any more must not keep the process: whoever writes to it may never stop.
+    // An open stdin would keep the process alive.
     Effect.ensuring(Effect.sync(() => stdin.destroy()))
   )
-
-  // Whatever is thrown outside of the program, by a library's timer or stream, must not skip the cleaning up either.
-  process.on("uncaughtException", (error) => {
-    stderr.write(`\nUnexpected failure: ${error.message}\n`)
-    if (!cleanup.stopping) process.kill(process.pid, "SIGTERM")
-  })
-
   NodeRuntime.runMain(program, { disableErrorReporting: true })
 }

@@ -1,24 +1,38 @@
-import type { DaemonStart } from "@remote-agent/e2b-local"
+import { DaemonControl, type DaemonStart } from "@remote-agent/e2b-local"
 import { Effect } from "effect"
-import * as DataFolder from "./dataFolder.ts"
 import { CommandHost } from "../process/CommandHost.ts"
 import { version } from "../version.ts"
+import * as DataFolder from "./dataFolder.ts"
 
-/** How long the daemon of this user stays without a sandbox and a request, in seconds, when nothing is said. */
+/** How long an idle background server keeps running by default, in seconds. */
 export const idleSeconds = 600
 
-/** What a daemon needs of the environment; it outlives the command that starts it, so it gets no more than that. */
+// The server outlives the command that starts it, so it gets no other part of the environment.
 const inherited = ["PATH", "HOME", "TMPDIR", "LANG"]
 
-/** How sandboxes of the daemon are isolated, and when it ends. */
+/** How the local server isolates sandboxes and when it stops. */
 export interface Wanted {
+  /** Absent: that of the running server, or the best that works here. */
   readonly isolation?: DaemonStart.Options["isolation"]
   readonly idle?: number | undefined
 }
 
-/** The daemon of the data folder, for `DaemonStart.layer` and `Local.layerDaemon`: this binary, started again. */
-export const options = Effect.fnUntraced(function* ({ idle = idleSeconds, isolation }: Wanted) {
+/** The isolation of the running server, if it was started with `--isolation none`. */
+const waived = Effect.map(CommandHost, ({ dataFolder }) => dataFolder).pipe(
+  Effect.flatMap((folder) => DaemonControl.look(folder)),
+  Effect.map((found) => (found._tag === "Running" && found.entry.waived ? found.entry.isolation : undefined))
+)
+
+/**
+ * The local server of the data folder, which is this binary started again.
+ *
+ * **Details**
+ *
+ * Without an `isolation` the running server is used as it is, also one that was started with `--isolation none`.
+ */
+export const options = Effect.fnUntraced(function* ({ idle = idleSeconds, isolation: asked }: Wanted) {
   const [folder, { command, env }] = [yield* DataFolder.ensure, yield* CommandHost]
+  const isolation = asked ?? (yield* waived)
   const [program, ...args] = command
   const flags = ["--idle", `${idle}`, "--isolation", isolation ?? "auto"]
   return {

@@ -1,32 +1,18 @@
-import { RemoteAgentConfig, Id } from "@remote-agent/domain"
-import { Deliveries } from "@remote-agent/github"
-import {
-  LaunchIntents,
-  MemoryStateStore,
-  StateOwner,
-  SnapshotIndex,
-  SqlStateStore
-} from "@remote-agent/orchestrator"
+import { RemoteAgentConfig } from "@remote-agent/domain"
+import { StateLayer, StateOwner } from "@remote-agent/orchestrator"
 import { Effect, Layer, Option, Path } from "effect"
-import type { AppFlags } from "./App.ts"
-import * as DataFolder from "./dataFolder.ts"
-import type { Environment, Failure } from "../ui/Failure.ts"
 import { CommandHost } from "../process/CommandHost.ts"
+import type { Failure } from "../ui/Failure.ts"
+import * as DataFolder from "./dataFolder.ts"
+import type { Environment } from "./Environment.ts"
+import * as Paths from "./paths.ts"
 import * as Settings from "./Settings.ts"
 
-// The file in the data folder, when nothing else is said.
-const fileName = "state.sqlite"
+/** The state of a command and the configuration that names it. */
+export type Records = StateLayer.State | RemoteAgentConfig.RemoteAgentConfig
 
-const inMemory = Layer.mergeAll(
-  MemoryStateStore.layer,
-  LaunchIntents.layerMemory,
-  SnapshotIndex.layerMemory,
-  Deliveries.layerMemory(),
-  Layer.effect(StateOwner.StateOwner, Id.nextToken)
-)
-
-/** The state where `REMOTE_AGENT_STATE` says: a file of the data folder when it says nothing. */
-const stored: Layer.Layer<SqlStateStore.State, Failure, RemoteAgentConfig.RemoteAgentConfig | Environment> =
+/** The state that `REMOTE_AGENT_STATE` names. The default is a file in the data folder. */
+const stored: Layer.Layer<StateLayer.State, Failure, RemoteAgentConfig.RemoteAgentConfig | Environment> =
   Layer.unwrap(
     Effect.gen(function* () {
       const [{ REMOTE_AGENT_STATE: location }, path, { cwd }] = [
@@ -34,43 +20,34 @@ const stored: Layer.Layer<SqlStateStore.State, Failure, RemoteAgentConfig.Remote
         yield* Path.Path,
         yield* CommandHost
       ]
-      switch (location?._tag) {
-        case "Memory":
-          return inMemory
-        case "Postgres":
-          return SqlStateStore.layerPostgres({ url: location.url })
-        case "File":
-          return SqlStateStore.layerSqlite({ path: path.resolve(cwd, location.path) })
-        case undefined:
-          return SqlStateStore.layerSqlite({ path: path.join(yield* DataFolder.ensure, fileName) })
+      if (location === undefined) {
+        return StateLayer.layer({ _tag: "File", path: Paths.defaultState(yield* DataFolder.ensure) })
       }
+      return StateLayer.layer(
+        location._tag === "File" ? { _tag: "File", path: path.resolve(cwd, location.path) } : location
+      )
     })
   )
 
-/** The configuration of the sources, and the state that it names, whose owner is theirs unless they name one. */
-export const layerOf = (
-  found: Settings.Sources
-): Layer.Layer<SqlStateStore.State | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =>
+/** The configuration of these sources and its state. The state's owner is the default of `REMOTE_AGENT_OWNER`. */
+export const layerOf = (found: Settings.Sources): Layer.Layer<Records, Failure, Environment> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const config = Settings.layerOf(found)
       const named = yield* RemoteAgentConfig.text("REMOTE_AGENT_OWNER")
         .parse(Settings.merged(found))
         .pipe(Effect.orElseSucceed(() => Option.none<string>()))
-      // In front only where no source has one: what is in front also stands over an owner that was set.
       const owned = Option.isSome(named)
         ? config
         : Layer.unwrap(
             Effect.map(StateOwner.StateOwner, (own) =>
-              Settings.layerOf(Settings.preferring({ REMOTE_AGENT_OWNER: own }, found))
+              Settings.layerOf(Settings.preferring("the state", { REMOTE_AGENT_OWNER: own }, found))
             )
           )
       return Layer.provideMerge(owned, Layer.provide(stored, config))
     })
   )
 
-/** The same with the sources of this run: the flags of the command, the environment and the files of settings. */
-export const layer = (
-  flags: AppFlags
-): Layer.Layer<SqlStateStore.State | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =>
-  Layer.unwrap(Effect.map(Settings.sources(Settings.ofFlags(flags)), layerOf))
+/** The state and the configuration of a command's flags. */
+export const layer = (flags: Settings.AppFlags): Layer.Layer<Records, Failure, Environment> =>
+  Layer.unwrap(Effect.map(Settings.withFlags(flags), layerOf))

@@ -3,7 +3,7 @@ import { enableCompileCache } from "node:module"
 import { homedir } from "node:os"
 import { isAbsolute, join } from "node:path"
 
-/** Where compiled code is kept: `remote-agent` in `XDG_CACHE_HOME`, when that is absolute, or in `~/.cache`. */
+/** The folder of compiled code: `remote-agent` in `XDG_CACHE_HOME`, if that is absolute, or in `~/.cache`. */
 export const folderOf = ({
   env,
   home
@@ -16,17 +16,19 @@ export const folderOf = ({
 }
 
 /**
- * Has Node.js keep the code of the modules that are loaded from now on, compiled, so that the next start need not
- * compile it. What is in the folder is run, so it is used only when it is that of the user, and no other user can
- * write there. Where that is not so, or the folder cannot be made, everything is compiled as without it. Nothing is
- * made where `NODE_DISABLE_COMPILE_CACHE` says that nothing is to be kept.
+ * Makes Node.js keep the compiled code of the modules that it loads from now on, so that the next start is faster.
+ *
+ * **Details**
+ *
+ * Code in the folder is executed, so the folder is used only when it belongs to the user and no other user can write to
+ * it. Without a usable folder, or with `NODE_DISABLE_COMPILE_CACHE`, modules are compiled at every start.
  */
 export const enable = ({
   env,
   user
 }: {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The id of the user that this process works for; absent where users have none. */
+  /** The id of the user of this process. Absent on systems without user ids. */
   readonly user: number | undefined
 }): void => {
   if (env["NODE_DISABLE_COMPILE_CACHE"] !== undefined) return
@@ -36,6 +38,6 @@ export const enable = ({
     const { mode, uid } = statSync(folder)
     if (uid === user && (mode & 0o022) === 0) enableCompileCache(folder)
   } catch {
-    // A home that cannot be written to is no reason to do without the command.
+    // A home that is not writable must not stop the command.
   }
 }

@@ -1,9 +1,9 @@
 import { type Layer, Logger } from "effect"
 
-/** How lines of the log look. */
+/** The format of the log. */
 export type Format = "auto" | "human" | "json"
 
-/** The log as lines: for people, or one JSON document each. `auto` is for people where the lines go to a terminal. */
+/** Writes the log as lines: for people, or as one JSON document each. `auto` is for people on a terminal. */
 export const layer = (
   format: Format,
   toTerminal: boolean,

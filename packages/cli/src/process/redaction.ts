@@ -1,17 +1,17 @@
 import { Redactor } from "@remote-agent/domain"
 import { Context } from "effect"
 
-/** The secrets of this run. Nothing that the binary writes or sends to an observer has one of them in it. */
+/** The secrets of this run. They are masked in everything that the binary prints, logs or exports. */
 export class Redaction extends Context.Service<
   Redaction,
   {
-    /** From now on these are replaced by `***`. */
+    /** Masks these values from now on. */
     readonly add: (values: Iterable<string>) => void
     readonly mask: (text: string) => string
   }
 >()("@remote-agent/cli/Redaction") {}
 
-/** No secrets yet. */
+/** Makes a redaction without secrets. */
 export const make = (): Redaction["Service"] => {
   const values = new Set<string>()
   let mask = Redactor.make(values)

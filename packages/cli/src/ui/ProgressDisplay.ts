@@ -8,10 +8,10 @@ const showCursor = "\u001B[?25h"
 const clearBelow = "\u001B[0J"
 const up = (lines: number) => (lines === 0 ? "\r" : `\u001B[${lines}A\r`)
 
-/** Shows what the agents of a pool do. */
+/** Shows the progress of a pool. */
 export interface ProgressDisplay {
   readonly onEvent: (event: AgentPool.PoolEvent) => Effect.Effect<void>
-  /** Writes a line that stays, above whatever is drawn anew. */
+  /** Writes text that stays, above the lines that are redrawn. */
   readonly say: (text: string) => Effect.Effect<void>
 }
 
@@ -24,7 +24,7 @@ const plain = (output: Output): ProgressDisplay => ({
   }
 })
 
-/** One line per agent, drawn anew ten times a second. */
+/** One line per agent, redrawn ten times a second. */
 const live = Effect.fnUntraced(function* (output: Output) {
   const view = yield* Ref.make(Live.empty)
   const drawn = yield* Ref.make(0)
@@ -51,7 +51,7 @@ const live = Effect.fnUntraced(function* (output: Output) {
   } satisfies ProgressDisplay
 })
 
-/** The display that suits the output. What is drawn anew is gone when the scope closes; lines stay. */
+/** A display: redrawn lines on a terminal, which are erased when the scope closes, and one line per event elsewhere. */
 export const make = (output: Output): Effect.Effect<ProgressDisplay, never, Scope.Scope> =>
   output.live ? live(output) : Effect.succeed(plain(output))
 

@@ -1,31 +1,31 @@
 import { Context, Effect } from "effect"
 
-/** One of the two streams that people and programs read. */
+/** Standard output or standard error. */
 export interface Output {
-  /** Writes text as it is. */
+  /** Writes text unchanged. */
   readonly write: (text: string) => Effect.Effect<void>
-  /** Whether it is a terminal whose lines can be drawn anew. */
+  /** Whether it is a terminal whose lines can be redrawn. */
   readonly live: boolean
   /** Whether colours are wanted. */
   readonly colors: boolean
-  /** How wide it is now. */
+  /** The current width. */
   readonly columns: () => number
 }
 
-/** Where the binary writes. */
+/** The output of the binary. */
 export class Screen extends Context.Service<
   Screen,
   {
-    /** What was asked for, and nothing else. */
+    /** Results only. */
     readonly out: Output
-    /** Why something was not done. */
+    /** Failures. */
     readonly err: Output
-    /** How it goes, and hints: on stderr too, and silent with `--quiet`. */
+    /** Progress and hints, on stderr. Silent with `--quiet`. */
     readonly note: Output
   }
 >()("@remote-agent/cli/Screen") {}
 
-/** An output that nobody reads. */
+/** An output that discards everything. */
 export const silent: Output = { live: false, colors: false, columns: () => 80, write: () => Effect.void }
 
 /** Writes one line. */
@@ -34,11 +34,11 @@ export const line = (output: Output, text: string): Effect.Effect<void> => outpu
 const paint = (code: number) => (output: Output, text: string) =>
   output.colors ? `\u001B[${code}m${text}\u001B[0m` : text
 
-/** Text in bold, where colours are wanted. */
+/** Bold text. Colours are used only where they are wanted. */
 export const bold = paint(1)
-/** Text that stands back. */
+/** Dimmed text. */
 export const dim = paint(2)
-/** Text that says that something went wrong. */
+/** Text for failures. */
 export const red = paint(31)
-/** Text that says that something went well. */
+/** Text for success. */
 export const green = paint(32)

@@ -1,29 +1,29 @@
 import { Agent, AgentEvent, Profile, Query } from "@remote-agent/domain"
 import type { AgentPool } from "@remote-agent/orchestrator"
 import { Effect, Result, Schema } from "effect"
-import { toJson } from "./Failure.ts"
+import { toJson } from "./failureText.ts"
 
 const documents = <A, I>(schema: Schema.Codec<A, I>) => {
   const encode = Schema.encodeEffect(Schema.toCodecJson(schema))
   return (value: A): Effect.Effect<Schema.Json> => Effect.orDie(encode(value))
 }
 
-/** What came of a query, for programs. */
+/** The JSON of a query result. */
 export const ofQuery = documents(Query.QueryResult)
 
-/** A query as it stands. */
+/** The JSON of a query. */
 export const ofQueryRecord = documents(Query.Query)
 
-/** An agent. */
+/** The JSON of an agent. */
 export const ofAgent = documents(Agent.Agent)
 
-/** An event with its place in the log. */
+/** The JSON of an event and its place in the log. */
 export const ofEvent = documents(AgentEvent.EventRecord)
 
-/** A profile. */
+/** The JSON of a profile. */
 export const ofProfile = documents(Profile.Profile)
 
-/** What came of a query of a pool: the same, with its place among the questions. */
+/** The JSON of a pool result: a query result and its place among the questions. */
 export const ofPool = ({ index, query, result }: AgentPool.PoolResult): Effect.Effect<object> => {
   const withIndex = (ended: Query.QueryResult) =>
     Effect.map(ofQuery(ended), (document) => Object.assign({ index }, document))

@@ -1,38 +1,38 @@
 import type { OrchestratorError } from "@remote-agent/domain"
 import type { Agents } from "@remote-agent/orchestrator"
 import { Clock, Effect, Ref, Schedule, type Scope } from "effect"
-import * as Elapsed from "./Elapsed.ts"
+import { seconds } from "./liveLines.ts"
 import { dim, line, type Output } from "./Screen.ts"
 
-/** What happens at a stage of a launch, in words. */
+/** The stages of a launch in words. */
 const words: Record<OrchestratorError.LaunchStage, string> = {
   record: "recording the agent",
-  intent: "recording what will be created",
+  intent: "recording the launch",
   create: "creating its sandbox",
-  assets: "placing its files",
-  bind: "binding it to its sandbox",
-  setup: "setting it up",
+  assets: "copying its files",
+  bind: "linking it to its sandbox",
+  setup: "running its setup",
   repository: "cloning its repository",
   health: "checking that it can work",
-  activate: "making it active"
+  activate: "activating it"
 }
 
 const eraseLine = "\r\u001B[2K"
 
-/** One line per stage, with the time at which it began, for pipes and files. */
+/** One line per stage with its start time, for pipes and files. */
 const plain = (output: Output, began: number): Agents.OnStage =>
   Effect.fnUntraced(function* (stage) {
     const now = yield* Clock.currentTimeMillis
-    yield* line(output, `${Elapsed.exact(now - began).padStart(7)}  ${words[stage]}`)
+    yield* line(output, `${seconds(now - began).padStart(7)}  ${words[stage]}`)
   })
 
-/** One line, drawn anew ten times a second, and gone when the scope closes. */
+/** One line that is redrawn ten times a second and erased when the scope closes. */
 const live = Effect.fnUntraced(function* (output: Output, began: number) {
   const current = yield* Ref.make<OrchestratorError.LaunchStage | undefined>(undefined)
   const draw = Effect.gen(function* () {
     const stage = yield* Ref.get(current)
     if (stage === undefined) return
-    const elapsed = Elapsed.exact((yield* Clock.currentTimeMillis) - began)
+    const elapsed = seconds((yield* Clock.currentTimeMillis) - began)
     const text = `${elapsed}  ${words[stage]}`.slice(0, Math.max(0, output.columns() - 1))
     yield* output.write(`${eraseLine}${dim(output, text)}`)
   })
@@ -44,7 +44,7 @@ const live = Effect.fnUntraced(function* (output: Output, began: number) {
   return onStage
 })
 
-/** Shows the stages of a launch as suits the output. */
+/** Shows the stages of a launch: redrawn on a terminal, and as lines elsewhere. */
 export const make = Effect.fnUntraced(function* (
   output: Output
 ): Effect.fn.Return<Agents.OnStage, never, Scope.Scope> {

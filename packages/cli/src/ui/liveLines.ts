@@ -1,17 +1,17 @@
 import { AgentEvent } from "@remote-agent/domain"
 import type { AgentPool } from "@remote-agent/orchestrator"
 
-/** What is shown of one agent. */
+/** What one agent is doing. */
 interface Row {
   readonly doing: string
-  /** When it began to do this, in milliseconds since 1970. */
+  /** When it started, in milliseconds since 1970. */
   readonly since: number
 }
 
-/** What is shown of a pool: a row per agent, by its slot. */
+/** What the agents of a pool are doing, by slot. */
 export type View = ReadonlyMap<number, Row>
 
-/** Nothing yet. */
+/** No agents yet. */
 export const empty: View = new Map()
 
 const short = (text: string, length = 60): string => {
@@ -24,7 +24,7 @@ const outcome = ({ result }: AgentPool.PoolResult): string => {
   return `no answer: ${short(result.failure.message)}`
 }
 
-/** What an event means in words, or nothing when it is not worth a line. */
+/** An event in words, or undefined when it is not worth a line. */
 export const words = (event: AgentPool.PoolEvent): string | undefined => {
   switch (event._tag) {
     case "Launching":
@@ -32,7 +32,7 @@ export const words = (event: AgentPool.PoolEvent): string | undefined => {
     case "Ready":
       return `ready in sandbox ${event.agent.binding?.sandboxId ?? "?"}`
     case "LaunchFailed":
-      return `could not be launched: ${short(event.error.message, 200)}`
+      return `launch failed: ${short(event.error.message, 200)}`
     case "Started":
       return `question ${event.index + 1}: ${short(event.query)}`
     case "Ended":
@@ -40,7 +40,7 @@ export const words = (event: AgentPool.PoolEvent): string | undefined => {
     case "Lost":
       return "lost its sandbox"
     case "Retired":
-      return "is not needed any more"
+      return "is no longer needed"
     case "Event": {
       if (event.record.event.type === "result" || event.record.event.type === "ready") return undefined
       const said = AgentEvent.describe(event.record.event)
@@ -57,9 +57,18 @@ export const update = (view: View, event: AgentPool.PoolEvent, now: number): Vie
   return new Map(view).set(event.slot, { doing, since })
 }
 
-const seconds = (millis: number): string => `${(Math.max(0, millis) / 1000).toFixed(1)} s`
+/** A duration in seconds, such as `4.2 s`. */
+export const seconds = (millis: number): string => `${(Math.max(0, millis) / 1000).toFixed(1)} s`
 
-/** The view as lines that fit, one per agent in the order of their slots. */
+/** A duration in its largest unit, for tables: `42s`, `3m`, `5h`, `12d`. */
+export const age = (millis: number): string => {
+  const whole = Math.max(0, Math.floor(millis / 1000))
+  if (whole < 60) return `${whole}s`
+  if (whole < 3600) return `${Math.floor(whole / 60)}m`
+  return whole < 86_400 ? `${Math.floor(whole / 3600)}h` : `${Math.floor(whole / 86_400)}d`
+}
+
+/** The view as lines that fit, one per agent, ordered by slot. */
 export const render = (view: View, now: number, columns: number): ReadonlyArray<string> =>
   [...view]
     .toSorted(([a], [b]) => a - b)

@@ -1,35 +1,36 @@
 import { Effect, FileSystem, type Option, Path, type PlatformError } from "effect"
-import { type Environment, Usage } from "./Failure.ts"
 import { CommandHost } from "../process/CommandHost.ts"
+import { Usage } from "./Failure.ts"
 
-/** The text of a file of the folder that the command runs in; none where no such file is. */
+type Files = FileSystem.FileSystem | Path.Path | CommandHost
+
+/** The text of a file in the working directory, or none when there is no such file. */
 export const ifThere = Effect.fnUntraced(function* (
   name: string
-): Effect.fn.Return<
-  Option.Option<string>,
-  PlatformError.PlatformError,
-  FileSystem.FileSystem | Path.Path | CommandHost
-> {
+): Effect.fn.Return<Option.Option<string>, PlatformError.PlatformError, Files> {
   const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* CommandHost]
-  return yield* fs.readFileString(path.join(cwd, name)).pipe(
+  return yield* fs.readFileString(path.resolve(cwd, name)).pipe(
     Effect.asSome,
     Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone)
   )
 })
 
-/** A text of two flags: as it is, or in a file. Fails with `Usage` when both are given or the file cannot be read. */
+/** The text of a file that a flag names. Fails with `Usage` when the file cannot be read. */
+export const file = (name: string, flag: string): Effect.Effect<string, Usage, Files> =>
+  ifThere(name).pipe(
+    Effect.flatMap((text) => Effect.fromOption(text)),
+    Effect.mapError(() => new Usage({ message: `The file ${name} cannot be read. Check --${flag}.` }))
+  )
+
+/** A text given by `--flag` or in the file of `--flag-file`. Fails with `Usage` when both are given. */
 export const either = Effect.fnUntraced(function* (
   flag: string,
   text: string | undefined,
-  file: string | undefined
-): Effect.fn.Return<string | undefined, Usage, Environment> {
-  if (file === undefined) return text
+  fileText: string | undefined
+): Effect.fn.Return<string | undefined, Usage, Files> {
+  if (fileText === undefined) return text
   if (text !== undefined) {
-    return yield* new Usage({ message: `There are --${flag} and --${flag}-file. Say one of them.` })
+    return yield* new Usage({ message: `--${flag} and --${flag}-file exclude each other. Give one of them.` })
   }
-  const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* CommandHost]
-  return yield* Effect.mapError(
-    fs.readFileString(path.resolve(cwd, file)),
-    () => new Usage({ message: `The file ${file} cannot be read. Check --${flag}-file.` })
-  )
+  return yield* file(fileText, `${flag}-file`)
 })

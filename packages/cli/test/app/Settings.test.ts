@@ -13,16 +13,12 @@ const put = (cwd: string, name: string, text: string) =>
 
 const all = (
   cwd: string,
-  {
-    env = {},
-    flags = {}
-  }: { readonly env?: Record<string, string>; readonly flags?: Parameters<typeof Settings.layer>[0] } = {}
+  { env = {}, flags = {} }: { readonly env?: Record<string, string>; readonly flags?: Settings.Flags } = {}
 ) =>
-  RemoteAgentConfig.RemoteAgentConfig.pipe(
-    Effect.provide(
-      Settings.layer(flags).pipe(Layer.provide(Layer.mergeAll(NodeServices.layer, host(cwd, env))))
-    )
-  )
+  Effect.gen(function* () {
+    const sources = Settings.preferring("a flag", flags, yield* Settings.make)
+    return yield* Effect.provide(RemoteAgentConfig.RemoteAgentConfig, Settings.layerOf(sources))
+  }).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, host(cwd, env))))
 
 const read = (...[cwd, options]: Parameters<typeof all>) =>
   Effect.map(all(cwd, options), ({ REMOTE_AGENT_PROFILE }) => REMOTE_AGENT_PROFILE)

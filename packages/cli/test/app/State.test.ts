@@ -6,6 +6,7 @@ import { StateOwner } from "@remote-agent/orchestrator"
 import { Effect, FileSystem, Layer, Ref } from "effect"
 import { writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
+import * as Settings from "../../src/app/Settings.ts"
 import * as State from "../../src/app/State.ts"
 import { host } from "../support/host.ts"
 import { folder } from "../support/support.ts"
@@ -23,7 +24,7 @@ const owners = Effect.fnUntraced(function* (cwd: string, env: Readonly<Record<st
   return yield* Effect.gen(function* () {
     const { REMOTE_AGENT_OWNER: settings } = yield* RemoteAgentConfig.RemoteAgentConfig
     return { settings, state: yield* StateOwner.StateOwner }
-  }).pipe(Effect.provide(Layer.provide(State.layer({}), world(cwd, env))))
+  }).pipe(Effect.provide(State.layer({}).pipe(Layer.provide(Settings.layer), Layer.provide(world(cwd, env)))))
 })
 
 const name = "REMOTE_AGENT_OWNER"
@@ -57,7 +58,10 @@ describe("the state of a command", () => {
         }))
       )
       const counting = Layer.provideMerge(counted, world(cwd, {}))
-      yield* Effect.provide(RemoteAgentConfig.RemoteAgentConfig, Layer.provide(State.layer({}), counting))
+      yield* Effect.provide(
+        RemoteAgentConfig.RemoteAgentConfig,
+        State.layer({}).pipe(Layer.provide(Settings.layer), Layer.provide(counting))
+      )
       assert.deepStrictEqual(yield* Ref.get(read), [".env", "remote-agent.json"])
     })
   )

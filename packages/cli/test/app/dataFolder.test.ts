@@ -5,10 +5,11 @@ import { Effect, Layer } from "effect"
 import { chmod, mkdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as DataFolder from "../../src/app/dataFolder.ts"
+import * as Paths from "../../src/app/paths.ts"
 import { folder } from "../support/support.ts"
 
 const at = (env: Readonly<Record<string, string>>) =>
-  DataFolder.of({ env, home: "/home/somebody", cwd: "/work" })
+  Paths.dataFolder({ env, home: "/home/somebody", cwd: "/work" })
 
 const ensure = (dataFolder: string) =>
   DataFolder.ensure.pipe(

@@ -107,7 +107,7 @@ describe("the commands in a pipe", () => {
       assert.include(err, "--wrong")
       const wizard = yield* run(["ask", "--wizard"], { cwd })
       assert.deepStrictEqual([wizard.code, wizard.out], [2, ""])
-      assert.include(wizard.err, "nobody can be asked here.\n  Say the flags.\n")
+      assert.include(wizard.err, "--wizard needs a terminal to ask questions on.\n  Give the flags.\n")
       const empty = yield* run(["ask", " "], { cwd })
       assert.strictEqual(empty.code, 2)
       assert.include(empty.err, '" ". Expected a question that is not empty\n')

@@ -120,6 +120,14 @@ const anchorsOf = (text: string): ReadonlySet<string> =>
     )
   )
 
+/** The folders in a folder, without those named `internal`. */
+const foldersIn = (path: string) =>
+  Effect.promise(async () =>
+    (await readdir(join(root, path), { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory() && entry.name !== "internal")
+      .map(({ name }) => name)
+  )
+
 describe("the documentation", () => {
   it.live(
     "has code that is correct, and prints what is said",
@@ -221,6 +229,20 @@ describe("the documentation", () => {
         if (rooms !== "") assert.include(rooms, basename(name), `${room}/README.md`)
         const readme = yield* Effect.promise(() => readFile(join(root, "README.md"), "utf8"))
         assert.include(readme, `](${room})`)
+      }
+    })
+  )
+
+  it.live("has a map with every package and every room", () =>
+    Effect.gen(function* () {
+      const text = (yield* pages).find(({ name }) => name === "AGENTS.md")?.text ?? ""
+      for (const name of yield* foldersIn("packages")) {
+        assert.include(text, `| \`packages/${name}\` `)
+        const [, section = ""] = text.split(`The rooms of \`${name}/src\``)
+        const [rooms = ""] = section.split(/\nThe rooms of|\n## /)
+        for (const room of yield* foldersIn(`packages/${name}/src`)) {
+          assert.include(rooms, `\`${room}`, `the map of packages/${name}/src`)
+        }
       }
     })
   )

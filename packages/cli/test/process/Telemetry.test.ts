@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import * as TelemetryExport from "../../src/process/TelemetryExport.ts"
+import * as Telemetry from "../../src/process/Telemetry.ts"
 import { home } from "../support/agents.ts"
 import { type Received, receiver } from "../support/receiver.ts"
 import { finish, folder, lines, run, start } from "../support/support.ts"
@@ -136,12 +136,12 @@ describe("telemetry", () => {
   )
 
   it("reads headers as OpenTelemetry writes them", () => {
-    assert.deepStrictEqual(TelemetryExport.headersOf("a=1, b = x%3Dy,nonsense,=c,d=%"), {
+    assert.deepStrictEqual(Telemetry.headersOf("a=1, b = x%3Dy,nonsense,=c,d=%"), {
       a: "1",
       b: "x=y",
       d: "%"
     })
-    assert.deepStrictEqual(TelemetryExport.headersOf(undefined), {})
+    assert.deepStrictEqual(Telemetry.headersOf(undefined), {})
   })
 })
 

@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import * as App from "../../src/app/App.ts"
+import * as Settings from "../../src/app/Settings.ts"
 import * as State from "../../src/app/State.ts"
 import { CommandHost } from "../../src/process/CommandHost.ts"
 import { Screen, silent } from "../../src/ui/Screen.ts"
@@ -16,7 +17,10 @@ import { bin, folder, run, withoutCache } from "./support.ts"
 /** Where the binary keeps its data when its home is this folder. */
 const dataOf = (cwd: string) => join(cwd, ".local", "share", "remote-agent")
 
-const world = (cwd: string) =>
+/** The process that commands run in when its home is this folder, and its settings. */
+const world = (cwd: string) => Layer.provideMerge(Settings.layer, processOf(cwd))
+
+const processOf = (cwd: string) =>
   Layer.mergeAll(
     NodeServices.layer,
     Layer.succeed(Redaction.Redaction, Redaction.make()),
@@ -44,8 +48,8 @@ export const recorded = <A, E>(cwd: string, effect: Effect.Effect<A, E, StateSto
 export const launch = (cwd: string, name: string): Effect.Effect<Agent.Agent> =>
   durably(
     cwd,
-    Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
-      orchestrator.launch({ name: AgentSchema.AgentName.make(name) })
+    Effect.flatMap(Orchestrator.Orchestrator, ({ agents }) =>
+      Effect.map(agents.launch({ name: AgentSchema.AgentName.make(name) }), ({ record }) => record)
     )
   )
 

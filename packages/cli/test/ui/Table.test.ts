@@ -1,27 +1,48 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import measure from "fast-string-truncated-width"
 import * as Table from "../../src/ui/Table.ts"
 
-const Cell = Schema.String.check(Schema.isPattern(/^[a-zà-ž 😀]{0,20}$/u))
+const Cell = Schema.String.check(Schema.isPattern(/^[a-zà-ž 漢字😀]{0,20}$/u))
 
-describe("Table", () => {
-  it("aligns columns and leaves no blanks at the end of a line", () => {
+const widthOf = (text: string) => measure(text).width
+
+describe("a table", () => {
+  it("aligns columns by display width and leaves no blanks at the end of a line", () => {
     assert.deepStrictEqual(
       Table.render([
         ["name", "status", "note"],
         ["alice", "active", ""],
-        ["é😀", "paused", "sleeps"]
+        ["漢字😀", "paused", "asleep"]
       ]),
-      ["name   status  note", "alice  active", "é😀     paused  sleeps"]
+      ["name    status  note", "alice   active", "漢字😀  paused  asleep"]
     )
   })
 
-  it("cuts a line that is wider than the screen, and says so", () => {
+  it("shrinks the widest column, and marks what it cuts", () => {
     assert.deepStrictEqual(Table.render([["one", "a long text"]], 10), ["one  a lo…"])
+    assert.deepStrictEqual(
+      Table.render(
+        [
+          ["name", "a very long value", "from a flag"],
+          ["other", "", "default"]
+        ],
+        26
+      ),
+      ["name   a very l…  from a …", "other             default"]
+    )
   })
 
-  it("cuts no line that fits without the blanks at its end", () => {
-    assert.deepStrictEqual(Table.render([["one", "a long text"], ["two"]], 10), ["one  a lo…", "two"])
+  it("never drops a column, and never cuts one that leaves room for the others", () => {
+    const row = ["agt_01k0000000000000000000000", "analyst", "active", "sample", "12", "3d", "team=research"]
+    const [line = ""] = Table.render([row], 50)
+    assert.strictEqual(widthOf(line), 50)
+    assert.lengthOf(line.split(/ {2,}/), row.length)
+    for (const cell of ["active", "sample", "12", "3d"]) assert.include(line, cell)
+  })
+
+  it("puts a cell with line breaks on one line", () => {
+    assert.deepStrictEqual(Table.render([["a\nb\tc", "d"]]), ["a b c  d"])
   })
 
   it("of nothing is nothing", () => {
@@ -29,16 +50,16 @@ describe("Table", () => {
   })
 
   it.effect.prop(
-    "never is wider than it may be",
+    "is never wider than the screen while every column has room for one wide character",
     {
-      rows: Schema.Array(Schema.Array(Cell)),
-      width: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 60 }))
+      rows: Schema.Array(Schema.Array(Cell).check(Schema.isMaxLength(6))),
+      width: Schema.Int.check(Schema.isBetween({ minimum: 22, maximum: 60 }))
     },
     ({ rows, width }) =>
       Effect.sync(() => {
         const lines = Table.render(rows, width)
         assert.lengthOf(lines, rows.length)
-        for (const text of lines) assert.isAtMost(Array.from(text).length, width)
+        for (const text of lines) assert.isAtMost(widthOf(text), width)
       })
   )
 })

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RemoteAgentConfig, Id, OrchestratorError, SandboxError, StateStoreError } from "@remote-agent/domain"
 import { Duration, Effect, Schema } from "effect"
-import { codeOf, toJson, toLines, Usage } from "../../src/ui/Failure.ts"
+import * as ExitCode from "../../src/ui/ExitCode.ts"
+import { Usage } from "../../src/ui/Failure.ts"
+import { toJson, toLines } from "../../src/ui/failureText.ts"
 import * as Live from "../../src/ui/liveLines.ts"
 
 const Columns = Schema.Int.check(Schema.isBetween({ minimum: 30, maximum: 200 }))
@@ -42,7 +44,7 @@ const sandbox = (reason: SandboxError.Reason) => SandboxError.fail("create", rea
 const orchestrator = (reason: OrchestratorError.Reason) =>
   new OrchestratorError.OrchestratorError({ operation: "test", reason })
 
-describe("codeOf", () => {
+describe("the exit code", () => {
   const id = Id.AgentId.make(`agt_${Id.ulid(0, [])}`)
   const slow = sandbox(new SandboxError.RequestTimedOut({ after: Duration.seconds(1) }))
   const rows = [
@@ -77,7 +79,7 @@ describe("codeOf", () => {
 
   for (const [failure, code] of rows) {
     it(`is ${code} for ${JSON.stringify(toJson(failure).error.reason)} and says what to do`, () => {
-      assert.strictEqual(codeOf(failure), code)
+      assert.strictEqual(ExitCode.of(failure), code)
       assert.isAtLeast(toLines(failure).length, failure._tag === "Usage" ? 1 : 2)
       assert.notInclude(toLines(failure).join("\n"), "undefined")
     })

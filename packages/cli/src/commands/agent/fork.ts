@@ -1,39 +1,62 @@
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
-import * as App from "../../app/App.ts"
-import * as Documents from "../../ui/json.ts"
-import type { Run } from "../../ui/Failure.ts"
-import * as Labels from "./Labels.ts"
-import { nameOf } from "./launch.ts"
-import * as Provider from "../../app/agentProvider.ts"
+import * as AgentLookup from "../../app/AgentLookup.ts"
+import type { Run } from "../../app/Environment.ts"
+import * as State from "../../app/State.ts"
+import * as Json from "../../ui/json.ts"
+import * as LaunchStages from "../../ui/launchStages.ts"
 import { line, Screen } from "../../ui/Screen.ts"
-import * as Stages from "../../ui/launchStages.ts"
+import { command } from "../shared/command.ts"
+import { agent, durable, env, repeatable, text } from "../shared/flags.ts"
+import * as SandboxEnv from "../shared/sandboxEnv.ts"
+import * as AgentName from "../shared/agentName.ts"
+import * as Labels from "../shared/labels.ts"
 
-/** The flags of `fork`. */
-export interface ForkFlags extends App.AppFlags {
-  readonly agent: string
-  readonly name?: string | undefined
-  readonly label: ReadonlyArray<string>
-  readonly env: ReadonlyArray<string>
-  readonly json: boolean
-}
-
-/** Launches an agent that goes on with the conversations of another, and prints its id on stdout. */
-export const run = Effect.fn("fork")(function* (flags: ForkFlags): Run {
-  const { note, out } = yield* Screen
-  const name = flags.name === undefined ? undefined : yield* nameOf(flags.name)
-  const [labels, env] = [yield* Labels.pairs(flags.label), yield* App.environment(flags.env)]
-  const [first, there] = yield* Provider.find(flags, flags.agent)
-  const fork = Effect.gen(function* () {
-    const orchestrator = yield* Orchestrator.Orchestrator
-    const onStage = flags.json ? undefined : yield* Stages.make(note)
-    return yield* orchestrator.fork(first.id, { name, labels: { ...first.labels, ...labels }, env, onStage })
-  })
-  const agent = yield* Effect.provide(Effect.scoped(fork), App.durable(there))
-  yield* line(out, flags.json ? JSON.stringify(yield* Documents.ofAgent(agent)) : agent.id)
-  if (flags.json) return
-  yield* line(
-    note,
-    `${agent.name} is ${agent.status}, with the conversations of ${first.name}.\n  remote-agent query ${agent.name} "..."`
+/** `fork`. */
+export const fork = command({
+  name: "fork",
+  description: "Launch a second agent with a copy of an agent's conversations, and print its id",
+  flags: {
+    agent,
+    name: text("name", "The name of the second agent (default: generated from the profile)"),
+    label: repeatable("label", "A label, in addition to those of the first agent: key=value"),
+    env,
+    ...durable
+  },
+  examples: [
+    {
+      command: "remote-agent fork analyst --name sceptic",
+      description: "Both remember what was said so far; from then on they are separate"
+    },
+    {
+      command: "remote-agent fork analyst --env ANTHROPIC_API_KEY",
+      description: "Environment variables of the first launch are not stored: pass them again"
+    }
+  ],
+  run: Effect.fn("fork")(
+    function* (flags): Run<State.Records> {
+      const { note, out } = yield* Screen
+      const name = flags.name === undefined ? undefined : yield* AgentName.parse(flags.name)
+      const [labels, variables] = [yield* Labels.pairs(flags.label), yield* SandboxEnv.parse(flags.env)]
+      const first = yield* AgentLookup.one(flags.agent)
+      const forked = Effect.gen(function* () {
+        const orchestrator = yield* Orchestrator.Orchestrator
+        const onStage = flags.json ? undefined : yield* LaunchStages.make(note)
+        return yield* orchestrator.fork(first.id, {
+          name,
+          labels: { ...first.labels, ...labels },
+          env: variables,
+          onStage
+        })
+      })
+      const second = yield* Effect.provide(Effect.scoped(forked), AgentLookup.services(flags, [first]))
+      if (flags.json) return yield* line(out, JSON.stringify(yield* Json.ofAgent(second)))
+      yield* line(out, second.id)
+      yield* line(
+        note,
+        `${second.name} is ${second.status}, with the conversations of ${first.name}.\n  remote-agent query ${second.name} "..."`
+      )
+    },
+    (effect, flags) => Effect.provide(effect, State.layer(flags))
   )
 })

@@ -1,74 +1,85 @@
-import { TokenUsage as UsageOf } from "@remote-agent/domain"
+import { TokenUsage } from "@remote-agent/domain"
 import { type AgentLifecycle, Orchestrator } from "@remote-agent/orchestrator"
 import { DateTime, Effect } from "effect"
-import * as App from "../../app/App.ts"
-import * as Documents from "../../ui/json.ts"
-import * as Elapsed from "../../ui/Elapsed.ts"
-import type { Run } from "../../ui/Failure.ts"
-import * as Labels from "./Labels.ts"
-import * as Provider from "../../app/agentProvider.ts"
+import * as AgentLookup from "../../app/AgentLookup.ts"
+import type { Run } from "../../app/Environment.ts"
+import * as State from "../../app/State.ts"
+import * as Json from "../../ui/json.ts"
+import { seconds } from "../../ui/liveLines.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { command } from "../shared/command.ts"
+import { agent, durable } from "../shared/flags.ts"
+import * as Labels from "../shared/labels.ts"
 
-/** The flags of `info`. */
-export interface InfoFlags extends App.AppFlags {
-  readonly agent: string
-  readonly json: boolean
-}
-
-const documentOf = Effect.fnUntraced(function* (info: AgentLifecycle.AgentInfo) {
-  const { agent, current, endsAt, queue, sandbox } = info
+const documentOf = Effect.fnUntraced(function* ({
+  agent: found,
+  current,
+  endsAt,
+  queue,
+  sandbox
+}: AgentLifecycle.AgentInfo) {
   return {
-    agent: yield* Documents.ofAgent(agent),
+    agent: yield* Json.ofAgent(found),
     sandbox,
     endsAt: endsAt === undefined ? null : DateTime.formatIso(endsAt),
-    current: current === undefined ? null : yield* Documents.ofQueryRecord(current),
-    queue: yield* Effect.forEach(queue, Documents.ofQueryRecord)
+    current: current === undefined ? null : yield* Json.ofQueryRecord(current),
+    queue: yield* Effect.forEach(queue, Json.ofQueryRecord)
   }
 })
 
 const usageOf = ({ usage }: AgentLifecycle.AgentInfo["agent"]): string => {
   const money = usage.costUsd === undefined ? "" : `, ${usage.costUsd.toFixed(4)} US dollars`
-  return `${UsageOf.totalTokens(usage)} tokens, ${Elapsed.exact(usage.wallMillis)} of answering${money}`
+  return `${TokenUsage.totalTokens(usage)} tokens in ${seconds(usage.wallMillis)}${money}`
 }
 
-const rowsOf = ({ agent, current, endsAt, queue, sandbox }: AgentLifecycle.AgentInfo) => {
-  const { binding, repository } = agent
+const rowsOf = ({ agent: found, current, endsAt, queue, sandbox }: AgentLifecycle.AgentInfo) => {
+  const { binding, repository } = found
   const rows: ReadonlyArray<readonly [string, string | undefined]> = [
-    ["id", agent.id],
-    ["name", agent.name],
-    ["status", agent.detail === undefined ? agent.status : `${agent.status}: ${agent.detail}`],
-    ["profile", agent.profile],
-    ["pool", agent.pool],
-    ["labels", Labels.toText(agent.labels) || undefined],
+    ["id", found.id],
+    ["name", found.name],
+    ["status", found.detail === undefined ? found.status : `${found.status}: ${found.detail}`],
+    ["profile", found.profile],
+    ["pool", found.pool],
+    ["labels", Labels.toText(found.labels) || undefined],
     ["sandbox", binding === undefined ? sandbox : `${sandbox} (${binding.sandboxId} at ${binding.provider})`],
-    // The end of a life that does not go on is none.
+    // The ttl of a paused sandbox does not run.
     [
-      agent.persistent ? "pauses" : "ends",
+      found.persistent ? "pauses" : "ends",
       endsAt === undefined || sandbox === "paused" ? undefined : DateTime.formatIso(endsAt)
     ],
     [
       "repository",
       repository === undefined ? undefined : [repository.url, repository.ref].filter(Boolean).join(" ")
     ],
-    ["answers", current === undefined ? undefined : `${current.id} ${current.text}`],
+    ["running", current === undefined ? undefined : `${current.id} ${current.text}`],
     ["waiting", queue.length === 0 ? undefined : queue.map(({ id }) => id).join(", ")],
-    ["queries", String(agent.queryCount)],
-    ["used", usageOf(agent)],
-    ["created", DateTime.formatIso(agent.createdAt)],
-    ["asked", agent.lastQueryAt === undefined ? undefined : DateTime.formatIso(agent.lastQueryAt)]
+    ["queries", String(found.queryCount)],
+    ["used", usageOf(found)],
+    ["created", DateTime.formatIso(found.createdAt)],
+    ["last query", found.lastQueryAt === undefined ? undefined : DateTime.formatIso(found.lastQueryAt)]
   ]
   return rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
 }
 
-/** Prints an agent with how its sandbox is and what it answers. Wakes nothing. */
-export const run = Effect.fn("info")(function* (flags: InfoFlags): Run {
-  const { out } = yield* Screen
-  const [agent, there] = yield* Provider.find(flags, flags.agent)
-  const look = Effect.flatMap(Orchestrator.Orchestrator, (all) => all.info(agent.id))
-  const info = yield* Effect.provide(look, App.durable(there))
-  yield* line(
-    out,
-    flags.json ? JSON.stringify(yield* documentOf(info)) : Table.render(rowsOf(info)).join("\n")
+/** `info`. */
+export const info = command({
+  name: "info",
+  description: "Show details of an agent, its sandbox and its queries. Does not wake it",
+  flags: { agent, ...durable },
+  examples: [{ command: "remote-agent info analyst", description: "A summary" }],
+  run: Effect.fn("info")(
+    function* (flags): Run<State.Records> {
+      const { out } = yield* Screen
+      const found = yield* AgentLookup.one(flags.agent)
+      const details = yield* Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
+        orchestrator.info(found.id)
+      ).pipe(Effect.provide(AgentLookup.services(flags, [found])))
+      yield* line(
+        out,
+        flags.json ? JSON.stringify(yield* documentOf(details)) : Table.render(rowsOf(details)).join("\n")
+      )
+    },
+    (effect, flags) => Effect.provide(effect, State.layer(flags))
   )
 })

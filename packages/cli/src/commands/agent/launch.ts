@@ -2,74 +2,79 @@ import { Agent } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { Duration, Effect, Option, Schema } from "effect"
 import * as App from "../../app/App.ts"
-import * as Budgets from "../shared/budgets.ts"
-import * as Documents from "../../ui/json.ts"
-import { type Run, Usage } from "../../ui/Failure.ts"
-import * as Labels from "./Labels.ts"
+import type { Run } from "../../app/Environment.ts"
+import { Usage } from "../../ui/Failure.ts"
+import * as Json from "../../ui/json.ts"
+import * as LaunchStages from "../../ui/launchStages.ts"
 import { line, Screen } from "../../ui/Screen.ts"
-import * as Stages from "../../ui/launchStages.ts"
+import * as Budget from "../shared/budget.ts"
+import { command } from "../shared/command.ts"
+import { app, budget, onOff, repeatable, seconds, text } from "../shared/flags.ts"
+import * as SandboxEnv from "../shared/sandboxEnv.ts"
+import * as AgentName from "../shared/agentName.ts"
+import * as Labels from "../shared/labels.ts"
 
-/** The flags of `launch`. */
-export interface LaunchFlags extends App.AppFlags, Budgets.BudgetFlags {
-  readonly name?: string | undefined
-  readonly ephemeral: boolean
-  /** In seconds. */
-  readonly ttl?: number | undefined
-  readonly label: ReadonlyArray<string>
-  readonly env: ReadonlyArray<string>
-  readonly repository?: string | undefined
-  readonly ref?: string | undefined
-  readonly json: boolean
-}
-
-const decodeName = Schema.decodeUnknownOption(Agent.AgentName)
 const decodeRepository = Schema.decodeUnknownOption(Agent.Repository)
 
-/** The name of an agent. Fails with `Usage` for what is none. */
-export const nameOf = (text: string): Effect.Effect<Agent.AgentName, Usage> =>
-  Option.match(decodeName(text), {
-    onSome: Effect.succeed,
-    onNone: () =>
-      new Usage({
-        message: `${JSON.stringify(text)} is no name of an agent. Names are at most 64 letters, digits, ".", "_" and "-".`
-      })
-  })
-
-const repositoryOf = Effect.fnUntraced(function* ({
-  ref,
-  repository: url
-}: LaunchFlags): Effect.fn.Return<Agent.Repository | undefined, Usage> {
+const repositoryOf = Effect.fnUntraced(function* (
+  url: string | undefined,
+  ref: string | undefined
+): Effect.fn.Return<Agent.Repository | undefined, Usage> {
   if (url === undefined && ref === undefined) return undefined
   if (url === undefined) {
-    return yield* new Usage({ message: "--ref says what of a repository. Say which one with --repository." })
+    return yield* new Usage({ message: "--ref needs a repository. Name it with --repository." })
   }
   const decoded = decodeRepository({ url, ...(ref === undefined ? {} : { ref }) })
   if (Option.isSome(decoded)) return decoded.value
   return yield* new Usage({
     message:
-      "The address of --repository holds a password or a token. Leave it out: GITHUB_TOKEN is used where it is needed."
+      "The address of --repository contains a password or a token. Leave it out: GITHUB_TOKEN is used where it is needed."
   })
 })
 
-/** Launches an agent that outlives the command, and prints its id on stdout. */
-export const run = Effect.fn("launch")(function* (flags: LaunchFlags): Run {
-  const { note, out } = yield* Screen
-  const spec = {
-    name: flags.name === undefined ? undefined : yield* nameOf(flags.name),
-    labels: yield* Labels.pairs(flags.label),
-    env: yield* App.environment(flags.env),
-    repository: yield* repositoryOf(flags),
-    budget: Budgets.of(flags),
-    ttl: flags.ttl === undefined ? undefined : Duration.seconds(flags.ttl),
-    persistent: flags.ephemeral ? false : undefined
-  }
-  const launch = Effect.gen(function* () {
-    const { launch: launchOne } = yield* Orchestrator.Orchestrator
-    const onStage = flags.json ? undefined : yield* Stages.make(note)
-    return yield* launchOne({ ...spec, onStage })
+/** `launch`. */
+export const launch = command({
+  name: "launch",
+  description: "Launch an agent that outlives this command, and print its id",
+  flags: {
+    name: text("name", "The name of the agent (default: generated from the profile)"),
+    ...app,
+    ephemeral: onOff("ephemeral", "Delete its sandbox, and do not pause it, when its ttl is over"),
+    ttl: seconds("ttl", "How many seconds its sandbox runs without a query (default: E2B_DEFAULT_TIMEOUT)"),
+    label: repeatable("label", "A label: key=value"),
+    repository: text(
+      "repository",
+      "The repository it works on, as owner/name or an address; it is cloned into the work folder"
+    ),
+    ref: text("ref", "The branch, tag or commit of the repository"),
+    ...budget("all queries of the agent")
+  },
+  examples: [
+    { command: "remote-agent launch --name analyst", description: "On this machine, with the sample agent" },
+    {
+      command: "remote-agent launch --profile claude-code --label team=research --budget-usd 5",
+      description: "With a label and a budget"
+    }
+  ],
+  run: Effect.fn("launch")(function* (flags): Run {
+    const { note, out } = yield* Screen
+    const spec = {
+      name: flags.name === undefined ? undefined : yield* AgentName.parse(flags.name),
+      labels: yield* Labels.pairs(flags.label),
+      env: yield* SandboxEnv.parse(flags.env),
+      repository: yield* repositoryOf(flags.repository, flags.ref),
+      budget: Budget.of(flags),
+      ttl: flags.ttl === undefined ? undefined : Duration.seconds(flags.ttl),
+      persistent: flags.ephemeral ? false : undefined
+    }
+    const launched = Effect.gen(function* () {
+      const orchestrator = yield* Orchestrator.Orchestrator
+      const onStage = flags.json ? undefined : yield* LaunchStages.make(note)
+      return yield* orchestrator.launch({ ...spec, onStage })
+    })
+    const agent = yield* Effect.provide(Effect.scoped(launched), App.durable(flags))
+    if (flags.json) return yield* line(out, JSON.stringify(yield* Json.ofAgent(agent)))
+    yield* line(out, agent.id)
+    yield* line(note, `${agent.name} is ${agent.status}.\n  remote-agent query ${agent.name} "..."`)
   })
-  const agent = yield* Effect.provide(Effect.scoped(launch), App.durable(flags))
-  yield* line(out, flags.json ? JSON.stringify(yield* Documents.ofAgent(agent)) : agent.id)
-  if (flags.json) return
-  yield* line(note, `${agent.name} is ${agent.status}.\n  remote-agent query ${agent.name} "..."`)
 })

@@ -1,25 +1,18 @@
 import { type Agent, AgentLifecycle } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { Clock, DateTime, Effect, Ref, Stream } from "effect"
-import type * as App from "../../app/App.ts"
-import * as Documents from "../../ui/json.ts"
-import * as Elapsed from "../../ui/Elapsed.ts"
-import type { Run } from "../../ui/Failure.ts"
-import * as Labels from "./Labels.ts"
-import { bold, line, Screen } from "../../ui/Screen.ts"
+import { Flag } from "effect/cli"
+import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
+import * as Json from "../../ui/json.ts"
+import { age } from "../../ui/liveLines.ts"
+import { bold, line, type Output, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { command } from "../shared/command.ts"
+import { onOff, repeatable, state, text } from "../shared/flags.ts"
+import * as Labels from "../shared/labels.ts"
 
-/** The flags of `list`. */
-export interface ListFlags extends App.AppFlags {
-  readonly status: ReadonlyArray<AgentLifecycle.AgentStatus>
-  readonly label: ReadonlyArray<string>
-  readonly pool?: string | undefined
-  readonly all: boolean
-  readonly json: boolean
-}
-
-/** How many agents are read and printed at once. */
+/** How many agents are read and printed at a time. */
 const pageSize = 200
 
 const head = ["ID", "NAME", "STATUS", "PROFILE", "QUERIES", "AGE", "LABELS"]
@@ -30,64 +23,82 @@ const rowOf = (agent: Agent.Agent, now: number): ReadonlyArray<string> => [
   agent.status,
   agent.profile,
   String(agent.queryCount),
-  Elapsed.short(now - DateTime.toEpochMillis(agent.createdAt)),
+  age(now - DateTime.toEpochMillis(agent.createdAt)),
   Labels.toText(agent.labels)
 ]
 
-const statusesOf = ({ all, status }: ListFlags) => {
-  if (status.length > 0) return status
-  return all ? undefined : AgentLifecycle.AgentStatus.literals.filter((one) => one !== "terminated")
-}
+const everyStatus = ["launching", "active", "paused", "terminated", "failed", "lost"] as const
 
-/** Whether every agent was asked for, and not only some of them. */
-const wantsAny = ({ label, pool, profile, status }: ListFlags): boolean =>
-  status.length === 0 && label.length === 0 && pool === undefined && profile === undefined
-
-/** Prints the agents there is a record of, oldest first, a page at a time: a table, or one JSON document per line. */
-export const run = Effect.fn("list")(function* (flags: ListFlags): Run {
-  const { note, out } = yield* Screen
-  const filter: StateStore.AgentFilter = {
-    status: statusesOf(flags),
-    profile: flags.profile,
-    pool: flags.pool,
-    labels: yield* Labels.pairs(flags.label)
-  }
+/** Prints pages of agents as one table. Columns only ever grow from page to page. */
+const tablePrinter = Effect.fnUntraced(function* (out: Output) {
   const now = yield* Clock.currentTimeMillis
-  // Columns keep their place from page to page unless something wider comes.
   const widths = yield* Ref.make<ReadonlyArray<number> | undefined>(undefined)
-
-  const printTable = Effect.fnUntraced(function* (page: ReadonlyArray<Agent.Agent>) {
+  return Effect.fnUntraced(function* (page: ReadonlyArray<Agent.Agent>) {
     const before = yield* Ref.get(widths)
     const rows = page.map((agent) => rowOf(agent, now))
     const all = before === undefined ? [head, ...rows] : rows
     const wide = yield* Ref.updateAndGet(widths, () => Table.widthsOf(all, before))
-    const lines = Table.render(all, out.live ? out.columns() : undefined, wide)
+    const lines = Table.render(all, Table.widthOf(out), wide)
     yield* line(
       out,
-      lines.map((text, index) => (before === undefined && index === 0 ? bold(out, text) : text)).join("\n")
+      lines.map((row, index) => (before === undefined && index === 0 ? bold(out, row) : row)).join("\n")
     )
   })
+})
 
-  const printJson = Effect.fnUntraced(function* (page: ReadonlyArray<Agent.Agent>) {
-    const documents = yield* Effect.forEach(page, Documents.ofAgent)
-    yield* line(out, documents.map((document) => JSON.stringify(document)).join("\n"))
-    yield* Ref.set(widths, [])
-  })
+const printJson = (out: Output) => (page: ReadonlyArray<Agent.Agent>) =>
+  Effect.flatMap(Effect.forEach(page, Json.ofAgent), (documents) =>
+    line(out, documents.map((document) => JSON.stringify(document)).join("\n"))
+  )
 
-  yield* Effect.gen(function* () {
-    const { listAgents } = yield* StateStore.StateStore
-    yield* Stream.runForEach(
-      Stream.grouped(listAgents(filter), pageSize),
-      flags.json ? printJson : printTable
-    )
-    // A profile is what is looked for here, not what agents are launched with.
-  }).pipe(Effect.provide(State.layer({ state: flags.state })))
-  if ((yield* Ref.get(widths)) === undefined && !flags.json) {
+/** `list`. */
+export const list = command({
+  name: "list",
+  description: "List agents, oldest first",
+  flags: {
+    status: Flag.Literals("status", everyStatus).pipe(
+      Flag.withDescription("Only agents with this status (repeatable)"),
+      Flag.atLeast(0)
+    ),
+    profile: text("profile", "Only agents of this profile"),
+    label: repeatable("label", "Only agents with this label: key=value"),
+    pool: text("pool", "Only agents of this pool"),
+    all: onOff("all", "Include terminated agents"),
+    state
+  },
+  examples: [
+    { command: "remote-agent list", description: "All agents that are not terminated" },
+    {
+      command: "remote-agent list --status paused --label team=research --json",
+      description: "One JSON document per agent"
+    }
+  ],
+  run: Effect.fn("list")(function* (flags): Run {
+    const { all, json, label, pool, profile, status } = flags
+    const { note, out } = yield* Screen
+    const current = AgentLifecycle.AgentStatus.literals.filter((one) => one !== "terminated")
+    const filter: StateStore.AgentFilter = {
+      status: status.length > 0 ? status : all ? undefined : current,
+      profile,
+      pool,
+      labels: yield* Labels.pairs(label)
+    }
+    const print = json ? printJson(out) : yield* tablePrinter(out)
+    // Only the location of the state is passed on: --profile filters here and is not the setting.
+    const pages = yield* Effect.flatMap(StateStore.StateStore, ({ listAgents }) =>
+      Stream.runFold(
+        Stream.tap(Stream.grouped(listAgents(filter), pageSize), print),
+        () => 0,
+        (count) => count + 1
+      )
+    ).pipe(Effect.provide(State.layer({ state: flags.state })))
+    if (pages > 0 || json) return
+    const isFiltered = status.length > 0 || label.length > 0 || pool !== undefined || profile !== undefined
     yield* line(
       note,
-      wantsAny(flags)
-        ? "There is no agent.\n  remote-agent launch"
-        : "There is no such agent.\n  remote-agent list --all"
+      isFiltered
+        ? "No agent matches.\n  remote-agent list --all"
+        : "There are no agents.\n  remote-agent launch"
     )
-  }
+  })
 })

@@ -1,47 +1,36 @@
 import { readFileSync } from "node:fs"
-import { homedir } from "node:os"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import * as Paths from "../../app/paths.ts"
 
-// A shell waits for this at every press of Tab: it starts nothing, loads nothing of the library, and asks nobody.
+// A shell waits for this at every press of Tab, so it loads neither Effect nor the library.
 
-/** The profiles that come with the orchestrator; a test holds them against it. */
+/** The built-in profiles. A test compares them with those of the orchestrator. */
 export const profiles = ["claude-code", "codex", "custom", "dexter", "dexter-python", "opencode", "sample"]
-
-type Env = Readonly<Record<string, string | undefined>>
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** What a piece of reading gives, or nothing when it cannot be read: then there is nothing to complete. */
-const orNothing = <A>(read: () => A, nothing: A): A => {
+const orElse = <A>(read: () => A, fallback: A): A => {
   try {
     return read()
   } catch {
-    return nothing
+    return fallback
   }
 }
 
 const settings = (cwd: string): Record<string, unknown> =>
-  orNothing(() => {
+  orElse(() => {
     const read: unknown = JSON.parse(readFileSync(join(cwd, "remote-agent.json"), "utf8"))
     return isObject(read) ? read : {}
   }, {})
 
-const fileOf = (cwd: string, env: Env): string | undefined => {
-  const named = env["REMOTE_AGENT_STATE"]?.trim() || settings(cwd)["REMOTE_AGENT_STATE"]
-  if (typeof named === "string" && named !== "") {
-    if (named === "memory" || /^postgres(ql)?:/.test(named)) return undefined
-    return resolve(cwd, named)
-  }
-  const data = env["REMOTE_AGENT_DATA"]?.trim()
-  if (data) return join(resolve(cwd, data), "state.sqlite")
-  const shared = env["XDG_DATA_HOME"]
-  const base = shared?.startsWith("/") ? shared : join(env["HOME"] || homedir(), ".local", "share")
-  return join(base, "remote-agent", "state.sqlite")
+const fileOf = (place: Paths.Place): string | undefined => {
+  const named = place.env["REMOTE_AGENT_STATE"]?.trim() || settings(place.cwd)["REMOTE_AGENT_STATE"]
+  return Paths.stateFile(typeof named === "string" ? named : undefined, place)
 }
 
-/** What a person may type for an agent: its name, or its id once that has been begun. */
+/** Names of agents, and ids that start with a prefix that is not empty. */
 const agents = `SELECT DISTINCT name AS word FROM remote_agents
   WHERE status <> 'terminated' AND substr(name, 1, length(:prefix)) = :prefix
   UNION SELECT id FROM remote_agents
@@ -51,7 +40,7 @@ const agents = `SELECT DISTINCT name AS word FROM remote_agents
 const pools = `SELECT name AS word FROM remote_pools
   WHERE substr(name, 1, length(:prefix)) = :prefix ORDER BY 1 LIMIT 200`
 
-const fromRecords = (file: string | undefined, query: string, prefix: string): ReadonlyArray<string> => {
+const fromState = (file: string | undefined, query: string, prefix: string): ReadonlyArray<string> => {
   if (file === undefined) return []
   const database = new DatabaseSync(file, { readOnly: true, timeout: 200 })
   try {
@@ -64,23 +53,19 @@ const fromRecords = (file: string | undefined, query: string, prefix: string): R
   }
 }
 
-/**
- * What may be typed in the place of `prefix`: names of `agents`, `profiles` or `pools`. Whatever cannot be read is
- * not completed, and nothing is said about it.
- */
+/** The names of `agents`, `profiles` or `pools` that start with a prefix. A state that cannot be read has no names. */
 export const complete = (
   kind: string | undefined,
   prefix: string,
-  place: { readonly cwd: string; readonly env: Env }
+  place: Paths.Place
 ): ReadonlyArray<string> => {
-  const { cwd, env } = place
   switch (kind) {
     case "agents":
-      return orNothing(() => fromRecords(fileOf(cwd, env), agents, prefix), [])
+      return orElse(() => fromState(fileOf(place), agents, prefix), [])
     case "pools":
-      return orNothing(() => fromRecords(fileOf(cwd, env), pools, prefix), [])
+      return orElse(() => fromState(fileOf(place), pools, prefix), [])
     case "profiles": {
-      const own = settings(cwd)["profiles"]
+      const own = settings(place.cwd)["profiles"]
       const all = new Set([...profiles, ...(isObject(own) ? Object.keys(own) : [])])
       return [...all].filter((name) => name.startsWith(prefix)).toSorted()
     }

@@ -1,27 +1,30 @@
-import { Argument, Command } from "effect/cli"
-import { json, lazily } from "../shared/flags.ts"
+import { Effect } from "effect"
+import { Argument } from "effect/cli"
+import type { Run } from "../../app/Environment.ts"
+import { line, Screen } from "../../ui/Screen.ts"
+import { command } from "../shared/command.ts"
+import { CommandTree } from "./CommandTree.ts"
+import { script } from "./script.ts"
 
 /** `completions`. */
-export const completions = Command.make(
-  "completions",
-  {
+export const completions = command({
+  name: "completions",
+  description: "Print a script that makes a shell complete commands, flags, agents, profiles and pools",
+  flags: {
     shell: Argument.Literals("shell", ["bash", "zsh", "fish"]).pipe(
       Argument.withDescription("The shell that the script is for")
-    ),
-    json
+    )
   },
-  lazily(
-    "completions",
-    () => import("./script.ts"),
-    ({ run }, flags) => run(flags)
-  )
-).pipe(
-  Command.withDescription("Print what makes a shell complete commands, flags, agents, profiles and pools"),
-  Command.withExamples([
+  examples: [
     { command: 'eval "$(remote-agent completions bash)"', description: "In ~/.bashrc" },
     {
       command: "remote-agent completions fish > ~/.config/fish/completions/remote-agent.fish",
       description: "For fish"
     }
-  ])
-)
+  ],
+  run: Effect.fn("completions")(function* ({ json, shell }): Run<CommandTree> {
+    const [{ out }, tree] = [yield* Screen, yield* CommandTree]
+    const text = script(shell, yield* tree)
+    yield* line(out, json ? JSON.stringify({ shell, script: text }) : text)
+  })
+})

@@ -1,36 +1,46 @@
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { Duration, Effect } from "effect"
-import * as Answer from "../../ui/Answer.ts"
 import * as App from "../../app/App.ts"
-import * as Budgets from "../shared/budgets.ts"
-import type { Run } from "../../ui/Failure.ts"
+import type { Run } from "../../app/Environment.ts"
+import * as Answer from "../../ui/Answer.ts"
 import { Screen } from "../../ui/Screen.ts"
+import * as Budget from "../shared/budget.ts"
+import { command } from "../shared/command.ts"
+import { answering, app, budget, question } from "../shared/flags.ts"
+import * as SandboxEnv from "../shared/sandboxEnv.ts"
 
-/** The flags of `ask`. */
-export interface AskFlags extends App.AppFlags, Budgets.BudgetFlags {
-  readonly question: string
-  readonly timeout?: number | undefined
-  readonly model?: string | undefined
-  readonly maxSteps?: number | undefined
-  readonly env: ReadonlyArray<string>
-  readonly json: boolean
-}
-
-/** Launches an agent, asks it one question, prints the answer on stdout, and ends it. */
-export const run = Effect.fn("ask")(function* (all: AskFlags): Run {
-  const { env, json, maxSteps, model, question, timeout, ...flags } = all
-  const screen = yield* Screen
-  const sandboxEnv = yield* App.environment(env)
-  const ask = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
-    orchestrator.ask(question, {
-      env: sandboxEnv,
-      model,
-      maxIterations: maxSteps,
-      budget: Budgets.of(all),
-      timeout: timeout === undefined ? undefined : Duration.seconds(timeout),
-      onEvent: (record) =>
-        json ? Effect.void : Effect.provideService(Answer.progress(record), Screen, screen)
+/** `ask`. */
+export const ask = command({
+  name: "ask",
+  description: "Launch an agent, ask it one question, and terminate it",
+  flags: { question, ...answering, ...budget("the query"), ...app },
+  examples: [
+    { command: 'remote-agent ask "What was Tesla\'s revenue in 2024?"', description: "Print the answer" },
+    {
+      command: 'remote-agent ask --json "Compare Apple and Microsoft"',
+      description: "Print one JSON document"
+    }
+  ],
+  run: Effect.fn("ask")(function* (flags): Run {
+    const { json, maxSteps, model, question: text, timeout } = flags
+    const screen = yield* Screen
+    const env = yield* SandboxEnv.parse(flags.env)
+    const asked = Effect.gen(function* () {
+      const { queries } = yield* Orchestrator.Orchestrator
+      const result = yield* Effect.result(
+        queries.ask(text, {
+          env,
+          model,
+          maxIterations: maxSteps,
+          budget: Budget.of(flags),
+          timeout: timeout === undefined ? undefined : Duration.seconds(timeout),
+          onEvent: (record) =>
+            json ? Effect.void : Effect.provideService(Answer.progress(record), Screen, screen)
+        })
+      )
+      // Before the scope closes: it takes a while to delete the sandbox.
+      yield* Answer.print(result, json)
     })
-  )
-  yield* Answer.tell(yield* Effect.result(Effect.provide(ask, App.layer(flags))), json)
+    yield* Effect.provide(Effect.scoped(asked), App.temporary(flags))
+  })
 })

@@ -1,35 +1,36 @@
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
-import * as App from "../../app/App.ts"
-import * as Documents from "../../ui/json.ts"
-import type { Run } from "../../ui/Failure.ts"
-import * as NamedQuery from "../../app/NamedQuery.ts"
-import * as Provider from "../../app/agentProvider.ts"
-import { line, Screen } from "../../ui/Screen.ts"
+import * as AgentLookup from "../../app/AgentLookup.ts"
+import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
+import * as Json from "../../ui/json.ts"
+import { line, Screen } from "../../ui/Screen.ts"
+import { command } from "../shared/command.ts"
+import { durable, queryOrAgent } from "../shared/flags.ts"
 
-/** The flags of `cancel`. */
-export interface CancelFlags extends App.AppFlags {
-  readonly named: string
-  readonly json: boolean
-}
-
-/** Stops a query, whoever runs it, and says how it ended. */
-export const run = Effect.fn("cancel")(function* (flags: CancelFlags): Run {
-  const { out } = yield* Screen
-  const found = yield* Effect.provide(NamedQuery.query(flags.named, NamedQuery.current), State.layer(flags))
-  const cancel = Effect.flatMap(Orchestrator.Orchestrator, (all) =>
-    all.cancel(found.query.id, "the command line")
-  )
-  const query =
-    found.query.status === "ended"
-      ? found.query
-      : yield* Effect.provide(cancel, App.durable(yield* Provider.where(flags, [found.agent])))
-  const already = found.query.status === "ended" ? " already" : ""
-  yield* line(
-    out,
-    flags.json
-      ? JSON.stringify(yield* Documents.ofQueryRecord(query))
-      : `${query.id} has ended${already}: ${query.outcome ?? "without an outcome"}`
+/** `cancel`. */
+export const cancel = command({
+  name: "cancel",
+  description: "Cancel a query, also one that another process runs; of an agent, its running query",
+  flags: { named: queryOrAgent, ...durable },
+  examples: [{ command: "remote-agent cancel analyst", description: "The query that it is answering" }],
+  run: Effect.fn("cancel")(
+    function* (flags): Run<State.Records> {
+      const { out } = yield* Screen
+      const { agent, query: found } = yield* AgentLookup.query(flags.named, AgentLookup.current)
+      const hasEnded = found.status === "ended"
+      const cancelled = Effect.gen(function* () {
+        const { queries } = yield* Orchestrator.Orchestrator
+        return yield* (yield* queries.get(found.id)).cancel("the command line")
+      }).pipe(Effect.provide(AgentLookup.services(flags, [agent])))
+      const query = hasEnded ? found : yield* cancelled
+      yield* line(
+        out,
+        flags.json
+          ? JSON.stringify(yield* Json.ofQueryRecord(query))
+          : `${query.id} has ${hasEnded ? "already " : ""}ended: ${query.outcome ?? "without an outcome"}`
+      )
+    },
+    (effect, flags) => Effect.provide(effect, State.layer(flags))
   )
 })

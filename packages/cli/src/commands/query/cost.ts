@@ -1,61 +1,123 @@
-import { type Id } from "@remote-agent/domain"
+import { type Id, type Query, TokenUsage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Effect, Option, Stream } from "effect"
-import * as CostTable from "./CostTable.ts"
-import { type Run, Usage } from "../../ui/Failure.ts"
-import { bold, dim, line, Screen } from "../../ui/Screen.ts"
+import { DateTime, Duration, Effect, Option, Stream } from "effect"
+import { Flag } from "effect/cli"
+import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
+import { Usage } from "../../ui/Failure.ts"
+import { seconds } from "../../ui/liveLines.ts"
+import { bold, dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { command } from "../shared/command.ts"
+import { state, text } from "../shared/flags.ts"
 
-/** The flags of `cost`. */
-export interface CostFlags {
-  readonly by: CostTable.By
-  readonly since?: string | undefined
-  readonly state?: string | undefined
-  readonly json: boolean
+/** What usage is summed up by. */
+type By = "agent" | "profile" | "day"
+
+/** The usage of one agent, profile or day. */
+interface Row {
+  readonly of: string
+  readonly queries: number
+  readonly usage: TokenUsage.TokenUsage
 }
 
-const rows = Effect.fnUntraced(function* (by: CostTable.By, since: Option.Option<DateTime.Utc>) {
+/** When `2026-01-31` begins, or `7d`, which is seven days before now. */
+export const sinceOf = (since: string, now: DateTime.Utc): Option.Option<DateTime.Utc> => {
+  const [, days] = /^(\d{1,4})d$/.exec(since) ?? []
+  if (days !== undefined) return Option.some(DateTime.subtractDuration(now, Duration.days(Number(days))))
+  const [, day] = /^(\d{4}-\d\d-\d\d)$/.exec(since) ?? []
+  return day === undefined
+    ? Option.none()
+    : Option.filter(
+        DateTime.make(`${day}T00:00:00Z`),
+        // A day such as February 31 parses as a day in March.
+        (at) => DateTime.formatIso(at).startsWith(day)
+      )
+}
+
+const add = (rows: Map<string, Row>, of: string, { usage = TokenUsage.zero }: Query.Query): void => {
+  const row = rows.get(of) ?? { of, queries: 0, usage: TokenUsage.zero }
+  rows.set(of, { of, queries: row.queries + 1, usage: TokenUsage.add(row.usage, usage) })
+}
+
+const summedUp = Effect.fnUntraced(function* (by: By, since: Option.Option<DateTime.Utc>) {
   const store = yield* StateStore.StateStore
-  const agents = new Map<Id.AgentId, CostTable.Names>()
+  const agents = new Map<Id.AgentId, { readonly agent: string; readonly profile: string }>()
   yield* Stream.runForEach(store.listAgents(), ({ id, name, profile }) =>
     Effect.sync(() => agents.set(id, { agent: `${name} ${id}`, profile }))
   )
-  const found = new Map<string, CostTable.Row>()
+  const rows = new Map<string, Row>()
   yield* Stream.runForEach(store.listQueries({ status: "ended" }), (query) =>
     Effect.sync(() => {
-      const names = agents.get(query.agentId) ?? { agent: query.agentId, profile: "(unknown)" }
-      CostTable.add(found, query, names, by, since)
+      const { agentId, endedAt } = query
+      if (endedAt === undefined) return
+      if (Option.isSome(since) && DateTime.isLessThan(endedAt, since.value)) return
+      const names = agents.get(agentId) ?? { agent: agentId, profile: "(unknown)" }
+      add(rows, by === "day" ? DateTime.formatIso(endedAt).slice(0, 10) : names[by], query)
     })
   )
-  return [...found.values()].toSorted((a, b) => (a.of < b.of ? -1 : 1))
+  return [...rows.values()].toSorted((a, b) => (a.of < b.of ? -1 : 1))
 })
 
-const documentOf = ({ of, queries, usage }: CostTable.Row) => ({ of, queries, ...usage })
+const totalOf = (rows: ReadonlyArray<Row>): Row => ({
+  of: "total",
+  queries: rows.reduce((sum, { queries }) => sum + queries, 0),
+  usage: rows.reduce((sum, { usage }) => TokenUsage.add(sum, usage), TokenUsage.zero)
+})
 
-/** Prints what queries have used that have ended, by agent, profile or day. */
-export const run = Effect.fn("cost")(function* ({ by, json, since: text, state }: CostFlags): Run {
-  const { note, out } = yield* Screen
-  const now = yield* DateTime.now
-  const since = Option.flatMap(Option.fromUndefinedOr(text), (day) => CostTable.sinceOf(day, now))
-  if (text !== undefined && Option.isNone(since)) {
-    return yield* new Usage({
-      message: `${text} is no day. Say one such as 2026-01-31, or 7d for seven days back.`
-    })
-  }
-  const all = yield* Effect.provide(rows(by, since), State.layer({ state }))
-  const total = CostTable.total(all)
-  if (json) {
-    return yield* line(out, JSON.stringify({ by, rows: all.map(documentOf), total: documentOf(total) }))
-  }
-  if (all.length === 0) return yield* line(note, dim(note, "No query has ended yet."))
-  const head = [by.toUpperCase(), "QUERIES", "TOKENS IN", "TOKENS OUT", "COST", "TIME"]
-  const shown = Table.render(
-    [head, ...all.map(CostTable.cells), CostTable.cells(total)],
-    out.live ? out.columns() : undefined
-  )
-  yield* line(
-    out,
-    shown.map((row, index) => (index === 0 || index > all.length ? bold(out, row) : row)).join("\n")
-  )
+const grouped = (count: number): string => `${count}`.replaceAll(/\B(?=(\d{3})+$)/g, ",")
+
+/** A row as text. A cost that was not reported is unknown, not zero. */
+const cellsOf = ({ of, queries, usage }: Row): ReadonlyArray<string> => [
+  of,
+  grouped(queries),
+  grouped(usage.inputTokens),
+  grouped(usage.outputTokens),
+  usage.costUsd === undefined ? "-" : `$${usage.costUsd.toFixed(4)}`,
+  seconds(usage.wallMillis)
+]
+
+const documentOf = ({ of, queries, usage }: Row) => ({ of, queries, ...usage })
+
+/** `cost`. */
+export const cost = command({
+  name: "cost",
+  description: "Sum up what ended queries have used: tokens, money and time",
+  flags: {
+    by: Flag.Literals("by", ["agent", "profile", "day"]).pipe(
+      Flag.withDefault("agent"),
+      Flag.withDescription("What to sum up by (default: agent)")
+    ),
+    since: text(
+      "since",
+      "Only queries that ended on that day (UTC) or later: 2026-01-31, or 7d for the last seven days"
+    ),
+    state
+  },
+  examples: [
+    { command: "remote-agent cost", description: "Per agent" },
+    { command: "remote-agent cost --by day --since 7d --json", description: "For programs" }
+  ],
+  run: Effect.fn("cost")(function* ({ by, json, since: asked, state: location }): Run {
+    const { note, out } = yield* Screen
+    const now = yield* DateTime.now
+    const since = Option.flatMap(Option.fromUndefinedOr(asked), (day) => sinceOf(day, now))
+    if (asked !== undefined && Option.isNone(since)) {
+      return yield* new Usage({
+        message: `${asked} is not a day. Write a day such as 2026-01-31, or 7d for the last seven days.`
+      })
+    }
+    const rows = yield* Effect.provide(summedUp(by, since), State.layer({ state: location }))
+    const total = totalOf(rows)
+    if (json) {
+      return yield* line(out, JSON.stringify({ by, rows: rows.map(documentOf), total: documentOf(total) }))
+    }
+    if (rows.length === 0) return yield* line(note, dim(note, "No query has ended yet."))
+    const head = [by.toUpperCase(), "QUERIES", "TOKENS IN", "TOKENS OUT", "COST", "TIME"]
+    const shown = Table.render([head, ...rows.map(cellsOf), cellsOf(total)], Table.widthOf(out))
+    yield* line(
+      out,
+      shown.map((row, index) => (index === 0 || index > rows.length ? bold(out, row) : row)).join("\n")
+    )
+  })
 })

@@ -1,30 +1,25 @@
 import { AgentEvent } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Effect, Option, Stream } from "effect"
-import * as App from "../../app/App.ts"
-import * as Documents from "../../ui/json.ts"
-import { codeOfOutcome, Ended, type Run } from "../../ui/Failure.ts"
-import * as NamedQuery from "../../app/NamedQuery.ts"
-import * as Provider from "../../app/agentProvider.ts"
-import { dim, line, type Output, red, Screen } from "../../ui/Screen.ts"
+import { DateTime, Effect, Option, Schema, Stream } from "effect"
+import { Flag } from "effect/cli"
+import * as AgentLookup from "../../app/AgentLookup.ts"
+import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
+import * as ExitCode from "../../ui/ExitCode.ts"
+import { Ended } from "../../ui/Failure.ts"
+import * as Json from "../../ui/json.ts"
+import { dim, line, type Output, red, Screen } from "../../ui/Screen.ts"
+import { command } from "../shared/command.ts"
+import { durable, onOff, queryOrAgent } from "../shared/flags.ts"
 
-/** The flags of `logs`. */
-export interface LogsFlags extends App.AppFlags {
-  readonly named: string
-  readonly follow: boolean
-  /** The `seq` of the first event that is wanted. */
-  readonly from: number
-  readonly json: boolean
-}
-
-/** An event that says nothing while it happens. */
-const quiet = (event: AgentEvent.AgentEvent): string => {
+/** An event that has no words of its own. */
+const nameOf = (event: AgentEvent.AgentEvent): string => {
   switch (event.type) {
     case "tool_end":
-      return `${event.tool} is done`
+      return `${event.tool} has ended`
     case "tool_progress":
-      return `${event.tool} goes on`
+      return `${event.tool} is running`
     case "session":
       return `session ${event.sessionId}`
     default:
@@ -32,54 +27,70 @@ const quiet = (event: AgentEvent.AgentEvent): string => {
   }
 }
 
-/** An event for people: its place, when it was, and what the agent did. */
-export const toText = (output: Output, { at, event, seq }: AgentEvent.EventRecord): string => {
-  const head = `${String(seq).padStart(4)}  ${DateTime.formatIso(at).slice(11, 19)}  `
+/** An event for people: its number, its local time with the zone, and what the agent did. */
+const toText = (output: Output, { at, event, seq }: AgentEvent.EventRecord): string => {
+  const head = `${String(seq).padStart(4)}  ${localTime(DateTime.toEpochMillis(at))}  `
   const words = AgentEvent.describe(event)
-  const [first = "", ...more] = (words === "" ? quiet(event) : words).split("\n")
+  const [first = "", ...more] = (words === "" ? nameOf(event) : words).split("\n")
   const text = [first, ...more.map((part) => " ".repeat(head.length) + part)].join("\n")
   if (event.type !== "result") return dim(output, head + text)
   return dim(output, head) + (event.outcome === "ok" ? text : red(output, text))
 }
 
-const print = (flags: LogsFlags) => (record: AgentEvent.EventRecord) =>
-  Effect.gen(function* () {
-    const { out } = yield* Screen
-    yield* line(out, flags.json ? JSON.stringify(yield* Documents.ofEvent(record)) : toText(out, record))
-  })
+const two = (value: number) => String(value).padStart(2, "0")
 
-/** What is in the log by now, and the query as it was before. */
-const recorded = (flags: LogsFlags) =>
-  Effect.gen(function* () {
-    const found = yield* NamedQuery.query(flags.named, NamedQuery.newest)
-    const { events } = yield* StateStore.StateStore
-    if (!flags.follow || found.query.status === "ended") {
-      yield* Stream.runForEach(events(found.query.id, flags.from), print(flags))
-    }
-    return found
-  }).pipe(Effect.provide(State.layer(flags)))
+/** A time of day in the zone of this machine, such as `14:03:07+02:00`. */
+const localTime = (millis: number): string => {
+  const date = new Date(millis)
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")
+  const offset = -date.getTimezoneOffset()
+  const size = Math.abs(offset)
+  return `${time}${offset < 0 ? "-" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`
+}
 
 const outcomeOf = (last: Option.Option<AgentEvent.EventRecord>) =>
   Option.isSome(last) && last.value.event.type === "result" ? last.value.event.outcome : undefined
 
-/**
- * Prints the events of a query, from the records alone; with `follow` until its result, whoever runs it, and then it
- * ends as the query did.
- */
-export const run = Effect.fn("logs")(function* (flags: LogsFlags): Run {
-  const { agent, query } = yield* recorded(flags)
-  if (!flags.follow) return
-  const follow = Effect.gen(function* () {
-    const { events } = yield* Orchestrator.Orchestrator
-    return yield* Stream.runLast(Stream.tap(events(query.id, flags.from), print(flags)))
-  })
-  const outcome =
-    query.status === "ended"
-      ? query.outcome
-      : yield* Effect.map(
-          Effect.provide(follow, App.durable(yield* Provider.where(flags, [agent]))),
-          outcomeOf
-        )
-  const code = outcome === undefined ? 0 : codeOfOutcome(outcome)
-  if (code !== 0) return yield* new Ended({ code })
+/** `logs`. */
+export const logs = command({
+  name: "logs",
+  description: "Print the events of a query; of an agent, those of its newest query",
+  flags: {
+    named: queryOrAgent,
+    follow: onOff("follow", "Continue until the query has ended, and exit as it did"),
+    from: Flag.Int("from").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+      Flag.withDefault(0),
+      Flag.withDescription("The number of the first event to print")
+    ),
+    ...durable
+  },
+  examples: [
+    { command: "remote-agent logs analyst", description: "Its newest query" },
+    { command: "remote-agent logs --follow --json qry_...", description: "One JSON document per event" }
+  ],
+  run: Effect.fn("logs")(
+    function* (flags): Run<State.Records> {
+      const [{ out }, { events }] = [yield* Screen, yield* StateStore.StateStore]
+      const print = (record: AgentEvent.EventRecord) =>
+        flags.json
+          ? Effect.flatMap(Json.ofEvent(record), (document) => line(out, JSON.stringify(document)))
+          : line(out, toText(out, record))
+      const { agent, query } = yield* AgentLookup.query(flags.named, AgentLookup.newest)
+      if (!flags.follow || query.status === "ended") {
+        yield* Stream.runForEach(events(query.id, flags.from), print)
+      }
+      if (!flags.follow) return
+      const followed = Effect.gen(function* () {
+        const [{ queries }, { leftovers }] = [yield* Orchestrator.Orchestrator, yield* CommandHost]
+        leftovers("The query continues.", "The query continues.")
+        const handle = yield* queries.get(query.id)
+        return outcomeOf(yield* Stream.runLast(Stream.tap(handle.events(flags.from), print)))
+      }).pipe(Effect.provide(AgentLookup.services(flags, [agent])))
+      const outcome = query.status === "ended" ? query.outcome : yield* followed
+      const code = outcome === undefined ? 0 : ExitCode.ofOutcome(outcome)
+      if (code !== 0) return yield* new Ended({ code })
+    },
+    (effect, flags) => Effect.provide(effect, State.layer(flags))
+  )
 })

@@ -1,64 +1,77 @@
-import { Orchestrator, type Queries } from "@remote-agent/orchestrator"
+import { Orchestrator, type Queries, QueryHandle } from "@remote-agent/orchestrator"
 import { Duration, Effect, Option, Stream } from "effect"
+import * as AgentLookup from "../../app/AgentLookup.ts"
+import type { Run } from "../../app/Environment.ts"
+import * as State from "../../app/State.ts"
 import * as Answer from "../../ui/Answer.ts"
-import * as App from "../../app/App.ts"
-import * as Budgets from "../shared/budgets.ts"
-import * as Documents from "../../ui/json.ts"
-import type { Run } from "../../ui/Failure.ts"
-import * as Provider from "../../app/agentProvider.ts"
+import * as Json from "../../ui/json.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import * as Budget from "../shared/budget.ts"
+import { command } from "../shared/command.ts"
+import { agent, answering, budget, durable, onOff, question, text } from "../shared/flags.ts"
 
-/** The flags of `query`. */
-export interface QueryFlags extends App.AppFlags, Budgets.BudgetFlags {
-  readonly agent: string
-  readonly question: string
-  readonly session?: string | undefined
-  readonly newSession: boolean
-  readonly timeout?: number | undefined
-  readonly model?: string | undefined
-  readonly maxSteps?: number | undefined
-  readonly noResume: boolean
-  readonly replace: boolean
-  readonly detach: boolean
-  readonly json: boolean
-}
+const cancelled =
+  "The query was cancelled, and its outcome is aborted. With --detach a query continues without this terminal."
 
-const stopped =
-  "The query was stopped, and its outcome is aborted. With --detach a query runs on without this terminal."
-
-/**
- * Puts a question to an agent and prints the answer on stdout; leaving it stops the query. Detached: prints the id of
- * the query once it runs, and is done.
- */
-export const run = Effect.fn("query")(function* (flags: QueryFlags): Run {
-  const { note, out } = yield* Screen
-  const { json, question } = flags
-  const [agent, there] = yield* Provider.find(flags, flags.agent)
-  const layer = App.durable(there)
-  const options: Queries.QueryOptions = {
-    session: flags.session,
-    newSession: flags.newSession,
-    timeout: flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout),
-    model: flags.model,
-    maxIterations: flags.maxSteps,
-    budget: Budgets.of(flags),
-    resume: !flags.noResume,
-    replace: flags.replace
-  }
-  if (flags.detach) {
-    const start = Effect.flatMap(Orchestrator.Orchestrator, (all) => all.start(agent.id, question, options))
-    const query = yield* Effect.provide(start, layer)
-    yield* line(out, json ? JSON.stringify(yield* Documents.ofQueryRecord(query)) : query.id)
-    return yield* line(note, `It runs on.\n  remote-agent logs --follow ${query.id}`)
-  }
-  const ask = Effect.gen(function* () {
-    const { stream } = yield* Orchestrator.Orchestrator
-    const events = stream(agent.id, question, options)
-    return yield* Stream.runLast(json ? events : Stream.tap(events, Answer.progress))
-  })
-  const last = yield* ask.pipe(
-    Effect.provide(layer),
-    Effect.onInterrupt(() => line(note, stopped))
+/** `query`. */
+export const query = command({
+  name: "query",
+  description: "Ask an agent a question and print the answer. Ctrl-C cancels the query",
+  flags: {
+    agent,
+    question,
+    session: text("session", "The conversation it belongs to: the agent remembers its earlier questions"),
+    newSession: onOff("new-session", "Start that conversation over"),
+    ...answering,
+    ...budget("the query"),
+    noResume: onOff("no-resume", "Fail when the agent is paused, and do not resume it"),
+    replace: onOff("replace", "Give an agent that was lost or has failed a new, empty sandbox"),
+    detach: onOff("detach", "Print the id of the query once it runs, and leave it running"),
+    ...durable
+  },
+  examples: [
+    { command: 'remote-agent query analyst "AAPL revenue 2024"', description: "Print the answer" },
+    {
+      command: 'remote-agent query analyst "And 2023?" --session apple',
+      description: "Within a conversation"
+    },
+    {
+      command: 'remote-agent query analyst "Compare all" --detach',
+      description: "Print its id and return"
+    }
+  ],
+  run: Effect.fn("query")(
+    function* (flags): Run<State.Records> {
+      const { json, question: asked } = flags
+      const found = yield* AgentLookup.one(flags.agent)
+      const options: Queries.QueryOptions = {
+        session: flags.session,
+        newSession: flags.newSession,
+        timeout: flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout),
+        model: flags.model,
+        maxIterations: flags.maxSteps,
+        budget: Budget.of(flags),
+        resume: !flags.noResume,
+        replace: flags.replace
+      }
+      yield* Effect.gen(function* () {
+        const { note, out } = yield* Screen
+        const { agents } = yield* Orchestrator.Orchestrator
+        const handle = agents.of(found)
+        if (flags.detach) {
+          const { record } = yield* handle.start(asked, options)
+          yield* line(out, json ? JSON.stringify(yield* Json.ofQueryRecord(record)) : record.id)
+          return yield* line(note, `The query continues.\n  remote-agent logs --follow ${record.id}`)
+        }
+        const events = handle.stream(asked, options)
+        const last = yield* Stream.runLast(json ? events : Stream.tap(events, Answer.progress)).pipe(
+          Effect.onInterrupt(() => line(note, cancelled))
+        )
+        const id = Option.getOrThrow(last).queryId
+        const result = QueryHandle.resultOf("query", { agentId: found.id, id, text: asked }, last)
+        yield* Answer.print(yield* Effect.result(result), json)
+      }).pipe(Effect.provide(AgentLookup.services(flags, [found])))
+    },
+    (effect, flags) => Effect.provide(effect, State.layer(flags))
   )
-  yield* Answer.tell(Answer.ofEvent(Option.getOrThrow(last), agent.id, question), json)
 })

@@ -6,14 +6,14 @@ import { Usage } from "../../ui/Failure.ts"
 const parsed = (text: string, from: string) =>
   Effect.mapError(
     Effect.fromOption(GitHub.parseRepo(text)),
-    () => new Usage({ message: `${from} names no repository. Say it as owner/name.` })
+    () => new Usage({ message: `${from} does not name a repository. Write it as owner/name.` })
   )
 
 /**
- * The repository that somebody means: `--repo`, else `GITHUB_REPO_OWNER` and `GITHUB_REPO_NAME`; none when nothing
- * is said. Fails with `Usage` for what is no repository.
+ * The repository of `--repo`, or else of `GITHUB_REPO_OWNER` and `GITHUB_REPO_NAME`; none when neither is set. Fails
+ * with `Usage` for a text that does not name a repository.
  */
-export const said = Effect.fnUntraced(function* (
+export const given = Effect.fnUntraced(function* (
   repo: string | undefined
 ): Effect.fn.Return<Option.Option<GitHubModel.Repo>, Usage, RemoteAgentConfig.RemoteAgentConfig> {
   if (repo !== undefined) return Option.some(yield* parsed(repo, "--repo"))
@@ -22,21 +22,21 @@ export const said = Effect.fnUntraced(function* (
   return Option.some(yield* parsed(`${owner}/${name}`, "GITHUB_REPO_OWNER with GITHUB_REPO_NAME"))
 })
 
-/** {@link said}, where nothing else says it. */
-export const needed = Effect.fnUntraced(function* (
+/** {@link given}, and fails with `Usage` when there is none. */
+export const required = Effect.fnUntraced(function* (
   repo: string | undefined
 ): Effect.fn.Return<GitHubModel.Repo, Usage, RemoteAgentConfig.RemoteAgentConfig> {
   return yield* Effect.mapError(
-    Effect.fromOption(yield* said(repo)),
+    Effect.fromOption(yield* given(repo)),
     () =>
       new Usage({
         message:
-          "No repository is named. Say --repo owner/name, or set GITHUB_REPO_OWNER and GITHUB_REPO_NAME."
+          "No repository is named. Give --repo owner/name, or set GITHUB_REPO_OWNER and GITHUB_REPO_NAME."
       })
   )
 })
 
-/** Fails before anything is made when there is no credential for GitHub. */
+/** Fails with `ConfigError` when there is no credential for GitHub. */
 export const credential = Effect.gen(function* () {
   const config = yield* RemoteAgentConfig.RemoteAgentConfig
   if (config.GITHUB_APP_ID === undefined) {

@@ -1,67 +1,75 @@
+import { Orchestrator } from "@remote-agent/orchestrator"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration, Effect, Stdio, Stream } from "effect"
-import * as AgentSandbox from "../../app/AgentSandbox.ts"
-import type * as App from "../../app/App.ts"
-import { Ended, type Run, Usage } from "../../ui/Failure.ts"
+import { Argument } from "effect/cli"
+import * as AgentLookup from "../../app/AgentLookup.ts"
+import type { Run } from "../../app/Environment.ts"
+import * as State from "../../app/State.ts"
+import * as ExitCode from "../../ui/ExitCode.ts"
+import { Ended, Usage } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { command } from "../shared/command.ts"
+import { agent, cwd, durable, seconds, user } from "../shared/flags.ts"
 
-/** The flags of `exec`. */
-export interface ExecFlags extends App.AppFlags {
-  readonly agent: string
-  readonly command: ReadonlyArray<string>
-  readonly cwd?: string | undefined
-  readonly user?: string | undefined
-  readonly timeout?: number | undefined
-  readonly idleTimeout?: number | undefined
-  readonly json: boolean
-}
-
-/** The exit code of ours for one of a sandbox, where -1 says that a signal ended the command. */
-export const codeOf = (exitCode: number): number => (exitCode < 0 ? 255 : exitCode)
-
-/** What is piped in; nothing where somebody sits at a terminal. */
-const input = Effect.gen(function* () {
+/** What is piped in. Nothing when stdin is a terminal. */
+const pipedInput = Effect.gen(function* () {
   const { stdin, stdinIsTerminal } = yield* Stdio.Stdio
   return (yield* stdinIsTerminal) ? undefined : Stream.orDie(stdin)
 })
 
-const duration = (seconds: number | undefined) =>
-  seconds === undefined ? undefined : Duration.seconds(seconds)
+const duration = (value: number | undefined) => (value === undefined ? undefined : Duration.seconds(value))
 
-/**
- * Runs a command in the sandbox of an agent, passes on what is piped in and what it writes, as UTF-8, and ends with
- * its exit code; with 255 when a signal ended it.
- */
-export const run = Effect.fn("exec")(function* ({
-  agent,
-  command: [program, ...args],
-  cwd,
-  idleTimeout,
-  json,
-  timeout,
-  user,
-  ...flags
-}: ExecFlags): Run<Stdio.Stdio> {
-  if (program === undefined) return yield* new Usage({ message: "There is no command. Name one after --." })
-  const [{ err, out }, piped] = [yield* Screen, yield* input]
-  const written = { stdout: "", stderr: "" }
-  let exitCode = -1
-  const onEvent = (event: Sandbox.ProcessEvent): Effect.Effect<void> => {
-    switch (event._tag) {
-      case "Started":
-        return Effect.void
-      case "Stdout":
-        return json ? Effect.sync(() => void (written.stdout += event.text)) : out.write(event.text)
-      case "Stderr":
-        return json ? Effect.sync(() => void (written.stderr += event.text)) : err.write(event.text)
-      case "Exit":
-        return Effect.sync(() => void ({ exitCode } = event))
-    }
-  }
-  const timeouts = { wall: duration(timeout), idle: duration(idleTimeout) }
-  yield* AgentSandbox.use(flags, agent, ({ sandbox }) =>
-    Stream.runForEach(sandbox.spawn({ argv: [program, ...args], cwd, user, timeouts }, piped), onEvent)
+/** `exec`. */
+export const exec = command({
+  name: "exec",
+  description: "Run a command in the sandbox of an agent. The exit code is that of the command",
+  flags: {
+    agent,
+    command: Argument.String("command").pipe(
+      Argument.variadic({ min: 1 }),
+      Argument.withDescription("A program and its arguments, after --. No shell interprets them")
+    ),
+    cwd,
+    user,
+    timeout: seconds("timeout", "Kill it after this many seconds (default: never)"),
+    idleTimeout: seconds("idle-timeout", "Kill it after this many seconds without output (default: never)"),
+    ...durable
+  },
+  examples: [
+    { command: "remote-agent exec my-agent -- ls -la", description: "List files" },
+    { command: "remote-agent exec my-agent -- sh -c 'wc -l | tee n' < file", description: "Pass on stdin" }
+  ],
+  run: Effect.fn("exec")(
+    function* (flags): Run<State.Records | Stdio.Stdio> {
+      const { command: argv, cwd: folder, json, user: account } = flags
+      const [program, ...args] = argv
+      if (program === undefined)
+        return yield* new Usage({ message: "No command is given. Name one after --." })
+      const [{ err, out }, input] = [yield* Screen, yield* pipedInput]
+      const found = yield* AgentLookup.one(flags.agent)
+      const captured = { stdout: "", stderr: "" }
+      let exitCode = -1
+      const onEvent = (event: Sandbox.ProcessEvent): Effect.Effect<void> => {
+        switch (event._tag) {
+          case "Started":
+            return Effect.void
+          case "Stdout":
+            return json ? Effect.sync(() => void (captured.stdout += event.text)) : out.write(event.text)
+          case "Stderr":
+            return json ? Effect.sync(() => void (captured.stderr += event.text)) : err.write(event.text)
+          case "Exit":
+            return Effect.sync(() => void ({ exitCode } = event))
+        }
+      }
+      yield* Effect.gen(function* () {
+        const { agents } = yield* Orchestrator.Orchestrator
+        const timeouts = { wall: duration(flags.timeout), idle: duration(flags.idleTimeout) }
+        const process = { argv: [program, ...args], cwd: folder, user: account, timeouts } as const
+        yield* Stream.runForEach(agents.of(found).spawn(process, { input }), onEvent)
+      }).pipe(Effect.provide(AgentLookup.services(flags, [found])))
+      if (json) yield* line(out, JSON.stringify({ exitCode, ...captured }))
+      if (exitCode !== 0) return yield* new Ended({ code: ExitCode.ofProcess(exitCode) })
+    },
+    (effect, flags) => Effect.provide(effect, State.layer(flags))
   )
-  if (json) yield* line(out, JSON.stringify({ exitCode, ...written }))
-  if (exitCode !== 0) return yield* new Ended({ code: codeOf(exitCode) })
 })

@@ -1,9 +1,10 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Profiles } from "@remote-agent/orchestrator"
 import { Effect, Layer, Option, Result } from "effect"
-import type { Run } from "../../ui/Failure.ts"
-import { line, Screen } from "../../ui/Screen.ts"
+import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
+import { line, Screen } from "../../ui/Screen.ts"
+import { command } from "../shared/command.ts"
 
 const profileProblems = Effect.fnUntraced(function* (found: Settings.Sources) {
   const provider = Settings.merged(found)
@@ -24,7 +25,7 @@ const profileProblems = Effect.fnUntraced(function* (found: Settings.Sources) {
     problems: [
       new RemoteAgentConfig.Problem({
         name: "REMOTE_AGENT_PROFILE",
-        problem: "is not valid: there is no such profile",
+        problem: "names a profile that does not exist",
         hint: `Name one of ${list.map(({ name }) => name).join(", ")}.`
       })
     ]
@@ -35,14 +36,31 @@ const problemsOf = <A>(
   checked: Result.Result<A, RemoteAgentConfig.ConfigError>
 ): ReadonlyArray<RemoteAgentConfig.Problem> => (Result.isFailure(checked) ? checked.failure.problems : [])
 
-/** Reports every problem of the settings at once, and of the profiles in them. Fails with them. */
-export const run = Effect.fn("config check")(function* (flags: { readonly json: boolean }): Run {
-  const { out } = yield* Screen
-  const sources = yield* Settings.sources({})
-  const ofSettings = problemsOf(yield* Effect.result(Settings.checked(sources)))
-  const known = new Set(ofSettings.map(({ name }) => name))
-  const ofProfiles = problemsOf(yield* Effect.result(profileProblems(sources)))
-  const [first, ...rest] = [...ofSettings, ...ofProfiles.filter(({ name }) => !known.has(name))]
-  if (first !== undefined) return yield* new RemoteAgentConfig.ConfigError({ problems: [first, ...rest] })
-  yield* line(out, flags.json ? JSON.stringify({ problems: [] }) : "The settings are in order.")
+/** `config check`. */
+export const check = command({
+  name: "config check",
+  description: "Report every problem of the settings and the profiles at once",
+  flags: {},
+  examples: [
+    {
+      command: "remote-agent config check --json",
+      description: "For programs; exit code 2 when there are problems"
+    }
+  ],
+  run: Effect.fn("config check")(function* ({ json }): Run {
+    const { out } = yield* Screen
+    const sources = yield* Settings.Settings
+    const ofSettings = problemsOf(yield* Effect.result(Settings.checked(sources)))
+    const known = new Set(ofSettings.map(({ name }) => name))
+    const ofProfiles = problemsOf(yield* Effect.result(profileProblems(sources)))
+    const [first, ...rest] = [
+      ...sources.warnings,
+      ...ofSettings,
+      ...ofProfiles.filter(({ name }) => !known.has(name))
+    ]
+    if (first !== undefined) {
+      return yield* new RemoteAgentConfig.ConfigError({ problems: [first, ...rest] })
+    }
+    yield* line(out, json ? JSON.stringify({ problems: [] }) : "The settings are in order.")
+  })
 })

@@ -1,18 +1,19 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Effect, Option } from "effect"
-import type { Run } from "../../ui/Failure.ts"
-import { dim, line, type Output, Screen } from "../../ui/Screen.ts"
+import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
+import { dim, line, type Output, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { command } from "../shared/command.ts"
 
-/** One setting as it stands. The value of a secret is never in it. */
+/** One setting. It never contains the value of a secret. */
 export interface Row {
   readonly name: string
-  /** What is set, as it was written; absent when nothing is, or it is a secret. */
+  /** The value as it is written. Absent when the setting is not set, and for secrets. */
   readonly value?: string | undefined
-  /** Where it comes from; absent when nothing is set. */
+  /** Where the value comes from. Absent when the setting is not set. */
   readonly source?: string | undefined
-  /** What holds when nothing is set. */
+  /** The default. */
   readonly fallback: string
   readonly secret: boolean
   readonly expected: string
@@ -32,8 +33,8 @@ const found = Effect.fnUntraced(function* (
   return Option.none<{ readonly source: string; readonly value: string }>()
 })
 
-/** Every setting, where it comes from, and what it is. */
-export const rows = ({ sources }: Settings.Sources): Effect.Effect<ReadonlyArray<Row>> =>
+/** Every setting and where it comes from. */
+const rows = ({ sources }: Settings.Sources): Effect.Effect<ReadonlyArray<Row>> =>
   Effect.forEach(RemoteAgentConfig.names, (name) =>
     Effect.map(found(name, sources), (set): Row => {
       const { describe: description, expected, secret } = RemoteAgentConfig.settings[name]
@@ -58,14 +59,20 @@ const whence = ({ fallback, source }: Row): string =>
 const toText = (output: Output, all: ReadonlyArray<Row>): string => {
   const table = Table.render(
     all.map((row) => [row.name, shown(row), whence(row)]),
-    output.columns()
+    Table.widthOf(output)
   )
   return table.map((text, index) => (all[index]?.source === undefined ? dim(output, text) : text)).join("\n")
 }
 
-/** Prints every setting, its value and where it comes from. Secrets are only said to be set. */
-export const show = Effect.fn("config show")(function* (flags: { readonly json: boolean }): Run {
-  const { out } = yield* Screen
-  const all = yield* rows(yield* Settings.sources({}))
-  yield* line(out, flags.json ? JSON.stringify({ settings: all }) : toText(out, all))
+/** `config show`. */
+export const show = command({
+  name: "config show",
+  description: "Show every setting, its value and where it comes from. Keys are never shown",
+  flags: {},
+  examples: [{ command: "remote-agent config show", description: "The settings in this folder" }],
+  run: Effect.fn("config show")(function* ({ json }): Run {
+    const { out } = yield* Screen
+    const all = yield* rows(yield* Settings.Settings)
+    yield* line(out, json ? JSON.stringify({ settings: all }) : toText(out, all))
+  })
 })

@@ -1,46 +1,48 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Effect, FileSystem, Option, Path, Redacted, type Terminal } from "effect"
 import { Prompt } from "effect/cli"
-import { Ended, exitCode, type Run, Usage } from "../../ui/Failure.ts"
-import { CommandHost } from "../../process/CommandHost.ts"
-import { dim, line, Screen } from "../../ui/Screen.ts"
+import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
-import * as SettingsFiles from "./SettingsFiles.ts"
-import * as TextFile from "../../ui/textInput.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
+import { exitCode } from "../../ui/ExitCode.ts"
+import { Ended, Usage } from "../../ui/Failure.ts"
+import { dim, line, Screen } from "../../ui/Screen.ts"
+import * as TextInput from "../../ui/textInput.ts"
+import { command } from "../shared/command.ts"
+import * as Flags from "../shared/flags.ts"
+import * as InitFiles from "./initFiles.ts"
 
-/** The flags of `init`. */
-export interface InitFlags {
+/** Choices that flags can make in place of prompts. */
+interface Choices {
   readonly provider?: string | undefined
   readonly profile?: string | undefined
-  readonly force: boolean
-  readonly json: boolean
 }
 
 const exampleName = ".env.example"
 
-/** What was answered, or given by flags. */
+/** The answers, from prompts or from flags. */
 interface Answers {
-  readonly chosen: SettingsFiles.Chosen
+  readonly chosen: InitFiles.Chosen
   readonly key?: Redacted.Redacted | undefined
 }
 
 const asked = Effect.fnUntraced(
-  function* ({ profile = "sample", provider }: InitFlags, hasKey: boolean) {
+  function* ({ profile = "sample", provider }: Choices, hasKey: boolean) {
     const chosen =
       provider ??
       (yield* Prompt.run(
         Prompt.Select({
-          message: "Where shall sandboxes run?",
+          message: "Where should sandboxes run?",
           choices: [
             { title: "on this machine", value: "local", description: "no account, no key" },
-            { title: "at E2B", value: "e2b", description: "needs a key of e2b.dev" }
+            { title: "at E2B", value: "e2b", description: "needs an API key from e2b.dev" }
           ]
         })
       ))
     const key =
       chosen === "e2b" && !hasKey
         ? yield* Prompt.run(
-            Prompt.Hidden({ message: "Your E2B key (not shown; empty to set E2B_API_KEY later)" })
+            Prompt.Hidden({ message: "Your E2B API key (not shown; leave empty to set E2B_API_KEY later)" })
           )
         : undefined
     const answers: Answers = {
@@ -52,7 +54,7 @@ const asked = Effect.fnUntraced(
   Effect.catchTag("QuitError", () => new Ended({ code: exitCode.interrupted }))
 )
 
-const unasked = ({ profile = "sample", provider = "local" }: InitFlags): Answers => ({
+const unasked = ({ profile = "sample", provider = "local" }: Choices): Answers => ({
   chosen: { REMOTE_AGENT_PROVIDER: provider, REMOTE_AGENT_PROFILE: profile }
 })
 
@@ -61,7 +63,7 @@ const keyIsSound = (key: Redacted.Redacted) =>
     ? Effect.void
     : Effect.fail(
         new Usage({
-          message: "The key has blanks or line breaks in it. Nothing was written; paste it again."
+          message: "The key contains spaces or line breaks. Nothing was written; paste it again."
         })
       )
 
@@ -73,11 +75,11 @@ interface Target {
 
 const read = (name: string) =>
   Effect.mapError(
-    TextFile.ifThere(name),
-    () => new Usage({ message: `${name} cannot be read. Check who may read it.` })
+    TextInput.ifThere(name),
+    () => new Usage({ message: `${name} cannot be read. Check its permissions.` })
   )
 
-/** Every file is written beside its place and then moved there, so that none is ever half there. */
+/** Writes every file beside its place and then renames all of them, so that no file is ever incomplete. */
 const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
   const [fs, path, { cwd }] = [yield* FileSystem.FileSystem, yield* Path.Path, yield* CommandHost]
   const staged = targets.map((target) => ({ ...target, draft: path.join(cwd, `${target.name}.new`) }))
@@ -97,66 +99,75 @@ const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
       })
     ),
     Effect.mapError(
-      () => new Usage({ message: `The files cannot be written to ${cwd}. Check who may write there.` })
+      () => new Usage({ message: `The files cannot be written to ${cwd}. Check its permissions.` })
     )
   )
 })
 
-/**
- * Writes a commented `remote-agent.json` and `.env.example` into the folder, asking what it needs when somebody sits
- * at a terminal. A key that is given goes into `.env`, which only the user can read, and is never shown. Files that
- * exist are left alone unless `force` is set.
- */
-export const run = Effect.fn("init")(function* (flags: InitFlags): Run<Terminal.Terminal> {
-  const [{ note, out }, { interactive }] = [yield* Screen, yield* CommandHost]
-  const [settings, example, keys, ignored] = yield* Effect.all([
-    read(Settings.fileName),
-    read(exampleName),
-    read(Settings.keysFileName),
-    read(".gitignore")
-  ])
-  const there = [
-    ...(Option.isSome(settings) ? [Settings.fileName] : []),
-    ...(Option.isSome(example) ? [exampleName] : [])
-  ]
-  if (there.length > 0 && !flags.force) {
-    return yield* new Usage({
-      message: `${there.join(" and ")} ${there.length === 1 ? "is" : "are"} here already. Say --force to write anew.`
-    })
-  }
-  const hasKey = /^\s*(export\s+)?E2B_API_KEY\s*=\s*\S/m.test(Option.getOrElse(keys, () => ""))
-  const { chosen, key } = interactive && !flags.json ? yield* asked(flags, hasKey) : unasked(flags)
-  if (key !== undefined) yield* keyIsSound(key)
-  const ignoring = SettingsFiles.ignoringKeys(Option.getOrElse(ignored, () => ""))
-  const targets: ReadonlyArray<Target> = [
-    { name: Settings.fileName, text: SettingsFiles.settingsFile(chosen) },
-    { name: exampleName, text: SettingsFiles.keysExample() },
-    ...(key === undefined
-      ? []
-      : [
-          {
-            name: Settings.keysFileName,
-            text: SettingsFiles.withKey(
-              Option.getOrElse(keys, () => ""),
-              "E2B_API_KEY",
-              Redacted.value(key)
-            ),
-            mode: 0o600
-          }
-        ]),
-    // A key in .env is one `git add .` away from everybody.
-    ...(ignoring === undefined ? [] : [{ name: ".gitignore", text: ignoring }])
-  ]
-  yield* write(targets)
-  const names = targets.map(({ name }) => name)
-  if (flags.json) return yield* line(out, JSON.stringify({ written: names }))
-  yield* line(out, `Written: ${names.join(", ")}.`)
-  const next = chosen.REMOTE_AGENT_PROVIDER === "e2b" && key === undefined && !hasKey
-  yield* line(
-    note,
-    dim(
+/** `init`. */
+export const init = command({
+  name: "init",
+  description: "Write a commented remote-agent.json and .env.example to this folder",
+  flags: {
+    provider: Flags.provider,
+    profile: Flags.profile,
+    force: Flags.onOff("force", "Overwrite files that exist")
+  },
+  examples: [
+    { command: "remote-agent init", description: "Prompts for what it needs" },
+    { command: "remote-agent init --provider e2b", description: "In a script: no prompts" }
+  ],
+  run: Effect.fn("init")(function* (flags): Run<Terminal.Terminal> {
+    const [{ note, out }, { interactive }] = [yield* Screen, yield* CommandHost]
+    const [settings, example, keys, ignored] = yield* Effect.all([
+      read(Settings.fileName),
+      read(exampleName),
+      read(Settings.keysFileName),
+      read(".gitignore")
+    ])
+    const there = [
+      ...(Option.isSome(settings) ? [Settings.fileName] : []),
+      ...(Option.isSome(example) ? [exampleName] : [])
+    ]
+    if (there.length > 0 && !flags.force) {
+      return yield* new Usage({
+        message: `${there.join(" and ")} already ${there.length === 1 ? "exists" : "exist"} here. Give --force to overwrite.`
+      })
+    }
+    const hasKey = /^\s*(export\s+)?E2B_API_KEY\s*=\s*\S/m.test(Option.getOrElse(keys, () => ""))
+    const { chosen, key } = interactive && !flags.json ? yield* asked(flags, hasKey) : unasked(flags)
+    if (key !== undefined) yield* keyIsSound(key)
+    const ignoring = InitFiles.ignoringKeys(Option.getOrElse(ignored, () => ""))
+    const targets: ReadonlyArray<Target> = [
+      { name: Settings.fileName, text: InitFiles.settingsFile(chosen) },
+      { name: exampleName, text: InitFiles.keysExample() },
+      ...(key === undefined
+        ? []
+        : [
+            {
+              name: Settings.keysFileName,
+              text: InitFiles.withKey(
+                Option.getOrElse(keys, () => ""),
+                "E2B_API_KEY",
+                Redacted.value(key)
+              ),
+              mode: 0o600
+            }
+          ]),
+      // One `git add .` would otherwise publish the key.
+      ...(ignoring === undefined ? [] : [{ name: ".gitignore", text: ignoring }])
+    ]
+    yield* write(targets)
+    const names = targets.map(({ name }) => name)
+    if (flags.json) return yield* line(out, JSON.stringify({ written: names }))
+    yield* line(out, `Wrote ${names.join(", ")}.`)
+    const next = chosen.REMOTE_AGENT_PROVIDER === "e2b" && key === undefined && !hasKey
+    yield* line(
       note,
-      next ? "Next: put E2B_API_KEY into .env, then remote-agent doctor." : 'Next: remote-agent ask "…"'
+      dim(
+        note,
+        next ? "Next: put E2B_API_KEY into .env, then run remote-agent doctor." : 'Next: remote-agent ask "…"'
+      )
     )
-  )
+  })
 })

@@ -1,18 +1,19 @@
-import { RemoteAgentConfig, Profile, ProfileEnvironment } from "@remote-agent/domain"
+import { Profile, ProfileEnvironment, RemoteAgentConfig } from "@remote-agent/domain"
 import { Profiles } from "@remote-agent/orchestrator"
 import { Effect, Layer } from "effect"
-import * as Documents from "../../ui/json.ts"
-import type { Environment, Failure, Run } from "../../ui/Failure.ts"
-import { line, red, Screen } from "../../ui/Screen.ts"
+import type { Environment, Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
+import type { Failure } from "../../ui/Failure.ts"
+import { line, red, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { command } from "../shared/command.ts"
 
-const profiles: Layer.Layer<Profiles.Profiles | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =
-  Layer.provideMerge(Profiles.layer(), Settings.layer({}))
+const services: Layer.Layer<Profiles.Profiles | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =
+  Layer.provideMerge(Profiles.layer(), Settings.config())
 
-/** What a profile takes from the settings. No value is in it. */
+/** What a profile needs from the settings. It contains no value. */
 interface Need {
-  /** The settings that it may come from. */
+  /** The settings that provide it, the first that is set wins. */
   readonly names: ReadonlyArray<string>
   readonly required: boolean
   readonly set: boolean
@@ -39,7 +40,7 @@ const needsOf = (profile: Profile.Profile, lookup: RemoteAgentConfig.Lookup): Re
   return [...switches, ...inGroups, ...alone]
 }
 
-/** Every profile, what it takes from the settings, and what keeps it from being run here. */
+/** Every profile, what it needs, and why it cannot run here. */
 const described = Effect.gen(function* () {
   const { list, prepare } = yield* Profiles.Profiles
   const variables = yield* RemoteAgentConfig.Variables
@@ -63,43 +64,24 @@ const described = Effect.gen(function* () {
   )
 })
 
-/** Prints the profiles: what each needs, and whether that is set here. No value is ever shown. */
-export const list = Effect.fn("profiles")(function* (flags: { readonly json: boolean }): Run {
-  const { out } = yield* Screen
-  const all = yield* Effect.provide(described, profiles)
-  if (flags.json) return yield* line(out, JSON.stringify({ profiles: all }))
-  const names = Table.render(
-    all.map(({ description, name }) => [name, description]),
-    out.live ? out.columns() : undefined
-  )
-  const lines = all.flatMap(({ problems }, index) => [
-    names[index] ?? "",
-    ...problems.map(({ name, problem }) => red(out, `    ${name} ${problem}`))
-  ])
-  yield* line(out, lines.join("\n"))
-})
-
-/** Without what must not be shown: a secret that is written in the settings themselves. */
-const shown = (profile: Profile.Profile): Profile.Profile =>
-  profile.env === undefined
-    ? profile
-    : new Profile.Profile({
-        ...profile,
-        env: profile.env.map(({ value, ...rule }) =>
-          value === undefined || rule.secret === true
-            ? new Profile.EnvRule(rule)
-            : new Profile.EnvRule({ ...rule, value })
-        )
-      })
-
-/** Prints one profile as JSON, whole but for the values of secrets. Fails with `UnknownProfile`. */
-export const show = Effect.fn("profiles show")(function* (flags: {
-  readonly name: string
-  readonly json: boolean
-}): Run {
-  const { out } = yield* Screen
-  const find = Effect.flatMap(Profiles.Profiles, ({ get }) => get(flags.name))
-  const profile = yield* Effect.provide(find, profiles)
-  const document = yield* Documents.ofProfile(shown(profile))
-  yield* line(out, JSON.stringify(document, undefined, flags.json ? undefined : 2))
+/** `profiles`. */
+export const profiles = command({
+  name: "profiles",
+  description: "List the kinds of agents, what each needs, and whether it is set here. No value is shown",
+  flags: {},
+  examples: [{ command: "remote-agent profiles", description: "All profiles" }],
+  run: Effect.fn("profiles")(function* ({ json }): Run {
+    const { out } = yield* Screen
+    const all = yield* Effect.provide(described, services)
+    if (json) return yield* line(out, JSON.stringify({ profiles: all }))
+    const names = Table.render(
+      all.map(({ description, name }) => [name, description]),
+      Table.widthOf(out)
+    )
+    const lines = all.flatMap(({ problems }, index) => [
+      names[index] ?? "",
+      ...problems.map(({ name, problem }) => red(out, `    ${name} ${problem}`))
+    ])
+    yield* line(out, lines.join("\n"))
+  })
 })

@@ -1,39 +1,70 @@
-import { Effect, Option, References, Schema } from "effect"
+import { Option, Schema } from "effect"
 import { Argument, Flag, GlobalFlag } from "effect/cli"
-import { codeOf, Ended, type Failure, toJson, toLines } from "../../ui/Failure.ts"
-import { line, red, Screen, silent } from "../../ui/Screen.ts"
 
-/** Whether what is printed is for programs. */
+/** `--json`. */
 export const json = Flag.Boolean("json").pipe(
   Flag.withDescription("Print JSON on stdout, for programs"),
   Flag.withDefault(false)
 )
 
-/** Whether nothing is told but results and failures. */
+/** `--quiet`: only results and failures are printed. */
 export const quiet = GlobalFlag.Setting("quiet")({
   flag: Flag.Boolean("quiet").pipe(
     Flag.withAlias("q"),
     Flag.withDefault(false),
-    Flag.withDescription("Tell nothing but results and failures")
+    Flag.withDescription("Print only results and failures")
   )
 })
 
-/** Whether everything is told. */
+/** `--verbose`: every operation is logged. */
 export const verbose = GlobalFlag.Setting("verbose")({
   flag: Flag.Boolean("verbose").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("Tell every operation, as --log-level debug does")
+    Flag.withDescription("Log every operation, like --log-level debug")
   )
 })
 
-/** A flag that may be absent. */
+/** Makes a flag optional: `undefined` when it is not given. */
 export const optional = <A>(flag: Flag.Flag<A>): Flag.Flag<A | undefined> =>
   Flag.map(Flag.optional(flag), Option.getOrUndefined)
+
+/** A switch that is off unless it is given. */
+export const onOff = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withDescription(description))
+
+/** An optional flag with a text. */
+export const text = (name: string, description: string): Flag.Flag<string | undefined> =>
+  optional(Flag.String(name).pipe(Flag.withDescription(description)))
+
+/** A text that has more than whitespace in it. */
+export const NonBlank = Schema.String.check(Schema.isPattern(/\S/, { message: "text that is not empty" }))
+
+/** A flag that may be given several times. */
+export const repeatable = (name: string, description: string): Flag.Flag<ReadonlyArray<string>> =>
+  Flag.String(name).pipe(Flag.withDescription(`${description} (repeatable)`), Flag.atLeast(0))
+
+/** `--yes`: nothing is confirmed. */
+export const yes = onOff("yes", "Do not ask for confirmation")
+
+/** An agent, as an argument. */
+export const agent = Argument.String("agent").pipe(
+  Argument.withDescription("An agent: its id, the beginning of its id, or its name")
+)
+
+/** Agents, as arguments. */
+export const agents = Argument.variadic(agent)
+
+/** A query or an agent, as an argument. */
+export const queryOrAgent = Argument.String("query-or-agent").pipe(
+  Argument.withDescription("The id of a query, or an agent: its id, the beginning of its id, or its name")
+)
 
 /** How local sandboxes are isolated. */
 export const isolation = optional(
   Flag.Literals("isolation", ["auto", "bubblewrap", "namespaces", "none"]).pipe(
-    Flag.withDescription("How local sandboxes are isolated (default: the best that works here)")
+    Flag.withDescription(
+      "How local sandboxes are isolated (default: as the running server does, or the best that works here)"
+    )
   )
 )
 
@@ -45,61 +76,55 @@ export const provider = optional(
 )
 
 /** The kind of agent. */
-export const profile = optional(
-  Flag.String("profile").pipe(Flag.withDescription("The kind of agent (default: sample)"))
-)
+export const profile = text("profile", "The kind of agent (default: sample)")
 
-/** Variables of the sandbox. */
-export const env = Flag.String("env").pipe(
-  Flag.withDescription("A variable of the sandbox: NAME=value, or NAME for its value here (repeatable)"),
-  Flag.atLeast(0)
+/** Environment variables of the sandbox. */
+export const env = repeatable(
+  "env",
+  "An environment variable of the sandbox: NAME=value, or NAME to pass the value it has here"
 )
 
 /** Where the state is kept. */
-export const state = optional(
-  Flag.String("state").pipe(
-    Flag.withDescription(
-      "Where the state is kept: a file or a Postgres address (default: in the data folder)"
-    )
-  )
+export const state = text(
+  "state",
+  "Where the state is kept: a file or a Postgres address (default: a file in the data folder)"
 )
 
-/** What every command takes that works with agents which outlive it. */
+/** The flags of every command that works with agents that outlive it. */
 export const durable = { provider, isolation, state }
 
-/** What every command takes that sets up agents. */
+/** The flags of every command that launches agents. */
 export const app = { profile, provider, env, isolation, state }
 
 /** A number of seconds, at most a day. */
-export const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
+const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
 
-/** How long an answer may take, in seconds. */
-export const timeout = optional(
-  Flag.Int("timeout").pipe(
-    Flag.withSchema(Seconds),
-    Flag.withDescription("How many seconds an answer may take (default: what the profile says)")
-  )
-)
+/** An optional flag with a number of seconds. */
+export const seconds = (name: string, description: string): Flag.Flag<number | undefined> =>
+  optional(Flag.Int(name).pipe(Flag.withSchema(Seconds), Flag.withDescription(description)))
+
+/** How long a query may take. */
+export const timeout = seconds("timeout", "How many seconds an answer may take (default: from the profile)")
 
 const Model = Schema.String.check(
-  Schema.isPattern(/^[^\s\p{Cc}-][^\s\p{Cc}]{0,199}$/u, { message: "the name of a model, without blanks" })
+  Schema.isPattern(/^[^\s\p{Cc}-][^\s\p{Cc}]{0,199}$/u, { message: "the name of a model, without spaces" })
 )
 
 const Steps = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))
 
-/** What a command takes that puts a question to an agent: how it is to answer. */
+/** The flags that say how an agent answers a query. */
 export const answering = {
   timeout,
   model: optional(
     Flag.String("model").pipe(
       Flag.withSchema(Model),
-      Flag.withDescription("The model that the agent uses for it (default: what the profile says)")
+      Flag.withDescription("The model for this query (default: from the profile)")
     )
   ),
   maxSteps: optional(
     Flag.Int("max-steps").pipe(
       Flag.withSchema(Steps),
-      Flag.withDescription("How many steps the agent may take for it (default: its own settings)")
+      Flag.withDescription("How many steps the agent may take (default: from its settings)")
     )
   )
 }
@@ -107,68 +132,60 @@ export const answering = {
 const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const Count = Schema.Int.check(Schema.isGreaterThan(0))
 
-/** The most that something may use. `what` is what uses it, as one says it before "may". */
-export const budget = (what: string) => ({
+/** The flags of a budget. `subject` names what is limited, as in "US dollars that `subject` may cost". */
+export const budget = (subject: string) => ({
   budgetUsd: optional(
     Flag.Finite("budget-usd").pipe(
       Flag.withSchema(Positive),
-      Flag.withDescription(`US dollars that ${what} may cost`)
+      Flag.withDescription(`US dollars that ${subject} may cost`)
     )
   ),
   budgetTokens: optional(
     Flag.Int("budget-tokens").pipe(
       Flag.withSchema(Count),
-      Flag.withDescription(`Tokens that ${what} may use`)
+      Flag.withDescription(`Tokens that ${subject} may use`)
     )
   ),
   budgetSeconds: optional(
     Flag.Int("budget-seconds").pipe(
       Flag.withSchema(Count),
-      Flag.withDescription(`Seconds that ${what} may take`)
+      Flag.withDescription(`Seconds that ${subject} may take`)
     )
   )
 })
 
-/** A question that is not empty. */
 const Question = Schema.String.check(Schema.isPattern(/\S/, { message: "a question that is not empty" }))
 
 /** A question, as an argument. */
-export const question = Argument.String("question").pipe(Argument.withSchema(Question))
+export const question = Argument.String("question").pipe(
+  Argument.withSchema(Question),
+  Argument.withDescription("The question, in quotes")
+)
 
-/** Tells a failure on the way out: on stdout as JSON for programs, else on stderr for people. */
-const told =
-  (asJson: boolean) =>
-  <A, R>(effect: Effect.Effect<A, Failure | Ended, R>): Effect.Effect<A, Ended, R | Screen> =>
-    Effect.catch(effect, (failure) =>
-      Effect.gen(function* () {
-        if (failure._tag === "Ended") return yield* failure
-        const { err, out } = yield* Screen
-        if (asJson) yield* line(out, JSON.stringify(toJson(failure)))
-        const [what = "", ...todo] = toLines(failure)
-        yield* line(err, [red(err, what), ...todo].join("\n"))
-        return yield* new Ended({ code: codeOf(failure) })
-      })
-    )
+/** How many agents a pool has. */
+export const PoolSize = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
 
-const asLoudAsWanted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const [screen, isQuiet, isVerbose] = [yield* Screen, yield* quiet, yield* verbose]
-    const heard = isQuiet ? Effect.provideService(effect, Screen, { ...screen, note: silent }) : effect
-    return yield* isVerbose ? Effect.provideService(heard, References.MinimumLogLevel, "Debug") : heard
-  })
+/** The name of a pool. */
+export const PoolName = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,63}$/, { message: "letters, digits, `.`, `_` and `-`, at most 64" })
+)
 
-/**
- * What the command of that name does: loads its own modules when it is run, so that `--version` and `--help` start
- * without them, and tells its failure.
- */
-export const lazily =
-  <M, F extends { readonly json: boolean }, R>(
-    name: string,
-    load: () => Promise<M>,
-    run: (module: M, flags: F) => Effect.Effect<void, Failure | Ended, R>
-  ) =>
-  (flags: F) =>
-    Effect.promise(() => Promise.all([load(), import("../../process/Telemetry.ts")])).pipe(
-      Effect.flatMap(([module, { observed }]) => told(flags.json)(observed(name)(run(module, flags)))),
-      asLoudAsWanted
-    )
+/** `--size` of a pool. */
+export const poolSize = optional(
+  Flag.Int("size").pipe(
+    Flag.withSchema(PoolSize),
+    Flag.withDescription("How many agents the pool has (default: 3)")
+  )
+)
+
+/** An existing pool, as an argument. */
+export const pool = Argument.String("pool").pipe(
+  Argument.withSchema(PoolName),
+  Argument.withDescription("The name of the pool")
+)
+
+/** The working directory of a command in a sandbox. */
+export const cwd = text("cwd", "The working directory (default: the home folder)")
+
+/** The user of a command in a sandbox. */
+export const user = text("user", "The user in the sandbox (default: its ordinary user)")

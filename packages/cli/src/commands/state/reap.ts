@@ -1,32 +1,25 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Orchestrator, type Reaper } from "@remote-agent/orchestrator"
-import { DateTime, Duration, Effect, type Terminal } from "effect"
+import { DateTime, Duration, Effect, Schema, type Terminal } from "effect"
+import { Flag } from "effect/cli"
 import * as App from "../../app/App.ts"
-import { confirm } from "../../ui/Confirm.ts"
-import { Ended, exitCode, type Run, Usage } from "../../ui/Failure.ts"
-import { dim, line, Screen } from "../../ui/Screen.ts"
+import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
+import { confirm } from "../../ui/Confirm.ts"
+import { exitCode } from "../../ui/ExitCode.ts"
+import { Ended, Usage } from "../../ui/Failure.ts"
+import { dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { command } from "../shared/command.ts"
+import { durable, onOff, optional } from "../shared/flags.ts"
 
-/** The flags of `reap`. */
-export interface ReapFlags extends App.AppFlags {
-  readonly dryRun: boolean
-  /** In days. */
-  readonly includePausedOlderThan?: number | undefined
-  readonly all: boolean
-  readonly yes: boolean
-  readonly json: boolean
-}
-
-/** What was decided and what became of it, for programs. */
 const entryOf = ({ decision, error, outcome }: Reaper.Entry) => ({
   ...decision,
   outcome,
   ...(error === undefined ? {} : { error: error.message })
 })
 
-/** A report for programs. */
-export const documentOf = ({ at, complete, dryRun, entries, owner, provider }: Reaper.Report) => ({
+const documentOf = ({ at, complete, dryRun, entries, owner, provider }: Reaper.Report) => ({
   at: DateTime.formatIso(at),
   owner,
   provider,
@@ -43,63 +36,70 @@ const rowOf = ({ decision, error, outcome }: Reaper.Entry): ReadonlyArray<string
   error === undefined ? decision.reason : error.message
 ]
 
-const count = (entries: ReadonlyArray<Reaper.Entry>, outcome: Reaper.Outcome) =>
-  entries.filter((entry) => entry.outcome === outcome).length
-
-const summary = ({ complete, dryRun, entries }: Reaper.Report): string => {
-  const left = count(entries, "left")
-  const acted = dryRun
-    ? `${count(entries, "planned")} to do`
-    : `${count(entries, "done")} done, ${count(entries, "spared")} spared, ${count(entries, "postponed")} postponed, ${count(entries, "failed")} failed`
-  return `${acted}; ${left} left alone.${complete ? "" : " Not every sandbox was seen; run it again."}`
+const summaryOf = ({ complete, dryRun, entries }: Reaper.Report): string => {
+  const count = (outcome: Reaper.Outcome) => entries.filter((entry) => entry.outcome === outcome).length
+  const done = dryRun
+    ? `${count("planned")} to do`
+    : `${count("done")} done, ${count("spared")} spared, ${count("postponed")} postponed, ${count("failed")} failed`
+  return `${done}; ${count("left")} left alone.${complete ? "" : " Not every sandbox was listed; run it again."}`
 }
 
-/**
- * Ends what crashes have left, or says what it would. Fails with `Usage` where the state is in memory: then nothing
- * says whose sandboxes are whose. Ends with 5 when something could not be done.
- */
-export const run = Effect.fn("reap")(function* ({
-  all,
-  dryRun,
-  includePausedOlderThan: days,
-  json,
-  yes,
-  ...flags
-}: ReapFlags): Run<Terminal.Terminal> {
-  const { note, out } = yield* Screen
-  const options = {
-    dryRun,
-    removePaused: days !== undefined,
-    ...(days === undefined ? {} : { retention: Duration.days(days) })
-  }
-  const { REMOTE_AGENT_STATE: location } = yield* Effect.provide(
-    RemoteAgentConfig.RemoteAgentConfig,
-    State.layer(flags)
-  )
-  if (location?._tag === "Memory") {
-    return yield* new Usage({
-      message:
-        "A state in memory knows no sandbox, and every one would be taken for an orphan. Set REMOTE_AGENT_STATE to a file or a database."
-    })
-  }
-  if (days !== undefined && !dryRun) {
-    yield* confirm(`End every agent that has slept for more than ${days} days, and its files?`, yes)
-  }
-  const reaped = Effect.flatMap(Orchestrator.Orchestrator, ({ reap }) => reap(options))
-  const report = yield* Effect.provide(reaped, App.durable(flags))
-  if (json) yield* line(out, JSON.stringify(documentOf(report)))
-  else {
-    const entries = report.entries.filter(({ outcome }) => all || outcome !== "left")
-    if (entries.length > 0) {
-      const head = ["ACTION", "OUTCOME", "SANDBOX", "AGENT", "WHY"]
-      yield* line(
-        out,
-        Table.render([head, ...entries.map(rowOf)], out.live ? out.columns() : undefined).join("\n")
+/** `reap`. */
+export const reap = command({
+  name: "reap",
+  description: "Delete what crashes have left: sandboxes of this state that belong to no agent",
+  flags: {
+    dryRun: onOff("dry-run", "Print what would be done, and do nothing"),
+    includePausedOlderThan: optional(
+      Flag.Int("include-paused-older-than").pipe(
+        Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3650 }))),
+        Flag.withDescription("Terminate agents that have been paused for more than this many days, too")
       )
-    }
-    yield* line(note, dim(note, summary(report)))
-  }
-  if (report.entries.some(({ outcome }) => outcome === "failed" || outcome === "postponed")) {
-    return yield* new Ended({ code: exitCode.partly })
-  }
+    ),
+    all: onOff("all", "Print what is left alone, too"),
+    yes: onOff("yes", "Terminate paused agents without confirmation"),
+    ...durable
+  },
+  examples: [
+    { command: "remote-agent reap --dry-run", description: "What would be done, and why" },
+    { command: "remote-agent reap --include-paused-older-than 30 --yes", description: "From cron" }
+  ],
+  run: Effect.fn("reap")(
+    function* (flags): Run<State.Records | Terminal.Terminal> {
+      const { all, dryRun, includePausedOlderThan: days, json, yes } = flags
+      const { note, out } = yield* Screen
+      const { REMOTE_AGENT_STATE: location } = yield* RemoteAgentConfig.RemoteAgentConfig
+      if (location?._tag === "Memory") {
+        return yield* new Usage({
+          message:
+            "A state in memory knows no sandboxes, so every sandbox would look abandoned. Set REMOTE_AGENT_STATE to a file or a database."
+        })
+      }
+      if (days !== undefined && !dryRun) {
+        yield* confirm(
+          `Terminate every agent that has been paused for more than ${days} days, and delete its files?`,
+          yes
+        )
+      }
+      const report = yield* Effect.flatMap(Orchestrator.Orchestrator, ({ state }) =>
+        state.reap({
+          dryRun,
+          removePaused: days !== undefined,
+          ...(days === undefined ? {} : { retention: Duration.days(days) })
+        })
+      ).pipe(Effect.provide(App.agents(flags)))
+      if (json) yield* line(out, JSON.stringify(documentOf(report)))
+      else {
+        const entries = report.entries.filter(({ outcome }) => all || outcome !== "left")
+        const head = ["ACTION", "OUTCOME", "SANDBOX", "AGENT", "REASON"]
+        const table = Table.render([head, ...entries.map(rowOf)], Table.widthOf(out))
+        if (entries.length > 0) yield* line(out, table.join("\n"))
+        yield* line(note, dim(note, summaryOf(report)))
+      }
+      if (report.entries.some(({ outcome }) => outcome === "failed" || outcome === "postponed")) {
+        return yield* new Ended({ code: exitCode.partly })
+      }
+    },
+    (effect, flags) => Effect.provide(effect, State.layer(flags))
+  )
 })

@@ -92,13 +92,13 @@ describe("an agent that outlives its commands", () => {
         stages.map((one) => one.replace(/^.* s {2}/, "")),
         [
           "recording the agent",
-          "recording what will be created",
+          "recording the launch",
           "creating its sandbox",
-          "placing its files",
-          "binding it to its sandbox",
-          "setting it up",
+          "copying its files",
+          "linking it to its sandbox",
+          "running its setup",
           "checking that it can work",
-          "making it active"
+          "activating it"
         ]
       )
 
@@ -206,21 +206,26 @@ describe("an agent that outlives its commands", () => {
       const { code, stdout } = yield* Effect.promise(() => ended)
       assert.strictEqual(code, 1, "a query without an answer")
       assert.deepInclude(decodeEvents(linesOf(stdout)).at(-1)?.event, { type: "result", outcome: "aborted" })
-      assert.include(yield* bin.done("cancel", id), "has ended already: aborted")
+      assert.include(yield* bin.done("cancel", id), "has already ended: aborted")
       assert.strictEqual((yield* bin.run("logs", "--follow", "slow")).code, 1)
 
       const refused = yield* bin.run("terminate", "slow", "quick")
       assert.strictEqual(refused.code, 2)
       assert.include(refused.stderr, "--yes")
-      const some = yield* bin.run("terminate", "slow", "nobody", "quick", "slow", "--yes", "--json")
-      assert.strictEqual(some.code, 5)
-      const told = linesOf(some.stdout).map((one) => JSON.parse(one))
-      assert.deepStrictEqual(told.map((one) => String(one.status ?? one.error.reason)).toSorted(), [
-        "NotFound",
-        "terminated",
-        "terminated"
-      ])
-      assert.include(some.stderr, "nobody: There is no agent nobody.")
+      const unknown = yield* bin.run("terminate", "slow", "nobody", "quick", "--yes", "--json")
+      assert.strictEqual(unknown.code, 3)
+      assert.include(unknown.stderr, "nobody: There is no agent nobody.")
+      assert.deepStrictEqual(
+        linesOf(unknown.stdout).map((one) => JSON.parse(one).error.reason),
+        ["NotFound"],
+        "one name that does not resolve leaves every agent alone"
+      )
+      const all = yield* bin.run("terminate", "slow", "quick", "slow", "--yes", "--json")
+      assert.strictEqual(all.code, 0, all.stderr)
+      assert.deepStrictEqual(
+        linesOf(all.stdout).map((one) => JSON.parse(one).status),
+        ["terminated", "terminated"]
+      )
     }))
 
   test("is launched, stopped in a query and ended on a terminal", (bin) =>

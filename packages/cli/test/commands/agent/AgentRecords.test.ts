@@ -14,7 +14,7 @@ import { DateTime, Effect, Layer } from "effect"
 import { existsSync } from "node:fs"
 import { mkdir, readdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import * as Labels from "../../../src/commands/agent/Labels.ts"
+import * as Labels from "../../../src/commands/shared/labels.ts"
 import { run } from "../../support/paper.ts"
 import { finish, folder, lines, start } from "../../support/support.ts"
 
@@ -104,19 +104,19 @@ describe("list", () => {
       assert.strictEqual(yield* count("--status", "terminated", "--status", "paused"), 1)
       assert.strictEqual(yield* count("--label", "team=research"), 1)
       assert.strictEqual(yield* count("--profile", "dexter"), 0)
-      const many = yield* run(["info", "agt_"], { cwd })
+      const many = yield* run(["info", idOf(1).slice(0, 8)], { cwd })
       assert.strictEqual(many.code, 2)
-      assert.match(many.err, /^agt_ may be any of (?:agt_\w+ \(\S+\), ){5}and others\.\n/)
+      assert.match(many.err, /^agt_\w{4} matches several agents: (?:agt_\w+ \(\S+\), ){5}and others\.\n/)
       const none = yield* run(["list", "--pool", "night"], { cwd })
       assert.deepStrictEqual([none.code, none.out], [0, ""])
-      assert.include(none.err, "There is no such agent.\n  remote-agent list --all")
+      assert.include(none.err, "No agent matches.\n  remote-agent list --all")
       noServer(cwd)
     }))
 
   test("of nothing says how to begin", (cwd) =>
     Effect.gen(function* () {
       const { err, out } = yield* run(["list"], { cwd })
-      assert.deepStrictEqual([out, err], ["", "There is no agent.\n  remote-agent launch\n"])
+      assert.deepStrictEqual([out, err], ["", "There are no agents.\n  remote-agent launch\n"])
     }))
 
   test("ends without a word when its reader leaves", (cwd) =>
@@ -235,7 +235,10 @@ describe("what needs no sandbox", () => {
 
       const newest = yield* run(["logs", "ann", "--follow"], { cwd })
       assert.deepStrictEqual([newest.code, newest.err], [0, ""])
-      assert.match(newest.out, /^ +0 {2}\d\d:\d\d:\d\d {2}sample 1 is ready\n.*look is done\n.*Answer 2\n$/)
+      assert.match(
+        newest.out,
+        /^ +0 {2}\d\d:\d\d:\d\d[+-]\d\d:\d\d {2}sample 1 is ready\n.*look has ended\n.*Answer 2\n$/
+      )
       const older = yield* run(["logs", queryIdOf(1), "--from", "2", "--json"], { cwd })
       assert.deepInclude(JSON.parse(older.out), { seq: 2, queryId: queryIdOf(1) })
       noServer(cwd)

@@ -30,7 +30,7 @@ describe("pools that stay", () => {
       assert.lengthOf(agents, 2)
       const again = yield* call("pool", "create", "research")
       assert.strictEqual(again.code, 2)
-      assert.include(again.stderr, "There is a pool research already")
+      assert.include(again.stderr, "The pool research already exists")
 
       const questions = ["Tesla revenue 2024", "Apple revenue 2024", "What is love?"]
       const asked = yield* call("pool", "run", "--name", "research", "--json", ...questions)

@@ -143,7 +143,7 @@ describe("cp", () => {
       assert.strictEqual((yield* run(cwd, ["cp", "thing", "one:thing"])).code, 0)
       const refused = yield* run(cwd, ["cp", "one:thing", "place"])
       assert.strictEqual(refused.code, 2)
-      assert.include(refused.stderr, "Say --force")
+      assert.include(refused.stderr, "Give --force")
       assert.isTrue(existsSync(join(cwd, "place", "thing", "kept")))
       // The same the other way round.
       assert.strictEqual((yield* run(cwd, ["cp", "place", "one:place"])).code, 0)

@@ -96,7 +96,7 @@ describe("config check", () => {
       assert.strictEqual(unknown.code, 2)
       assert.include(
         unknown.stderr,
-        "REMOTE_AGENT_PROFILE is not valid: there is no such profile.\n  Name one of"
+        "REMOTE_AGENT_PROFILE names a profile that does not exist.\n  Name one of"
       )
       yield* put(cwd, "remote-agent.json", JSON.stringify({ REMOTE_AGENT_PROFILES: "{" }))
       const twice = yield* run(cwd, ["config", "check"])

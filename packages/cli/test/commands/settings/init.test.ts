@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { existsSync } from "node:fs"
 import { readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import * as SettingsFiles from "../../../src/commands/settings/SettingsFiles.ts"
+import * as InitFiles from "../../../src/commands/settings/initFiles.ts"
 import { folder, run } from "../../support/support.ts"
 import { key, open } from "../../support/terminal.ts"
 
@@ -41,7 +41,7 @@ describe("init in a pipe", () => {
       yield* put(cwd, "remote-agent.json", "mine")
       const refused = yield* run(cwd, ["init"])
       assert.strictEqual(refused.code, 2)
-      assert.include(refused.stderr, "remote-agent.json is here already")
+      assert.include(refused.stderr, "remote-agent.json already exists here")
       assert.strictEqual(yield* text(cwd, "remote-agent.json"), "mine")
       assert.deepStrictEqual(yield* names(cwd), ["remote-agent.json"])
       assert.strictEqual((yield* run(cwd, ["init", "--force"])).code, 0)
@@ -57,14 +57,14 @@ describe("init on a terminal", () => {
     Effect.fnUntraced(function* () {
       const cwd = yield* folder
       const terminal = yield* open(cwd, ["init"])
-      yield* terminal.sees("Where shall sandboxes run?")
+      yield* terminal.sees("Where should sandboxes run?")
       terminal.type(key.down)
       yield* terminal.sees("at E2B")
       terminal.type(key.enter)
-      yield* terminal.sees("Your E2B key")
+      yield* terminal.sees("Your E2B API key")
       terminal.type("e2b_fake_0000")
       terminal.type(key.enter)
-      yield* terminal.sees("Written: ")
+      yield* terminal.sees("Wrote ")
       assert.strictEqual(yield* terminal.ended, 0)
       assert.notInclude(terminal.shown(), "e2b_fake_0000")
       assert.strictEqual(yield* text(cwd, ".env"), "E2B_API_KEY='e2b_fake_0000'\n")
@@ -80,7 +80,7 @@ describe("init on a terminal", () => {
     Effect.fnUntraced(function* () {
       const cwd = yield* folder
       const terminal = yield* open(cwd, ["init"])
-      yield* terminal.sees("Where shall sandboxes run?")
+      yield* terminal.sees("Where should sandboxes run?")
       terminal.type(key.ctrlC)
       assert.strictEqual(yield* terminal.ended, 130)
       assert.isFalse(existsSync(join(cwd, "remote-agent.json")))
@@ -93,16 +93,16 @@ describe("init on a terminal", () => {
 describe("SettingsFiles", () => {
   it("puts a key in the place where it was, and leaves the rest as it is", () => {
     assert.strictEqual(
-      SettingsFiles.withKey("A=1\nexport E2B_API_KEY=old\nB=2", "E2B_API_KEY", "new"),
+      InitFiles.withKey("A=1\nexport E2B_API_KEY=old\nB=2", "E2B_API_KEY", "new"),
       "A=1\nE2B_API_KEY='new'\nB=2"
     )
-    assert.strictEqual(SettingsFiles.withKey("A=1", "E2B_API_KEY", "new"), "A=1\nE2B_API_KEY='new'\n")
+    assert.strictEqual(InitFiles.withKey("A=1", "E2B_API_KEY", "new"), "A=1\nE2B_API_KEY='new'\n")
   })
 
   it.effect.prop("never loses a line of .env", { lines: Schema.Array(Schema.String) }, ({ lines }) =>
     Effect.sync(() => {
       const before = lines.join("\n")
-      const after = SettingsFiles.withKey(before, "E2B_API_KEY", "k").split("\n")
+      const after = InitFiles.withKey(before, "E2B_API_KEY", "k").split("\n")
       for (const one of before.split("\n")) {
         if (!/E2B_API_KEY\s*=/.test(one)) assert.include(after, one)
       }
@@ -111,8 +111,8 @@ describe("SettingsFiles", () => {
   )
 
   it("ignores .env once", () => {
-    assert.strictEqual(SettingsFiles.ignoringKeys("dist"), "dist\n.env\n")
-    assert.isUndefined(SettingsFiles.ignoringKeys("dist\n.env\n"))
-    assert.isUndefined(SettingsFiles.ignoringKeys("/.env"))
+    assert.strictEqual(InitFiles.ignoringKeys("dist"), "dist\n.env\n")
+    assert.isUndefined(InitFiles.ignoringKeys("dist\n.env\n"))
+    assert.isUndefined(InitFiles.ignoringKeys("/.env"))
   })
 })

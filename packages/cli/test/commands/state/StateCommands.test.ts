@@ -3,7 +3,7 @@ import { Agent, Id, Query, StateDocument, TokenUsage } from "@remote-agent/domai
 import { DateTime, Effect, Option, Schema } from "effect"
 import { readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import * as CostTable from "../../../src/commands/query/CostTable.ts"
+import { sinceOf } from "../../../src/commands/query/cost.ts"
 import { home, launch } from "../../support/agents.ts"
 import { family, finish, folder, run, saying, start, survivors } from "../../support/support.ts"
 
@@ -62,7 +62,7 @@ const decodeStatus = Schema.decodeSync(
   Schema.fromJsonString(Schema.Struct({ pid: Schema.Int, sandboxes: Schema.Struct({ running: Schema.Int }) }))
 )
 
-const back = (text: string) => Option.map(CostTable.sinceOf(text, at), DateTime.formatIso)
+const back = (text: string) => Option.map(sinceOf(text, at), DateTime.formatIso)
 
 describe("state and cost", () => {
   it.live(

@@ -1,27 +1,23 @@
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { WebhookReceiver } from "@remote-agent/github"
 import { UpdateOnPush } from "@remote-agent/orchestrator"
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { Flag } from "effect/cli"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
 import * as App from "../../../app/App.ts"
-import { type Run, Usage } from "../../../ui/Failure.ts"
-import { CommandHost } from "../../../process/CommandHost.ts"
-import { line, Screen } from "../../../ui/Screen.ts"
+import type { Run } from "../../../app/Environment.ts"
 import * as Settings from "../../../app/Settings.ts"
+import * as State from "../../../app/State.ts"
+import { CommandHost } from "../../../process/CommandHost.ts"
+import { Usage } from "../../../ui/Failure.ts"
+import { line, Screen } from "../../../ui/Screen.ts"
+import { command } from "../../shared/command.ts"
+import { durable } from "../../shared/flags.ts"
 
-/** The flags of `webhook serve`. */
-export interface ServeFlags extends App.AppFlags {
-  readonly port: number
-  readonly host: string
-  /** In seconds. */
-  readonly drain: number
-  readonly json: boolean
-}
-
-/** The receiver, with the reaction to pushes. Handling goes on for so long after it is closed. */
+/** The receiver, which updates agents on pushes. Handlers get `drain` to finish after it is closed. */
 const receiver = (drain: Duration.Duration) =>
   Layer.unwrap(
     Effect.map(UpdateOnPush.UpdateOnPush, ({ handle }) =>
@@ -29,7 +25,7 @@ const receiver = (drain: Duration.Duration) =>
     )
   )
 
-const state = HttpRouter.use(
+const monitoring = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     yield* router.add("GET", "/health", HttpServerResponse.json({ status: "ok" }))
     yield* router.add(
@@ -42,16 +38,8 @@ const state = HttpRouter.use(
   })
 )
 
-/** Receives webhooks until it is stopped. Refuses to start without a secret. */
-export const run = Effect.fn("webhook serve")(function* (flags: ServeFlags): Run {
-  const { drain, host, json, port } = flags
-  const [{ note, out }, { leftovers }] = [yield* Screen, yield* CommandHost]
-  // Before anything else is started.
-  yield* Effect.flatMap(RemoteAgentConfig.RemoteAgentConfig, (config) =>
-    RemoteAgentConfig.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
-  ).pipe(Effect.provide(Settings.layer({})))
-  leftovers("What was being handled is taken over by the next that receives it.")
-  const server = NodeHttpServer.layer(() => createServer(), {
+const listening = (host: string, port: number) =>
+  NodeHttpServer.layer(() => createServer(), {
     port,
     host,
     gracefulShutdownTimeout: Duration.seconds(1)
@@ -60,27 +48,60 @@ export const run = Effect.fn("webhook serve")(function* (flags: ServeFlags): Run
       Layer.effectContext(
         Effect.fail(
           new Usage({
-            message: `The port ${port} at ${host} cannot be used. Say another --port, or --port 0 for a free one.`
+            message: `Port ${port} at ${host} cannot be used. Give another --port, or --port 0 for a free one.`
           })
         )
       )
     )
   )
-  const served = HttpRouter.serve(Layer.merge(receiver(Duration.seconds(drain)), state), {
-    disableListenLog: true,
-    disableLogger: true
-  }).pipe(
-    Layer.provideMerge(server),
-    Layer.provide(UpdateOnPush.layer),
-    Layer.provide(App.repositories(flags))
-  )
-  return yield* Effect.scoped(
-    Effect.gen(function* () {
-      const { address } = Context.get(yield* Layer.build(served), HttpServer.HttpServer)
-      const url = `${HttpServer.formatAddress(address)}/webhook`
-      yield* line(out, json ? JSON.stringify({ url }) : url)
-      yield* line(note, "Receiving until Ctrl-C.")
-      return yield* Effect.never
-    })
-  )
+
+/** `webhook serve`. */
+export const serve = command({
+  name: "webhook serve",
+  description: "Receive webhooks until Ctrl-C: a push to the branch that agents track updates them",
+  flags: {
+    port: Flag.Int("port").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
+      Flag.withDescription("The port; 0 for a free one"),
+      Flag.withDefault(8787)
+    ),
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address to listen on"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    drain: Flag.Int("drain").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3600 }))),
+      Flag.withDescription("How many seconds accepted deliveries may take after Ctrl-C"),
+      Flag.withDefault(30)
+    ),
+    ...durable
+  },
+  examples: [
+    { command: "remote-agent webhook serve --port 8787", description: "Needs GITHUB_WEBHOOK_SECRET" }
+  ],
+  run: Effect.fn("webhook serve")(function* (flags): Run {
+    const { drain, host, json, port } = flags
+    const [{ note, out }, { leftovers }] = [yield* Screen, yield* CommandHost]
+    // Checked before anything is started.
+    yield* Effect.flatMap(RemoteAgentConfig.RemoteAgentConfig, (config) =>
+      RemoteAgentConfig.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
+    ).pipe(Effect.provide(Settings.config()))
+    leftovers("Deliveries that were accepted and not finished are handled by the next receiver.")
+    const routes = Layer.merge(receiver(Duration.seconds(drain)), monitoring)
+    const served = HttpRouter.serve(routes, { disableListenLog: true, disableLogger: true }).pipe(
+      Layer.provideMerge(listening(host, port)),
+      Layer.provide(UpdateOnPush.layer),
+      Layer.provide(App.repositories(flags)),
+      Layer.provide(State.layer(flags))
+    )
+    return yield* Effect.scoped(
+      Effect.gen(function* () {
+        const { address } = Context.get(yield* Layer.build(served), HttpServer.HttpServer)
+        const url = `${HttpServer.formatAddress(address)}/webhook`
+        yield* line(out, json ? JSON.stringify({ url }) : url)
+        yield* line(note, "Receiving until Ctrl-C.")
+        return yield* Effect.never
+      })
+    )
+  })
 })

@@ -7,40 +7,40 @@ import { NotFound, Usage } from "../../../ui/Failure.ts"
 
 type Result<A> = Effect.Effect<A, SandboxError.SandboxError | Usage | NotFound>
 
-/** What a folder holds. */
+/** An entry of a folder. */
 export interface Entry {
   readonly name: string
   readonly type: "file" | "folder" | "other"
 }
 
-/** Files that can be copied from and to: those of this machine, or those of a sandbox. Paths are absolute. */
+/** A file system to copy from or to: that of this machine or that of a sandbox. Paths are absolute. */
 export interface Side {
   /** The absolute path. */
   readonly resolve: (path: string) => Result<string>
   readonly typeOf: (path: string) => Result<Existing>
   readonly list: (folder: string) => Result<ReadonlyArray<Entry>>
   readonly read: (path: string) => Result<Uint8Array>
-  /** Creates the folders on the way; what was there is replaced in one step. */
+  /** Creates missing folders and replaces an existing file in one step. */
   readonly write: (path: string, bytes: Uint8Array) => Result<void>
   readonly makeFolder: (path: string) => Result<void>
   readonly remove: (path: string) => Result<void>
   readonly rename: (from: string, to: string) => Result<void>
-  /** The files at or below a path that can be run. */
+  /** The executable files at or below a path. */
   readonly executables: (path: string) => Result<ReadonlySet<string>>
   readonly makeExecutable: (paths: ReadonlyArray<string>) => Result<void>
 }
 
 const failed = (what: string, path: string) => (error: PlatformError.PlatformError) =>
   error.reason._tag === "NotFound"
-    ? new NotFound({ message: `There is no ${path} here. Check the path.` })
+    ? new NotFound({ message: `There is no file ${path}. Check the path.` })
     : new Usage({
-        message: `${path} cannot be ${what} (${error.reason._tag}). Check its path and who may do it.`
+        message: `${path} cannot be ${what} (${error.reason._tag}). Check the path and its permissions.`
       })
 
 const oneOf = (type: FileSystem.File.Type): Entry["type"] =>
   type === "File" ? "file" : type === "Directory" ? "folder" : "other"
 
-/** The files of this machine; relative paths start at `cwd`. */
+/** The files of this machine. Relative paths start at `cwd`. */
 export const here = Effect.fnUntraced(function* (cwd: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
 
@@ -92,7 +92,7 @@ export const here = Effect.fnUntraced(function* (cwd: string) {
       (effect, file) => Effect.mapError(Effect.scoped(effect), failed("written", file))
     ),
     makeFolder: (folder) =>
-      Effect.mapError(fs.makeDirectory(folder, { recursive: true }), failed("made", folder)),
+      Effect.mapError(fs.makeDirectory(folder, { recursive: true }), failed("created", folder)),
     remove: (file) =>
       Effect.mapError(fs.remove(file, { recursive: true, force: true }), failed("removed", file)),
     rename: (from, to) => Effect.mapError(fs.rename(from, to), failed("written", to)),
@@ -106,7 +106,7 @@ export const here = Effect.fnUntraced(function* (cwd: string) {
         (file) =>
           Effect.mapError(
             Effect.flatMap(fs.stat(file), ({ mode }) =>
-              // Whoever may read it may run it, as the mask of the user leaves it.
+              // Executable for everybody who may read it, as umask leaves it.
               fs.chmod(file, (mode & 0o777) | ((mode & 0o444) >> 2))
             ),
             failed("made executable", file)
@@ -147,7 +147,7 @@ export const there = ({ exec, files }: Sandbox.Sandbox): Side => {
     typeOf: (path) =>
       files.stat(path).pipe(
         Effect.flatMap(({ type }): Effect.Effect<Existing, SandboxError.SandboxError> =>
-          // What a link leads to is not told.
+          // The type of a link does not say what it points to.
           type === "symlink" ? lists(path) : Effect.succeed(type === "directory" ? "folder" : "file")
         ),
         Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed<Existing>("nothing"))

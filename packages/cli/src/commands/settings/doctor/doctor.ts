@@ -1,15 +1,22 @@
 import { Effect } from "effect"
-import type * as App from "../../../app/App.ts"
-import * as DoctorChecks from "./DoctorChecks.ts"
-import { Ended, exitCode, type Run } from "../../../ui/Failure.ts"
+import type { Run } from "../../../app/Environment.ts"
+import { exitCode } from "../../../ui/ExitCode.ts"
+import { Ended } from "../../../ui/Failure.ts"
 import { dim, green, line, type Output, red, Screen } from "../../../ui/Screen.ts"
+import { command } from "../../shared/command.ts"
+import { durable, profile } from "../../shared/flags.ts"
+import * as Check from "./Check.ts"
+import { disk } from "./checks/disk.ts"
+import { git } from "./checks/git.ts"
+import { github } from "./checks/github.ts"
+import { node } from "./checks/node.ts"
+import { orphans } from "./checks/orphans.ts"
+import { profiles } from "./checks/profiles.ts"
+import { provider } from "./checks/provider.ts"
+import { settings } from "./checks/settings.ts"
+import { state } from "./checks/state.ts"
 
-/** The flags of `doctor`. */
-export interface DoctorFlags extends App.AppFlags {
-  readonly json: boolean
-}
-
-const mark = (output: Output, status: DoctorChecks.Status): string => {
+const mark = (output: Output, status: Check.Status): string => {
   switch (status) {
     case "ok":
       return green(output, "ok     ")
@@ -22,20 +29,32 @@ const mark = (output: Output, status: DoctorChecks.Status): string => {
   }
 }
 
-const toText = (output: Output, { detail, name, status, todo }: DoctorChecks.Check): string =>
+const toText = (output: Output, { detail, name, status, todo }: Check.Check): string =>
   [
     `${mark(output, status)}  ${name}: ${detail}`,
     ...(todo?.split("\n").map((text) => `         ${text}`) ?? [])
   ].join("\n")
 
-/** Checks everything that agents need, all at once. Ends with 1 when something needed fails. */
-export const run = Effect.fn("doctor")(function* ({ json, ...flags }: DoctorFlags): Run {
-  const { out } = yield* Screen
-  const checks = (yield* Effect.all(DoctorChecks.all(flags), { concurrency: 4 })).flat()
-  const healthy = checks.every(({ status }) => status !== "failed")
-  yield* line(
-    out,
-    json ? JSON.stringify({ healthy, checks }) : checks.map((check) => toText(out, check)).join("\n")
-  )
-  if (!healthy) return yield* new Ended({ code: exitCode.failed })
+/** `doctor`. */
+export const doctor = command({
+  name: "doctor",
+  description:
+    "Check everything that agents need, and say how to fix what fails. Exit code 1 when something required fails",
+  flags: { profile, ...durable },
+  examples: [
+    { command: "remote-agent doctor", description: "With the current settings" },
+    { command: "remote-agent doctor --provider e2b --profile codex --json", description: "For programs" }
+  ],
+  run: Effect.fn("doctor")(function* (flags): Run {
+    const { out } = yield* Screen
+    const all = [node, settings, provider, git, github, profiles, state, disk, orphans]
+    const found = yield* Effect.forEach(all, (checks) => Check.run(checks, flags), { concurrency: 4 })
+    const checks = found.flat()
+    const healthy = checks.every(({ status }) => status !== "failed")
+    yield* line(
+      out,
+      flags.json ? JSON.stringify({ healthy, checks }) : checks.map((one) => toText(out, one)).join("\n")
+    )
+    if (!healthy) return yield* new Ended({ code: exitCode.failed })
+  })
 })

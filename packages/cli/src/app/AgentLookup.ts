@@ -1,0 +1,158 @@
+import { type Agent, Id, type Query } from "@remote-agent/domain"
+import { StateStore } from "@remote-agent/orchestrator"
+import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { type Failure, NotFound, Usage } from "../ui/Failure.ts"
+import * as App from "./App.ts"
+import type { Environment } from "./Environment.ts"
+import type { AppFlags } from "./Settings.ts"
+import type * as State from "./State.ts"
+
+/** How many candidates an ambiguous name lists. */
+const shown = 5
+
+/** An id prefix this short could belong to any agent. */
+const shortestPrefix = "agt_".length + 4
+
+const isTerminated = ({ status }: Agent.Agent): boolean => status === "terminated"
+
+/**
+ * The agents among candidates that a text names.
+ *
+ * **Details**
+ *
+ * Agents that are not terminated win over terminated ones, and among them an exact id, then an exact name, then the
+ * prefix of an id of at least four characters after `agt_`.
+ */
+export const matching = (
+  text: string,
+  candidates: ReadonlyArray<Agent.Agent>
+): ReadonlyArray<Agent.Agent> => {
+  const byId = candidates.filter(({ id }) => id === text)
+  if (byId.length > 0) return byId
+  const within = (pool: ReadonlyArray<Agent.Agent>) => {
+    const named = pool.filter(({ name }) => name === text)
+    if (named.length > 0) return named
+    return text.length < shortestPrefix ? [] : pool.filter(({ id }) => id.startsWith(text))
+  }
+  const living = within(candidates.filter((agent) => !isTerminated(agent)))
+  return living.length > 0 ? living : within(candidates.filter(isTerminated))
+}
+
+const only = Effect.fnUntraced(function* (
+  text: string,
+  found: ReadonlyArray<Agent.Agent>
+): Effect.fn.Return<Agent.Agent, Failure> {
+  const [first, ...others] = found
+  if (first === undefined) {
+    const who = text === "" ? "An agent needs a name" : `There is no agent ${text}`
+    const isShort = text.startsWith("agt_") && text.length < shortestPrefix
+    return yield* new NotFound({
+      message: isShort
+        ? `${who}. The beginning of an id needs at least four characters after agt_.`
+        : `${who}. List agents with \`remote-agent list --all\`.`
+    })
+  }
+  if (others.length === 0) return first
+  const ids = found.slice(0, shown).map(({ id, name }) => `${id} (${name})`)
+  const list = [...ids, ...(found.length > shown ? ["and others"] : [])].join(", ")
+  return yield* new Usage({ message: `${text} matches several agents: ${list}. Give more of the id.` })
+})
+
+/**
+ * The agent that a text names: an id, a name, or the beginning of an id. Fails with `NotFound`, and with `Usage` when
+ * several match.
+ */
+export const one = Effect.fnUntraced(function* (
+  text: string
+): Effect.fn.Return<Agent.Agent, Failure, StateStore.StateStore> {
+  const { findAgents } = yield* StateStore.StateStore
+  return yield* only(text, matching(text, yield* findAgents(text)))
+})
+
+/**
+ * The flags with the provider where the agents live.
+ *
+ * **Details**
+ *
+ * Fails with `Usage` when the flags name another provider, and when the agents live at several: at another provider a
+ * sandbox would look gone.
+ */
+export const at = Effect.fnUntraced(function* <F extends AppFlags>(
+  flags: F,
+  agents: ReadonlyArray<Agent.Agent>
+): Effect.fn.Return<F, Usage> {
+  const providers = [
+    ...new Set(agents.flatMap(({ binding }) => (binding === undefined ? [] : [binding.provider])))
+  ]
+  const [provider, ...others] = providers
+  if (provider === undefined) return flags
+  if (others.length > 0) {
+    return yield* new Usage({
+      message: `These agents live at ${providers.join(" and ")}. Name agents of one provider at a time, or combine --all with --provider.`
+    })
+  }
+  if (flags.provider !== undefined && flags.provider !== provider) {
+    const whose = agents.length === 1 ? "This agent lives" : "These agents live"
+    return yield* new Usage({
+      message: `${whose} at ${provider}, not at ${flags.provider}. Leave --provider out.`
+    })
+  }
+  return { ...flags, provider }
+})
+
+/** The services for working with these agents, where they live, over the open state. */
+export const services = (
+  flags: AppFlags,
+  agents: ReadonlyArray<Agent.Agent>
+): Layer.Layer<App.Durable, Failure, State.Records | Environment> =>
+  Layer.unwrap(Effect.map(at(flags, agents), App.agents))
+
+const isQueryId = Schema.is(Id.QueryId)
+
+/** Selects one of an agent's queries. */
+type Choice = (agent: Agent.Agent) => Effect.Effect<Query.Query, Failure, StateStore.StateStore>
+
+/** The newest query. Fails with `NotFound` when the agent has none. */
+export const newest: Choice = Effect.fnUntraced(function* ({ id, name }) {
+  const { listQueries } = yield* StateStore.StateStore
+  const last = yield* Stream.runLast(listQueries({ agentId: id }))
+  if (Option.isSome(last)) return last.value
+  return yield* new NotFound({
+    message: `Agent ${name} has no queries yet. Ask it with \`remote-agent query\`.`
+  })
+})
+
+/** The running query, or else the first that waits. Fails with `NotFound` when there is neither. */
+export const current: Choice = Effect.fnUntraced(function* ({ id, name }) {
+  const { listQueries } = yield* StateStore.StateStore
+  for (const status of ["running", "queued"] as const) {
+    const first = yield* Stream.runHead(listQueries({ agentId: id, status }, { limit: 1 }))
+    if (Option.isSome(first)) return first.value
+  }
+  return yield* new NotFound({
+    message: `Agent ${name} has no query to cancel. See its newest one with \`remote-agent logs\`.`
+  })
+})
+
+/** The query that a text names, by its id or through its agent, and that agent. */
+export const query = Effect.fnUntraced(function* (
+  text: string,
+  choice: Choice
+): Effect.fn.Return<
+  { readonly query: Query.Query; readonly agent: Agent.Agent },
+  Failure,
+  StateStore.StateStore
+> {
+  const store = yield* StateStore.StateStore
+  if (isQueryId(text)) {
+    const found = yield* store.getQuery(text)
+    return { query: found, agent: yield* store.getAgent(found.agentId) }
+  }
+  if (text.startsWith("qry_")) {
+    return yield* new NotFound({
+      message: `There is no query ${text}. Give the whole id, or name the agent for its newest query.`
+    })
+  }
+  const agent = yield* one(text)
+  return { query: yield* choice(agent), agent }
+})

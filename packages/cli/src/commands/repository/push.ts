@@ -1,0 +1,20 @@
+import { Effect } from "effect"
+import { command } from "../shared/command.ts"
+import { agent, durable, text } from "../shared/flags.ts"
+import * as AgentRepository from "./agentRepository.ts"
+
+/** `push`. */
+export const push = command({
+  name: "push",
+  description: "Push a branch of the repository of an agent",
+  flags: { agent, branch: text("branch", "The branch (default: the one that is checked out)"), ...durable },
+  run: Effect.fn("push")(function* (flags) {
+    yield* AgentRepository.credential
+    yield* AgentRepository.withRepository(flags, ({ id }, repositories) =>
+      Effect.map(repositories.push(id, { branch: flags.branch }), (pushed) => ({
+        document: pushed,
+        text: AgentRepository.headOf(pushed)
+      }))
+    )
+  })
+})

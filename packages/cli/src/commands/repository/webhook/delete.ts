@@ -1,0 +1,18 @@
+import { Effect } from "effect"
+import type { Run } from "../../../app/Environment.ts"
+import { line, Screen } from "../../../ui/Screen.ts"
+import { command } from "../../shared/command.ts"
+import { repo, webhookId } from "../repositoryFlags.ts"
+import { withGitHub } from "./withGitHub.ts"
+
+/** `webhook delete`. */
+export const remove = command({
+  name: "webhook delete",
+  description: "Delete a webhook. Succeeds when it does not exist",
+  flags: { id: webhookId, repo },
+  run: Effect.fn("webhook delete")(function* ({ id, json, repo: name }): Run {
+    const { out } = yield* Screen
+    yield* withGitHub(name, (github, repository) => github.deleteWebhook(repository, id))
+    yield* line(out, json ? JSON.stringify({ id, deleted: true }) : `The webhook ${id} is deleted.`)
+  })
+})

@@ -1,0 +1,97 @@
+import { Effect, References } from "effect"
+import { Command } from "effect/cli"
+import * as ExitCode from "../../ui/ExitCode.ts"
+import { Ended, type Failure } from "../../ui/Failure.ts"
+import { toJson, toLines } from "../../ui/failureText.ts"
+import { line, red, Screen, silent } from "../../ui/Screen.ts"
+import { json, quiet, verbose } from "./flags.ts"
+
+type Flags<F extends Command.Command.Config> = Command.Command.Config.Infer<F> & { readonly json: boolean }
+
+type Action<F extends Command.Command.Config, R> = (
+  flags: Flags<F>
+) => Effect.Effect<void, Failure | Ended, R>
+
+/** A command: what it is called, what it takes and what it does. */
+export interface Definition<F extends Command.Command.Config, R> {
+  /** All its words, such as `pool run`. The last is the name in its group. */
+  readonly name: string
+  readonly description: string
+  /** Its arguments and flags. Every command takes `--json` beside them. */
+  readonly flags: F
+  readonly examples?: ReadonlyArray<Command.Command.Example> | undefined
+  readonly run: Action<F, R>
+  /** Loads `run`. The bundler moves `run` into a file of its own and writes this in its place. */
+  readonly load?: (() => Promise<{ readonly run: Action<F, R> }>) | undefined
+}
+
+/** Reports a failure: as JSON on stdout for programs, and on stderr for people. */
+const reported =
+  (asJson: boolean) =>
+  <A, R>(effect: Effect.Effect<A, Failure | Ended, R>): Effect.Effect<A, Ended, R | Screen> =>
+    Effect.catch(effect, (failure) =>
+      Effect.gen(function* () {
+        if (failure._tag === "Ended") return yield* failure
+        const { err, out } = yield* Screen
+        if (asJson) yield* line(out, JSON.stringify(toJson(failure)))
+        const [what = "", ...todo] = toLines(failure)
+        yield* line(err, [red(err, what), ...todo].join("\n"))
+        return yield* new Ended({ code: ExitCode.of(failure) })
+      })
+    )
+
+const withVerbosity = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const [screen, isQuiet, isVerbose] = [yield* Screen, yield* quiet, yield* verbose]
+    const heard = isQuiet ? Effect.provideService(effect, Screen, { ...screen, note: silent }) : effect
+    return yield* isVerbose ? Effect.provideService(heard, References.MinimumLogLevel, "Debug") : heard
+  })
+
+/**
+ * Makes a command.
+ *
+ * **Details**
+ *
+ * The settings files are read once, before `run`. A failure is reported here and becomes the exit code of the process.
+ */
+export const command = <const F extends Command.Command.Config, R>({
+  description,
+  examples = [],
+  flags,
+  load,
+  name,
+  run
+}: Definition<F, R>) => {
+  const handler = (given: Flags<F>) =>
+    Effect.gen(function* () {
+      const [Settings, { observed }, action] = yield* Effect.promise(() =>
+        Promise.all([
+          import("../../app/Settings.ts"),
+          import("../../process/Telemetry.ts"),
+          load === undefined ? run : load().then((loaded) => loaded.run)
+        ])
+      )
+      const sources = yield* Settings.make
+      yield* action(given).pipe(
+        observed(name, Settings.merged(sources)),
+        reported(given.json),
+        Effect.provideService(Settings.Settings, sources)
+      )
+    }).pipe(withVerbosity)
+  const made = Command.make(
+    name.slice(name.lastIndexOf(" ") + 1),
+    { ...flags, json },
+    // The library infers the same flags, but not through a generic.
+    handler as (
+      given: Command.Command.Config.Infer<F & { readonly json: typeof json }>
+    ) => ReturnType<typeof handler>
+  )
+  return made.pipe(Command.withDescription(description), Command.withExamples(examples))
+}
+
+/** Makes a group of commands. */
+export const group = <const C extends ReadonlyArray<Command.Command.Any>>(
+  name: string,
+  description: string,
+  commands: C
+) => Command.make(name).pipe(Command.withDescription(description), Command.withSubcommands(commands))

@@ -1,0 +1,54 @@
+import { StateImport, StateStore } from "@remote-agent/orchestrator"
+import { Sandboxes } from "@remote-agent/sandbox"
+import { Effect, FileSystem, Stdio, Stream } from "effect"
+import { Argument } from "effect/cli"
+import * as App from "../../app/App.ts"
+import type { Run } from "../../app/Environment.ts"
+import { line, Screen } from "../../ui/Screen.ts"
+import * as Table from "../../ui/Table.ts"
+import { command } from "../shared/command.ts"
+import { durable } from "../shared/flags.ts"
+import { resolved, temporaryFile } from "./pipes.ts"
+
+const input = Effect.fnUntraced(function* (file: string) {
+  const [fs, { stdin }] = [yield* FileSystem.FileSystem, yield* Stdio.Stdio]
+  if (file !== "-") return yield* resolved(file)
+  const target = yield* temporaryFile
+  yield* Effect.orDie(Stream.run(stdin, fs.sink(target, { mode: 0o600 })))
+  return target
+})
+
+/** `state import`. */
+export const importState = command({
+  name: "state import",
+  description: "Add the records of a document, all or none. Records that exist already stay as they are",
+  flags: {
+    file: Argument.String("file").pipe(
+      Argument.withDescription(
+        "A document of `state export`, or orchestrator_state.json; - for standard input"
+      )
+    ),
+    ...durable
+  },
+  examples: [
+    { command: "remote-agent state import state.json", description: "From another machine" },
+    { command: "remote-agent state import orchestrator_state.json", description: "From the Python module" }
+  ],
+  run: Effect.fn("state import")(function* ({ file, json, ...flags }): Run<Stdio.Stdio> {
+    const { out } = yield* Screen
+    const report = yield* Effect.gen(function* () {
+      const [store, sandboxes] = [yield* StateStore.StateStore, yield* Sandboxes.Sandboxes]
+      return yield* StateImport.importFrom(store, yield* input(file), StateImport.checkWith(sandboxes))
+    }).pipe(Effect.scoped, Effect.provide(App.durable(flags)))
+    if (json) return yield* line(out, JSON.stringify(report))
+    const rows = report.agents.map(({ detail = "", id, name, outcome }) => [id, name, outcome, detail])
+    yield* line(
+      out,
+      [
+        ...report.notes,
+        ...Table.render(rows, Table.widthOf(out)),
+        `${report.agents.length} agents read; ${report.queries} queries and ${report.pools} pools added.`
+      ].join("\n")
+    )
+  })
+})

@@ -1,0 +1,120 @@
+import type { AgentEvent, GitError, GitHubError, OrchestratorError, SandboxError } from "@remote-agent/domain"
+import type { DaemonError } from "@remote-agent/e2b-local"
+import type { Failure } from "./Failure.ts"
+
+/** The exit codes of a command that did not succeed. */
+export const exitCode = { failed: 1, usage: 2, notFound: 3, timeout: 4, partly: 5, interrupted: 130 } as const
+
+/** The exit code for a process in a sandbox. A process that a signal killed reports -1 and becomes 255. */
+export const ofProcess = (code: number): number => (code < 0 ? 255 : code)
+
+/** The exit code for a query's outcome. */
+export const ofOutcome = (outcome: AgentEvent.Outcome): number =>
+  outcome === "ok" ? 0 : outcome === "timeout" ? exitCode.timeout : exitCode.failed
+
+/** The exit code for a failure. */
+export const of = (failure: Failure): number => {
+  switch (failure._tag) {
+    case "ConfigError":
+    case "Usage":
+      return exitCode.usage
+    case "SandboxError":
+      return ofSandbox(failure)
+    case "OrchestratorError":
+      return ofOrchestrator(failure)
+    case "DaemonError":
+      return ofDaemon(failure)
+    case "NotFound":
+      return exitCode.notFound
+    case "StateStoreError":
+      return failure.reason._tag === "NotFound" ? exitCode.notFound : exitCode.failed
+    case "GitError":
+      return ofGit(failure)
+    case "GitHubError":
+      return ofGitHub(failure)
+  }
+}
+
+const notFoundByGit: ReadonlySet<GitError.GitError["reason"]["_tag"]> = new Set([
+  "RefNotFound",
+  "RepositoryNotFound"
+])
+
+const ofGit = ({ reason }: GitError.GitError): number => {
+  if (reason._tag === "InvalidName" || reason._tag === "AuthenticationFailed") return exitCode.usage
+  return notFoundByGit.has(reason._tag) ? exitCode.notFound : exitCode.failed
+}
+
+const ofGitHub = ({ reason }: GitHubError.GitHubError): number => {
+  switch (reason._tag) {
+    case "NotFound":
+      return exitCode.notFound
+    case "Unauthorized":
+      return exitCode.usage
+    default:
+      return exitCode.failed
+  }
+}
+
+const ofDaemon = ({ reason }: DaemonError.DaemonError): number => {
+  switch (reason._tag) {
+    case "NotRunning":
+      return exitCode.notFound
+    case "VersionMismatch":
+    case "IsolationMismatch":
+      return exitCode.usage
+    case "ServerFailed":
+      return reason.cause.reason._tag === "IsolationUnavailable" ? exitCode.usage : exitCode.failed
+    default:
+      return exitCode.failed
+  }
+}
+
+const ofSandbox = ({ reason }: SandboxError.SandboxError): number => {
+  switch (reason._tag) {
+    case "Gone":
+    case "FileNotFound":
+      return exitCode.notFound
+    case "RequestTimedOut":
+    case "IdleTimedOut":
+    case "WallTimedOut":
+      return exitCode.timeout
+    case "IsolationUnavailable":
+    case "Unauthorized":
+      return exitCode.usage
+    default:
+      return exitCode.failed
+  }
+}
+
+const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number => {
+  switch (reason._tag) {
+    case "AgentNotFound":
+    case "QueryNotFound":
+    case "AgentLost":
+      return exitCode.notFound
+    case "UnknownProfile":
+    case "NotConfigured":
+    case "OptionUnsupported":
+    case "IsolationRequired":
+    case "NoRepository":
+    case "OtherProvider":
+    case "OtherProfile":
+      return exitCode.usage
+    case "QueryFailed":
+      return ofOutcome(reason.result.outcome)
+    case "SandboxFailed":
+      return ofSandbox(reason.cause)
+    case "LaunchFailed":
+      return ofLaunch(reason.cause)
+    default:
+      return exitCode.failed
+  }
+}
+
+const ofLaunch = (cause: OrchestratorError.LaunchFailed["cause"]): number =>
+  cause._tag === "SandboxError"
+    ? ofSandbox(cause)
+    : cause._tag === "GitError"
+      ? ofGit(cause)
+      : exitCode.failed
