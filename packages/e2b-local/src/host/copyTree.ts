@@ -12,7 +12,7 @@ import * as HostProcess from "./HostProcess.ts"
 import { removeTree } from "./removeTree.ts"
 
 /** The copy failed and nothing of it is left. */
-class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
+export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
   /** Whether the disk is full. */
   noSpace: Schema.Boolean,
   detail: Schema.String

@@ -220,7 +220,9 @@ const readOnlyItem = Effect.fnUntraced(function* (directory: string, source: str
 })
 
 /** Lays out the folders of a sandbox and returns its mounts. */
-export const prepare = Effect.fnUntraced(function* (options: Options) {
+export const prepare = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<ReadonlyArray<Item>, CopyTree.CopyFailed> {
   const folder = (name: string) => Path.join(options.directory, name)
   const { directory, files, owners } = options
   const root = Option.flatMap(owners, (both) => both.root)
