@@ -32,7 +32,7 @@ export const perMode = (all: ReadonlyArray<Mode>, name: string, tests: (mode: Mo
 export const best: Mode = Option.getOrElse(report.best, () => "none" as const)
 
 /** What the SDK threw. */
-class SdkFailed extends Data.TaggedError("SdkFailed")<{ readonly cause: unknown }> {}
+export class SdkFailed extends Data.TaggedError("SdkFailed")<{ readonly cause: unknown }> {}
 
 export const sdk = <A>(call: () => Promise<A>) =>
   Effect.tryPromise({ try: call, catch: (cause) => new SdkFailed({ cause }) })
