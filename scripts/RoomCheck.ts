@@ -12,8 +12,9 @@ const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   sandbox: ["domain", "e2b-local"],
   github: ["domain", "sandbox"],
   orchestrator: ["domain", "sandbox", "github"],
+  server: ["api", "domain", "sandbox", "orchestrator"],
   cli: ["domain", "e2b-local", "sandbox", "github", "orchestrator"],
-  "remote-agent": ["domain", "e2b-local", "sandbox", "github", "orchestrator", "cli"]
+  "remote-agent": ["domain", "api", "e2b-local", "sandbox", "github", "orchestrator", "cli"]
 }
 
 const mostFiles = 12

@@ -8,7 +8,7 @@ interface Rule {
 
 const verb = (stems: string, object: string) =>
   new RegExp(
-    String.raw`\b(?:${stems})(?:s|es|ed|ing)? (?:(?:an?|the|all|its|their|this|that|your|some|every|each|other|of) )*${object}\b`,
+    String.raw`\b(?:${stems})(?:s|es|ed|ing)? (?:(?:an?|the|all|its|their|this|that|your|some|every|each|other) )*${object}\b`,
     "i"
   )
 
@@ -32,7 +32,7 @@ const synonyms: ReadonlyArray<Rule> = [
   { refused: passive("agents?", "ended|killed|stopped|cancelled"), use: "an agent is terminated" },
   { refused: verb("end|kill|stop|stopp|cancel|cancell", "sandbox(?:es)?"), use: "terminate a sandbox" },
   { refused: passive("sandbox(?:es)?", "ended|killed|stopped"), use: "a sandbox is terminated" },
-  { refused: verb("end|kill|stop|stopp|terminat|terminate", "quer(?:y|ies)"), use: "cancel a query" },
+  { refused: verb("kill|stop|stopp|terminat|terminate", "quer(?:y|ies)"), use: "cancel a query" },
   { refused: passive("quer(?:y|ies)", "killed|stopped|terminated"), use: "a query is cancelled" },
   { refused: verb("end|terminat|terminate|cancel", "process(?:es)?"), use: "kill a process" },
   { refused: verb("end|kill|terminat|terminate|cancel", "(?:local )?servers?"), use: "stop a server" },

@@ -7,7 +7,7 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { AgentsApi } from "./agents/AgentsApi.ts"
 import { PoolsApi } from "./pools/PoolsApi.ts"
 import { QueriesApi } from "./queries/QueriesApi.ts"
-import { HealthApi, ServerApi } from "./server/ServerApi.ts"
+import { HealthApi, MetricsApi, ServerApi } from "./server/ServerApi.ts"
 import { UsageApi } from "./usage/UsageApi.ts"
 
 /**
@@ -23,6 +23,7 @@ export class Api extends HttpApi.make("remote-agent")
   .add(UsageApi)
   .add(ServerApi)
   .add(HealthApi)
+  .add(MetricsApi)
   .annotateMerge(
     OpenApi.annotations({
       title: "Remote Agent",

@@ -51,7 +51,7 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", fields, { httpApiStatus: 403 }) {}
 
 /**
- * What the request names does not exist.
+ * The agent, query or pool in the request does not exist.
  *
  * @category errors
  * @since 0.2.0

@@ -5,10 +5,10 @@
  */
 import { Context, Schema } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
-import { Forbidden, TooManyRequests, Unauthorized } from "./ApiError.ts"
+import { Forbidden, Unauthorized, Unavailable } from "./ApiError.ts"
 
 /**
- * What a token allows. `run` includes `read`, and `admin` includes both.
+ * The rights of a token. `run` includes `read`, and `admin` includes both.
  *
  * **Details**
  *
@@ -70,6 +70,6 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
   {
     requiredForClient: true,
     security: { bearer: HttpApiSecurity.bearer },
-    error: [Unauthorized, Forbidden, TooManyRequests]
+    error: [Unauthorized, Forbidden, Unavailable]
   }
 ) {}

@@ -24,7 +24,7 @@ export interface Options extends Common, MemorySandboxes.Options {}
  * **When to use**
  *
  * For tests of programs that run agents. `run` decides what each command prints, `fault` makes calls fail, and
- * `MemorySandboxes.Ledger` says what the provider was asked and what is left.
+ * `MemorySandboxes.Ledger` lists the calls to the provider and the remaining sandboxes.
  *
  * @category layers
  * @since 0.2.0

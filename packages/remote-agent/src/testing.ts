@@ -4,4 +4,5 @@
  * @since 0.2.0
  */
 export { DeliveriesConformance, GitHubMemory } from "@remote-agent/github/testing"
-export { Conformance as SandboxConformance, MemorySandboxes } from "@remote-agent/sandbox"
+export { MemorySandboxes } from "@remote-agent/sandbox"
+export { Conformance as SandboxConformance } from "@remote-agent/sandbox/testing"

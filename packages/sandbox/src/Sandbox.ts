@@ -1,67 +1,90 @@
-import type { SandboxError } from "@remote-agent/domain"
-import type { Id } from "@remote-agent/domain"
+import type { Id, SandboxError } from "@remote-agent/domain"
 import type { DateTime, Duration, Effect, Redacted, Scope, Stream } from "effect"
-import type { Cursor } from "./job/JobFrames.ts"
-import type { JobEvent } from "./job/JobReader.ts"
-import type { Status } from "./job/JobStatus.ts"
+import type { Cursor, JobEvent, Status } from "./JobEvent.ts"
 
-/** What a sandbox is to be. */
+/**
+ * The specification of a new sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SandboxSpec {
-  /** What it is made from; the provider's default when absent. */
+  /** The template it is made from; the provider's default when absent. */
   readonly template?: string | undefined
   /** Labels that `Sandboxes.list` can select by. They are not secret. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
-  /** The id of the attempt to create it, for those who must know it before; the provider makes one when absent. */
+  /** The id of the attempt to create it, for callers that must know it in advance; generated when absent. */
   readonly attemptId?: Id.AttemptId | undefined
-  /** The environment of every command. This is the place for secrets: the arguments of commands are not. */
+  /** The environment of every command. Secrets belong here, and never in the arguments of a command. */
   readonly env?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
-  /** How long it lives from now on unless its life is extended; whole seconds. */
+  /** How long it exists from now on unless its ttl is extended, in whole seconds. */
   readonly ttl: Duration.Input
-  /** What the provider does at the end of its life: `kill` for work that can be done again, else `pause`. */
+  /** What the provider does when the ttl ends: `kill` for work that can be repeated, otherwise `pause`. */
   readonly onExpiry?: "kill" | "pause" | undefined
   /** False cuts it off from the network. */
   readonly allowInternetAccess?: boolean | undefined
 }
 
-/** What the provider knows of a sandbox. */
+/**
+ * What the provider knows about a sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SandboxInfo {
   readonly id: Id.SandboxId
   readonly state: "running" | "paused"
   readonly metadata: Readonly<Record<string, string>>
   readonly startedAt: DateTime.Utc
-  /** When the provider will end it. */
+  /** When its ttl ends. */
   readonly endsAt: DateTime.Utc
 }
 
-/** When a command is given up. The two are apart: a long command may be fine while a silent one is not. */
+/**
+ * The timeouts of a command. They are separate, because a long command may be fine while a silent one is not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Timeouts {
-  /** How long it may write nothing. No limit when absent. */
+  /** How long it may be silent; unlimited when absent. */
   readonly idle?: Duration.Input | undefined
-  /** How long it may take in all. No limit when absent. */
+  /** How long it may take in all; unlimited when absent. */
   readonly wall?: Duration.Input | undefined
 }
 
 interface CommandOptions {
-  /** The home folder when absent. */
+  /** The working folder; the home folder when absent. */
   readonly cwd?: string | undefined
-  /** Added to the sandbox's environment. Providers may log these values: no secrets here. */
+  /** Variables added to the environment of the sandbox. Providers may log these values, so they must not be secret. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** What the command reads, and then the end of input. Nothing when absent. */
+  /** The standard input, followed by its end; empty when absent. */
   readonly stdin?: string | Uint8Array | undefined
-  /** Who runs it; the provider's ordinary user when absent. */
+  /** The user that runs it; the provider's ordinary user when absent. */
   readonly user?: string | undefined
   readonly timeouts?: Timeouts | undefined
 }
 
 /**
- * Something to run: a program with its arguments, each passed on exactly as it is, or a script for bash. Nothing
- * that a person typed belongs into a script.
+ * A command: a program with its arguments, each passed unchanged, or a script for bash.
+ *
+ * **Gotchas**
+ *
+ * Never put text that a person typed into a script; pass it as an argument.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Command =
   | (CommandOptions & { readonly argv: readonly [string, ...ReadonlyArray<string>] })
   | (CommandOptions & { readonly script: string })
 
-/** How a command ended. A command that a signal killed has the exit code -1. */
+/**
+ * The result of a command. The exit code of a command that a signal killed is -1.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ExecResult {
   readonly exitCode: number
   readonly stdout: string
@@ -69,8 +92,14 @@ export interface ExecResult {
 }
 
 /**
- * What a running command does, in order. Text is UTF-8; bytes that are none arrive as U+FFFD, so a program that
- * writes binary data should write it to a file.
+ * An event of a running command.
+ *
+ * **Gotchas**
+ *
+ * Text is UTF-8. Bytes that are not UTF-8 arrive as U+FFFD, so a program that writes binary data should write a file.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type ProcessEvent =
   | { readonly _tag: "Started"; readonly pid: number }
@@ -78,54 +107,75 @@ export type ProcessEvent =
   | { readonly _tag: "Stderr"; readonly text: string }
   | { readonly _tag: "Exit"; readonly exitCode: number }
 
-/** A file, folder or link in a sandbox. */
+/**
+ * A file, folder or link in a sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface FileInfo {
-  /** Absolute, as the sandbox sees it. */
+  /** The absolute path, as the sandbox sees it. */
   readonly path: string
   readonly name: string
   readonly type: "file" | "directory" | "symlink" | "other"
-  /** In bytes. */
+  /** The size in bytes. */
   readonly size: number
 }
 
-/** Something that happened in a folder that is watched. */
+/**
+ * A change in a watched folder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface FileEvent {
-  /** What is moved within the folder is `Renamed` under its old name, and then `Created` under its new one. */
+  /** A file that is moved within the folder is `Renamed` under its old name and then `Created` under its new name. */
   readonly _tag: "Created" | "Written" | "Removed" | "Renamed" | "ModeChanged"
-  /** The path of what it happened to, from the folder that is watched. */
+  /** The path of the file, relative to the watched folder. */
   readonly name: string
 }
 
-/** How a folder is watched. */
+/**
+ * How a folder is watched.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface WatchOptions {
-  /** Whether what is below its folders is watched too, also below those made later. False when absent. */
+  /** Whether subfolders are watched too, including those created later. False when absent. */
   readonly recursive?: boolean | undefined
 }
 
-/** The files of a sandbox. Relative paths start at the home folder. */
+/**
+ * The files of a sandbox. Relative paths start at the home folder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SandboxFiles {
-  /** Fails with `FileNotFound` when there is none. */
+  /** Reads a file. Fails with `FileNotFound` when there is none. */
   readonly read: (path: string) => Effect.Effect<Uint8Array, SandboxError.SandboxError>
-  /** Like `read`, decoded as UTF-8. */
+  /** Reads a file as UTF-8. Fails with `FileNotFound` when there is none. */
   readonly readString: (path: string) => Effect.Effect<string, SandboxError.SandboxError>
-  /** Creates the folders on the way; a file that exists is replaced in one step, so no reader sees half of it. */
+  /** Writes a file and creates missing folders. An existing file is replaced atomically. */
   readonly write: (
     path: string,
     content: string | Uint8Array
   ) => Effect.Effect<void, SandboxError.SandboxError>
-  /** What is in a folder, not below it. */
+  /** Lists the direct entries of a folder. */
   readonly list: (path: string) => Effect.Effect<ReadonlyArray<FileInfo>, SandboxError.SandboxError>
-  /** Fails with `FileNotFound` when there is none. */
+  /** Describes a file or folder. Fails with `FileNotFound` when there is none. */
   readonly stat: (path: string) => Effect.Effect<FileInfo, SandboxError.SandboxError>
-  /** Removes a file, or a folder with all that is in it. Succeeds when there is none. */
+  /** Removes a file, or a folder with its contents. Succeeds when there is none. */
   readonly remove: (path: string) => Effect.Effect<void, SandboxError.SandboxError>
+  /** Moves a file or folder. Fails with `FileNotFound` when there is none. */
   readonly rename: (from: string, to: string) => Effect.Effect<void, SandboxError.SandboxError>
-  /** Creates the folders on the way. Succeeds when it is there already. */
+  /** Creates a folder and its missing parents. Succeeds when it exists. */
   readonly makeDir: (path: string) => Effect.Effect<void, SandboxError.SandboxError>
   /**
-   * Tells what happens in a folder from now on, until the stream is left. How finely depends on the provider: a file
-   * that is replaced by `write` may be told as `Created`. Fails with `FileNotFound` when there is no such folder, and
-   * with `Gone`, `Expired` or `Paused` when the sandbox stops; what happens before somebody watches anew is not told.
+   * Emits the changes in a folder from now on, until the stream is left. The granularity depends on the provider: a file
+   * that `write` replaces may be `Created`. Fails with `FileNotFound` when there is no such folder, and with `Gone`,
+   * `Expired` or `Paused` when the sandbox stops. Changes between two watches are not emitted.
    */
   readonly watch: (
     path: string,
@@ -134,13 +184,19 @@ export interface SandboxFiles {
 }
 
 /**
- * Jobs of a provider that keeps them itself; see the module `Job` for what they are. All ids are well formed. Fail
- * with `FileNotFound` when there is no such job, where a job is needed.
+ * Jobs of a provider that implements them itself; the module `Job` describes them.
+ *
+ * **Details**
+ *
+ * All ids are well formed. Operations on a job fail with `FileNotFound` when it does not exist.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export interface SandboxJobs {
   /**
-   * Says whether it was started; false when there is a job of that id. Jobs that have ended and whose ids begin with
-   * `clear` are removed, unless that is empty.
+   * Starts a job. Returns false when a job of that id exists already. Ended jobs whose ids start with `clear` are removed,
+   * unless it is empty.
    */
   readonly start: (
     id: string,
@@ -153,75 +209,100 @@ export interface SandboxJobs {
   readonly remove: (id: string) => Effect.Effect<void, SandboxError.SandboxError>
 }
 
-/** Where a server in a sandbox is reached over HTTP, WebSockets included. */
+/**
+ * The address of a server in a sandbox, for HTTP and WebSockets.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Host {
-  /** Without a slash at its end. */
+  /** The URL, without a slash at its end. */
   readonly url: string
-  /** What every request must carry; empty when the URL says it all. */
+  /** The headers that every request must carry; empty when the URL is enough. */
   readonly headers: Readonly<Record<string, Redacted.Redacted>>
 }
 
-/** How large a terminal is, in characters. */
+/**
+ * The size of a terminal, in characters.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TerminalSize {
   readonly columns: number
   readonly rows: number
 }
 
-/** A shell on a terminal. */
+/**
+ * How a terminal is opened.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TerminalOptions extends TerminalSize {
-  /** The home folder when absent. */
+  /** The working folder; the home folder when absent. */
   readonly cwd?: string | undefined
-  /** Added to the sandbox's environment, `TERM` for one. Providers may log these values: no secrets here. */
+  /** Variables added to the environment, such as `TERM`. Providers may log these values, so they must not be secret. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** Who runs it; the provider's ordinary user when absent. */
+  /** The user that runs it; the provider's ordinary user when absent. */
   readonly user?: string | undefined
 }
 
-/** A shell that runs on a pseudo-terminal in a sandbox. */
+/**
+ * A shell on a pseudo-terminal in a sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Terminal {
-  /** What it shows, as bytes, until it ends. To be read once; a reader that is slow slows the shell down. */
+  /** The bytes it prints, until it ends. Read it once. A slow reader slows the shell down. */
   readonly output: Stream.Stream<Uint8Array, SandboxError.SandboxError>
-  /** How it ended, once all its output has been read. A shell that a signal killed has the exit code -1. */
+  /** Its exit code, once all its output has been read; -1 when a signal killed it. */
   readonly exitCode: Effect.Effect<number, SandboxError.SandboxError>
-  /** Types. Succeeds when nobody reads any more. */
+  /** Sends input. Succeeds when the shell has ended. */
   readonly write: (keys: Uint8Array) => Effect.Effect<void, SandboxError.SandboxError>
-  /** Tells how large the terminal is now. Succeeds when nobody is there any more. */
+  /** Changes its size. Succeeds when the shell has ended. */
   readonly resize: (size: TerminalSize) => Effect.Effect<void, SandboxError.SandboxError>
 }
 
-/** A handle on one sandbox. Having it does not keep the sandbox alive. */
+/**
+ * A handle to one sandbox. Holding it does not keep the sandbox alive.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Sandbox {
   readonly id: Id.SandboxId
   /**
-   * Runs a command to its end and gives back what it wrote. An exit code other than 0 is a result, not a failure.
-   * Fails with `IdleTimedOut` or `WallTimedOut` when a timeout is reached and with `OutputTooLarge` beyond 64 MiB of
-   * output; in each case, and when interrupted, the command and all it started have been killed.
+   * Runs a command to its end and returns its output. An exit code other than 0 is a result, not a failure. Fails with
+   * `IdleTimedOut` or `WallTimedOut` at a timeout and with `OutputTooLarge` beyond 64 MiB of output. In each case, and
+   * when interrupted, the command and every process it started have been killed.
    */
   readonly exec: (command: Command) => Effect.Effect<ExecResult, SandboxError.SandboxError>
   /**
-   * Runs a command and streams what it does: `Started`, then output, then `Exit`. A reader that is slow slows the
-   * command down. Fails like `exec`; a stream that is left before `Exit` has killed the command and all it started.
-   * With an `input`, the command reads that as it comes, and `stdin` is not used.
+   * Runs a command and streams its events: `Started`, then output, then `Exit`. A slow reader slows the command down.
+   * Fails like `exec`. Leaving the stream before `Exit` kills the command and every process it started. With an `input`,
+   * the command reads from that stream, and `stdin` is ignored.
    */
   readonly spawn: (
     command: Command,
     input?: Stream.Stream<Uint8Array>
   ) => Stream.Stream<ProcessEvent, SandboxError.SandboxError>
   /**
-   * A shell of the sandbox on a terminal. When the scope closes, it and all it started have been killed. Fails with
-   * `Unsupported` where there are no terminals.
+   * Opens a shell on a terminal. When the scope closes, the shell and every process it started have been killed. Fails
+   * with `Unsupported` where the provider has no terminals.
    */
   readonly terminal: (
     options: TerminalOptions
   ) => Effect.Effect<Terminal, SandboxError.SandboxError, Scope.Scope>
   readonly files: SandboxFiles
-  /** For a provider without a shell. Absent where `Job` does it with the shell of the sandbox. */
+  /** Jobs of a provider without a shell. Absent where the module `Job` runs them with the shell of the sandbox. */
   readonly jobs?: SandboxJobs | undefined
   /**
-   * How to reach a server that listens at a port in the sandbox; whether one does is not asked. Whoever has the URL and
-   * the headers reaches it. Local sandboxes with a network share that of this machine: there their ports are ports of
-   * it, and two cannot listen at the same one. Fails with `InvalidRequest` for what is no port, and with `Unsupported`
-   * where nothing can listen.
+   * Returns the address of a server that listens at a port in the sandbox, without checking that one listens. A client with
+   * the URL and the headers can reach it. A local sandbox with a network shares that of this machine: its ports are ports
+   * of this machine, and two sandboxes cannot listen at the same one. Fails with `InvalidRequest` for a number that is
+   * not a port, and with `Unsupported` where no server can listen.
    */
   readonly host: (port: number) => Effect.Effect<Host, SandboxError.SandboxError>
 }

@@ -3,81 +3,109 @@ import { Context, type Duration, type Effect, type Scope, type Stream } from "ef
 import type { Sandbox, SandboxInfo, SandboxSpec } from "./Sandbox.ts"
 
 /**
- * How far sandboxes are apart from this machine and from each other.
+ * How sandboxes are isolated from this machine and from each other.
  *
- * - `isolated`: they are.
- * - `waived`: they are not, and whoever runs this said in words that it is all right.
- * - `missing`: they are not, because this machine cannot do it. Only programs of our own may run.
+ * **Details**
+ *
+ * - `isolated`: they are isolated.
+ * - `waived`: they are not isolated, and the user accepted that explicitly.
+ * - `missing`: they are not isolated, because this machine cannot do it. Only trusted profiles may run.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Isolation = "isolated" | "waived" | "missing"
 
-/** Which sandboxes `Sandboxes.list` gives. */
+/**
+ * Selects sandboxes of a list.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Filter {
-  /** Only those that carry all of these. */
+  /** The labels that a sandbox must carry. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
-  /** Only those in this state; both when absent. */
+  /** The state of the sandboxes; any state when absent. */
   readonly state?: "running" | "paused" | undefined
 }
 
-/** A sandbox that was connected to. */
+/**
+ * A sandbox after connecting to it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Connected {
   readonly sandbox: Sandbox
-  /** Whether it was paused until now. */
+  /** Whether it was paused before. */
   readonly resumed: boolean
 }
 
-/** The files of a sandbox at one moment. */
+/**
+ * A copy of the files of a sandbox at one moment.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Snapshot {
-  /** What `SandboxSpec.template` takes. */
+  /** The name to use as `SandboxSpec.template`. */
   readonly template: string
 }
 
 /**
- * Isolated machines of one provider.
+ * The sandboxes of one provider.
  *
- * Failures are `SandboxError`s. `Gone` means that the provider confirmed it; `Unreachable` that nobody knows.
+ * **Details**
+ *
+ * Every method fails with `SandboxError`. `Gone` means that the provider confirmed that the sandbox does not exist;
+ * `Unreachable` means that its state is unknown.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class Sandboxes extends Context.Service<
   Sandboxes,
   {
-    /** `e2b`, `local` or `memory`. */
+    /** The name of the provider: `e2b`, `local` or `memory`. */
     readonly provider: string
-    /** Told apart from others of the same provider, whose snapshots are not known here; shows no secret. */
+    /** Identifies the provider account. Snapshots are visible only within one account. Contains no secret. */
     readonly account?: string | undefined
     readonly isolation: Isolation
     /**
-     * Creates a sandbox that is terminated when the scope closes, however it closes, and kept alive until then: its
-     * `ttl` is how long it may outlive this process, and may be short. Do not put a timeout inside:
-     * creating cannot be interrupted, so that a sandbox whose reply is under way is not forgotten.
+     * Creates a sandbox, keeps it alive, and terminates it when the scope closes.
+     *
+     * The `ttl` is how long the sandbox outlives a process that dies, and may be short. Creating cannot be interrupted, so
+     * that a sandbox whose reply is on its way is not forgotten: put a timeout around the scope, not inside it.
      */
     readonly create: (spec: SandboxSpec) => Effect.Effect<Sandbox, SandboxError.SandboxError, Scope.Scope>
-    /** Creates a sandbox that belongs to the caller: nobody else will terminate it before its `ttl` ends. */
+    /** Creates a sandbox that belongs to the caller. It is terminated only by the caller, or when its `ttl` ends. */
     readonly launch: (spec: SandboxSpec) => Effect.Effect<Sandbox, SandboxError.SandboxError>
-    /** A handle on a sandbox that exists. Wakes a paused one, and says whether it did. */
+    /** Connects to an existing sandbox, and resumes it when it is paused. */
     readonly connect: (
       id: Id.SandboxId,
       ttl: Duration.Input
     ) => Effect.Effect<Connected, SandboxError.SandboxError>
-    /** What the provider knows of it. Never wakes it. */
+    /** Returns what the provider knows about a sandbox. Never resumes it. */
     readonly info: (id: Id.SandboxId) => Effect.Effect<SandboxInfo, SandboxError.SandboxError>
-    /** Every sandbox that matches, page by page, newest first. */
+    /** Lists the sandboxes that match, page by page, newest first. */
     readonly list: (filter?: Filter) => Stream.Stream<SandboxInfo, SandboxError.SandboxError>
-    /** Puts it to sleep with its memory and files. Succeeds when it sleeps already. Cannot be interrupted. */
+    /** Pauses a sandbox with its memory and files. Succeeds when it is paused already. Cannot be interrupted. */
     readonly pause: (id: Id.SandboxId) => Effect.Effect<void, SandboxError.SandboxError>
-    /** Wakes it. Succeeds when it is awake already. */
+    /** Resumes a sandbox. Succeeds when it is running already. */
     readonly resume: (id: Id.SandboxId, ttl: Duration.Input) => Effect.Effect<void, SandboxError.SandboxError>
-    /** Ends it for good, with everything in it. Succeeds when it is gone already. */
+    /** Terminates a sandbox with everything in it. Succeeds when it is gone already. */
     readonly terminate: (id: Id.SandboxId) => Effect.Effect<void, SandboxError.SandboxError>
-    /** Sets the end of its life to `ttl` from now. Fails with `Paused` when it sleeps: then there is no such end. */
+    /** Sets the ttl of a sandbox, from now on. Fails with `Paused` when it is paused: then no ttl applies. */
     readonly extend: (id: Id.SandboxId, ttl: Duration.Input) => Effect.Effect<void, SandboxError.SandboxError>
     /**
-     * Keeps the files of a sandbox as they are now, as a template for others; the sandbox itself goes on. Whether what
-     * ran in it runs on in those others depends on the provider: at E2B it does, in local sandboxes and in memory it
-     * does not. Its `env` and `metadata` are not kept. Nobody removes a snapshot but {@link removeSnapshot}, and the
-     * end of a provider of this machine. Cannot be interrupted.
+     * Copies the files of a sandbox as they are now into a template. The sandbox keeps running.
+     *
+     * Whether its processes continue in the sandboxes made from the template depends on the provider: at E2B they do, in
+     * local sandboxes and in memory they do not. Its `env` and `metadata` are not copied. A snapshot exists until
+     * {@link removeSnapshot}, or until a provider on this machine ends. Cannot be interrupted.
      */
     readonly snapshot: (id: Id.SandboxId) => Effect.Effect<Snapshot, SandboxError.SandboxError>
-    /** Removes a snapshot; sandboxes made from it stay. Succeeds when it is gone already. */
+    /** Removes a snapshot. Sandboxes made from it stay. Succeeds when it is gone already. */
     readonly removeSnapshot: (template: string) => Effect.Effect<void, SandboxError.SandboxError>
   }
 >()("@remote-agent/sandbox/Sandboxes") {}

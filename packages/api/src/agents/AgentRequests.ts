@@ -100,7 +100,7 @@ export const ChangeRequest = Schema.Struct({
 })
 
 /**
- * What to do about a query that is running: refuse, wait for it, or cancel it.
+ * The handling of a running query: refuse, wait for it, or cancel it.
  *
  * @category schemas
  * @since 0.2.0

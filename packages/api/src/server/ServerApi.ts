@@ -31,6 +31,23 @@ export class HealthApi extends HttpApiGroup.make("health", { topLevel: true })
   .annotateMerge(OpenApi.annotations({ title: "Health" })) {}
 
 /**
+ * Metrics for Prometheus, which sends a token of its own.
+ *
+ * @category groups
+ * @since 0.2.0
+ */
+export class MetricsApi extends HttpApiGroup.make("metrics", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics", {
+      success: Schema.String.pipe(
+        HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })
+      )
+    })
+  )
+  .middleware(Authorization)
+  .annotateMerge(OpenApi.annotations({ title: "Metrics" })) {}
+
+/**
  * A token without its secret.
  *
  * @category schemas
@@ -47,7 +64,7 @@ export const TokenRecord = Schema.Struct({
 export type TokenRecord = typeof TokenRecord.Type
 
 /**
- * What the reaper did, or would do, with one sandbox, intent or agent.
+ * The action of the reaper on one sandbox, intent or agent, done or planned.
  *
  * @category schemas
  * @since 0.2.0

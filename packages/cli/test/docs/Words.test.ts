@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { helps } from "../../../../scripts/CommandDocs.ts"
 import { messages } from "../../../../scripts/ErrorDocs.ts"
-import { refusedIn } from "../../../../scripts/WordRules.ts"
+import { refusedIn, refusedInComments } from "../../../../scripts/WordRules.ts"
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url))
 
@@ -63,6 +63,16 @@ const placeOf = (
 /** Uses of refused words that are not replaced yet. The numbers may only go down. */
 const remaining = { help: 41, messages: 0 }
 
+/** Folders whose comments are checked. `pnpm words` lists the remaining uses in the others. */
+const checkedComments = [
+  "bench",
+  "examples",
+  "packages/api",
+  "packages/domain",
+  "packages/remote-agent",
+  "scripts"
+]
+
 const isClean = (found: ReadonlyArray<string>, tolerated = 0) => {
   const all = [...new Set(found)]
   if (all.length > tolerated) assert.deepStrictEqual(all, [])
@@ -110,6 +120,21 @@ describe("The words", () => {
         ),
         remaining.messages
       )
+    })
+  )
+
+  it.live("of the comments are those of the glossary", () =>
+    Effect.gen(function* () {
+      const names = yield* Effect.forEach(checkedComments, (folder) => filesIn(folder, ".ts"))
+      const own = names.flat().filter((name) => !/\/(?:node_modules|dist)\//.test(name))
+      const found = yield* Effect.forEach(own, (name) =>
+        Effect.map(read(name), (text) =>
+          refusedInComments(text).map(
+            ({ found: word, line, use }) => `${name}:${line}: "${word}"; use: ${use}`
+          )
+        )
+      )
+      isClean(found.flat())
     })
   )
 

@@ -115,7 +115,7 @@ export class Agent extends Schema.Class<Agent>("@remote-agent/domain/Agent")({
   /** The names of the variables of its sandbox whose values are redacted from its output. The values are not stored. */
   secretVariables: Schema.optionalKey(Schema.Array(Schema.String)),
   /**
-   * What all its queries have used. The store adds to it when a query ends, independently of the revision; a write of the
+   * The usage of all its queries. The store adds to it when a query ends, independently of the revision; a write of the
    * agent does not change it.
    */
   usage: TokenUsage.pipe(

@@ -4,7 +4,7 @@ import { Budget } from "../query/Budget.ts"
 import { Labels, Repository } from "./Agent.ts"
 
 /**
- * What a pool does with a query when all its agents are busy and its queue is full.
+ * The behaviour of a pool when all its agents are busy and its queue is full.
  *
  * **Details**
  *

@@ -21,7 +21,7 @@ const day = 86_400
 /**
  * The owner of sandboxes. The reaper never touches a sandbox with another owner or none, and terminates a sandbox with
  * this owner that the state store does not know. So an owner belongs to exactly one state store, and there is no fixed
- * default: a run that sets none gets an owner of its own, and the ttl ends the sandboxes that it leaves.
+ * default: a run that sets none gets an owner of its own, and its remaining sandboxes run until their ttl ends.
  */
 const owner: Setting.Setting<string> = {
   ...withDefault(decodeOwner, {

@@ -30,7 +30,7 @@ export class Budget extends Schema.Class<Budget>("@remote-agent/domain/Budget")(
 }) {}
 
 /**
- * What was used of a budget.
+ * The used part of a budget.
  *
  * @category models
  * @since 0.1.0

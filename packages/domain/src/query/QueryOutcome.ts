@@ -12,8 +12,8 @@ import { TokenUsage } from "./TokenUsage.ts"
  * - `denied`: the agent asked for something that it was not allowed to do.
  * - `empty`: the agent finished without an answer.
  * - `aborted`: the query was cancelled.
- * - `timeout`: the query was killed because it took too long or was silent for too long.
- * - `crash`: the agent ended without a result, whatever its exit code.
+ * - `timeout`: the query took too long or was silent for too long, and its process was killed.
+ * - `crash`: the agent ended without a result, with any exit code.
  *
  * @category models
  * @since 0.1.0

@@ -6,7 +6,7 @@ const Count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: most }))
 const Amount = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: most }))
 
 /**
- * What a piece of work consumed.
+ * The tokens, money and time that a piece of work consumed.
  *
  * **Details**
  *

@@ -1,5 +1,5 @@
 /**
- * What a caller may do after a failure.
+ * The permitted reaction to a failure.
  *
  * **Details**
  *

@@ -17,7 +17,7 @@ export class LaunchIntent extends Schema.Class<LaunchIntent>("@remote-agent/doma
   agentId: AgentId,
   /** The installation that launches the agent. */
   owner: Schema.String,
-  /** The provider of the sandbox. Only an installation that uses this provider can tell what became of it. */
+  /** The provider of the sandbox. Only an installation that uses this provider can find the sandbox. */
   provider: Schema.String,
   /** When the launching process last renewed the intent. */
   at: Schema.DateTimeUtcFromString

@@ -228,7 +228,7 @@ export const make: Effect.Effect<
       yield* Effect.sleep(Math.max(0, left - 2 * third))
       yield* Effect.catch(extend(known, life), (error) =>
         Effect.andThen(
-          Effect.logWarning("A sandbox's life could not be extended", error),
+          Effect.logWarning("The ttl of a sandbox could not be extended", error),
           // Often enough that one of them succeeds before the life ends.
           Effect.sleep(third / 4)
         )

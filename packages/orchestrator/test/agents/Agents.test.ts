@@ -445,7 +445,7 @@ describe("Orchestrator.launchScoped", () => {
       assert.lengthOf(yield* alive, 1)
       yield* pass("10 minutes")
       assert.lengthOf(yield* alive, 0)
-      assert.include((yield* Logged).lines[0], "Warn A sandbox's life could not be extended")
+      assert.include((yield* Logged).lines[0], "Warn The ttl of a sandbox could not be extended")
     }).pipe(Effect.provide([layer({ fault: faultAt("extend", unreachable) }), layerLogged]))
   )
 

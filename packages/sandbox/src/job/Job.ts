@@ -1,185 +1,135 @@
 /**
- * A command of a sandbox that does not depend on our connection: its output and its end are in files inside the
- * sandbox, and can be read from any place on, by any client, as often as needed.
+ * A command of a sandbox that does not depend on the connection of its client.
  *
- * It needs bash, coreutils, grep and util-linux in the sandbox, and Linux.
+ * Its output and its exit are stored in files inside the sandbox, and any client can read them from any position, as
+ * often as needed. The sandbox needs Linux, bash, coreutils, grep and util-linux.
  */
 import { Id, SandboxError } from "@remote-agent/domain"
-import { Duration, Effect, Option, Schedule, Stream } from "effect"
-import type { Cursor } from "./JobFrames.ts"
-import { follow, type JobEvent, reattach, type Source, turnWords, whileTransient } from "./JobReader.ts"
-import * as JobScripts from "./JobScripts.ts"
-import { readStatus, type Status } from "./JobStatus.ts"
+import { Duration, Effect, Option, type Schedule, Stream } from "effect"
+import type { Cursor, JobEvent, Status } from "../JobEvent.ts"
 import type { Command, Sandbox } from "../Sandbox.ts"
-import { marker, quote } from "./shell.ts"
+import { asUser, checkId, launcherArguments, launching, refusalOf } from "./launch.ts"
+import { follow, reattach, type Source, turnArguments, whileTransient } from "./JobReader.ts"
+import { decodeStatus } from "./JobStatus.ts"
+import * as Scripts from "./scripts.ts"
 
-export type { Cursor } from "./JobFrames.ts"
-export type { JobEvent, Output } from "./JobReader.ts"
-export type { End, Status } from "./JobStatus.ts"
+export type { Cursor, End, JobEvent, Output, Status } from "../JobEvent.ts"
 export { text, type TextEvent, type TextOutput } from "./JobOutput.ts"
 
-/** Where a job is. It is plain data: keep it, or make it again with {@link attach}. */
+/**
+ * A reference to a job. It is plain data: store it, or make it again with {@link attach}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface JobRef {
   readonly id: string
   /** The folder of the job, absolute, as the sandbox sees it. */
   readonly directory: string
-  /** Who runs it; the provider's ordinary user when absent. */
+  /** The user that runs the job; the provider's ordinary user when absent. */
   readonly user?: string | undefined
 }
 
-/** A job that was asked for. */
+/**
+ * A job that was requested.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Started extends JobRef {
-  /** False when there was a job of that id: then it is the one that is meant, and nothing was run. */
+  /** False when a job of that id existed already: then this refers to it, and nothing was run. */
   readonly fresh: boolean
 }
 
-/** The start of everything that a job wrote. */
+/**
+ * How a job is started.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StartOptions {
+  /** The id of the job; a new one when absent. */
+  readonly id?: string | undefined
+  /** The prefix of the ids of ended jobs to remove, other than the same job; none when absent. */
+  readonly clear?: string | undefined
+}
+
+/**
+ * How the output of a job is read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReadOptions {
+  /** The cursor of the last event that was handled; the start of the output when absent. */
+  readonly from?: Cursor | undefined
+  /** When to retry while the sandbox cannot be reached. The schedule starts over with every piece of output. */
+  readonly reattach?: Schedule.Schedule<unknown> | undefined
+}
+
+/**
+ * The position before all output.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const beginning: Cursor = { stdout: 0, stderr: 0 }
 
-const wellFormed = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
-
-const refuse = (operation: SandboxError.Operation, sandbox: Sandbox, detail: string) =>
-  SandboxError.fail(operation, new SandboxError.InvalidRequest({ detail }), sandbox.id)
-
-const checkedId = (operation: SandboxError.Operation, sandbox: Sandbox, id: string) =>
-  wellFormed.test(id)
-    ? Effect.succeed(id)
-    : Effect.fail(
-        refuse(
-          operation,
-          sandbox,
-          "the id of a job is 1 to 100 letters, digits, '_', '-' and '.', not '.' first"
-        )
-      )
-
-const millis = (input: Duration.Input | undefined): number =>
-  input === undefined ? 0 : Math.max(1, Math.ceil(Duration.toMillis(input)))
-
-const asUser = (user: string | undefined) => (user === undefined ? {} : { user })
-
-/** Where a job is, from the home folder. */
+/** The folder of a job, from the home folder. */
 const folderOf = (id: string): string => `.remote-agent/jobs/${id}`
 
-/** The lines of the sandbox's answer, without what its profile may have said before. */
-const lines = (stdout: string): ReadonlyArray<string> => stdout.trimEnd().split("\n")
+const idOf = ({ directory }: Source): string => directory.slice(directory.lastIndexOf("/") + 1)
 
 const failed = (operation: SandboxError.Operation, sandbox: Sandbox) =>
   SandboxError.fail(operation, new SandboxError.ProviderFailed({}), sandbox.id)
 
-/** Asks a script that may be run twice, and keeps on asking while the sandbox is out of sight. */
-const ask = (
+/** Runs a script that is safe to repeat, and retries while the sandbox cannot be reached. */
+const runScript = (
   sandbox: Sandbox,
   user: string | undefined,
-  words: ReadonlyArray<string | number>,
-  script: string
+  name: Scripts.ScriptName,
+  words: ReadonlyArray<string | number>
 ) =>
   Effect.retry(
-    sandbox.exec({ script: JobScripts.withWords(script, words), ...asUser(user) }),
+    sandbox.exec({ script: Scripts.withArguments(name, words), ...asUser(user) }),
     whileTransient(reattach)
   )
 
-/** The text that becomes the command in the supervisor, in whose shell it is read. */
-const commandText = (command: Command): string => {
-  const variables = Object.entries(command.env ?? {}).map(([name, value]) => quote(`${name}=${value}`))
-  const program = "argv" in command ? command.argv.map(quote).join(" ") : 'bash -c "$script"'
-  // setsid before env: it is to be found whatever PATH the command is given.
-  const env = variables.length === 0 ? "" : `env ${variables.join(" ")} `
-  return `export ${marker}="$mark"; exec setsid ${env}${program}`
-}
-
-/** How a job is started. */
-export interface StartOptions {
-  /** The id of the job; a new one when absent. */
-  readonly id?: string | undefined
-  /** Jobs that have ended and whose ids begin like this are removed, unless it is the same job. None when absent. */
-  readonly clear?: string | undefined
-}
-
-/** The longest input that travels with the command that starts a job, in characters; more takes requests of its own. */
-const longestInput = 16 * 1024
-
-/** How a job gets its input, and the input itself where it can be a word. */
-const inputOf = ({ stdin }: Command): readonly [how: "none" | "here" | "stdin", text: string] => {
-  if (stdin === undefined || stdin.length === 0) return ["none", ""]
-  return typeof stdin === "string" && stdin.length <= longestInput && !stdin.includes("\0")
-    ? ["here", stdin]
-    : ["stdin", ""]
-}
-
-/** The words of `JobScripts.launcher`. */
-const launchWords = Effect.fnUntraced(function* (
-  sandbox: Sandbox,
-  id: string,
-  command: Command,
-  clear: string
-) {
-  if (Object.keys(command.env ?? {}).some((name) => name === "" || name.includes("="))) {
-    return yield* refuse("exec", sandbox, "the name of a variable is empty or contains '='")
-  }
-  if (clear !== "") yield* checkedId("exec", sandbox, clear)
-  const { cwd = ".", timeouts } = command
-  const [input, text] = inputOf(command)
-  return [
-    JobScripts.supervisor,
-    id,
-    yield* Id.nextToken,
-    cwd,
-    commandText(command),
-    "script" in command ? command.script : "",
-    input,
-    text,
-    millis(timeouts?.idle),
-    millis(timeouts?.wall),
-    clear
-  ]
-})
-
-const asCommand = (command: Command, script: string): Command => ({
-  script,
-  ...asUser(command.user),
-  ...(command.stdin !== undefined && inputOf(command)[0] === "stdin" ? { stdin: command.stdin } : {})
-})
-
-/** What the exit code of a launch means; nothing when it says nothing. */
-const refusalOf = (exitCode: number): SandboxError.Reason | undefined => {
-  switch (exitCode) {
-    case JobScripts.refusals.folder:
-      return new SandboxError.InvalidRequest({ detail: "there is no such folder to run in" })
-    case JobScripts.refusals.tools:
-      return new SandboxError.Unsupported({
-        feature: "a job (it needs Linux, bash 5, coreutils and setsid)"
-      })
-    case JobScripts.refusals.disk:
-      return new SandboxError.NotEnoughSpace({})
-    default:
-      return undefined
-  }
-}
+/** The lines of an answer. The shell profile of the sandbox may have printed other lines before. */
+const lines = (stdout: string): ReadonlyArray<string> => stdout.trimEnd().split("\n")
 
 /**
- * Starts a command that runs on whatever becomes of us. Its timeouts are kept inside the sandbox, not counting the
- * time that the sandbox sleeps. Once it has ended, what it left running in the background runs on and is not heard
- * any more, unless it was killed.
+ * Starts a command that keeps running whatever happens to this process or its connection.
  *
- * With an `id` of the caller's the start can be repeated: whatever failed, and however many try at once, one job of
- * that id is run, once, until it is removed. Fails with `InvalidRequest` for an id, a folder or a variable that
- * cannot be, and with `Unsupported` where the sandbox lacks what jobs need.
+ * **Details**
+ *
+ * Its timeouts are enforced inside the sandbox and do not count the time for which the sandbox is paused. Processes that
+ * it leaves in the background keep running after its exit, unheard, unless the job was killed.
+ *
+ * With an `id` of the caller's, the start can be repeated: however often and by however many clients it is tried, one
+ * job of that id runs, once, until it is removed.
+ *
+ * Fails with `InvalidRequest` for an id, a folder or a variable that is not valid, and with `Unsupported` when the
+ * sandbox lacks the programs that jobs need.
+ *
+ * @category running
+ * @since 0.1.0
  */
 export const start = Effect.fn("Job.start")(function* (
   sandbox: Sandbox,
   command: Command,
   options: StartOptions = {}
 ): Effect.fn.Return<Started, SandboxError.SandboxError> {
-  const id = yield* checkedId("exec", sandbox, options.id ?? (yield* Id.nextToken))
+  const id = yield* checkId("exec", sandbox, options.id ?? (yield* Id.nextToken))
   const clear = options.clear ?? ""
-  const words = yield* launchWords(sandbox, id, command, clear)
+  const words = yield* launcherArguments(sandbox, id, command, clear)
   if (sandbox.jobs !== undefined) {
     const own = sandbox.jobs.start(id, command, clear)
     const fresh = yield* Effect.retry(own, whileTransient(reattach))
     return { id, directory: folderOf(id), fresh, ...asUser(command.user) }
   }
   const result = yield* Effect.retry(
-    sandbox.exec(asCommand(command, JobScripts.withWords(JobScripts.launcher, words))),
+    sandbox.exec(launching(command, Scripts.withArguments("launcher", words))),
     whileTransient(reattach)
   )
   const refused = refusalOf(result.exitCode)
@@ -191,8 +141,15 @@ export const start = Effect.fn("Job.start")(function* (
 })
 
 /**
- * What {@link start} and {@link read} do, in one command of the sandbox: the job is started unless there is one of
- * that id, and its output is told from the beginning. Leaving the stream leaves the job running. Fails like both.
+ * Starts a job and reads its output, in one command of the sandbox.
+ *
+ * **Details**
+ *
+ * The job is started unless one of that id exists, and its output is read from the start. Leaving the stream leaves the
+ * job running. Fails like {@link start} and {@link read}.
+ *
+ * @category running
+ * @since 0.1.0
  */
 export const run = (
   sandbox: Sandbox,
@@ -201,79 +158,85 @@ export const run = (
 ): Stream.Stream<JobEvent, SandboxError.SandboxError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const id = yield* checkedId("exec", sandbox, options.id)
+      const id = yield* checkId("exec", sandbox, options.id)
       const clear = options.clear ?? ""
-      const words = yield* launchWords(sandbox, id, command, clear)
+      const words = yield* launcherArguments(sandbox, id, command, clear)
       const schedule = options.reattach ?? reattach
       const own = sandbox.jobs
       if (own !== undefined) {
         yield* Effect.retry(own.start(id, command, clear), whileTransient(schedule))
         return Stream.retry(own.read(id, beginning), whileTransient(schedule))
       }
-      const first = asCommand(command, JobScripts.withWords(JobScripts.runner, [...words, ...turnWords]))
+      const first = launching(command, Scripts.withArguments("runner", [...words, ...turnArguments]))
       const source = { directory: folderOf(id), ...asUser(command.user) }
       return follow(sandbox, source, beginning, schedule, { first, explain: refusalOf })
     })
   ).pipe(Stream.withSpan("Job.run"))
 
-const told = Effect.fnUntraced(function* (
+const decodeAnswer = Effect.fnUntraced(function* (
   operation: SandboxError.Operation,
   sandbox: Sandbox,
   stdout: string
 ) {
   const [directory, words] = lines(stdout).slice(-2)
-  const status = readStatus(words?.split(" ") ?? [])
-  if (directory === undefined || Option.isNone(status)) return yield* failed(operation, sandbox)
-  return { directory, status: status.value }
+  const decoded = decodeStatus(words?.split(" ") ?? [])
+  if (directory === undefined || Option.isNone(decoded)) return yield* failed(operation, sandbox)
+  return { directory, status: decoded.value }
 })
 
-/** The job of that id. Fails with `FileNotFound` when there is none. */
+/**
+ * Makes a reference to an existing job. Fails with `FileNotFound` when there is no job of that id.
+ *
+ * @category running
+ * @since 0.1.0
+ */
 export const attach = Effect.fn("Job.attach")(function* (
   sandbox: Sandbox,
   id: string,
   options: { readonly user?: string | undefined } = {}
 ): Effect.fn.Return<JobRef, SandboxError.SandboxError> {
-  const path = folderOf(yield* checkedId("stat", sandbox, id))
+  const path = folderOf(yield* checkId("stat", sandbox, id))
   if (sandbox.jobs !== undefined) {
     yield* sandbox.jobs.status(id)
     return { id, directory: path, ...asUser(options.user) }
   }
-  const { stdout } = yield* ask(sandbox, options.user, [path], JobScripts.status)
-  const { directory, status: now } = yield* told("stat", sandbox, stdout)
-  if (now._tag === "NeverStarted") {
+  const { stdout } = yield* runScript(sandbox, options.user, "status", [path])
+  const answer = yield* decodeAnswer("stat", sandbox, stdout)
+  if (answer.status._tag === "NeverStarted") {
     return yield* SandboxError.fail("stat", new SandboxError.FileNotFound({ path }), sandbox.id)
   }
-  return { id, directory, ...asUser(options.user) }
+  return { id, directory: answer.directory, ...asUser(options.user) }
 })
 
-/** How a job is now. */
+/**
+ * Reads the status of a job.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
 export const status = Effect.fn("Job.status")(function* (
   sandbox: Sandbox,
   ref: JobRef
 ): Effect.fn.Return<Status, SandboxError.SandboxError> {
   if (sandbox.jobs !== undefined) return yield* sandbox.jobs.status(ref.id)
-  const { stdout } = yield* ask(sandbox, ref.user, [ref.directory], JobScripts.status)
-  return (yield* told("stat", sandbox, stdout)).status
+  const { stdout } = yield* runScript(sandbox, ref.user, "status", [ref.directory])
+  return (yield* decodeAnswer("stat", sandbox, stdout)).status
 })
 
-const idOf = ({ directory }: Source): string => directory.slice(directory.lastIndexOf("/") + 1)
-
-/** How to read. */
-export interface ReadOptions {
-  /** Where to begin: the cursor of the last event that was dealt with. The beginning when absent. */
-  readonly from?: Cursor | undefined
-  /** When to try again while the sandbox cannot be reached; begins anew with every piece of output. */
-  readonly reattach?: Schedule.Schedule<unknown> | undefined
-}
-
 /**
- * The output of a job from a cursor on, as it comes, and then how it ended. Each stream is told in order, without a
- * gap and without a repetition; between the two there is no order. A connection that is lost is made again; nothing
- * that was told is told again. The reader holds a few MiB at the most, and a slow one does not slow the job down.
+ * Reads the output of a job from a cursor on, as it comes, and then its end.
  *
- * Fails with `Paused` when the sandbox was put to sleep (resume it and read on from the last cursor), with `Gone` or
- * `Expired` when it is no more, with `Unreachable` when it stays out of reach, and with `FileNotFound` when there is
- * no such job.
+ * **Details**
+ *
+ * Each of the two streams is read in order, without gaps and without repetitions; between them there is no order. A lost
+ * connection is made again. The reader buffers a few MiB at most, and a slow consumer does not slow the job down.
+ *
+ * Fails with `Paused` when the sandbox is paused (resume it and read on from the last cursor), with `Gone` or `Expired`
+ * when it no longer exists, with `Unreachable` when it stays out of reach, and with `FileNotFound` when there is no such
+ * job.
+ *
+ * @category inspection
+ * @since 0.1.0
  */
 export const read = (
   sandbox: Sandbox,
@@ -288,9 +251,16 @@ export const read = (
   }).pipe(Stream.withSpan("Job.read"))
 
 /**
- * Ends a job and gives back how it ended: its command and its group are asked to (SIGTERM), and after `grace` (five
- * seconds when absent) they and all that they started are killed. The grace is kept inside the sandbox, whatever
- * becomes of us. A job that has ended stays as it ended.
+ * Kills a job and returns how it ended.
+ *
+ * **Details**
+ *
+ * The process group of its command receives SIGTERM. After `grace`, five seconds when absent, the command and every
+ * process it started are killed. The grace period is enforced inside the sandbox, whatever happens to this process. A job
+ * that has ended stays as it is.
+ *
+ * @category running
+ * @since 0.1.0
  */
 export const kill = Effect.fn("Job.kill")(function* (
   sandbox: Sandbox,
@@ -299,11 +269,16 @@ export const kill = Effect.fn("Job.kill")(function* (
 ): Effect.fn.Return<Status, SandboxError.SandboxError> {
   if (sandbox.jobs !== undefined) return yield* sandbox.jobs.kill(ref.id)
   const grace = Math.ceil(Duration.toMillis(options.grace ?? "5 seconds"))
-  const { stdout } = yield* ask(sandbox, ref.user, [ref.directory, grace], JobScripts.kill)
-  return (yield* told("kill", sandbox, stdout)).status
+  const { stdout } = yield* runScript(sandbox, ref.user, "kill", [ref.directory, grace])
+  return (yield* decodeAnswer("kill", sandbox, stdout)).status
 })
 
-/** Removes the files of a job, which frees its id. One that runs is killed first, without grace. */
+/**
+ * Removes the files of a job, which frees its id. A running job is killed first, without a grace period.
+ *
+ * @category running
+ * @since 0.1.0
+ */
 export const remove = Effect.fn("Job.remove")(function* (
   sandbox: Sandbox,
   ref: JobRef
@@ -311,6 +286,6 @@ export const remove = Effect.fn("Job.remove")(function* (
   yield* kill(sandbox, ref, { grace: 0 })
   if (sandbox.jobs !== undefined) return yield* sandbox.jobs.remove(ref.id)
   const token = yield* Id.nextToken
-  const { exitCode } = yield* ask(sandbox, ref.user, [ref.directory, token], JobScripts.remove)
+  const { exitCode } = yield* runScript(sandbox, ref.user, "remove", [ref.directory, token])
   if (exitCode !== 0) return yield* failed("remove", sandbox)
 })

@@ -1,23 +1,31 @@
 import { Stream } from "effect"
-import type { Cursor } from "./JobFrames.ts"
-import { isEnd, type JobEvent, type Output } from "./JobReader.ts"
-import type { End } from "./JobStatus.ts"
+import { type Cursor, type End, isEnd, type JobEvent, type Output } from "../JobEvent.ts"
 
-/** Text that the job wrote, and the place behind it, which is never inside a character. */
+/**
+ * Text that the job wrote, and the position after it, which is never inside a character.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TextOutput {
   readonly _tag: "Stdout" | "Stderr"
   readonly text: string
   readonly cursor: Cursor
 }
 
-/** {@link JobEvent} with text in the place of bytes. */
+/**
+ * An event of a job with text instead of bytes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type TextEvent = TextOutput | End
 
 const none = new Uint8Array(0)
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
-/** How many bytes at the end may be the start of a character of which more is to come. */
+/** How many bytes at the end may be the start of a character whose other bytes have not arrived. */
 const unfinished = (bytes: Uint8Array): number => {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back] ?? 0
@@ -29,6 +37,7 @@ const unfinished = (bytes: Uint8Array): number => {
   return 0
 }
 
+/** The incomplete character at the end of each stream. */
 interface Rests {
   readonly Stdout: Uint8Array
   readonly Stderr: Uint8Array
@@ -52,7 +61,7 @@ const step = (rests: Rests, { _tag, bytes, cursor }: Output): readonly [Rests, R
   return [next, [{ _tag, text: decoder.decode(all.subarray(0, all.length - held)), cursor: place }]]
 }
 
-/** What was held back for bytes that never came. */
+/** Decodes the bytes that were held back when no more bytes can arrive. */
 const flush = ({ Stderr, Stdout, cursor }: Rests): ReadonlyArray<TextOutput> => {
   const { stderr, stdout } = cursor
   const held: ReadonlyArray<readonly [TextOutput["_tag"], Uint8Array, Cursor]> = [
@@ -65,8 +74,15 @@ const flush = ({ Stderr, Stdout, cursor }: Rests): ReadonlyArray<TextOutput> => 
 }
 
 /**
- * The output of a job as UTF-8 text. A character is told when all its bytes are there, and no cursor lies inside one,
- * so reading on from any of them breaks none. What is no UTF-8 becomes U+FFFD; the cursors still count its bytes.
+ * Decodes the output of a job as UTF-8 text.
+ *
+ * **Details**
+ *
+ * A character is emitted when all its bytes have arrived, and no cursor lies inside a character, so reading on from any
+ * cursor breaks none. Bytes that are not UTF-8 become U+FFFD; the cursors still count them.
+ *
+ * @category decoding
+ * @since 0.1.0
  */
 export const text = <E, R>(self: Stream.Stream<JobEvent, E, R>): Stream.Stream<TextEvent, E, R> =>
   Stream.mapAccum(

@@ -1,70 +1,60 @@
+/** Reads the output of a job through the reader script, over as many commands and connections as it takes. */
 import { SandboxError } from "@remote-agent/domain"
 import { Effect, Option, Schedule, Stream } from "effect"
-import { type Cursor, JobFrames, type Said } from "./JobFrames.ts"
-import * as JobScripts from "./JobScripts.ts"
-import { type End, readEnd } from "./JobStatus.ts"
+import { type Cursor, isEnd, type JobEvent } from "../JobEvent.ts"
 import type { Command, ProcessEvent, Sandbox } from "../Sandbox.ts"
+import { type Frame, JobFrames } from "./JobFrames.ts"
+import { decodeEnd } from "./JobStatus.ts"
+import * as Scripts from "./scripts.ts"
 
-/** Bytes as the job wrote them, and the place behind them. */
-export interface Output {
-  readonly _tag: "Stdout" | "Stderr"
-  readonly bytes: Uint8Array
-  /** Reading on from here continues exactly behind these bytes. */
-  readonly cursor: Cursor
-}
-
-/** What reading a job tells: its output, and last how it ended. */
-export type JobEvent = Output | End
-
-/** Where the output of a job is. */
+/** The location of a job's output. */
 export interface Source {
   readonly directory: string
   readonly user?: string | undefined
 }
 
 /**
- * How much is read through one command of the sandbox. The SDK of E2B keeps all that a command wrote until the command
- * ends, so a longer output takes several; and what a client that died leaves running ends by itself.
+ * How much one command of the sandbox reads. E2B's SDK keeps the whole output of a command until the command ends, so a
+ * longer output takes several commands; and a reader whose client died ends by itself.
  */
 const turn = { bytes: 32 * 1024 * 1024, seconds: 240 } as const
 
-/** The reader says something every five seconds. One that is silent for so long is cut off, whatever the connection says. */
-const silence = "30 seconds"
+/** The same as the last arguments of the reader script. */
+export const turnArguments = [turn.bytes, turn.seconds] as const
 
-/** Whether a failure says nothing of the job but only that it could not be seen for a moment. */
-const transient = (error: SandboxError.SandboxError): boolean => {
+/** The reader prints something every five seconds. After this silence it is cut off, whatever the connection reports. */
+const silenceTimeout = "30 seconds"
+
+/** Tells whether a failure is about the connection, so that the job may be running unaffected. */
+const isTransient = (error: SandboxError.SandboxError): boolean => {
   const { _tag } = error.reason
   return SandboxError.retryClass(error) !== "never" && _tag !== "QuotaExceeded" && _tag !== "Ambiguous"
 }
 
-/** Tries again what may be done twice, as long as the sandbox is only out of sight, for two minutes without progress. */
+/** The default schedule for reattaching: two minutes without progress. */
 export const reattach = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered,
   Schedule.upTo({ duration: "2 minutes" })
 )
 
-/** `schedule`, for failures that may pass. */
+/** Limits a schedule to transient failures. */
 export const whileTransient = (schedule: Schedule.Schedule<unknown>) =>
   schedule.pipe(
     Schedule.setInputType<SandboxError.SandboxError>(),
-    Schedule.while(({ input }) => transient(input))
+    Schedule.while(({ input }) => isTransient(input))
   )
 
-/** How the output of a job is asked for, from a cursor on. */
+/** How the output is requested. */
 export interface Reading {
-  /** What is asked first: that must tell the output from the same place on. */
+  /** The first command, which must print the output from the same cursor on. */
   readonly first?: Command | undefined
-  /** What it means that a command ended without a word of the job's. */
+  /** Explains the exit code of a first command that printed neither `started` nor `attached`. */
   readonly explain?: ((exitCode: number) => SandboxError.Reason | undefined) | undefined
 }
 
-/** How much one command reads: bytes, and seconds. */
-export const turnWords = [turn.bytes, turn.seconds] as const
+type Events = Effect.Effect<ReadonlyArray<JobEvent>, SandboxError.SandboxError>
 
-/** Whether it is the last event. */
-export const isEnd = (event: JobEvent): event is End => event._tag !== "Stdout" && event._tag !== "Stderr"
-
-/** Reads on from a cursor, over as many commands as it takes, to the end of the job. */
+/** Follows a job from a cursor to its end. */
 export const follow = (
   sandbox: Sandbox,
   source: Source,
@@ -80,46 +70,48 @@ export const follow = (
     const frames = new JobFrames(cursor)
     let last: ReadonlyArray<string> = []
 
-    const tell = (said: Said): Effect.Effect<ReadonlyArray<JobEvent>, SandboxError.SandboxError> => {
-      if (said._tag === "Broken") return Effect.fail(fail(new SandboxError.ProviderFailed({})))
-      if (said._tag === "Word") {
-        last = said.words
-        // From here on there is a job, which is only to be read.
+    const onFrame = (frame: Frame): Events => {
+      if (frame._tag === "Broken") return Effect.fail(fail(new SandboxError.ProviderFailed({})))
+      if (frame._tag === "Words") {
+        last = frame.words
+        // From here on the job exists, so every further command only reads it.
         if (last[0] === "started" || last[0] === "attached") first = undefined
         return Effect.succeed([])
       }
-      cursor = said.cursor
-      return Effect.succeed([said])
+      cursor = frame.cursor
+      return Effect.succeed([frame])
     }
 
-    // Only the end of the reader's command makes its last word one: leaving it before would have to kill it.
-    const finish = (exitCode: number): Effect.Effect<ReadonlyArray<JobEvent>, SandboxError.SandboxError> => {
+    // The last words count only when the reader has exited; leaving the stream earlier would have to kill the reader.
+    const onExit = (exitCode: number): Events => {
       const refused = first === undefined ? undefined : reading.explain?.(exitCode)
       if (refused !== undefined) return Effect.fail(fail(refused))
       if (last[0] === "turn") return Effect.succeed([])
       if (last[0] === "none") {
         return Effect.fail(fail(new SandboxError.FileNotFound({ path: source.directory })))
       }
-      return Option.match(readEnd(last), {
+      return Option.match(decodeEnd(last), {
         onNone: () => Effect.fail(fail(new SandboxError.Unreachable({ sent: true }))),
         onSome: (end) => Effect.succeed([end])
       })
     }
 
-    const onEvent = (
-      event: ProcessEvent
-    ): Effect.Effect<ReadonlyArray<JobEvent>, SandboxError.SandboxError> => {
-      if (event._tag === "Exit") return finish(event.exitCode)
+    const onEvent = (event: ProcessEvent): Events => {
+      if (event._tag === "Exit") return onExit(event.exitCode)
       if (event._tag !== "Stdout") return Effect.succeed([])
-      return Effect.map(Effect.forEach(frames.push(event.text), tell), (events) => events.flat())
+      return Effect.map(Effect.forEach(frames.push(event.text), onFrame), (events) => events.flat())
     }
 
-    const words = [source.directory, cursor.stdout, cursor.stderr, ...turnWords]
-    const script = JobScripts.withWords(JobScripts.reader, words)
+    const script = Scripts.withArguments("reader", [
+      source.directory,
+      cursor.stdout,
+      cursor.stderr,
+      ...turnArguments
+    ])
     const command = first ?? { script, ...(source.user === undefined ? {} : { user: source.user }) }
     return sandbox.spawn(command).pipe(
       Stream.timeoutOrElse({
-        duration: silence,
+        duration: silenceTimeout,
         orElse: () => Stream.fail(fail(new SandboxError.Unreachable({ sent: true })))
       }),
       Stream.mapEffect(onEvent),

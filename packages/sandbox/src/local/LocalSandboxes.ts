@@ -1,19 +1,24 @@
 import { RemoteAgentConfig, SandboxError } from "@remote-agent/domain"
 import { type DaemonError, DaemonStart, E2bServer, type E2bServerError } from "@remote-agent/e2b-local"
 import { Context, Effect, Layer } from "effect"
-import * as E2b from "../e2b/E2bSandboxes.ts"
+import * as E2bSandboxes from "../e2b/E2bSandboxes.ts"
 import { type Isolation, Sandboxes } from "../Sandboxes.ts"
 
-/** How sandboxes on this machine are made. */
+/**
+ * How sandboxes on this machine are made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options {
   /**
-   * `auto` takes the best that works here. `none` runs plain processes in folders of their own, which keeps nothing
-   * from anything: say it only for programs you trust as you trust your own shell.
+   * How they are isolated. `auto` uses the best isolation that works on this machine. `none` runs plain processes in
+   * folders of their own, without any protection: use it only for programs that you trust like your own shell.
    */
   readonly isolation?: RemoteAgentConfig.Values["REMOTE_AGENT_ISOLATION"] | undefined
-  /** Where the folders of sandboxes are; a folder per user in the system's temporary folder when absent. */
+  /** The folder for the files of sandboxes; a folder per user in the system's temporary folder when absent. */
   readonly directory?: string | undefined
-  /** How many sandboxes are asked for at a time when listing. */
+  /** The size of the pages of a list. */
   readonly pageSize?: number | undefined
 }
 
@@ -25,32 +30,37 @@ const startFailure = ({ message, reason }: E2bServerError.E2bServerError): Sandb
       : new SandboxError.InvalidRequest({ detail: message.replaceAll("\n", " ") })
   )
 
-/** A server in this process, and the adapter of E2B pointed at it. */
+/** Starts a server in this process, and connects the E2B adapter to it. */
 const start = Effect.fnUntraced(function* ({ pageSize, ...options }: Options, isolation: Isolation) {
   const services = yield* Effect.mapError(
     Layer.buildWithScope(E2bServer.layer(options), yield* Effect.scope),
     startFailure
   )
   const { apiKey, url } = Context.get(services, E2bServer.E2bServer)
-  const sandboxes = yield* E2b.make({
+  const sandboxes = yield* E2bSandboxes.make({
     provider: "local",
     apiKey,
     apiUrl: url,
     sandboxUrl: url,
     isolation,
     pageSize,
-    // The server is this process: what it has not made by the time it answered, it will never make.
+    // The server is this process, so it does not work on a create after its reply.
     createDeadline: "1 second"
   })
   return Context.add(services, Sandboxes, sandboxes)
 })
 
 /**
- * Sandboxes on this machine: the adapter of E2B over an E2B server that lives in this process and ends, with every
- * sandbox, with the layer.
+ * Sandboxes on this machine that end with the layer.
  *
- * With `auto` on a machine that cannot isolate, `isolation` is `missing` and only trusted profiles will run. Fails
- * with `IsolationUnavailable` when a kind of isolation was named that does not work here.
+ * **Details**
+ *
+ * The layer starts an E2B-compatible server in this process and uses the E2B adapter with it. With `auto` on a machine
+ * that cannot isolate, `isolation` is `missing` and only trusted profiles run. Fails with `IsolationUnavailable` when the
+ * requested kind of isolation does not work here.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layer = (
   options: Options = {}
@@ -66,7 +76,12 @@ export const layer = (
   )
 }
 
-/** The same from the configuration. */
+/**
+ * Sandboxes on this machine that end with the layer, from the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerConfig: Layer.Layer<
   Sandboxes | E2bServer.E2bServer,
   SandboxError.SandboxError,
@@ -77,17 +92,22 @@ export const layerConfig: Layer.Layer<
   )
 )
 
-/** Which daemon, and how it is started when there is none. */
+/**
+ * The daemon to use, and how to start it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface DaemonOptions {
-  /** The data folder of the daemon; one daemon serves it, for all who name it. */
+  /** The data folder of the daemon. One daemon serves each data folder. */
   readonly folder: string
-  /** Of the program that starts the daemon; a daemon that another version has started is refused. */
+  /** The version of the program that starts the daemon. A daemon of another version is refused. */
   readonly version: string
-  /** What is executed to serve: a program that runs `Daemon.serve` of e2b-local for this folder, in the background. */
+  /** The program that serves in the background: it runs `Daemon.serve` of e2b-local for this folder. */
   readonly command: DaemonStart.Options["command"]
-  /** The whole environment of that program. It outlives this one, so give it no secret. */
+  /** The whole environment of that program. It outlives this process, so it must hold no secret. */
   readonly env: Readonly<Record<string, string>>
-  /** As for {@link layer}; a daemon that isolates in another way than was asked for is refused. */
+  /** As for {@link layer}. A daemon with another isolation is refused. */
   readonly isolation?: Options["isolation"]
   readonly pageSize?: number | undefined
 }
@@ -110,12 +130,18 @@ const daemonFailure = (error: DaemonError.DaemonError): SandboxError.SandboxErro
 }
 
 /**
- * Sandboxes on this machine that outlive this process: the adapter of E2B over the daemon of a data folder, which is
- * found, or started when there is none. The daemon does not take itself for idle while the layer is there.
+ * Sandboxes on this machine that outlive this process.
  *
- * `isolation` is `missing` when the daemon found that this machine cannot isolate. Fails with `InvalidRequest`, which
- * says what to do, when the daemon is of another version, isolates in another way, or does not start; with
- * `IsolationUnavailable` when a kind of isolation was named that does not work here.
+ * **Details**
+ *
+ * The layer uses the E2B adapter with the daemon of a data folder, and starts the daemon when none is running. The daemon
+ * does not stop for being idle while the layer exists. `isolation` is `missing` when the machine cannot isolate.
+ *
+ * Fails with `InvalidRequest`, which says what to do, when the daemon has another version or isolation, or does not
+ * start; and with `IsolationUnavailable` when the requested kind of isolation does not work here.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layerDaemon = ({
   pageSize,
@@ -124,14 +150,14 @@ export const layerDaemon = ({
   Layer.effect(
     Sandboxes,
     Effect.flatMap(DaemonStart.Daemon, ({ apiKey, isolation, url }) =>
-      E2b.make({
+      E2bSandboxes.make({
         provider: "local",
         apiKey,
         apiUrl: url,
         sandboxUrl: url,
         isolation: isolation !== "none" ? "isolated" : options.isolation === "none" ? "waived" : "missing",
         pageSize,
-        // The server lives on when a reply is lost, and goes on with the create.
+        // The daemon keeps running when a reply is lost, and continues with the create.
         createDeadline: "30 seconds"
       })
     )

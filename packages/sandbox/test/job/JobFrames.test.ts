@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { JobFrames, type Said } from "../../src/job/JobFrames.ts"
+import { JobFrames, type Frame } from "../../src/job/JobFrames.ts"
 
 const beginning = { stdout: 0, stderr: 0 }
 
@@ -17,7 +17,7 @@ const told = (pieces: ReadonlyArray<readonly [letter: "o" | "e", bytes: Buffer, 
     .join("beat\n")
 }
 
-const bytesOf = (said: ReadonlyArray<Said>, tag: "Stdout" | "Stderr") =>
+const bytesOf = (said: ReadonlyArray<Frame>, tag: "Stdout" | "Stderr") =>
   Buffer.concat(said.flatMap((one) => (one._tag === tag ? [one.bytes] : [])))
 
 const Piece = Schema.Struct({
@@ -38,7 +38,7 @@ it.effect.prop(
       )
       const text = told(sent)
       const frames = new JobFrames(beginning)
-      const said: Array<Said> = []
+      const said: Array<Frame> = []
       for (let at = 0; at < text.length; at += width) said.push(...frames.push(text.slice(at, at + width)))
       assert.isFalse(said.some(({ _tag }) => _tag === "Broken"))
       for (const [tag, letter] of [["Stdout", "o"] as const, ["Stderr", "e"] as const]) {
@@ -59,7 +59,7 @@ const lastOf = (...texts: ReadonlyArray<string>) => {
 
 it("leaves words alone that hold the letters of a block", () => {
   const words = ["started", "/a:b/c=d"]
-  assert.deepStrictEqual(lastOf("started /a:", "b/c=d\n"), { _tag: "Word", words })
+  assert.deepStrictEqual(lastOf("started /a:", "b/c=d\n"), { _tag: "Words", words })
 })
 
 it("sees a gap, a repetition, a block of another length, and text that is not what was sent", () => {

@@ -1,25 +1,24 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Shell } from "@remote-agent/sandbox"
 import { Effect, FileSystem, Schema, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { script as scriptText } from "../../src/job/scripts.ts"
+import { commandLine, marker, quote } from "../../src/job/shell.ts"
 import { alive, dead } from "../support/processes.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
-
-const { commandLine, killScript, marker, quote } = Shell
 
 const runs = { arbitrary: { runs: 40 } }
 
-/** A process in the group of this one, as the commands of a sandbox are in that of its server. */
+/** A process in the group of this one, like a command in the group of its sandbox server. */
 const command = (program: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
   ChildProcess.make(program, args, { detached: false, env, extendEnv: true })
 
 const output = (...args: Parameters<typeof command>) =>
   Effect.flatMap(ChildProcessSpawner.ChildProcessSpawner, (spawner) => spawner.string(command(...args)))
 
-/** What any program receives of a word: no NUL, and UTF-8. */
+/** A word as a program receives it: without NUL, and as UTF-8. */
 const received = (word: string) => word.replaceAll("\0", "").toWellFormed()
 
 const words = Schema.Array(Schema.String)
@@ -52,14 +51,14 @@ const expected = (list: ReadonlyArray<string>) =>
 
 for (const shell of ["bash", "sh"]) {
   describe(`quote, read by ${shell}`, () => {
-    it.effect("gives every awkward word back", () =>
+    it.effect("preserves every awkward word", () =>
       Effect.gen(function* () {
         assert.strictEqual(yield* through(shell, awkward), expected(awkward))
       }).pipe(Effect.provide(NodeServices.layer))
     )
 
     it.effect.prop(
-      "gives any words back",
+      "preserves any words",
       [words],
       ([list]) =>
         Effect.gen(function* () {
@@ -72,7 +71,7 @@ for (const shell of ["bash", "sh"]) {
 
 describe("commandLine", () => {
   it.effect.prop(
-    "passes any arguments on as they are",
+    "passes any arguments unchanged",
     [words],
     ([list]) =>
       Effect.gen(function* () {
@@ -82,14 +81,14 @@ describe("commandLine", () => {
     runs
   )
 
-  it.effect("runs a script with bash, quotes and all", () =>
+  it.effect("runs a script with bash, including its quotes", () =>
     Effect.gen(function* () {
       const script = `names=(o\\'neil "two words"); for name in "\${names[@]}"; do echo "<$name>"; done`
       assert.strictEqual(yield* output("sh", ["-c", commandLine({ script })]), "<o'neil>\n<two words>\n")
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
-  it.effect("is the process that was started, in a session of its own", () =>
+  it.effect("becomes the command in the same process, in a session of its own", () =>
     Effect.gen(function* () {
       const script = 'read -r _ _ _ _ group session _ </proc/$$/stat; echo "$$ $group $session"'
       const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -99,7 +98,7 @@ describe("commandLine", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.effect("does without a session where there is no setsid", () =>
+  it.effect("starts no session where setsid is missing", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const folder = yield* files.makeTempDirectoryScoped()
@@ -115,15 +114,15 @@ const signal = (pid: number, name: NodeJS.Signals) =>
     try {
       process.kill(pid, name)
     } catch {
-      // It has ended already.
+      // The process has ended already.
     }
   })
 
 const kill = (mark: string, ...leader: ReadonlyArray<string>) =>
-  output("bash", ["-c", killScript, "kill", mark, ...leader])
+  output("bash", ["-c", scriptText("kill-command"), "kill", mark, ...leader])
 
-describe.skipIf(process.platform !== "linux")("killScript, on Linux", () => {
-  // Children in the leader's group, in a group and session of their own, and one whose parent has gone.
+describe.skipIf(process.platform !== "linux")("kill-command.sh, on Linux", () => {
+  // Children in the group of the leader, in a session of their own, and one whose parent has exited.
   const tree = `sleep 600 & echo $!
 setsid sleep 600 & echo $!
 setsid bash -c 'echo $$; sleep 600 & echo $!; wait' &
@@ -132,7 +131,7 @@ wait`
 
   const lone = "echo $$; exec sleep 600"
 
-  /** Starts a script under a mark; gives the leader and the pids that it printed. All are dead after the test. */
+  /** Starts a script with a mark. Returns the leader and the pids that it printed; all are killed after the test. */
   const start = Effect.fnUntraced(function* (script: string, mark: string, count: number) {
     const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
     const leader = yield* spawner.spawn(command("bash", ["-c", commandLine({ script })], { [marker]: mark }))
@@ -147,7 +146,7 @@ wait`
     return { leader: leader.pid, pids }
   })
 
-  it.live("kills a tree, and what left it for a session of its own", () =>
+  it.live("kills a tree, including processes in sessions of their own", () =>
     Effect.gen(function* () {
       const { leader, pids } = yield* start(tree, "test-tree", 5)
       assert.strictEqual((yield* alive(pids)).length, 6)
@@ -164,7 +163,7 @@ wait`
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("kills what is left when the leader has ended", () =>
+  it.live("kills what remains when the leader has exited", () =>
     Effect.gen(function* () {
       const { leader, pids } = yield* start("setsid sleep 600 >/dev/null & echo $!", "test-left", 1)
       yield* dead([leader])
@@ -173,7 +172,7 @@ wait`
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("spares what carries another mark, however alike, or none", () =>
+  it.live("kills no process with another mark, however similar, or without a mark", () =>
     Effect.gen(function* () {
       const one = yield* start(lone, "test.mark", 1)
       const others = [

@@ -1,6 +1,7 @@
 import { assert, describe, it, layer, vi } from "@effect/vitest"
 import { DaemonStart, Isolation } from "@remote-agent/e2b-local"
-import { Conformance, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
+import { Conformance } from "@remote-agent/sandbox/testing"
 import { Effect, Layer, Option, Stream } from "effect"
 import { daemonFolder, daemonOptions } from "../support/daemon.ts"
 

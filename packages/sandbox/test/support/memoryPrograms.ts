@@ -1,4 +1,5 @@
-import { Conformance, type MemorySandboxes, type Sandbox } from "@remote-agent/sandbox"
+import type { MemorySandboxes, Sandbox } from "@remote-agent/sandbox"
+import { Conformance } from "@remote-agent/sandbox/testing"
 import { Clock, Effect, Schedule, Stream } from "effect"
 
 type Event = Sandbox.ProcessEvent

@@ -1,7 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { E2bServer, Isolation } from "@remote-agent/e2b-local"
-import { Conformance, E2bSandboxes, LocalSandboxes, MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
+import { E2bSandboxes, LocalSandboxes, MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
+import { Conformance } from "@remote-agent/sandbox/testing"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { run } from "../support/memoryPrograms.ts"
 

@@ -1,25 +1,30 @@
 import { type Id, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Clock, Duration, Effect, Redacted, Schedule } from "effect"
-import { type Asked, isControlPlane, Rejected, verdict } from "./errors.ts"
+import { type Call, classify, Rejected } from "./errors.ts"
 import * as RetryAfter from "./retryAfter.ts"
 
-/** Where E2B is and who we are to it. */
+/**
+ * The connection to E2B, or to a server that speaks its protocol.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Connection {
   readonly apiKey: Redacted.Redacted
-  /** E2B's own when absent. */
+  /** The address of the API; E2B's own when absent. */
   readonly apiUrl?: string | undefined
-  /** E2B's own when absent. */
+  /** The address at which all sandboxes are reached; E2B's own when absent. */
   readonly sandboxUrl?: string | undefined
-  /** How long one answer may take; 60 seconds when absent. */
+  /** How long one response may take; 60 seconds when absent. */
   readonly requestTimeout?: Duration.Input | undefined
   /**
-   * When to repeat what failed and is safe to repeat. When absent: five times at the most, within 30 seconds
-   * of the first failure, further apart each time, and not in step with others.
+   * When to retry failures that are safe to retry. When absent: at most five times, within 30 seconds of the first
+   * failure, with growing and jittered delays.
    */
   readonly retry?: Schedule.Schedule<unknown> | undefined
-  /** How long a call may wait in all because the provider says when to come back; 30 seconds when absent. */
-  readonly patience?: Duration.Input | undefined
+  /** How long a call may wait in all because the provider asks to wait; 30 seconds when absent. */
+  readonly retryWindow?: Duration.Input | undefined
 }
 
 const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
@@ -27,24 +32,24 @@ const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.space
   Schedule.upTo({ times: 5, duration: "30 seconds" })
 )
 
-/** The unmodified SDK, called one promise at a time, its rejections read into {@link SandboxError}. */
+/** Calls the unmodified SDK, one promise at a time, and turns its rejections into {@link SandboxError}. */
 export class E2bCalls {
   readonly sdk: typeof Sdk
   readonly client: Sdk.E2B
   readonly requestTimeout: Duration.Duration
   readonly retry: Schedule.Schedule<unknown>
-  readonly patience: Duration.Duration
-  /** When the life of each sandbox ends, as far as we set it: what is gone after that has expired. */
-  readonly lifetimes = new Map<Id.SandboxId, number>()
+  readonly retryWindow: Duration.Duration
+  /** When the ttl of each sandbox ends, as far as this client set it. A sandbox that is gone after that has expired. */
+  readonly expiries = new Map<Id.SandboxId, number>()
 
   constructor(sdk: typeof Sdk, connection: Connection) {
     this.sdk = sdk
     this.requestTimeout = Duration.fromInputUnsafe(connection.requestTimeout ?? "60 seconds")
     this.retry = connection.retry ?? backoff
-    this.patience = Duration.fromInputUnsafe(connection.patience ?? "30 seconds")
+    this.retryWindow = Duration.fromInputUnsafe(connection.retryWindow ?? "30 seconds")
     this.client = new sdk.E2B({
       apiKey: Redacted.value(connection.apiKey),
-      // With its own retries on, the SDK loses timeouts and signals when memory is collected during a request.
+      // With its own retries, the SDK loses timeouts and signals when memory is collected during a request.
       retries: 0,
       requestTimeoutMs: Duration.toMillis(this.requestTimeout),
       ...(connection.apiUrl === undefined ? {} : { apiUrl: connection.apiUrl }),
@@ -52,25 +57,25 @@ export class E2bCalls {
     })
   }
 
-  /** One call, tried once. Interrupting it aborts the request; what the request does is not undone. */
+  /** Makes a call once. Interrupting it aborts the request but does not undo what the request does. */
   attempt<A>(
-    asked: Asked,
+    call: Call,
     evaluate: (signal: AbortSignal) => Promise<A>
   ): Effect.Effect<A, SandboxError.SandboxError> {
     return Effect.suspend(() => {
-      const heard: RetryAfter.Heard = {}
+      const response: RetryAfter.ResponseInfo = {}
       return Effect.tryPromise({
-        try: (signal) => RetryAfter.hearing(heard, () => evaluate(signal)),
+        try: (signal) => RetryAfter.recording(response, () => evaluate(signal)),
         catch: (cause) => new Rejected({ cause })
-      }).pipe(Effect.catch(({ cause }) => this.explain(cause, { ...asked, heard })))
+      }).pipe(Effect.catch(({ cause }) => this.explain(cause, { ...call, response })))
     })
   }
 
   /**
-   * Repeats what failed where that is safe, and not before the time that the provider said. When that is further away
-   * than we have patience for, the failure is the caller's at once.
+   * Retries an effect where that is safe, and not before the time that the provider asked to wait. When that time is
+   * beyond the retry window, fails at once.
    */
-  patiently<A>(
+  retrying<A>(
     effect: Effect.Effect<A, SandboxError.SandboxError>
   ): Effect.Effect<A, SandboxError.SandboxError> {
     return Effect.flatMap(Clock.currentTimeMillis, (startedAt) => {
@@ -85,7 +90,7 @@ export class E2bCalls {
           })
         )
       )
-      const until = startedAt + Duration.toMillis(this.patience)
+      const until = startedAt + Duration.toMillis(this.retryWindow)
       return Effect.retry(inTime, {
         schedule: this.retry,
         while: (error) => error.isRetryable && notBefore <= until
@@ -93,34 +98,34 @@ export class E2bCalls {
     })
   }
 
-  /** Like {@link attempt}, repeated where that is safe. */
+  /** Makes a call, and retries it where that is safe. */
   call<A>(
-    asked: Asked,
+    call: Call,
     evaluate: (signal: AbortSignal) => Promise<A>
   ): Effect.Effect<A, SandboxError.SandboxError> {
-    return this.patiently(this.attempt(asked, evaluate))
+    return this.retrying(this.attempt(call, evaluate))
   }
 
-  /** Fails with what a rejection of the SDK means, asking the control plane where only that can tell. */
+  /** Fails with the meaning of a rejection of the SDK. Asks the control plane where only that can tell. */
   readonly explain = Effect.fnUntraced(function* (
     this: E2bCalls,
     cause: unknown,
-    asked: Asked
+    call: Call
   ): Effect.fn.Return<never, SandboxError.SandboxError> {
-    const fail = (reason: SandboxError.Reason) => SandboxError.fail(asked.operation, reason, asked.sandboxId)
+    const fail = (reason: SandboxError.Reason) => SandboxError.fail(call.operation, reason, call.sandboxId)
     if (cause instanceof DOMException && cause.name === "TimeoutError") {
       return yield* fail(new SandboxError.RequestTimedOut({ after: this.requestTimeout }))
     }
-    const read = verdict(this.sdk, cause, asked)
-    if (read._tag === "known") return yield* fail(read.reason)
-    if (asked.sandboxId === undefined || isControlPlane(asked.operation)) {
+    const verdict = classify(this.sdk, cause, call)
+    if (verdict._tag === "known") return yield* fail(verdict.reason)
+    if (call.sandboxId === undefined || SandboxError.isControlPlane(call.operation)) {
       return yield* fail(new SandboxError.Unreachable({ sent: true }))
     }
-    return yield* fail(yield* this.whereabouts(asked.sandboxId))
+    return yield* fail(yield* this.diagnose(call.sandboxId))
   })
 
-  /** Why a sandbox does not answer: gone, expired, paused, or nobody knows. */
-  readonly whereabouts = Effect.fnUntraced(function* (this: E2bCalls, sandboxId: Id.SandboxId) {
+  /** Finds out why a sandbox does not answer: gone, expired, paused, or unreachable. */
+  readonly diagnose = Effect.fnUntraced(function* (this: E2bCalls, sandboxId: Id.SandboxId) {
     const now = yield* Clock.currentTimeMillis
     const info = this.call({ operation: "info", sandboxId }, (signal) =>
       this.client.Sandbox.getInfo(sandboxId, { signal })
@@ -134,7 +139,7 @@ export class E2bCalls {
         "Gone",
         () =>
           Effect.succeed(
-            now >= (this.lifetimes.get(sandboxId) ?? Infinity)
+            now >= (this.expiries.get(sandboxId) ?? Infinity)
               ? new SandboxError.Expired({})
               : new SandboxError.Gone({})
           ),

@@ -1,10 +1,10 @@
 import { Id, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
 import { Effect, Stream } from "effect"
+import { OutputChannel } from "../../internal/output.ts"
+import type { FileEvent, FileInfo, SandboxFiles, WatchOptions } from "../../Sandbox.ts"
 import type { E2bCalls } from "./calls.ts"
 import { Rejected } from "./errors.ts"
-import { OutputChannel } from "./OutputChannel.ts"
-import type { FileEvent, FileInfo, SandboxFiles, WatchOptions } from "../../Sandbox.ts"
 
 const types: Readonly<Record<string, FileInfo["type"]>> = { file: "file", dir: "directory" }
 
@@ -15,7 +15,7 @@ const fileInfo = (entry: Sdk.EntryInfo): FileInfo => ({
   size: entry.size
 })
 
-const happenings: Readonly<Record<`${Sdk.FilesystemEventType}`, FileEvent["_tag"]>> = {
+const changes: Readonly<Record<`${Sdk.FilesystemEventType}`, FileEvent["_tag"]>> = {
   create: "Created",
   write: "Written",
   remove: "Removed",
@@ -23,38 +23,38 @@ const happenings: Readonly<Record<`${Sdk.FilesystemEventType}`, FileEvent["_tag"
   chmod: "ModeChanged"
 }
 
-/** How many events may wait for a slow reader before the provider has to keep them. */
+/** How many events may wait for a slow reader before the provider has to hold them back. */
 const mostWaiting = 10_000
 
 const decoder = new TextDecoder()
 
-/** A buffer of its own, as the SDK wants it; a view may be a part of a larger one. */
+/** The content in a buffer of its own, as the SDK requires; a view may be a part of a larger buffer. */
 const body = (content: string | Uint8Array): string | ArrayBuffer =>
   typeof content === "string" ? content : new Uint8Array(content).buffer
 
 /**
- * Uploads go out as they are. As a multipart form, which is the SDK's default, one that is cut off makes Node's fetch
- * throw outside of every promise (`ERR_INVALID_STATE`), which ends the process without cleaning up.
+ * Uploads are sent as plain bytes. In the SDK's default, a multipart form, an interrupted upload makes Node's fetch throw
+ * outside of every promise (`ERR_INVALID_STATE`), which ends the process without any cleanup.
  */
 export const upload = { useOctetStream: true } as const
 
 /** The files of one E2B sandbox. */
 export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.SandboxId): SandboxFiles => {
   const { files } = sandbox
-  const ask = <A>(
+  const request = <A>(
     operation: SandboxError.Operation,
     path: string,
     evaluate: (signal: AbortSignal) => Promise<A>
   ): Effect.Effect<A, SandboxError.SandboxError> => calls.call({ operation, sandboxId, path }, evaluate)
 
   const read = Effect.fn("Sandbox.files.read")((path: string) =>
-    ask("read", path, (signal) => files.read(path, { format: "bytes", signal }))
+    request("read", path, (signal) => files.read(path, { format: "bytes", signal }))
   )
 
   const write = Effect.fn("Sandbox.files.write")(function* (path: string, content: string | Uint8Array) {
-    // The provider writes in place: a reader in between would see half a file.
+    // The provider writes in place, so a reader could see half of the file.
     const part = `${path}.${yield* Id.nextToken}.part`
-    yield* ask("write", part, (signal) => files.write(part, body(content), { ...upload, signal }))
+    yield* request("write", part, (signal) => files.write(part, body(content), { ...upload, signal }))
     yield* calls.attempt({ operation: "write", sandboxId, path }, (signal) =>
       files.rename(part, path, { signal })
     )
@@ -62,20 +62,20 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
 
   const list = Effect.fn("Sandbox.files.list")((path: string) =>
     Effect.map(
-      ask("listFiles", path, (signal) => files.list(path, { signal })),
+      request("listFiles", path, (signal) => files.list(path, { signal })),
       (entries) => entries.map(fileInfo)
     )
   )
 
   const stat = Effect.fn("Sandbox.files.stat")((path: string) =>
     Effect.map(
-      ask("stat", path, (signal) => files.getInfo(path, { signal })),
+      request("stat", path, (signal) => files.getInfo(path, { signal })),
       fileInfo
     )
   )
 
   const remove = Effect.fn("Sandbox.files.remove")((path: string) =>
-    ask("remove", path, (signal) => files.remove(path, { signal })).pipe(
+    request("remove", path, (signal) => files.remove(path, { signal })).pipe(
       Effect.catchReason("SandboxError", "FileNotFound", () => Effect.void)
     )
   )
@@ -89,29 +89,29 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
   )
 
   const makeDir = Effect.fn("Sandbox.files.makeDir")((path: string) =>
-    Effect.asVoid(ask("makeDir", path, (signal) => files.makeDir(path, { signal })))
+    Effect.asVoid(request("makeDir", path, (signal) => files.makeDir(path, { signal })))
   )
 
   const events = Effect.fnUntraced(function* (path: string, { recursive = false }: WatchOptions) {
     const channel = new OutputChannel<FileEvent>(mostWaiting, () => 1)
-    const start = ask("watch", path, (signal) =>
-      files.watchDir(path, ({ name, type }) => channel.push({ _tag: happenings[type], name }), {
+    const start = request("watch", path, (signal) =>
+      files.watchDir(path, ({ name, type }) => channel.push({ _tag: changes[type], name }), {
         recursive,
         signal,
-        // The SDK stops after a minute by itself.
+        // The default of the SDK is one minute.
         timeoutMs: 0,
         onExit: (cause) => (cause === undefined ? channel.end() : channel.fail(cause))
       })
     )
     yield* Effect.acquireRelease(start, (handle) => Effect.promise(() => handle.stop()))
-    const explained = (cause: unknown) => calls.explain(cause, { operation: "watch", sandboxId, path })
-    const stopped = Effect.flatMap(calls.whereabouts(sandboxId), (reason) =>
+    const explain = (cause: unknown) => calls.explain(cause, { operation: "watch", sandboxId, path })
+    const stopped = Effect.flatMap(calls.diagnose(sandboxId), (reason) =>
       SandboxError.fail("watch", reason, sandboxId)
     )
     return Stream.fromAsyncIterable(channel, (cause) => new Rejected({ cause })).pipe(
       Stream.flattenIterable,
-      Stream.catch(({ cause }) => Stream.fromEffect(explained(cause))),
-      // The provider ends it only with the sandbox.
+      Stream.catch(({ cause }) => Stream.fromEffect(explain(cause))),
+      // The provider ends the stream only when the sandbox stops.
       Stream.concat(Stream.fromEffect(stopped))
     )
   })

@@ -1,58 +1,45 @@
-import { Id, SandboxError } from "@remote-agent/domain"
-import { Clock, Duration, Effect, Option, Schedule } from "effect"
-import type { E2bCalls } from "./calls.ts"
+import { Id } from "@remote-agent/domain"
+import { Clock, type Duration, Effect, Option } from "effect"
 import type { Sandboxes, Snapshot } from "../../Sandboxes.ts"
+import type { E2bCalls } from "./calls.ts"
+import { findLate, isAmbiguous } from "./reconcile.ts"
 
-/** Snapshots at E2B; `deadline` is how long the server may still be working on one after it began. */
+/** Takes and removes snapshots. `deadline` is how long the server may work on one. */
 export const make = (
   calls: E2bCalls,
   deadline: Duration.Input
 ): Pick<Sandboxes["Service"], "snapshot" | "removeSnapshot"> => {
   const api = calls.client.Sandbox
 
-  const found = (name: string) =>
+  const find = (name: string) =>
     calls
       .call({ operation: "snapshot" }, (signal) => api.listSnapshots({ name }).nextItems({ signal }))
       .pipe(Effect.map(([hit]) => Option.fromUndefinedOr(hit)))
 
-  // Like a create, a snapshot whose reply was lost can only be told by its name, which is ours alone.
-  const reconcile = Effect.fnUntraced(function* (
-    name: string,
-    startedAt: number,
-    error: SandboxError.SandboxError
-  ) {
-    const look = Effect.gen(function* () {
-      // Before asking: the answer may be older than the moment it arrives.
-      const over = (yield* Clock.currentTimeMillis) >= startedAt + Duration.toMillis(deadline)
-      return { hit: yield* found(name), over }
-    })
-    const { hit } = yield* look.pipe(
-      Effect.repeat({
-        until: (seen) => Option.isSome(seen.hit) || seen.over,
-        schedule: Schedule.spaced("2 seconds")
-      }),
-      Effect.mapError(() => error)
-    )
-    return Option.isSome(hit) ? hit.value : yield* error
-  })
-
   return {
-    // What pauses a sandbox, and be it for a moment, must not be cut short at E2B.
+    // A snapshot pauses the sandbox for a moment, and an interrupted pause can cost an E2B sandbox.
     snapshot: Effect.fn("Sandboxes.snapshot")(
       function* (sandboxId: Id.SandboxId) {
         const name = `remote-agent-${yield* Id.nextToken}`
         const startedAt = yield* Clock.currentTimeMillis
-        const taken = calls
+        const take = calls
           .attempt({ operation: "snapshot", sandboxId }, () =>
             api.createSnapshot(sandboxId, { name, requestTimeoutMs: 600_000 })
           )
           .pipe(
-            Effect.catchIf(
-              (error) => SandboxError.retryClass(error) === "ambiguous",
-              (error) => reconcile(name, startedAt, error)
+            Effect.catchIf(isAmbiguous, (error) =>
+              findLate(find(name), { startedAt, deadline }).pipe(
+                Effect.mapError(() => error),
+                Effect.flatMap(
+                  Option.match({
+                    onNone: () => Effect.fail(error),
+                    onSome: (snapshot) => Effect.succeed(snapshot)
+                  })
+                )
+              )
             )
           )
-        const { snapshotId } = yield* calls.patiently(taken)
+        const { snapshotId } = yield* calls.retrying(take)
         return { template: snapshotId } satisfies Snapshot
       },
       (effect) => Effect.uninterruptible(effect)

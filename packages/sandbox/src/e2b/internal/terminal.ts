@@ -1,15 +1,15 @@
-import { Id, SandboxError } from "@remote-agent/domain"
+import { Id, type SandboxError } from "@remote-agent/domain"
 import type { Sandbox as SdkSandbox } from "e2b"
 import { Deferred, Effect, Stream } from "effect"
+import { OutputChannel } from "../../internal/output.ts"
+import { marker } from "../../job/shell.ts"
+import type { Sandbox, Terminal, TerminalOptions, TerminalSize } from "../../Sandbox.ts"
 import type { E2bCalls } from "./calls.ts"
 import { Rejected } from "./errors.ts"
-import { killer } from "./kill.ts"
-import { follow, releaser, type Running } from "./running.ts"
-import { OutputChannel } from "./OutputChannel.ts"
-import type { Sandbox, Terminal, TerminalOptions, TerminalSize } from "../../Sandbox.ts"
-import { marker } from "../../job/shell.ts"
+import { follow, killer, releaser, type Running } from "./process.ts"
+import { isAmbiguous } from "./reconcile.ts"
 
-/** Output that may wait for a slow reader before the shell is slowed down, in bytes. */
+/** How much output may wait for a slow reader before the shell is slowed down, in bytes. */
 const highWater = 1024 * 1024
 
 /** Opens terminals in one E2B sandbox. */
@@ -20,18 +20,18 @@ export const make = (
 ): Pick<Sandbox, "terminal"> => {
   const kill = killer(calls, sandbox, sandboxId)
   const release = releaser(kill)
-  const asked = { operation: "terminal", sandboxId } as const
+  const call = { operation: "terminal", sandboxId } as const
 
   const start = Effect.fnUntraced(function* ({ columns, cwd, env, rows, user }: TerminalOptions) {
     const mark = yield* Id.nextToken
     const output = new OutputChannel<Uint8Array>(highWater, ({ length }) => length)
     const exitCode = yield* Deferred.make<number, SandboxError.SandboxError>()
-    const starting = calls.attempt({ ...asked, user }, (signal) =>
+    const starting = calls.attempt({ ...call, user }, (signal) =>
       sandbox.pty.create({
         cols: columns,
         rows,
         signal,
-        // A minute is the default of the SDK.
+        // The default of the SDK is one minute.
         timeoutMs: 0,
         envs: { ...env, [marker]: mark },
         ...(cwd === undefined ? {} : { cwd }),
@@ -40,7 +40,7 @@ export const make = (
       })
     )
     const handle = yield* Effect.tapError(starting, (error) =>
-      SandboxError.retryClass(error) === "ambiguous" ? kill(mark) : Effect.void
+      isAmbiguous(error) ? kill(mark) : Effect.void
     )
     const running = follow({ handle, output, mark }, (code) => {
       Deferred.doneUnsafe(exitCode, Effect.succeed(code))
@@ -48,10 +48,10 @@ export const make = (
     return { running, exitCode }
   })
 
-  /** What is told to a shell that has ended is no failure: its end is told by its output. */
-  const told = (running: Running<Uint8Array>, evaluate: (signal: AbortSignal) => Promise<void>) =>
+  /** Sends a request to the shell. A shell that has ended does not accept any; its output reports its end. */
+  const send = (running: Running<Uint8Array>, evaluate: (signal: AbortSignal) => Promise<void>) =>
     Effect.catchIf(
-      calls.attempt(asked, evaluate),
+      calls.attempt(call, evaluate),
       ({ reason }) => running.ended || reason._tag === "InvalidRequest",
       () => Effect.void
     )
@@ -62,7 +62,7 @@ export const make = (
     )
     const { handle, output } = running
     const failed = (cause: unknown) =>
-      Effect.tapError(calls.explain(cause, asked), (error) => Deferred.fail(exitCode, error))
+      Effect.tapError(calls.explain(cause, call), (error) => Deferred.fail(exitCode, error))
     return {
       output: Stream.fromAsyncIterable(output, (cause) => new Rejected({ cause })).pipe(
         Stream.flattenIterable,
@@ -70,9 +70,9 @@ export const make = (
       ),
       exitCode: Deferred.await(exitCode),
       write: (keys: Uint8Array) =>
-        told(running, (signal) => sandbox.pty.sendInput(handle.pid, keys, { signal })),
+        send(running, (signal) => sandbox.pty.sendInput(handle.pid, keys, { signal })),
       resize: ({ columns, rows }: TerminalSize) =>
-        told(running, (signal) => sandbox.pty.resize(handle.pid, { cols: columns, rows }, { signal }))
+        send(running, (signal) => sandbox.pty.resize(handle.pid, { cols: columns, rows }, { signal }))
     } satisfies Terminal
   })
 

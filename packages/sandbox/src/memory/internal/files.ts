@@ -1,3 +1,4 @@
+/** The files of a sandbox in memory. */
 import { type Id, SandboxError } from "@remote-agent/domain"
 import { Effect, Queue, Stream } from "effect"
 import type { FileEvent, FileInfo, SandboxFiles } from "../../Sandbox.ts"
@@ -5,7 +6,7 @@ import type { FileEvent, FileInfo, SandboxFiles } from "../../Sandbox.ts"
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** The absolute path that `path` means in `folder`. */
+/** Resolves a path against a folder. The result is absolute. */
 export const resolve = (folder: string, path: string): string => {
   const parts: Array<string> = []
   for (const part of (path.startsWith("/") ? path : `${folder}/${path}`).split("/")) {
@@ -20,29 +21,27 @@ const parent = (path: string): string => path.slice(0, Math.max(1, path.lastInde
 const below = (path: string) => (other: string) =>
   other === path || other.startsWith(path === "/" ? "/" : `${path}/`)
 
-/** What there is in memory: bytes by absolute path, and the folders around them. */
+/** Bytes by absolute path, and the folders around them. */
 export interface Contents {
   readonly contents: Map<string, Uint8Array>
   readonly folders: Set<string>
 }
 
-/** Nothing but a home folder. */
+/** Contents with an empty home folder. */
 export const empty = (home: string): Contents => ({ contents: new Map(), folders: new Set(["/", home]) })
 
-/** The same again, of its own; the bytes of a file are never changed in place. */
+/** An independent copy. The bytes of a file are never changed in place, so they are shared. */
 export const copy = ({ contents, folders }: Contents): Contents => ({
   contents: new Map(contents),
   folders: new Set(folders)
 })
 
-/** Files of a sandbox that lives in memory. */
-export const make = (
-  home: string,
-  sandboxId: Id.SandboxId,
-  { contents, folders }: Contents
-): SandboxFiles => {
-  const watchers = new Set<(tag: FileEvent["_tag"], path: string) => void>()
-  const tell = (tag: FileEvent["_tag"], path: string): void => {
+type Watcher = (tag: FileEvent["_tag"], path: string) => void
+
+/** A tree of files with its watchers. All paths are absolute. */
+const treeOf = ({ contents, folders }: Contents) => {
+  const watchers = new Set<Watcher>()
+  const report: Watcher = (tag, path) => {
     for (const watcher of watchers) watcher(tag, path)
   }
   const makeFolders = (path: string): void => {
@@ -51,17 +50,76 @@ export const make = (
       folders.add(at)
       made.unshift(at)
     }
-    for (const folder of made) tell("Created", folder)
+    for (const folder of made) report("Created", folder)
   }
+  return {
+    watchers,
+    makeFolders,
+    exists: (path: string) => folders.has(path) || contents.has(path),
+    infoOf: (path: string): FileInfo => ({
+      path,
+      name: path.slice(path.lastIndexOf("/") + 1),
+      type: folders.has(path) ? "directory" : "file",
+      size: contents.get(path)?.length ?? 0
+    }),
+    write: (path: string, bytes: Uint8Array): void => {
+      makeFolders(parent(path))
+      const isNew = !contents.has(path)
+      contents.set(path, bytes)
+      if (isNew) report("Created", path)
+      report("Written", path)
+    },
+    remove: (path: string): void => {
+      const isBelow = below(path)
+      for (const file of contents.keys()) {
+        if (isBelow(file) && contents.delete(file)) report("Removed", file)
+      }
+      for (const folder of folders) if (isBelow(folder) && folders.delete(folder)) report("Removed", folder)
+    },
+    move: (source: string, target: string): void => {
+      const isBelow = below(source)
+      makeFolders(parent(target))
+      for (const [file, content] of contents) {
+        if (!isBelow(file)) continue
+        contents.delete(file)
+        contents.set(target + file.slice(source.length), content)
+      }
+      for (const folder of folders) {
+        if (isBelow(folder) && folders.delete(folder)) folders.add(target + folder.slice(source.length))
+      }
+      report("Renamed", source)
+      report("Created", target)
+    }
+  }
+}
+
+const watch = (
+  watchers: Set<Watcher>,
+  folder: string,
+  recursive: boolean
+): Stream.Stream<FileEvent, SandboxError.SandboxError> =>
+  Stream.callback<FileEvent, SandboxError.SandboxError>(
+    Effect.fnUntraced(function* (queue) {
+      const prefix = folder === "/" ? "/" : `${folder}/`
+      const watcher: Watcher = (tag, at) => {
+        const name = at.slice(prefix.length)
+        const isInside = at.startsWith(prefix) && (recursive || !name.includes("/"))
+        if (isInside) Queue.offerUnsafe(queue, { _tag: tag, name })
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => watchers.add(watcher)),
+        () => Effect.sync(() => watchers.delete(watcher))
+      )
+      return yield* Effect.never
+    })
+  )
+
+/** Makes the file operations over contents. */
+export const make = (home: string, sandboxId: Id.SandboxId, held: Contents): SandboxFiles => {
+  const { contents, folders } = held
+  const tree = treeOf(held)
   const missing = (operation: SandboxError.Operation, path: string) =>
     SandboxError.fail(operation, new SandboxError.FileNotFound({ path }), sandboxId)
-  const infoOf = (path: string): FileInfo => ({
-    path,
-    name: path.slice(path.lastIndexOf("/") + 1),
-    type: folders.has(path) ? "directory" : "file",
-    size: contents.get(path)?.length ?? 0
-  })
-  const exists = (path: string) => folders.has(path) || contents.has(path)
 
   const read = Effect.fnUntraced(function* (path: string) {
     const absolute = resolve(home, path)
@@ -79,72 +137,41 @@ export const make = (
     read,
     readString: (path) => Effect.map(read(path), (bytes) => decoder.decode(bytes)),
     write: (path, content) =>
-      Effect.sync(() => {
-        const absolute = resolve(home, path)
-        makeFolders(parent(absolute))
-        const isNew = !contents.has(absolute)
-        contents.set(absolute, typeof content === "string" ? encoder.encode(content) : content.slice())
-        if (isNew) tell("Created", absolute)
-        tell("Written", absolute)
-      }),
+      Effect.sync(() =>
+        tree.write(
+          resolve(home, path),
+          typeof content === "string" ? encoder.encode(content) : content.slice()
+        )
+      ),
     list: Effect.fnUntraced(function* (path) {
       const absolute = resolve(home, path)
       if (!folders.has(absolute)) return yield* missing("listFiles", path)
       return [...folders, ...contents.keys()]
         .filter((other) => other !== absolute && parent(other) === absolute)
-        .map(infoOf)
+        .map(tree.infoOf)
     }),
     stat: Effect.fnUntraced(function* (path) {
       const absolute = resolve(home, path)
-      return exists(absolute) ? infoOf(absolute) : yield* missing("stat", path)
+      return tree.exists(absolute) ? tree.infoOf(absolute) : yield* missing("stat", path)
     }),
-    remove: (path) =>
-      Effect.sync(() => {
-        const isBelow = below(resolve(home, path))
-        for (const file of contents.keys()) {
-          if (isBelow(file) && contents.delete(file)) tell("Removed", file)
-        }
-        for (const folder of folders) if (isBelow(folder) && folders.delete(folder)) tell("Removed", folder)
-      }),
+    remove: (path) => Effect.sync(() => tree.remove(resolve(home, path))),
     rename: Effect.fnUntraced(function* (from, to) {
-      const [source, target] = [resolve(home, from), resolve(home, to)]
-      if (!exists(source)) return yield* missing("rename", from)
-      const isBelow = below(source)
-      makeFolders(parent(target))
-      for (const [file, content] of contents) {
-        if (!isBelow(file)) continue
-        contents.delete(file)
-        contents.set(target + file.slice(source.length), content)
-      }
-      for (const folder of folders) {
-        if (isBelow(folder) && folders.delete(folder)) folders.add(target + folder.slice(source.length))
-      }
-      tell("Renamed", source)
-      tell("Created", target)
+      const source = resolve(home, from)
+      if (!tree.exists(source)) return yield* missing("rename", from)
+      tree.move(source, resolve(home, to))
     }),
-    makeDir: (path) => Effect.sync(() => makeFolders(resolve(home, path))),
+    makeDir: (path) => Effect.sync(() => tree.makeFolders(resolve(home, path))),
     watch: (path, { recursive = false } = {}) =>
-      Stream.callback<FileEvent, SandboxError.SandboxError>(
-        Effect.fnUntraced(function* (queue) {
-          const folder = resolve(home, path)
-          if (!folders.has(folder)) return yield* missing("watch", path)
-          const prefix = folder === "/" ? "/" : `${folder}/`
-          const watcher = (tag: FileEvent["_tag"], at: string) => {
-            const name = at.slice(prefix.length)
-            const isInside = at.startsWith(prefix) && (recursive || !name.includes("/"))
-            if (isInside) Queue.offerUnsafe(queue, { _tag: tag, name })
-          }
-          yield* Effect.acquireRelease(
-            Effect.sync(() => watchers.add(watcher)),
-            () => Effect.sync(() => watchers.delete(watcher))
-          )
-          return yield* Effect.never
-        })
-      )
+      Stream.suspend(() => {
+        const folder = resolve(home, path)
+        return folders.has(folder)
+          ? watch(tree.watchers, folder, recursive)
+          : Stream.fail(missing("watch", path))
+      })
   }
 }
 
-/** The same files behind a check that is made before every operation. */
+/** The same files behind a check before every operation. */
 export const guarded = (
   check: (operation: SandboxError.Operation) => Effect.Effect<SandboxFiles, SandboxError.SandboxError>
 ): SandboxFiles => ({

@@ -19,10 +19,10 @@ const triesOf = Effect.fnUntraced(function* (
   options: {
     readonly seed?: string
     readonly takes?: Duration.Input
-    readonly patience?: Duration.Input
+    readonly retryWindow?: Duration.Input
   } = {}
 ) {
-  const { patience, seed = "one", takes = 0 } = options
+  const { retryWindow, seed = "one", takes = 0 } = options
   const began = yield* Clock.currentTimeMillis
   const at: Array<number> = []
   const effect = Effect.gen(function* () {
@@ -31,7 +31,7 @@ const triesOf = Effect.fnUntraced(function* (
     return yield* failing(at.length)
   })
   const trying = yield* Effect.forkChild(
-    Effect.flip((yield* calls)({ patience }).patiently(effect)).pipe(Random.withSeed(seed))
+    Effect.flip((yield* calls)({ retryWindow }).retrying(effect)).pipe(Random.withSeed(seed))
   )
   yield* TestClock.adjust("1 hour")
   const { reason } = yield* Fiber.join(trying)
@@ -101,7 +101,7 @@ describe("the retries there are when nobody says otherwise", () => {
       assert.deepStrictEqual((yield* triesOf(limited(30))).at.slice(0, 2), [0, 30_000])
       assert.deepStrictEqual(yield* triesOf(limited(31)), { at: [0], gaps: [], reason: "RateLimited" })
       assert.lengthOf((yield* triesOf(limited(20, 20))).at, 2)
-      assert.deepStrictEqual((yield* triesOf(limited(7), { patience: "6 seconds" })).at, [0])
+      assert.deepStrictEqual((yield* triesOf(limited(7), { retryWindow: "6 seconds" })).at, [0])
     })
   )
 })

@@ -4,7 +4,7 @@ import { E2bSandboxes } from "@remote-agent/sandbox"
 import type { Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Duration, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { verdict } from "../../../src/e2b/internal/errors.ts"
+import { classify } from "../../../src/e2b/internal/errors.ts"
 import {
   type Answer,
   type Arrived,
@@ -280,7 +280,7 @@ it.live("what a sandbox of an older template cannot do is an InvalidRequest", ()
   Effect.gen(function* () {
     const sdk = yield* Effect.promise(() => import("e2b"))
     for (const operation of ["watch", "write", "exec"] as const) {
-      const read = verdict(sdk, new sdk.TemplateError("You need to update the template."), { operation })
+      const read = classify(sdk, new sdk.TemplateError("You need to update the template."), { operation })
       assert(read._tag === "known", operation)
       assert.deepStrictEqual(
         read.reason,
@@ -318,7 +318,7 @@ it.live("404 in the API's own words: a life that cannot be extended because it i
 it.live("429: says when to come back, and does not wait for longer than it has patience", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve(() => refusal(429, { "retry-after": "7" }))
-    const { info } = yield* E2bSandboxes.make(pointedAt(url, { patience: "6 seconds" }))
+    const { info } = yield* E2bSandboxes.make(pointedAt(url, { retryWindow: "6 seconds" }))
     const { reason } = yield* Effect.flip(info(id))
     assert.deepStrictEqual(reason, new SandboxError.RateLimited({ retryAfter: Duration.seconds(7) }))
     assert.strictEqual(arrived.length, 1)

@@ -1,9 +1,10 @@
 import { assert, it, vi } from "@effect/vitest"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { Conformance, E2bSandboxes, type Sandbox } from "@remote-agent/sandbox"
+import { E2bSandboxes, type Sandbox } from "@remote-agent/sandbox"
+import { Conformance } from "@remote-agent/sandbox/testing"
 import { type CommandHandle, E2B } from "e2b"
 import { Effect, flow, Redacted, Schedule, Stream } from "effect"
-import { forget } from "../../../src/e2b/internal/process.ts"
+import { clearCollected } from "../../../src/e2b/internal/process.ts"
 import {
   type Answer,
   type Arrived,
@@ -177,9 +178,9 @@ it.live("holds no more of a command's output than its last pieces, which the SDK
       return running
     })
     assert.deepStrictEqual([handle.stdout, handle.stderr], ["out", "err"])
-    forget(handle, "Stdout")
+    clearCollected(handle, "Stdout")
     assert.deepStrictEqual([handle.stdout, handle.stderr], ["", "err"])
-    forget(handle, "Stderr")
+    clearCollected(handle, "Stderr")
     assert.deepStrictEqual([handle.stdout, handle.stderr], ["", ""])
 
     const handles = new Set<CommandHandle>()

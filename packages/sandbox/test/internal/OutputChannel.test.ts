@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { OutputChannel } from "../../../src/e2b/internal/OutputChannel.ts"
+import { OutputChannel } from "../../src/internal/output.ts"
 
 const channel = (limit = 3) => new OutputChannel<string>(limit, (value) => value.length)
 

@@ -1,12 +1,18 @@
 import { type Id, SandboxError } from "@remote-agent/domain"
 import { Duration, Effect, Schedule, type Scope } from "effect"
-import type { Sandbox, SandboxSpec } from "../Sandbox.ts"
-import type { Sandboxes } from "../Sandboxes.ts"
+import type { Sandbox, SandboxSpec } from "./Sandbox.ts"
+import type { Sandboxes } from "./Sandboxes.ts"
 
 /**
- * Extends the life of a sandbox to `ttl` again and again, when a third of it is over, for as long as it is run. An
- * extension that fails is logged and tried again eight times before the life would end; the sandbox is used in any
- * case. One that sleeps has no end that could be put off, until it wakes. Ends when the sandbox is gone.
+ * Keeps a sandbox alive for as long as this effect runs.
+ *
+ * **Details**
+ *
+ * Extends the ttl when a third of it has passed. A failed extension is logged and retried eight times before the ttl
+ * ends. A paused sandbox is extended again once it is resumed. Succeeds when the sandbox is gone.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
 export const keep = (
   sandboxes: Pick<Sandboxes["Service"], "extend">,
@@ -18,7 +24,7 @@ export const keep = (
     Effect.tapError((error) =>
       error.reason._tag === "Gone"
         ? Effect.void
-        : Effect.logWarning("A sandbox's life could not be extended", error)
+        : Effect.logWarning("The ttl of a sandbox could not be extended", error)
     ),
     Effect.retry({
       schedule: Schedule.spaced(Duration.divideUnsafe(ttl, 12)),
@@ -30,8 +36,14 @@ export const keep = (
   )
 
 /**
- * A sandbox that is terminated when the scope closes and kept alive until then. The provider ends it within its `ttl`
- * when this process does not come to close the scope.
+ * Creates a sandbox, keeps it alive, and terminates it when the scope closes.
+ *
+ * **Details**
+ *
+ * When this process dies, the provider ends the sandbox within its ttl.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const create = Effect.fn("Sandboxes.create")(function* (
   sandboxes: Pick<Sandboxes["Service"], "launch" | "terminate" | "extend">,

@@ -3,7 +3,7 @@ import { Id, SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration, Effect, Fiber, Ref, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { collect, timed } from "../../../src/e2b/internal/output.ts"
+import { collect, withTimeouts } from "../../src/internal/output.ts"
 
 const id = Id.SandboxId.make("isandbox")
 
@@ -23,9 +23,12 @@ const run = Effect.fnUntraced(function* (
 ) {
   const ended = yield* Ref.make(false)
   const watched = Stream.onExit(output, () => Ref.set(ended, true))
-  const fiber = yield* Effect.forkChild(Effect.flip(collect(timed(watched, limits(timeouts), id), id)), {
-    startImmediately: true
-  })
+  const fiber = yield* Effect.forkChild(
+    Effect.flip(collect(withTimeouts(watched, limits(timeouts), id), id)),
+    {
+      startImmediately: true
+    }
+  )
   return { ended: Ref.get(ended), fiber, running: Effect.sync(() => fiber.pollUnsafe() === undefined) }
 })
 
@@ -57,7 +60,7 @@ it.effect("begins to count anew with every output", () =>
 it.effect("does not take a slow reader for a silent command", () =>
   Effect.gen(function* () {
     const output = Stream.fromIterable([out("a"), out("b"), exit]).pipe(Stream.rechunk(1))
-    const fiber = yield* timed(output, limits({ idle: "1 second" }), id).pipe(
+    const fiber = yield* withTimeouts(output, limits({ idle: "1 second" }), id).pipe(
       Stream.mapEffect((event) => Effect.delay(Effect.succeed(event._tag), "1 minute")),
       Stream.runCollect,
       Effect.forkChild
@@ -100,7 +103,7 @@ it.effect("leaves a command alone that ends in time", () =>
   Effect.gen(function* () {
     const output = Stream.fromEffect(Effect.delay(Effect.succeed(exit), "9 seconds"))
     const fiber = yield* Effect.forkChild(
-      collect(timed(output, limits({ idle: "10 seconds", wall: "10 seconds" }), id), id),
+      collect(withTimeouts(output, limits({ idle: "10 seconds", wall: "10 seconds" }), id), id),
       { startImmediately: true }
     )
     yield* TestClock.adjust("9 seconds")

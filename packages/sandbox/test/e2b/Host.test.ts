@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { E2bSandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { Effect, Redacted } from "effect"
-import { id, json, pointedAt, serve, view } from "../../support/wire.ts"
+import { id, json, pointedAt, serve, view } from "../support/wire.ts"
 
 const shown = ({ headers, url }: Sandbox.Host) => ({
   url,
@@ -15,7 +15,7 @@ const hostAt = Effect.fnUntraced(function* (sandboxUrl: string | undefined, more
   return shown(yield* sandbox.host(3000))
 }, Effect.scoped)
 
-it.live("gives a port a host name of its own below the domain of its sandbox", () =>
+it.live("returns a host name for each port, below the domain of the sandbox", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(yield* hostAt(undefined, { domain: "sandboxes.example" }), {
       url: `https://3000-${id}.sandboxes.example`,
@@ -24,18 +24,16 @@ it.live("gives a port a host name of its own below the domain of its sandbox", (
   })
 )
 
-it.live(
-  "names sandbox and port in headers when all are behind one address, and adds the token of a private port",
-  () =>
-    Effect.gen(function* () {
-      const host = yield* hostAt("http://127.0.0.1:1/", { trafficAccessToken: "fake-traffic-token" })
-      assert.deepStrictEqual(host, {
-        url: "http://127.0.0.1:1",
-        headers: {
-          "e2b-sandbox-id": id,
-          "e2b-sandbox-port": "3000",
-          "e2b-traffic-access-token": "fake-traffic-token"
-        }
-      })
+it.live("selects sandbox and port by headers behind one address, and adds the token of a private port", () =>
+  Effect.gen(function* () {
+    const host = yield* hostAt("http://127.0.0.1:1/", { trafficAccessToken: "fake-traffic-token" })
+    assert.deepStrictEqual(host, {
+      url: "http://127.0.0.1:1",
+      headers: {
+        "e2b-sandbox-id": id,
+        "e2b-sandbox-port": "3000",
+        "e2b-traffic-access-token": "fake-traffic-token"
+      }
     })
+  })
 )

@@ -1,0 +1,2 @@
+/** The conformance suite for providers of sandboxes. */
+export * as Conformance from "./Conformance.ts"
