@@ -107,21 +107,39 @@ export type Admit = Effect.Effect<
 >
 
 /** A sandbox, running or paused. For a request, a sandbox that does not exist is one that has stopped. */
-export const find = (id: string) =>
+const find = (id: string) =>
   Effect.flatMap(SandboxRegistry, (registry) => registry.get(id)).pipe(
     Effect.mapError(() => new SandboxStopped({ id }))
   )
 
-/** Admits requests that carry the access token of the sandbox that they name. */
+/** The sandboxes that a request may be for: the one that it names, otherwise all of them. */
+export const candidates = Effect.gen(function* () {
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const registry = yield* SandboxRegistry
+  const id = headers["e2b-sandbox-id"]
+  const all: ReadonlyArray<Sandbox> = id === undefined ? yield* registry.list : [yield* find(id)]
+  return all
+})
+
+/**
+ * Admits requests that carry the access token of the sandbox that they name.
+ *
+ * **Details**
+ *
+ * Older SDKs name no sandbox in requests to `/files` and `/health` when all sandboxes share one address. Such a request is
+ * for the sandbox with that token.
+ */
 export const byToken: Admit = Effect.gen(function* () {
-  const request = yield* HttpServerRequest.HttpServerRequest
-  const sandbox = yield* find(request.headers["e2b-sandbox-id"] ?? "")
-  return sameSecret(request.headers["x-access-token"], Redacted.value(sandbox.token))
-    ? sandbox.id
-    : yield* refuse(
-        401,
-        "unauthorized access, please provide a valid access token or method signing if supported"
-      )
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const token = headers["x-access-token"]
+  // Compares with all of them, so that the time reveals nothing.
+  const [sandbox] = (yield* candidates).filter((one) => sameSecret(token, Redacted.value(one.token)))
+  if (sandbox !== undefined) return sandbox.id
+  if (headers["e2b-sandbox-id"] === undefined) return yield* new SandboxStopped({ id: "" })
+  return yield* refuse(
+    401,
+    "unauthorized access, please provide a valid access token or method signing if supported"
+  )
 })
 
 /**
@@ -188,12 +206,11 @@ export const streaming = (
  */
 export const health = Effect.gen(function* () {
   const registry = yield* SandboxRegistry
-  const request = yield* HttpServerRequest.HttpServerRequest
-  yield* Effect.ignore(Effect.flatMap(byToken, registry.wake))
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const admitted = yield* Effect.option(Effect.tap(byToken, registry.wake))
+  const id = headers["e2b-sandbox-id"] ?? Option.getOrElse(admitted, () => "")
   return yield* registry
-    .whileRunning(request.headers["e2b-sandbox-id"] ?? "", () =>
-      Effect.succeed(HttpServerResponse.empty({ status: 204 }))
-    )
+    .whileRunning(id, () => Effect.succeed(HttpServerResponse.empty({ status: 204 })))
     .pipe(Effect.catch((error) => Effect.succeed(gone(error.id))))
 })
 

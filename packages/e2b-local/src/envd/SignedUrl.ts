@@ -8,8 +8,6 @@ import { HttpServerRequest } from "effect/http"
 import * as Crypto from "node:crypto"
 import { refuse } from "../api/ApiError.ts"
 import { sameSecret } from "../api/RequestGuard.ts"
-import type { Sandbox } from "../sandboxes/ManagedSandbox.ts"
-import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 import * as Envd from "./Envd.ts"
 
 /** The operation that a URL allows. */
@@ -52,16 +50,12 @@ export const admit = (operation: Operation): Envd.Admit =>
     const request = yield* HttpServerRequest.HttpServerRequest
     // An empty token is none, as at E2B.
     if (request.headers["x-access-token"]) return yield* Envd.byToken
-    const registry = yield* SandboxRegistry
     const { searchParams } = new URL(request.url, "http://localhost")
     const signature = searchParams.get("signature")
     if (signature === null) return yield* refused("missing signature query parameter")
     const expiration = searchParams.get("signature_expiration") ?? undefined
-    const id = request.headers["e2b-sandbox-id"]
-    const candidates: ReadonlyArray<Sandbox> =
-      id === undefined ? yield* registry.list : [yield* Envd.find(id)]
     // Compares with all of them, so that the time reveals nothing.
-    const matching = candidates.filter(({ token }) =>
+    const matching = (yield* Envd.candidates).filter(({ token }) =>
       sameSecret(
         signature,
         sign({

@@ -92,7 +92,10 @@ describe("the server", () => {
         assert.strictEqual(yield* status({ "e2b-sandbox-id": two.sandboxId }), 401)
         assert.strictEqual(yield* status({ "e2b-sandbox-id": two.sandboxId, "x-api-key": apiKey }), 401)
         assert.strictEqual(yield* status({ "e2b-sandbox-id": "inone", "x-access-token": token }), 502)
-        assert.strictEqual(yield* status({ "x-access-token": token }), 502)
+        // Older SDKs send the token alone.
+        assert.strictEqual(yield* status({ "x-access-token": token }), 200)
+        assert.strictEqual(yield* status({ "x-access-token": "wrong" }), 502)
+        assert.strictEqual(yield* status({}), 502)
         const file = yield* ask(`${url}/files?path=/etc/passwd`, {
           headers: { "e2b-sandbox-id": one.sandboxId }
         })

@@ -33,6 +33,14 @@ const ended = (messages: ReadonlyArray<Record<string, unknown>>) => {
 const errorOf = (messages: ReadonlyArray<Record<string, unknown>>) =>
   messages.at(-1)?.["error"] as { readonly code: string; readonly message: string } | undefined
 
+const input = (text: string) => ({ data: { input: { stdin: Buffer.from(text).toString("base64") } } })
+
+const run = (box: Parameters<typeof output>[0], command: string) =>
+  Effect.map(
+    sdk(() => box.commands.run(command, { user: "root" })),
+    ({ stdout }) => stdout.trimEnd()
+  )
+
 perMode(modes, "calls", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("start programs directly, and a missing one ends with 127", () =>
@@ -139,7 +147,6 @@ perMode(modes, "calls", (mode) => {
       Effect.gen(function* () {
         const box = yield* sandbox()
         const handle = yield* sdk(() => box.commands.run("cat", { background: true, stdin: true }))
-        const input = (text: string) => ({ data: { input: { stdin: Buffer.from(text).toString("base64") } } })
         const body = Buffer.concat(
           [{ start: { process: { pid: handle.pid } } }, input("one "), { keepalive: {} }, input("two")].map(
             (message) => envelope(message)
@@ -260,12 +267,6 @@ perMode(modes, "calls", (mode) => {
 
 perMode(isolated, "root", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    const run = (box: Parameters<typeof output>[0], command: string) =>
-      Effect.map(
-        sdk(() => box.commands.run(command, { user: "root" })),
-        ({ stdout }) => stdout.trimEnd()
-      )
-
     it.effect.skipIf(process.geteuid?.() !== 0)("is root of the sandbox and of nothing else", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()

@@ -15,6 +15,9 @@ import {
   serverLayer
 } from "../support/support.ts"
 
+const alias = (name: string) =>
+  Effect.map(api("GET", `/templates/aliases/${name}`), ({ status, text }) => [status, JSON.parse(text)])
+
 perMode(modes, "a pause without memory", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     const background = "while :; do sleep 0.05; done"
@@ -146,11 +149,6 @@ perMode(["none"], "the first version of the API", (mode) => {
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* sdk(() => box.createSnapshot({ name: "mine" }))
-        const alias = (name: string) =>
-          Effect.map(api("GET", `/templates/aliases/${name}`), ({ status, text }) => [
-            status,
-            JSON.parse(text)
-          ])
         assert.deepStrictEqual(yield* alias("base"), [200, { templateID: "base", public: true }])
         assert.strictEqual((yield* alias("mine"))[0], 200)
         assert.strictEqual((yield* alias(encodeURIComponent("local/mine")))[0], 200)
