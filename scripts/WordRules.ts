@@ -55,6 +55,10 @@ const phrases: ReadonlyArray<Rule> = [
     use: "a noun: the files that …"
   },
   {
+    refused: /\b(?:delete|end|find|sum up|fix|print|terminate) what\b/i,
+    use: "a noun: the sandboxes that …"
+  },
+  {
     refused: /\bwhat (?:is|are|was|were|has|have|had) (?:left|there|done|gone)\b/i,
     use: "a noun: the existing agents, the remaining sandboxes"
   },

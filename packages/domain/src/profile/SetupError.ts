@@ -1,13 +1,20 @@
 import { Schema } from "effect"
 import { SandboxError } from "../sandbox/SandboxError.ts"
 
-/** A command of the profile exited with a code other than 0. */
+/**
+ * A command of the profile exited with a code other than 0. `output` is the end of what it printed, without secrets;
+ * absent when it printed nothing, or when the secrets are not known.
+ */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
   program: Schema.String,
-  exitCode: Schema.Int
+  exitCode: Schema.Int,
+  output: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
-    return `${this.program} ended with exit code ${this.exitCode}. Run it by hand in a sandbox to see why.`
+    const ended = `${this.program} ended with exit code ${this.exitCode}.`
+    return this.output === undefined
+      ? `${ended} Run it by hand in a sandbox to see why.`
+      : `${ended} The end of its output:\n${this.output}`
   }
 }
 

@@ -15,7 +15,6 @@ import {
 } from "./AgentHealth.ts"
 import type { AgentSandboxOptions, AgentSandboxes } from "./AgentSandboxes.ts"
 import type { SetupSnapshots } from "../runtime/setup/SetupSnapshots.ts"
-import type { Queries, WhenRunning } from "../queries/Queries.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
 import * as AgentLocks from "./AgentLocks.ts"
@@ -27,7 +26,7 @@ type Failure = OrchestratorError.OrchestratorError
 /** What is done with an agent that may be answering. */
 export interface AgentOperationOptions {
   /** `refuse` when absent. */
-  readonly whenRunning?: WhenRunning | undefined
+  readonly whenRunning?: AgentLocks.WhenRunning | undefined
 }
 
 /** An agent with what is known of its sandbox and its queries. Nothing is woken to find out. */
@@ -97,7 +96,7 @@ export const relabelled = (
 export const make = Effect.fnUntraced(function* (
   places: AgentSandboxes,
   turns: AgentLocks.AgentLocks,
-  queries: Queries,
+  acquireIdle: AgentLocks.AcquireIdle,
   snapshots: SetupSnapshots
 ): Effect.fn.Return<AgentLifecycle, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
   const [runtime, sandboxes, store] = yield* Effect.all([AgentRuntime, Sandboxes.Sandboxes, StateStore])
@@ -111,7 +110,7 @@ export const make = Effect.fnUntraced(function* (
     const before = yield* get("pause", id)
     if (before.status === "paused") return before
     yield* allow("pause", "paused", before)
-    const { lease } = yield* queries.acquireIdle("pause", id, options.whenRunning ?? "refuse")
+    const { lease } = yield* acquireIdle("pause", id, options.whenRunning ?? "refuse")
     // It may have ended, or been paused by another, while we waited.
     const agent = yield* get("pause", id)
     if (agent.status === "paused") return agent
@@ -161,7 +160,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   const update: AgentLifecycle["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
-    const { lost } = yield* queries.acquireIdle("update", id, options.whenRunning ?? "refuse")
+    const { lost } = yield* acquireIdle("update", id, options.whenRunning ?? "refuse")
     const place = yield* places.of("update", id, { resume: options.resume })
     yield* Effect.forkScoped(places.keepAlive(id))
     const updated = yield* runtime.update(place).pipe(
@@ -178,7 +177,7 @@ export const make = Effect.fnUntraced(function* (
 
   const withExclusiveAccess: AgentLifecycle["withExclusiveAccess"] = (operation, id, work, options = {}) =>
     Effect.gen(function* () {
-      const { lost } = yield* queries.acquireIdle(operation, id, options.whenRunning ?? "refuse")
+      const { lost } = yield* acquireIdle(operation, id, options.whenRunning ?? "refuse")
       const place = yield* places.of(operation, id, { resume: options.resume })
       yield* Effect.forkScoped(places.keepAlive(id))
       return yield* Effect.raceFirst(work(place), lost)

@@ -38,7 +38,27 @@ export interface AgentLock {
   readonly isLost: Effect.Effect<boolean>
 }
 
-/** Gives out turns: within a process in the order in which they were asked for, across processes to one at a time. */
+/**
+ * What to do about a query that runs: fail with `QueryRunning`, wait for it and those before it, or cancel it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type WhenRunning = "refuse" | "wait" | "cancel"
+
+/**
+ * Acquires the lock of an agent and ends the queries that a dead process left. No query runs while it is held.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AcquireIdle = (
+  operation: string,
+  id: Id.AgentId,
+  whenRunning: WhenRunning
+) => Effect.Effect<AgentLock, OrchestratorError.OrchestratorError, Scope.Scope>
+
+/** The locks of agents. Within a process they are granted in the order of the requests, across processes one at a time. */
 export interface AgentLocks {
   /** Waits for the turn, which ends with the scope. */
   readonly acquire: (

@@ -7,7 +7,7 @@ import {
   OrchestratorError,
   Query
 } from "@remote-agent/domain"
-import { DateTime, Duration, Effect, Option, type Scope, Stream } from "effect"
+import { DateTime, Duration, Effect, Option, Stream } from "effect"
 import type { Agents, ReplaceOptions } from "../agents/Agents.ts"
 import type { AgentRuntime } from "../runtime/AgentRuntime.ts"
 import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
@@ -70,19 +70,8 @@ export interface Queries {
   ) => Effect.Effect<Query.Query, Failure>
   readonly events: (id: Id.QueryId, fromSeq?: number) => EventLog
   readonly cancel: (id: Id.QueryId, by?: string) => Effect.Effect<Query.Query, Failure>
-  /** Takes the turn of an agent and ends what nobody ended: from then on no query of it runs. */
-  readonly acquireIdle: (
-    operation: string,
-    agentId: Id.AgentId,
-    whenRunning: WhenRunning
-  ) => Effect.Effect<AgentLocks.AgentLock, Failure, Scope.Scope>
+  readonly acquireIdle: AgentLocks.AcquireIdle
 }
-
-/**
- * What is done about a query that runs: fail with `QueryRunning`, wait for its end and that of those before it, or
- * cancel it.
- */
-export type WhenRunning = "refuse" | "wait" | "cancel"
 
 /** The queries of agents: one at a time per agent, every event in the store before it is shown. */
 export const make = Effect.fnUntraced(function* (

@@ -10,7 +10,7 @@ import {
 } from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, Context, DateTime, Duration, Effect, Layer, Option, Stream } from "effect"
-import { fromSandbox, fromStore } from "../agents/Agents.ts"
+import { fromSandbox, fromStore } from "../state/AgentStore.ts"
 import { LaunchIntents } from "../state/LaunchIntents.ts"
 import * as ReaperExecutor from "./ReaperExecutor.ts"
 import { StateStore } from "../state/StateStore.ts"

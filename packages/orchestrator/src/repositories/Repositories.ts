@@ -1,7 +1,7 @@
 import { Agent, GitError, GitHubError, type Id, OrchestratorError, type Query } from "@remote-agent/domain"
 import { GitHub, type GitHubModel, type GitName, GitWorkspace } from "@remote-agent/github"
 import { Context, DateTime, Effect, Layer, Option } from "effect"
-import * as AgentRepository from "./AgentRepository.ts"
+import * as AgentRepository from "../agents/AgentRepository.ts"
 import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
 import type { AgentOperationOptions } from "../agents/AgentLifecycle.ts"
 import { Orchestrator } from "../Orchestrator.ts"

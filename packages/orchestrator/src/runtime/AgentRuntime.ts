@@ -12,8 +12,8 @@ export type { AgentSandbox } from "./setup/SetUp.ts"
 export class AgentRuntime extends Context.Service<
   AgentRuntime,
   {
-    /** Finds the home folder and places the profile's files. Fails with `AssetUnreadable` for one of the user's own. */
-    readonly place: (
+    /** Finds the home folder and writes the files of the profile. Fails with `AssetUnreadable` for a file of the user. */
+    readonly prepareFiles: (
       sandbox: Sandbox.Sandbox,
       profile: Profile.Profile
     ) => Effect.Effect<SetUp.AgentSandbox, OrchestratorError.SetUpProblem>
@@ -85,7 +85,7 @@ const updateFailed = (restored: boolean) => (cause: OrchestratorError.SetUpProbl
 
 /** The runtime. It holds no state. */
 export const make = Effect.sync(() => {
-  const place = Effect.fn("AgentRuntime.place")(function* (
+  const prepareFiles = Effect.fn("AgentRuntime.prepareFiles")(function* (
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile
   ) {
@@ -133,7 +133,7 @@ export const make = Effect.sync(() => {
   })
 
   const { follow, run, start, stop } = QueryProcess
-  return AgentRuntime.of({ place, setUp, checkHealth, update, run, start, follow, stop })
+  return AgentRuntime.of({ prepareFiles, setUp, checkHealth, update, run, start, follow, stop })
 })
 
 /** The runtime. */

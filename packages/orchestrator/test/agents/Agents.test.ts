@@ -179,7 +179,7 @@ describe("Orchestrator.launch", () => {
         assert.isUndefined(launching.pollUnsafe())
         yield* finish(Fiber.interrupt(launching))
         assert.deepStrictEqual(yield* nothingLeft, nothing)
-        assert.deepStrictEqual(yield* standing, ["failed: The launch was stopped."])
+        assert.deepStrictEqual(yield* standing, ["failed: The launch was interrupted."])
       }).pipe(Effect.provide(layer(options)))
   )
 
@@ -477,7 +477,7 @@ describe("Orchestrator.launchScoped", () => {
   it.effect("logs a sandbox that it cannot end, and lets the provider end it soon", () =>
     Effect.gen(function* () {
       yield* finish(held("1 minute"))
-      assert.include((yield* Logged).lines[0], "Error An agent's sandbox may still be running")
+      assert.include((yield* Logged).lines[0], "Error The sandbox of an agent may still be running")
       assert.deepStrictEqual(yield* nothingLeft, nothing)
     }).pipe(Effect.provide([layer({ fault: faultAt("terminate", unreachable) }), layerLogged]))
   )
@@ -488,7 +488,7 @@ describe("Orchestrator.launchScoped", () => {
       yield* pass("30 seconds")
       yield* finish(Fiber.interrupt(fiber))
       assert.deepStrictEqual(yield* nothingLeft, nothing)
-      assert.deepStrictEqual(yield* standing, ["failed: The launch was stopped."])
+      assert.deepStrictEqual(yield* standing, ["failed: The launch was interrupted."])
     }).pipe(Effect.provide(layer({ latency: ({ operation }) => (operation === at ? "1 minute" : 0) })))
   )
 })

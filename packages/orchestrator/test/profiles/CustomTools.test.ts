@@ -36,7 +36,7 @@ const profileOf = Effect.fnUntraced(function* (name: string) {
 
 const placed = Effect.fnUntraced(function* (profile: Profile.Profile) {
   const sandbox = yield* (yield* Sandboxes.Sandboxes).create({ ttl: "10 minutes" })
-  return yield* (yield* AgentRuntime.AgentRuntime).place(sandbox, profile)
+  return yield* (yield* AgentRuntime.AgentRuntime).prepareFiles(sandbox, profile)
 })
 
 describe.skipIf(!isolates)("the example of custom tools", () => {

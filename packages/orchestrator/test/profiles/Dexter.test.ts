@@ -88,7 +88,7 @@ const launched = Effect.fnUntraced(function* (
     ttl: "30 minutes",
     env: { ...env, OPENAI_BASE_URL: `${model.url}/v1` }
   })
-  const place = yield* runtime.place(sandbox, profile)
+  const place = yield* runtime.prepareFiles(sandbox, profile)
   yield* runtime.setUp(place)
   yield* runtime.checkHealth(place)
   const ask = Effect.fnUntraced(function* (text: string, more: Partial<QueryCommand.Request> = {}) {
@@ -389,7 +389,7 @@ const python = (source: Profile.Source) =>
       ttl: "30 minutes",
       env: { DEXTER_MAX_ITERATIONS: "7" }
     })
-    const place = yield* runtime.place(sandbox, profile)
+    const place = yield* runtime.prepareFiles(sandbox, profile)
     yield* runtime.setUp(place)
     return (text: string) =>
       Effect.gen(function* () {

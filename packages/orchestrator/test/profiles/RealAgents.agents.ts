@@ -66,7 +66,7 @@ const launched = Effect.fnUntraced(function* (
     env: { ...registryEnv, ...env }
   })
   const runtime = yield* AgentRuntime.AgentRuntime
-  const place = yield* runtime.place(sandbox, profile)
+  const place = yield* runtime.prepareFiles(sandbox, profile)
   yield* runtime.setUp(place)
   yield* runtime.checkHealth(place)
 

@@ -23,7 +23,7 @@ const layer = (run: NonNullable<MemorySandboxes.Options["run"]>) =>
 
 const placed = Effect.fnUntraced(function* (profile: Profile.Profile, env: Sandbox.SandboxSpec["env"] = {}) {
   const sandbox = yield* (yield* Sandboxes.Sandboxes).create({ ttl: "1 day", env })
-  return yield* (yield* AgentRuntime.AgentRuntime).place(sandbox, profile)
+  return yield* (yield* AgentRuntime.AgentRuntime).prepareFiles(sandbox, profile)
 })
 
 const request = Effect.map(Id.nextQueryId, (id) => ({ id, text: "why?" }))
@@ -40,7 +40,7 @@ const recording = (
 
 const programOf = (command: Sandbox.Command): string => ("argv" in command ? command.argv[0] : "")
 
-describe("AgentRuntime.place", () => {
+describe("AgentRuntime.prepareFiles", () => {
   it.effect("places every asset at the path that its placeholders name, and makes the work folder", () =>
     Effect.gen(function* () {
       const profile = new Profile.Profile({

@@ -133,7 +133,7 @@ describe("A launch", () => {
   it.effect("succeeds when its intent cannot be closed, and says so in the log", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* launch).status, "active")
-      assert.include((yield* Logged).lines[0], "Warn An intent could not be closed")
+      assert.include((yield* Logged).lines[0], "Warn A launch intent could not be closed")
     }).pipe(Effect.provide([layer({ intents: () => ({ close: () => Effect.fail(broken) }) }), layerLogged]))
   )
 

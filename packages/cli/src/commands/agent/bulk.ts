@@ -1,5 +1,5 @@
 import type { Agent } from "@remote-agent/domain"
-import { Orchestrator, type Queries, StateStore } from "@remote-agent/orchestrator"
+import { Orchestrator, type AgentLocks, StateStore } from "@remote-agent/orchestrator"
 import { Effect, Result, Stream, type Terminal } from "effect"
 import * as AgentLookup from "../../app/AgentLookup.ts"
 import type { Environment, Run } from "../../app/Environment.ts"
@@ -160,7 +160,7 @@ export const whenRunning = ({
 }: {
   readonly cancel: boolean
   readonly wait: boolean
-}): Effect.Effect<Queries.WhenRunning, Usage> =>
+}): Effect.Effect<AgentLocks.WhenRunning, Usage> =>
   cancel && wait
     ? Effect.fail(new Usage({ message: "--wait and --cancel exclude each other. Give one of them." }))
     : Effect.succeed(cancel ? "cancel" : wait ? "wait" : "refuse")

@@ -26,7 +26,7 @@ export const fork = command({
   examples: [
     {
       command: "remote-agent fork analyst --name sceptic",
-      description: "Both remember what was said so far; from then on they are separate"
+      description: "Both have the same conversations so far; from then on they are separate"
     },
     {
       command: "remote-agent fork analyst --env ANTHROPIC_API_KEY",

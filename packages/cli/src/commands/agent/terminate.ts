@@ -6,7 +6,7 @@ import * as Bulk from "./bulk.ts"
 /** `terminate`. */
 export const terminate = command({
   name: "terminate",
-  description: "Terminate agents and delete their sandboxes with all files in them",
+  description: "Terminate agents and their sandboxes, with all files in them",
   flags: { agents, all: onOff("all", "Every agent"), yes, ...durable },
   examples: [
     { command: "remote-agent terminate analyst", description: "One agent" },

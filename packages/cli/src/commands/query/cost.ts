@@ -82,7 +82,7 @@ const documentOf = ({ of, queries, usage }: Row) => ({ of, queries, ...usage })
 /** `cost`. */
 export const cost = command({
   name: "cost",
-  description: "Sum up what ended queries have used: tokens, money and time",
+  description: "Sum up the usage of ended queries: tokens, money and time",
   flags: {
     by: Flag.Literals("by", ["agent", "profile", "day"]).pipe(
       Flag.withDefault("agent"),

@@ -114,7 +114,7 @@ export const init = command({
     force: Flags.onOff("force", "Overwrite files that exist")
   },
   examples: [
-    { command: "remote-agent init", description: "Prompts for what it needs" },
+    { command: "remote-agent init", description: "Prompt for the settings" },
     { command: "remote-agent init --provider e2b", description: "In a script: no prompts" }
   ],
   run: Effect.fn("init")(function* (flags): Run<Terminal.Terminal> {

@@ -47,7 +47,7 @@ const summaryOf = ({ complete, dryRun, entries }: Reaper.Report): string => {
 /** `reap`. */
 export const reap = command({
   name: "reap",
-  description: "Delete what crashes have left: sandboxes of this state that belong to no agent",
+  description: "Terminate the sandboxes that crashes have left: those of this state that belong to no agent",
   flags: {
     dryRun: onOff("dry-run", "Print what would be done, and do nothing"),
     includePausedOlderThan: optional(
@@ -56,12 +56,12 @@ export const reap = command({
         Flag.withDescription("Terminate agents that have been paused for more than this many days, too")
       )
     ),
-    all: onOff("all", "Print what is left alone, too"),
+    all: onOff("all", "Also print everything that is kept"),
     yes: onOff("yes", "Terminate paused agents without confirmation"),
     ...durable
   },
   examples: [
-    { command: "remote-agent reap --dry-run", description: "What would be done, and why" },
+    { command: "remote-agent reap --dry-run", description: "Print the planned actions and their reasons" },
     { command: "remote-agent reap --include-paused-older-than 30 --yes", description: "From cron" }
   ],
   run: Effect.fn("reap")(

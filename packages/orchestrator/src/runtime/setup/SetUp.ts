@@ -3,6 +3,7 @@ import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration, Effect, Option } from "effect"
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
+import { stripVTControlCharacters } from "node:util"
 import * as LocalRepository from "./localRepository.ts"
 import * as AgentVersion from "../agentVersion.ts"
 
@@ -12,6 +13,8 @@ export interface AgentSandbox {
   readonly profile: Profile.Profile
   /** The home folder in the sandbox. */
   readonly home: string
+  /** Redacts secrets. Without it the output of a command that failed is not shown. */
+  readonly redact?: ((text: string) => string) | undefined
 }
 
 /** How long a command may take when the profile does not say. */
@@ -22,21 +25,40 @@ const versionTimeout = Duration.minutes(1)
 
 const placesOf = ({ home, profile }: AgentSandbox) => Profile.placeholders(profile, home)
 
-/** Runs a command of the profile and gives back what it printed. Fails with `CommandFailed` unless it exits with 0. */
+/** How much of the output of a command that failed is shown. */
+const shown = { lines: 12, characters: 1500 } as const
+
+/** The end of what a command printed, without secrets and escape sequences. */
+const endOf = (stdout: string, stderr: string, redact: (text: string) => string): string =>
+  stripVTControlCharacters(redact([stdout, stderr].map((text) => text.trim()).join("\n")))
+    .split(/\r?\n/)
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "")
+    .slice(-shown.lines)
+    .join("\n")
+    .slice(-shown.characters)
+
+/**
+ * Runs a command of the profile and returns its output. Fails with `CommandFailed`, which has the end of the output,
+ * unless it exits with 0.
+ */
 export const command = Effect.fnUntraced(function* (place: AgentSandbox, spec: Profile.ProfileCommand) {
   const values = placesOf(place)
   const [program, ...rest] = spec.argv
-  const { exitCode, stdout } = yield* place.sandbox.exec({
-    argv: [
-      Placeholders.expand(program, values),
-      ...rest.map((argument) => Placeholders.expand(argument, values))
-    ],
+  const path = Placeholders.expand(program, values)
+  const { exitCode, stderr, stdout } = yield* place.sandbox.exec({
+    argv: [path, ...rest.map((argument) => Placeholders.expand(argument, values))],
     cwd: Placeholders.expand(spec.cwd ?? "{home}", values),
     timeouts: { wall: spec.timeout ?? commandTimeout },
     ...(spec.env === undefined ? {} : { env: Placeholders.expandAll(spec.env, values) })
   })
   if (exitCode === 0 || spec.optional === true) return stdout
-  return yield* new OrchestratorError.CommandFailed({ program, exitCode })
+  const output = place.redact === undefined ? "" : endOf(stdout, stderr, place.redact)
+  return yield* new OrchestratorError.CommandFailed({
+    program: path,
+    exitCode,
+    ...(output === "" ? {} : { output })
+  })
 })
 
 /** The same for several, one after the other. */

@@ -32,7 +32,7 @@ const layer = Layer.mergeAll(AgentRuntime.layer, LocalSandboxes.layer())
 
 const placed = Effect.fnUntraced(function* (profile: Profile.Profile) {
   const sandbox = yield* (yield* Sandboxes.Sandboxes).create({ ttl: "10 minutes" })
-  return yield* (yield* AgentRuntime.AgentRuntime).place(sandbox, profile)
+  return yield* (yield* AgentRuntime.AgentRuntime).prepareFiles(sandbox, profile)
 })
 
 /** A tool that set-up can write itself, and that prints this version. */
@@ -160,7 +160,7 @@ describe.skipIf(!isolates)("SetUp, in a sandbox on this machine", () => {
       assert(result?.type === "result")
       assert.strictEqual(result.answer, `You asked: ${text}`)
       rmSync(file)
-      const error = yield* Effect.flip(runtime.place(place.sandbox, place.profile))
+      const error = yield* Effect.flip(runtime.prepareFiles(place.sandbox, place.profile))
       assert(error._tag === "AssetUnreadable")
       assert.strictEqual({ ...error }.file, file)
     }).pipe(Effect.scoped, Effect.provide(layer))

@@ -39,7 +39,7 @@ const toText = (output: Output, { detail, name, status, todo }: Check.Check): st
 export const doctor = command({
   name: "doctor",
   description:
-    "Check everything that agents need, and say how to fix what fails. Exit code 1 when something required fails",
+    "Check the requirements of agents, and explain how to fix each problem. Exit code 1 when a required check fails",
   flags: { profile, ...durable },
   examples: [
     { command: "remote-agent doctor", description: "With the current settings" },
