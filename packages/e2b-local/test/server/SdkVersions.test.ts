@@ -7,8 +7,10 @@ import { fileURLToPath } from "node:url"
 import * as HostProcess from "../../src/host/HostProcess.ts"
 import { best, sandbox, Server, serverLayer, temporaryFolder } from "../support/support.ts"
 
-const PATH = process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-const HOME = process.env["HOME"] ?? "/"
+// The package managers need their proxies and registries.
+const environment = Object.fromEntries(
+  Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+)
 
 const fixture = (name: string) => fileURLToPath(import.meta.resolve(`../fixtures/sdk/${name}`))
 
@@ -19,19 +21,26 @@ const run = (command: string, args: ReadonlyArray<string>, cwd: string, env = {}
       command,
       args,
       cwd,
-      env: { PATH, HOME, E2B_API_URL: url, E2B_SANDBOX_URL: url, E2B_API_KEY: apiKey, NO_COLOR: "1", ...env }
+      env: {
+        ...environment,
+        E2B_API_URL: url,
+        E2B_SANDBOX_URL: url,
+        E2B_API_KEY: apiKey,
+        NO_COLOR: "1",
+        ...env
+      }
     })
   )
 
 /** Why a package cannot be installed here. Undefined when it was installed. */
 const install = (command: string, args: ReadonlyArray<string>, cwd: string) =>
-  HostProcess.run({ command, args, cwd, env: { PATH, HOME } }).pipe(
+  HostProcess.run({ command, args, cwd, env: environment }).pipe(
     Effect.map(({ code, stderr }) =>
       code === 0 ? undefined : `${command} cannot install: ${stderr.trim().split("\n").at(-1)}`
     ),
     Effect.catch((error) => Effect.succeed(error.message)),
     Effect.timeoutOrElse({
-      duration: "4 minutes",
+      duration: "3 minutes",
       orElse: () => Effect.succeed("the package registry does not answer")
     })
   )
@@ -50,7 +59,10 @@ const lastLine = (output: HostProcess.Output) => {
   return JSON.parse(output.stdout.toString().trim().split("\n").at(-1) ?? "")
 }
 
-describe("SDKs and the CLI", () => {
+/** Only `test:full` and `test:rest` set this: the installations take minutes. */
+const isFull = ["full", "rest"].includes(process.env["REMOTE_AGENT_TESTS"] ?? "")
+
+describe.skipIf(!isFull)("SDKs and the CLI", () => {
   layer(serverLayer({ isolation: best }), { excludeTestServices: true, timeout: "300 seconds" })((it) => {
     it.effect.each(["e2b@2.14.0", "e2b@latest"])(
       "of JavaScript work: %s",

@@ -96,7 +96,7 @@ export const envelope = (message: unknown, flags = 0): Buffer => {
 }
 
 /** The messages in a body of envelopes. */
-export const messagesOf = (bytes: Buffer): ReadonlyArray<Record<string, unknown>> => {
+const messagesOf = (bytes: Buffer): ReadonlyArray<Record<string, unknown>> => {
   const messages: Array<Record<string, unknown>> = []
   for (let at = 0; at + 5 <= bytes.length;) {
     const end = at + 5 + bytes.readUInt32BE(at + 1)
