@@ -206,6 +206,12 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
       )
       const { apiKey, registry, url } = yield* Effect.provideContext(make(options, extension), context)
       const { lost } = Context.get(context, DataDirectory.DataDirectory)
+      // Without its folder a sandbox has no files, and the next server cannot clean up after it.
+      yield* lost.pipe(
+        Effect.andThen(Effect.logError("The folder of the server was removed. Its sandboxes are killed.")),
+        Effect.andThen(registry.killAll),
+        Effect.forkIn(scope)
+      )
       const paused = Effect.map(
         registry.list,
         (sandboxes) => sandboxes.filter(({ state }) => state === "paused").length

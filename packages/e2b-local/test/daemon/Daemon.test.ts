@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger, Option, Redacted, Scope } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -11,6 +12,7 @@ import { Daemon, DaemonControl, DaemonError, DaemonFile, DaemonStart } from "../
 import * as DaemonGate from "../../src/daemon/DaemonGate.ts"
 import * as DaemonLog from "../../src/daemon/DaemonLog.ts"
 import * as FileLock from "../../src/host/FileLock.ts"
+import * as HostProcess from "../../src/host/HostProcess.ts"
 import * as ProcessOwner from "../../src/host/ProcessOwner.ts"
 import { clientOf, eventually, sdk, temporaryFolder } from "../support/support.ts"
 
@@ -258,7 +260,7 @@ describe("the file of a daemon that was removed or damaged", () => {
   )
 })
 
-describe.runIf(process.platform === "linux")("a process that only waits to be buried", () => {
+describeWhere(process.platform === "linux", "only on Linux")("a process that only waits to be buried", () => {
   it.live("is dead", () =>
     Effect.gen(function* () {
       // It becomes a program that does not look after its children, and its child ends only then.
@@ -383,6 +385,42 @@ describe("a daemon", () => {
       yield* Effect.promise(() => Fs.rm(DaemonFile.paths(folder).entry))
       yield* eventually(DaemonFile.says(folder, entry))
       yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.live("stops and kills its sandboxes when its data folder is removed", () =>
+    Effect.gen(function* () {
+      const folder = Path.join(yield* temporaryFolder, "data")
+      const { entry, fiber } = yield* serving(folder)
+      const client = clientOf(entry.apiUrl, Redacted.value(entry.apiKey))
+      const mark = `7${process.pid}1`
+      const box = yield* sdk(() => client.Sandbox.create())
+      const handle = yield* sdk(() =>
+        box.commands.run(`exec sleep ${mark}`, { background: true, timeoutMs: 0 })
+      )
+      yield* Effect.promise(() => Fs.rm(folder, { recursive: true, force: true }))
+      assert.strictEqual(yield* Fiber.join(fiber), "lost")
+      const ended = yield* Effect.promise(() =>
+        handle.wait().then(
+          () => "ended",
+          () => "ended"
+        )
+      )
+      assert.strictEqual(ended, "ended")
+      const running = yield* HostProcess.run({
+        command: "pgrep",
+        args: ["-f", mark],
+        env: { PATH: "/usr/bin:/bin" }
+      })
+      assert.strictEqual(running.stdout.toString(), "")
+      assert.isFalse(
+        yield* Effect.promise(() =>
+          Fs.access(folder).then(
+            () => true,
+            () => false
+          )
+        )
+      )
     })
   )
 

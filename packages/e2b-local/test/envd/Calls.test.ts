@@ -7,6 +7,7 @@ import {
   isolated,
   modes,
   output,
+  byMode,
   perMode,
   sandbox,
   sdk,
@@ -41,7 +42,7 @@ const run = (box: Parameters<typeof output>[0], command: string) =>
     ({ stdout }) => stdout.trimEnd()
   )
 
-perMode(modes, "calls", (mode) => {
+byMode(modes, "calls", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("start programs directly, and a missing one ends with 127", () =>
       Effect.gen(function* () {

@@ -1,11 +1,13 @@
-import { assert, describe, it as top, layer } from "@effect/vitest"
+import { describeOnce } from "#test/once"
+import { amount } from "#test/tier"
+import { assert, it as top, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Http from "node:http"
 import * as Zlib from "node:zlib"
 import * as ByteRange from "../../src/envd/byteRange.ts"
 import * as ContentType from "../../src/envd/contentType.ts"
 import { api, envdHeaders, send } from "../support/http.ts"
-import { best, modes, noise, output, perMode, sandbox, sdk, Server, serverLayer } from "../support/support.ts"
+import { best, modes, noise, output, byMode, sandbox, sdk, Server, serverLayer } from "../support/support.ts"
 
 /** A form as any program may write it: the headers of each part are given literally. */
 const form = (parts: ReadonlyArray<readonly [headers: string, body: string]>) => ({
@@ -16,7 +18,7 @@ const form = (parts: ReadonlyArray<readonly [headers: string, body: string]>) =>
 const file = (name: string, type?: string) =>
   `Content-Disposition: form-data; name="file"; filename="${name}"${type === undefined ? "" : `\r\nContent-Type: ${type}`}`
 
-perMode(modes, "uploads", (mode) => {
+byMode(modes, "uploads", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("keep every part named file, whatever its type and size", () =>
       Effect.gen(function* () {
@@ -106,7 +108,7 @@ perMode(modes, "uploads", (mode) => {
   })
 })
 
-perMode(modes, "downloads", (mode) => {
+byMode(modes, "downloads", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("have the headers of envd, and parts of a file", () =>
       Effect.gen(function* () {
@@ -175,9 +177,9 @@ perMode(modes, "downloads", (mode) => {
   })
 })
 
-describe("a connection", () => {
+describeOnce("a connection", () => {
   layer(serverLayer({ isolation: best }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("answers the kill that follows a download, 80 times out of 80", () =>
+    it.effect("answers the kill that follows a download, every time", () =>
       Effect.gen(function* () {
         const { apiKey, client } = yield* Server
         const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
@@ -195,7 +197,7 @@ describe("a connection", () => {
           })
           assert.strictEqual(killed.status, 204)
         })
-        for (let count = 0; count < 80; count++) yield* round
+        for (let count = 0; count < amount(16, 80); count++) yield* round
         assert.isAtMost(
           Object.values(agent.sockets).flat().length + Object.values(agent.freeSockets).flat().length,
           1
@@ -220,7 +222,7 @@ describe("a connection", () => {
   })
 })
 
-describe("ranges", () => {
+describeOnce("ranges", () => {
   top.effect("of any header select a part that is in the file, or are refused", () =>
     Effect.sync(() => {
       for (const header of [
@@ -242,7 +244,7 @@ describe("ranges", () => {
   )
 })
 
-describe("types", () => {
+describeOnce("types", () => {
   top.effect("of contents are those of Go", () =>
     Effect.sync(() => {
       for (const [bytes, type] of [

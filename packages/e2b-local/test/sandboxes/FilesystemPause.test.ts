@@ -1,3 +1,4 @@
+import { describeOnce } from "#test/once"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SandboxError } from "e2b"
@@ -8,7 +9,7 @@ import {
   leftOnHost,
   modes,
   output,
-  perMode,
+  byMode,
   sandbox,
   sdk,
   Server,
@@ -18,7 +19,7 @@ import {
 const alias = (name: string) =>
   Effect.map(api("GET", `/templates/aliases/${name}`), ({ status, text }) => [status, JSON.parse(text)])
 
-perMode(modes, "a pause without memory", (mode) => {
+byMode(modes, "a pause without memory", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     const background = "while :; do sleep 0.05; done"
 
@@ -112,8 +113,8 @@ perMode(modes, "a pause without memory", (mode) => {
   })
 })
 
-perMode(["none"], "the first version of the API", (mode) => {
-  layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOnce("the first version of the API", () => {
+  layer(serverLayer({ isolation: "none" }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     const create = Effect.map(
       api("POST", "/sandboxes", { templateID: "base", timeout: 60 }),
       ({ status, text }) => {

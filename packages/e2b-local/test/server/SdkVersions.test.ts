@@ -1,4 +1,5 @@
 /** The oldest and the newest SDK of both languages, and the E2B CLI. Needs the package registries. */
+import { runsRest } from "#test/tier"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Fs from "node:fs/promises"
@@ -59,10 +60,8 @@ const lastLine = (output: HostProcess.Output) => {
   return JSON.parse(output.stdout.toString().trim().split("\n").at(-1) ?? "")
 }
 
-/** Only `test:full` and `test:rest` set this: the installations take minutes. */
-const isFull = ["full", "rest"].includes(process.env["REMOTE_AGENT_TESTS"] ?? "")
-
-describe.skipIf(!isFull)("SDKs and the CLI", () => {
+// The installations take minutes.
+describe.runIf(runsRest)("SDKs and the CLI", () => {
   layer(serverLayer({ isolation: best }), { excludeTestServices: true, timeout: "300 seconds" })((it) => {
     it.effect.each(["e2b@2.14.0", "e2b@latest"])(
       "of JavaScript work: %s",
