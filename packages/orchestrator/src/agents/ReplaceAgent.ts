@@ -15,8 +15,10 @@ type Failure = OrchestratorError.OrchestratorError
 export type ReplaceAgent = (id: Id.AgentId, options?: ReplaceOptions) => Effect.Effect<Agent.Agent, Failure>
 
 /** An agent without a sandbox, and without the conversations that were kept in it. */
-const emptied = ({ binding: _, sessions: _1, sessionTotals: _2, ...agent }: Agent.Agent) =>
-  new Agent.Agent(agent)
+const emptied = (agent: Agent.Agent) => {
+  const { binding: _, sessions: _1, sessionTotals: _2, ...rest } = agent
+  return new Agent.Agent(rest)
+}
 
 /** Replaces the sandboxes of the agents of a store. */
 export const make: (

@@ -78,14 +78,15 @@ export interface QueryStore {
 
 type Result<A> = Effect.Effect<A, StateStoreError.StateStoreError>
 
+/** The sessions of an agent but for one. */
+const without = (sessions: Agent.Agent["sessions"] = {}, name: string | undefined) => {
+  const { [name ?? unnamedSession]: _, ...others } = sessions
+  return others
+}
+
 /** The records of a store. */
 export const make = (store: StateStore["Service"]): QueryStore => {
   const { change } = AgentStore.make(store)
-
-  const without = (sessions: Agent.Agent["sessions"] = {}, name: string | undefined) => {
-    const { [name ?? unnamedSession]: _, ...others } = sessions
-    return others
-  }
 
   const counted = Effect.fnUntraced(function* (query: Query.Query, turn: AgentLocks.AgentLock) {
     const { agentId, session } = query

@@ -7,7 +7,7 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as AgentVersion from "../../../src/runtime/agentVersion.ts"
+import * as AgentVersion from "../../../src/runtime/setup/agentVersion.ts"
 import { tiny } from "../../support/support.ts"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
