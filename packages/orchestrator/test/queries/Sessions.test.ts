@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Profile } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
+import { type AgentHandle, Orchestrator } from "@remote-agent/orchestrator"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Schema, Stream } from "effect"
-import { exit, layer as layerOf, line, tiny } from "../support/support.ts"
+import { exit, layer as layerOf, line, pass, tiny } from "../support/support.ts"
 
 /** An agent with session ids of its own, which it is told to continue by `--resume`. */
 const coder = new Profile.Profile({
@@ -50,18 +50,22 @@ const coding = (resumed: Array<string | undefined>) => {
   return { known, layer }
 }
 
+/** Queries are told apart by when they were made. */
+const query = (agent: AgentHandle.AgentHandle, ...asked: Parameters<AgentHandle.AgentHandle["query"]>) =>
+  Effect.tap(agent.query(...asked), pass("1 second"))
+
 describe("the conversation of a query", () => {
   it.effect("is its own without a session; `continue` goes on with the last one", () => {
     const resumed: Array<string | undefined> = []
     const { layer } = coding(resumed)
     return Effect.gen(function* () {
       const agent = yield* (yield* Orchestrator.Orchestrator).agents.launch()
-      yield* agent.query("one")
-      yield* agent.query("two")
-      yield* agent.query("three", { continue: true })
-      yield* agent.query("four", { session: "apple" })
-      yield* agent.query("five", { continue: true })
-      yield* agent.query("six", { session: "apple", newSession: true })
+      yield* query(agent, "one")
+      yield* query(agent, "two")
+      yield* query(agent, "three", { continue: true })
+      yield* query(agent, "four", { session: "apple" })
+      yield* query(agent, "five", { continue: true })
+      yield* query(agent, "six", { session: "apple", newSession: true })
       assert.deepStrictEqual(resumed, [undefined, undefined, "own-1", undefined, "own-2", undefined])
     }).pipe(Effect.provide(layer))
   })
@@ -71,8 +75,8 @@ describe("the conversation of a query", () => {
     const { layer } = coding(resumed)
     return Effect.gen(function* () {
       const agent = yield* (yield* Orchestrator.Orchestrator).agents.launch()
-      yield* agent.query("one", { continue: true })
-      yield* agent.query("two", { continue: true })
+      yield* query(agent, "one", { continue: true })
+      yield* query(agent, "two", { continue: true })
       assert.deepStrictEqual(resumed, [undefined, "own-0"])
     }).pipe(Effect.provide(layer))
   })
@@ -93,12 +97,12 @@ describe("the conversation of a query", () => {
     return Effect.gen(function* () {
       const { agents } = yield* Orchestrator.Orchestrator
       const agent = yield* agents.launch()
-      yield* agent.query("one", { session: "apple" })
+      yield* query(agent, "one", { session: "apple" })
       assert(agent.record.binding !== undefined)
       yield* (yield* Sandboxes.Sandboxes).terminate(agent.record.binding.sandboxId)
       known.clear()
       yield* Effect.flip(agent.files.list("."))
-      const { answer } = yield* agent.query("two", { session: "apple", replace: true })
+      const { answer } = yield* query(agent, "two", { session: "apple", replace: true })
       assert.strictEqual(answer, "42")
       assert.deepStrictEqual(resumed, [undefined, undefined])
     }).pipe(Effect.provide(layer))
@@ -109,8 +113,8 @@ describe("the conversation of a query", () => {
     const { layer } = coding(resumed)
     return Effect.gen(function* () {
       const agent = yield* (yield* Orchestrator.Orchestrator).agents.launch()
-      yield* Effect.flip(agent.query("die", { session: "apple" }))
-      yield* agent.query("two", { session: "apple" })
+      yield* Effect.flip(query(agent, "die", { session: "apple" }))
+      yield* query(agent, "two", { session: "apple" })
       assert.deepStrictEqual(resumed, [undefined, undefined])
     }).pipe(Effect.provide(layer))
   })
@@ -120,10 +124,10 @@ describe("the conversation of a query", () => {
     const { known, layer } = coding(resumed)
     return Effect.gen(function* () {
       const agent = yield* (yield* Orchestrator.Orchestrator).agents.launch()
-      yield* agent.query("one", { session: "apple" })
+      yield* query(agent, "one", { session: "apple" })
       known.clear()
-      yield* Effect.flip(agent.query("two", { session: "apple" }))
-      yield* agent.query("three", { session: "apple" })
+      yield* Effect.flip(query(agent, "two", { session: "apple" }))
+      yield* query(agent, "three", { session: "apple" })
       assert.deepStrictEqual(resumed, [undefined, "own-0", undefined])
     }).pipe(Effect.provide(layer))
   })
@@ -139,9 +143,9 @@ describe("the conversation of a query", () => {
     const asked: Array<unknown> = []
     return Effect.gen(function* () {
       const agent = yield* (yield* Orchestrator.Orchestrator).agents.launch()
-      yield* agent.query("one")
-      yield* agent.query("two", { continue: true })
-      yield* agent.query("three", { session: "apple" })
+      yield* query(agent, "one")
+      yield* query(agent, "two", { continue: true })
+      yield* query(agent, "three", { session: "apple" })
       assert.deepStrictEqual(asked, [
         { session: "default", newSession: true },
         { session: "default" },
