@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { inFolder, run } from "./support/support.ts"
+import { fileURLToPath } from "node:url"
+import { inFolder, run, finish, start } from "./support/support.ts"
 
 const limit = { timeout: 120_000 }
 
@@ -30,6 +31,16 @@ const put = (cwd: string, name: string, text: string) =>
 
 const ask = (cwd: string, env?: Readonly<Record<string, string>>) =>
   run(cwd, ["ask", "AAPL revenue 2024"], env)
+
+describe("the source of the binary", () => {
+  test("does what its bundle does", (cwd) =>
+    Effect.gen(function* () {
+      const source = fileURLToPath(new URL("bin.ts", import.meta.resolve("@remote-agent/cli")))
+      const { code, stdout } = yield* Effect.promise(() => finish(start(cwd, ["demo"], {}, "ignore", source)))
+      assert.strictEqual(code, 0)
+      assert.strictEqual(stdout.trimEnd().split("\n").at(-1), "Sandboxes left: 0")
+    }))
+})
 
 describe("remote-agent", () => {
   test("says the version that its package has", (cwd) =>

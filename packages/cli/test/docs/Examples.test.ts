@@ -29,7 +29,7 @@ const example = (name: string, cwd: string, ...args: ReadonlyArray<string>) =>
     finish(
       spawn(process.execPath, [join(examples, `${name}.ts`), ...args], {
         cwd,
-        env: { PATH: env["PATH"], HOME: cwd, TMPDIR: cwd },
+        env: { PATH: env["PATH"], HOME: cwd, TMPDIR: cwd, NODE_COMPILE_CACHE: env["NODE_COMPILE_CACHE"] },
         stdio: ["ignore", "pipe", "pipe"]
       })
     )

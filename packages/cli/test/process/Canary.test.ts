@@ -41,7 +41,7 @@ const findIn = (where: string, content: string | Buffer): ReadonlyArray<string> 
 
 /** Says its keys in every way that a program has. What it is asked says how it ends. */
 const program = `
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, watch, writeFileSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
 const names = ["SETTING_KEY", "TURNED_KEY", "GIVEN_KEY", "LOOSE_KEY"]
 const keys = names.map((name) => process.env[name]).filter((key) => key !== undefined)
@@ -79,7 +79,11 @@ await slowly(process.stdout, JSON.stringify({ type: "event", event: { type: "not
 await slowly(process.stderr, (all + "\\n").repeat(12))
 if (query === "wait") {
   await say({ type: "event", event: { type: "thinking", message: "waiting" } })
-  while (!existsSync("go-on")) await setTimeout(50)
+  await new Promise((resolve) => {
+    const look = () => existsSync("go-on") && (watcher.close(), resolve())
+    const watcher = watch(".", look)
+    look()
+  })
 }
 if (query === "crash") process.exit(3)
 const answer = { sessionId: keys[0], answer: "My keys are " + all + "." }

@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -69,17 +70,6 @@ describe("the binary", limit, () => {
     })
   )
 
-  // Only the superuser can give a folder away.
-  it.live.skipIf(process.getuid?.() !== 0)("takes no compiled code from the folder of another user", () =>
-    Effect.gen(function* () {
-      const home = yield* folder
-      yield* made(home)
-      yield* Effect.promise(() => chown(cacheOf(home), 65_534, 65_534))
-      yield* works(home)
-      assert.deepStrictEqual(yield* kept(home), [])
-    })
-  )
-
   it.live("leaves no trace where nothing is to be kept", () =>
     Effect.gen(function* () {
       const home = yield* folder
@@ -93,6 +83,18 @@ describe("the binary", limit, () => {
       const home = join(yield* folder, "file")
       yield* Effect.promise(() => writeFile(home, ""))
       yield* works(home)
+    })
+  )
+})
+
+describeWhere(process.getuid?.() === 0, "only the superuser can give a folder away")("the binary", () => {
+  it.live("takes no compiled code from the folder of another user", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      yield* made(home)
+      yield* Effect.promise(() => chown(cacheOf(home), 65_534, 65_534))
+      yield* works(home)
+      assert.deepStrictEqual(yield* kept(home), [])
     })
   )
 })

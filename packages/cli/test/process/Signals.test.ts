@@ -1,3 +1,5 @@
+import { describeOnce } from "#test/once"
+import { runsDefault, runsRest } from "#test/tier"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { randomInt } from "node:crypto"
@@ -7,6 +9,12 @@ const limit = { timeout: 120_000 }
 
 /** Lines that the demo writes before it has put away everything. */
 const moments = 40
+
+/** After which lines it is stopped: one for everybody, and in the rest some that nobody has chosen. */
+const momentsOf = (fixed: number): ReadonlyArray<number> => [
+  ...(runsDefault ? [fixed] : []),
+  ...(runsRest ? Array.from({ length: 4 }, () => randomInt(1, moments)) : [])
+]
 
 const gone = (processes: Parameters<typeof survivors>[0]) =>
   Effect.promise(() => survivors(processes)).pipe(
@@ -29,10 +37,12 @@ const stopped = (signal: NodeJS.Signals, moment: number) =>
     return { cwd, result }
   })
 
-describe("a demo that is stopped at a random moment", () => {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    for (let round = 0; round < 4; round++) {
-      const moment = randomInt(1, moments)
+describe("a demo that is stopped at any moment", () => {
+  for (const [signal, fixed] of [
+    ["SIGINT", 8],
+    ["SIGTERM", 27]
+  ] as const) {
+    for (const moment of momentsOf(fixed)) {
       it.live(
         `cleans up and leaves nothing (${signal} after line ${moment})`,
         () =>
@@ -47,8 +57,7 @@ describe("a demo that is stopped at a random moment", () => {
     }
   }
 
-  for (let round = 0; round < 4; round++) {
-    const moment = randomInt(1, moments)
+  for (const moment of momentsOf(17)) {
     it.live(
       `leaves no process, and no folder once there was another start (SIGKILL after line ${moment})`,
       () =>
@@ -62,7 +71,9 @@ describe("a demo that is stopped at a random moment", () => {
       limit
     )
   }
+})
 
+describeOnce("a command that is told to end", () => {
   it.live(
     "ends at once at the second signal, says so, and leaves no process",
     () =>

@@ -1,14 +1,15 @@
 import { assert } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
+import { watch } from "node:fs"
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
+import { inject } from "vitest"
 
-/** The file of the binary. */
-export const bin = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
+/** The file of the binary: the bundle that users run. */
+export const bin = inject("bin")
 
 /** A folder for one test that is gone afterwards; also the TMPDIR of what the test starts. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -24,9 +25,10 @@ export const start = (
   cwd: string,
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {},
-  stdin: "ignore" | "pipe" = "ignore"
+  stdin: "ignore" | "pipe" = "ignore",
+  file = bin
 ): ChildProcess =>
-  spawn(process.execPath, [bin, ...args], {
+  spawn(process.execPath, [file, ...args], {
     cwd,
     env: { PATH: process.env["PATH"], HOME: cwd, TMPDIR: cwd, ...withoutCache, ...env },
     stdio: [stdin, "pipe", "pipe"]
@@ -73,6 +75,26 @@ export const saying = (child: ChildProcess, text: string): Promise<void> =>
     })
     child.on("close", () => reject(new Error(said)))
   })
+
+/** Settles when what is read in a folder is right: it is read again whenever something changes there. */
+export const comes = async <A>(
+  path: string,
+  read: () => Promise<A>,
+  right: (value: A) => boolean
+): Promise<A> => {
+  const found = Promise.withResolvers<A>()
+  const look = async () => {
+    try {
+      const value = await read()
+      if (right(value)) found.resolve(value)
+    } catch (error) {
+      found.reject(error)
+    }
+  }
+  const watcher = watch(path, () => void look())
+  await look()
+  return found.promise.finally(() => watcher.close())
+}
 
 interface Process {
   readonly pid: number

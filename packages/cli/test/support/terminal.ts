@@ -1,11 +1,8 @@
 import { Data, Effect, type Scope } from "effect"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { readFile, readlink } from "node:fs/promises"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { withoutCache } from "./support.ts"
-
-const bin = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
+import { bin, withoutCache } from "./support.ts"
 
 const start = (cwd: string, command: string, env: Readonly<Record<string, string>>): ChildProcess =>
   spawn("script", ["--quiet", "--return", "--command", `stty cols 100 rows 40; ${command}`, "/dev/null"], {

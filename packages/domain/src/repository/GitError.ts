@@ -53,6 +53,50 @@ export class NothingToCommit extends Schema.TaggedError<NothingToCommit>()("Noth
   }
 }
 
+/** A folder below the working tree is a repository of its own. git would record a link to it, without its files. */
+export class NestedRepositories extends Schema.TaggedError<NestedRepositories>()(
+  "NestedRepositories",
+  paths
+) {
+  override get message() {
+    return `${list(this.paths)} is a git repository of its own, and its files would be missing from the commit. Remove its .git folder, ignore the folder, or allow nested repositories.`
+  }
+}
+
+/** The files contain unresolved conflict markers of a merge. */
+export class ConflictMarkers extends Schema.TaggedError<ConflictMarkers>()("ConflictMarkers", paths) {
+  override get message() {
+    return `there are unresolved conflict markers in ${list(this.paths)}. Resolve them, or allow conflict markers.`
+  }
+}
+
+/** A merge, rebase or other operation of git has stopped half-way and waits to be continued or aborted. */
+export class OperationInProgress extends Schema.TaggedError<OperationInProgress>()("OperationInProgress", {
+  /** Such as `rebase`. */
+  name: Schema.String
+}) {
+  override get message() {
+    return `a ${this.name} has stopped half-way. Continue or abort it in the sandbox (git ${this.name} --abort), or allow an operation in progress.`
+  }
+}
+
+/** Another git holds lock files in the repository, or their holder cannot be determined. */
+export class Locked extends Schema.TaggedError<Locked>()("Locked", paths) {
+  override get message() {
+    return `another git process works in the repository and holds ${list(this.paths)}. Wait for it and try again, or remove the lock if no git is running.`
+  }
+}
+
+/** A branch name is a prefix of another one, such as `release` and `release/1.0`, and git cannot hold both. */
+export class RefConflict extends Schema.TaggedError<RefConflict>()("RefConflict", {
+  ref: Schema.String,
+  existing: Schema.String
+}) {
+  override get message() {
+    return `branch ${quoted(this.ref)} cannot exist beside branch ${quoted(this.existing)}. Rename or delete one of them.`
+  }
+}
+
 /** The rules of the repository forbid pushing to this branch. */
 export class ProtectedBranch extends Schema.TaggedError<ProtectedBranch>()("ProtectedBranch", branch) {
   override get message() {
@@ -133,14 +177,14 @@ export class RepositoryNotFound extends Schema.TaggedError<RepositoryNotFound>()
 /** The repository has submodules, and the caller did not say how to treat them. */
 export class SubmodulesFound extends Schema.TaggedError<SubmodulesFound>()("SubmodulesFound", paths) {
   override get message() {
-    return `there are submodules at ${list(this.paths)}. Ask for submodules: "ignore" to leave their folders empty.`
+    return `there are submodules at ${list(this.paths)}, and the token of one repository may not open others. Ask for submodules: "ignore" to leave their folders empty.`
   }
 }
 
 /** The repository keeps files in Git LFS, and the caller did not say how to treat them. */
 export class LfsFound extends Schema.TaggedError<LfsFound>()("LfsFound", paths) {
   override get message() {
-    return `files are kept in Git LFS by ${list(this.paths)}. Ask for lfs: "pointers" to get the pointers instead of the contents.`
+    return `Git LFS keeps the contents of ${list(this.paths)}. Ask for lfs: "pointers" to get the pointers instead of the contents.`
   }
 }
 
@@ -243,6 +287,11 @@ export const Reason = Schema.Union([
   Conflict,
   RefNotFound,
   NothingToCommit,
+  NestedRepositories,
+  ConflictMarkers,
+  OperationInProgress,
+  Locked,
+  RefConflict,
   ProtectedBranch,
   PushRefused,
   DetachedHead,
@@ -313,7 +362,7 @@ export class GitError extends Schema.TaggedError<GitError>()("GitError", {
   get isRetryable(): boolean {
     const { reason } = this
     if (reason._tag === "SandboxFailed") return reason.cause.isRetryable
-    return reason._tag === "Unreachable" || reason._tag === "TimedOut"
+    return reason._tag === "Unreachable" || reason._tag === "TimedOut" || reason._tag === "Locked"
   }
 }
 

@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger, Option, Redacted, Scope } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -261,7 +262,7 @@ describe("the file of a daemon that was removed or damaged", () => {
   )
 })
 
-describe.runIf(process.platform === "linux")("a process that only waits to be buried", () => {
+describeWhere(process.platform === "linux", "only on Linux")("a process that only waits to be buried", () => {
   it.live("is dead", () =>
     Effect.gen(function* () {
       // It becomes a program that does not look after its children, and its child ends only then.

@@ -8,12 +8,12 @@ import {
   SandboxError,
   TimeoutError
 } from "e2b"
-import { eventually, failure, modes, output, perMode, sandbox, sdk, serverLayer } from "../support/support.ts"
+import { eventually, failure, modes, output, sandbox, sdk, serverLayer, byMode } from "../support/support.ts"
 
 const exit = (error: unknown) =>
   error instanceof CommandExitError ? error : assert.fail(`no exit: ${String(error)}`)
 
-perMode(modes, "commands", (mode) => {
+byMode(modes, "commands", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("give stdout, stderr and the exit code apart", () =>
       Effect.gen(function* () {

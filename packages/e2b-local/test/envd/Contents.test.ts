@@ -1,20 +1,21 @@
-import { assert, describe, it as top, layer } from "@effect/vitest"
+import { describeOnce } from "#test/once"
+import { assert, it as top, layer } from "@effect/vitest"
 import { Clock, Effect, Redacted } from "effect"
 import { InvalidArgumentError, type Sandbox } from "e2b"
 import * as Zlib from "node:zlib"
-import { wantsGzip } from "../../src/envd/Encoding.ts"
-import { sign } from "../../src/envd/SignedUrl.ts"
 import {
   failure,
   modes,
   noise,
   output,
-  perMode,
   sandbox,
   sdk,
   Server,
-  serverLayer
+  serverLayer,
+  byMode
 } from "../support/support.ts"
+import { sign } from "../../src/envd/SignedUrl.ts"
+import { wantsGzip } from "../../src/envd/Encoding.ts"
 
 const tokenOf = (box: Sandbox) =>
   Effect.gen(function* () {
@@ -39,7 +40,7 @@ const form = (text: string, name = "file") => {
   return { method: "POST", body }
 }
 
-perMode(modes, "contents", (mode) => {
+byMode(modes, "contents", (mode) => {
   layer(serverLayer({ isolation: mode, limits: { fileBytes: 60_000_000 } }), {
     excludeTestServices: true,
     timeout: "60 seconds"
@@ -180,7 +181,7 @@ perMode(modes, "contents", (mode) => {
   })
 })
 
-describe("wantsGzip", () => {
+describeOnce("wantsGzip", () => {
   top.effect("holds for gzip alone", () =>
     Effect.sync(() => {
       for (const accept of ["gzip", " GZIP ", "gzip;q=1", "gzip; q=0.5"])

@@ -1,3 +1,4 @@
+import { payload, runsRest } from "#test/tier"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import {
@@ -8,14 +9,25 @@ import {
   NotEnoughSpaceError,
   SandboxError
 } from "e2b"
-import { failure, modes, noise, output, perMode, sandbox, sdk, serverLayer } from "../support/support.ts"
+import {
+  failure,
+  modes,
+  noise,
+  output,
+  perMode,
+  sandbox,
+  sdk,
+  serverLayer,
+  byMode,
+  isolated
+} from "../support/support.ts"
 
 const MB = 1_000_000
 const bufferOf = (bytes: Uint8Array) => new Uint8Array(bytes).buffer
 const sameBytes = (actual: Uint8Array, expected: Uint8Array) =>
   assert.strictEqual(Buffer.compare(actual, expected), 0, "the bytes differ")
 
-perMode(modes, "files", (mode) => {
+byMode(modes, "files", (mode) => {
   layer(serverLayer({ isolation: mode, limits: { fileBytes: 60 * MB } }), {
     excludeTestServices: true,
     timeout: "60 seconds"
@@ -87,17 +99,6 @@ perMode(modes, "files", (mode) => {
         )
         sameBytes(yield* sdk(() => box.files.read("batch/two.bin", { format: "bytes" })), binary)
         assert.strictEqual(yield* sdk(() => box.files.read("batch/three")), "three")
-      })
-    )
-
-    it.effect("of 50 MB come back byte by byte, as a form and as a stream", () =>
-      Effect.gen(function* () {
-        const box = yield* sandbox()
-        const bytes = noise(50 * MB)
-        yield* sdk(() => box.files.write("stream.bin", new Blob([bufferOf(bytes)]).stream()))
-        sameBytes(yield* sdk(() => box.files.read("stream.bin", { format: "bytes" })), bytes)
-        yield* sdk(() => box.files.write("form.bin", bufferOf(bytes)))
-        assert.strictEqual(yield* output(box, "cmp stream.bin form.bin && stat -c %s form.bin"), `${50 * MB}`)
       })
     )
 
@@ -175,23 +176,6 @@ perMode(modes, "files", (mode) => {
       })
     )
 
-    it.effect.skipIf(mode === "none")("do not outgrow the disk or the limit", () =>
-      Effect.gen(function* () {
-        const box = yield* sandbox()
-        assert.instanceOf(yield* failure(() => box.files.write("/dev/full", "x")), NotEnoughSpaceError)
-        const tooLarge = new Blob([bufferOf(new Uint8Array(70 * MB))])
-        assert.instanceOf(
-          yield* failure(() => box.files.write("large", tooLarge.stream())),
-          NotEnoughSpaceError
-        )
-        assert.instanceOf(yield* failure(() => box.commands.run("head -c 70000000 /dev/zero > large")), Error)
-        assert.strictEqual(
-          yield* output(box, "[ $(stat -c %s large) -le 60000256 ] && echo bounded"),
-          "bounded"
-        )
-      })
-    )
-
     it.effect("never lead out of the sandbox", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
@@ -222,6 +206,51 @@ perMode(modes, "files", (mode) => {
         // Removing a link leaves what it leads to.
         yield* sdk(() => box.files.remove("etc"))
         assert.strictEqual(yield* output(box, "[ -e /etc/passwd ] && echo there"), "there")
+      })
+    )
+  })
+})
+
+// In full they are larger than any buffer, whatever the form.
+const forms = runsRest ? perMode : byMode
+
+forms(modes, "large files", (mode) => {
+  layer(serverLayer({ isolation: mode, limits: { fileBytes: 60 * MB } }), {
+    excludeTestServices: true,
+    timeout: "60 seconds"
+  })((it) => {
+    it.effect("come back byte by byte, as a form and as a stream", () =>
+      Effect.gen(function* () {
+        const box = yield* sandbox()
+        const bytes = noise(payload)
+        yield* sdk(() => box.files.write("stream.bin", new Blob([bufferOf(bytes)]).stream()))
+        sameBytes(yield* sdk(() => box.files.read("stream.bin", { format: "bytes" })), bytes)
+        yield* sdk(() => box.files.write("form.bin", bufferOf(bytes)))
+        assert.strictEqual(yield* output(box, "cmp stream.bin form.bin && stat -c %s form.bin"), `${payload}`)
+      })
+    )
+  })
+})
+
+byMode(isolated, "files of a sandbox", (mode) => {
+  layer(serverLayer({ isolation: mode, limits: { fileBytes: 60 * MB } }), {
+    excludeTestServices: true,
+    timeout: "60 seconds"
+  })((it) => {
+    it.effect("do not outgrow the disk or the limit", () =>
+      Effect.gen(function* () {
+        const box = yield* sandbox()
+        assert.instanceOf(yield* failure(() => box.files.write("/dev/full", "x")), NotEnoughSpaceError)
+        const tooLarge = new Blob([bufferOf(new Uint8Array(70 * MB))])
+        assert.instanceOf(
+          yield* failure(() => box.files.write("large", tooLarge.stream())),
+          NotEnoughSpaceError
+        )
+        assert.instanceOf(yield* failure(() => box.commands.run("head -c 70000000 /dev/zero > large")), Error)
+        assert.strictEqual(
+          yield* output(box, "[ $(stat -c %s large) -le 60000256 ] && echo bounded"),
+          "bounded"
+        )
       })
     )
   })

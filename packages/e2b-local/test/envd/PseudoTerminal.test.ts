@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { CommandExitError, InvalidArgumentError, NotFoundError, type Sandbox, SandboxError } from "e2b"
-import { eventually, failure, modes, output, perMode, sandbox, sdk, serverLayer } from "../support/support.ts"
+import { eventually, failure, modes, output, sandbox, sdk, serverLayer, byMode } from "../support/support.ts"
 
 type Options = Partial<Parameters<Sandbox["pty"]["create"]>[0]>
 
@@ -19,7 +19,7 @@ const terminal = Effect.fnUntraced(function* (box: Sandbox, options: Options = {
   return { handle, type, until, seen: () => seen }
 })
 
-perMode(modes, "terminals", (mode) => {
+byMode(modes, "terminals", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("run an interactive login shell of the size that was asked for", () =>
       Effect.gen(function* () {

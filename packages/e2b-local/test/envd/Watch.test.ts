@@ -8,7 +8,7 @@ import {
   type Sandbox,
   TimeoutError
 } from "e2b"
-import { eventually, failure, modes, output, perMode, sandbox, sdk, serverLayer } from "../support/support.ts"
+import { eventually, failure, modes, output, sandbox, sdk, serverLayer, byMode } from "../support/support.ts"
 
 type Options = NonNullable<Parameters<Sandbox["files"]["watchDir"]>[2]>
 
@@ -41,7 +41,7 @@ const watchers = (box: Sandbox) =>
     (lines) => lines.split("\n").filter((line) => line !== "").length
   )
 
-perMode(modes, "watching a folder", (mode) => {
+byMode(modes, "watching a folder", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("tells what envd tells, in order, and nothing of the folders below", () =>
       Effect.gen(function* () {

@@ -1,4 +1,5 @@
-import { assert, describe, it as top, layer } from "@effect/vitest"
+import { describeOnce } from "#test/once"
+import { assert, it as top, layer } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { type Sandbox, SandboxError } from "e2b"
 import * as Http from "node:http"
@@ -10,10 +11,10 @@ import {
   failure,
   isolated,
   modes,
-  perMode,
   sandbox,
   sdk,
-  serverLayer
+  serverLayer,
+  byMode
 } from "../support/support.ts"
 
 interface Reply {
@@ -96,7 +97,7 @@ const target = (headers: Http.IncomingHttpHeaders) => Option.getOrUndefined(Port
 
 const networks = (mode: string) => (mode === "none" ? [true] : [true, false])
 
-perMode(modes, "a server in a sandbox", (mode) => {
+byMode(modes, "a server in a sandbox", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     for (const allowInternetAccess of networks(mode)) {
       const kind = allowInternetAccess ? "the network of the host" : "a network of its own"
@@ -201,7 +202,7 @@ perMode(modes, "a server in a sandbox", (mode) => {
   })
 })
 
-perMode(isolated, "a server that is not public", (mode) => {
+byMode(isolated, "a server that is not public", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("is reached with the traffic token alone", () =>
       Effect.gen(function* () {
@@ -225,7 +226,7 @@ perMode(isolated, "a server that is not public", (mode) => {
   })
 })
 
-describe("the target of a request", () => {
+describeOnce("the target of a request", () => {
   top.effect("is a sandbox only when a name or both headers say so", () =>
     Effect.sync(() => {
       const one = { sandboxId: "iabc", port: 3000 }

@@ -9,13 +9,13 @@ import {
   failure,
   modes,
   output,
-  perMode,
   sandbox,
   sdk,
-  serverLayer
+  serverLayer,
+  byMode
 } from "../support/support.ts"
 
-perMode(modes, "sandboxes", (mode) => {
+byMode(modes, "sandboxes", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("are created with what was asked, shown by info, and gone after kill", () =>
       Effect.gen(function* () {

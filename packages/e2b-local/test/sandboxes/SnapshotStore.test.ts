@@ -1,4 +1,5 @@
-import { assert, describe, it as top, layer } from "@effect/vitest"
+import { describeOnce } from "#test/once"
+import { assert, it as top, layer } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { NotFoundError, Sandbox, SandboxError, SandboxNotFoundError } from "e2b"
 import * as Fs from "node:fs/promises"
@@ -10,10 +11,10 @@ import {
   failure,
   modes,
   output,
-  perMode,
   sandbox,
   sdk,
-  serverLayer
+  serverLayer,
+  byMode
 } from "../support/support.ts"
 
 const status = (error: unknown) => (error instanceof SandboxError ? error.statusCode : error)
@@ -54,7 +55,7 @@ const all = Effect.flatMap(Server, ({ client }) =>
   })
 )
 
-perMode(modes, "snapshots", (mode) => {
+byMode(modes, "snapshots", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("keep every kind of file as it was", () =>
       Effect.gen(function* () {
@@ -269,7 +270,7 @@ perMode(modes, "snapshots", (mode) => {
   })
 })
 
-describe("the name of a snapshot", () => {
+describeOnce("the name of a snapshot", () => {
   top.effect("is found with and without its tag", () =>
     Effect.sync(() => {
       const id = "snap0123456789abcdef"

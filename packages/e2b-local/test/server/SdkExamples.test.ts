@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { CommandExitError, FileType, type FilesystemEvent, FilesystemEventType, Sandbox } from "e2b"
-import { eventually, isolated, perMode, sdk, Server, serverLayer } from "../support/support.ts"
+import { eventually, isolated, sdk, Server, serverLayer, byMode } from "../support/support.ts"
 
 /** What a program would read from `E2B_API_KEY`, `E2B_API_URL` and `E2B_SANDBOX_URL`. */
 const connection = Effect.map(Server, ({ apiKey, url }) => ({ apiKey, apiUrl: url, sandboxUrl: url }))
@@ -17,7 +17,7 @@ const example = (run: (sandbox: Sandbox, options: Effect.Success<typeof connecti
     )
   )
 
-perMode(isolated, "the examples of E2B's documentation", (mode) => {
+byMode(isolated, "the examples of E2B's documentation", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("quick start: a command, and the files of a folder", () =>
       example(async (sandbox) => {

@@ -1,4 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
+import { describeOnce } from "#test/once"
+import { describeWhere } from "#test/where"
+import { assert, it } from "@effect/vitest"
 import { Effect, Option, Redacted, Schema } from "effect"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs/promises"
@@ -14,7 +16,7 @@ import {
   leftOnHost,
   modes,
   noise,
-  perMode,
+  byMode,
   sdk,
   temporaryFolder,
   works
@@ -63,7 +65,7 @@ const countMarked = (mark: string) =>
 
 const linux = process.platform === "linux"
 
-perMode(linux ? modes : [], "a server that is killed", (mode) => {
+byMode(linux ? modes : [], "a server that is killed", (mode) => {
   it.live.each([{ state: "running" }, { state: "paused" }])(
     "leaves no process of a $state sandbox, and the next start removes its folder",
     ({ state }) =>
@@ -130,31 +132,33 @@ perMode(linux ? modes : [], "a server that is killed", (mode) => {
   )
 })
 
-describe.runIf(linux && isolated.some(works))("the memory of a server", () => {
-  it.live("does not grow with the files that pass through it", () =>
-    Effect.gen(function* () {
-      const server = yield* serve(best, yield* temporaryFolder)
-      const box = yield* sdk(() => server.client.Sandbox.create())
-      yield* sdk(() => box.files.write("warm", "x"))
-      const before = yield* server.memory
-      const bytes = noise(50_000_000)
-      for (let round = 0; round < 3; round++) {
-        yield* sdk(() => box.files.write("big", new Blob([new Uint8Array(bytes).buffer]).stream()))
-        yield* sdk(() => box.files.write("form", new Uint8Array(bytes).buffer))
-        yield* sdk(() => box.files.read("form", { format: "bytes" }))
-      }
-      const grown = ((yield* server.memory) - before) / 1e6
-      // 450 MB have passed.
-      assert.isBelow(grown, 200)
-      yield* sdk(() => box.kill())
-      yield* server.end("SIGTERM")
-    })
-  )
+describeOnce("the memory", () => {
+  describeWhere(linux && isolated.some(works), "no isolation works here")("of a server", () => {
+    it.live("does not grow with the files that pass through it", () =>
+      Effect.gen(function* () {
+        const server = yield* serve(best, yield* temporaryFolder)
+        const box = yield* sdk(() => server.client.Sandbox.create())
+        yield* sdk(() => box.files.write("warm", "x"))
+        const before = yield* server.memory
+        const bytes = noise(50_000_000)
+        for (let round = 0; round < 3; round++) {
+          yield* sdk(() => box.files.write("big", new Blob([new Uint8Array(bytes).buffer]).stream()))
+          yield* sdk(() => box.files.write("form", new Uint8Array(bytes).buffer))
+          yield* sdk(() => box.files.read("form", { format: "bytes" }))
+        }
+        const grown = ((yield* server.memory) - before) / 1e6
+        // 450 MB have passed.
+        assert.isBelow(grown, 200)
+        yield* sdk(() => box.kill())
+        yield* server.end("SIGTERM")
+      })
+    )
+  })
 })
 
 const start = (directory: string) => E2bServer.layer({ isolation: "none", directory })
 
-describe("the folder of servers", () => {
+describeOnce("the folder of servers", () => {
   it.live("is shared by servers that start at once, and each removes only its own", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder

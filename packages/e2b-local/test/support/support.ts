@@ -1,35 +1,33 @@
 /** What the tests share: the forms of isolation of this host, a server per form, the unmodified SDK on it. */
-import { assert, describe, vi } from "@effect/vitest"
-import { Context, Data, Effect, Layer, Option, Redacted, Schedule } from "effect"
+import { best, chosen, type Kind, works } from "#test/isolation"
+import { describeWhere } from "#test/where"
+import { assert } from "@effect/vitest"
+import { Context, Data, Effect, Layer, Redacted, Schedule } from "effect"
 import { E2B, type Sandbox, type SandboxOpts } from "e2b"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { E2bServer, Isolation } from "../../src/index.ts"
+import { E2bServer } from "../../src/index.ts"
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+export { best, works }
 
-export type Mode = Isolation.Kind
-
-const report = await Effect.runPromise(Isolation.probe)
-
-/** Whether a form works here; tests of the others are skipped. */
-export const works = (mode: Mode): boolean =>
-  mode === "none" || report.findings.some((finding) => finding.kind === mode && finding.works)
+export type Mode = Kind
 
 export const modes: ReadonlyArray<Mode> = ["bubblewrap", "namespaces", "none"]
 export const isolated: ReadonlyArray<Mode> = ["bubblewrap", "namespaces"]
 
-/** The same tests for each form; those of a form that does not work here are skipped, and counted as such. */
+/** The same tests for each form, every time; those of a form that does not work here are skipped, and counted as such. */
 export const perMode = (all: ReadonlyArray<Mode>, name: string, tests: (mode: Mode) => void) => {
   for (const mode of all) {
-    describe.skipIf(!works(mode))(`${name} (${mode})`, () => {
+    describeWhere(works(mode), `${mode} does not work here`)(`${name} (${mode})`, () => {
       tests(mode)
     })
   }
 }
 
-export const best: Mode = Option.getOrElse(report.best, () => "none" as const)
+/** The same tests for each form: for everybody the best that there is, and the others in the rest. */
+export const byMode = (all: ReadonlyArray<Mode>, name: string, tests: (mode: Mode) => void) =>
+  perMode(chosen(all), name, tests)
 
 /** What the SDK threw. */
 class SdkFailed extends Data.TaggedError("SdkFailed")<{ readonly cause: unknown }> {}

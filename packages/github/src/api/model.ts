@@ -19,6 +19,8 @@ export interface Repo {
  * @since 0.1.0
  */
 export const Repository = Schema.Struct({
+  /** GitHub's id, which does not change when the repository is renamed or transferred. */
+  id: Schema.optionalKey(Schema.Int),
   owner: Schema.String,
   name: Schema.String,
   /** The web page. */

@@ -104,12 +104,27 @@ export interface Pulled extends Head {
 }
 
 /**
+ * What a commit or a push may contain although it is most likely a mistake.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Permissions {
+  /** Links to other repositories that `.gitmodules` does not declare. Their files are not part of the commit. */
+  readonly allowNestedRepositories?: boolean | undefined
+  /** Unresolved conflict markers in changed files. */
+  readonly allowConflictMarkers?: boolean | undefined
+  /** A merge, rebase, cherry-pick or revert that has stopped half-way. A commit concludes a merge. */
+  readonly allowInProgress?: boolean | undefined
+}
+
+/**
  * What to commit.
  *
  * @category options
  * @since 0.1.0
  */
-export interface CommitOptions {
+export interface CommitOptions extends Permissions {
   /** Kept byte for byte. */
   readonly message: string
   readonly author: Author
@@ -124,7 +139,7 @@ export interface CommitOptions {
  * @category options
  * @since 0.1.0
  */
-export interface PushOptions {
+export interface PushOptions extends Permissions {
   /** The local branch. Default: the branch that is checked out. */
   readonly branch?: string | undefined
   /** The branch of the server. Default: the same name. */

@@ -241,6 +241,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     repository: Effect.fn("GitHub.repository")(function* (repo: Model.Repo) {
       const { repository, url } = yield* opened("repository", repo)
       return {
+        id: [...repositories.values()].indexOf(repository) + 1,
         ...repo,
         url,
         cloneUrl: `${url}.git`,

@@ -1,6 +1,6 @@
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import type * as Model from "../api/model.ts"
-import * as Wire from "../api/internal/wire.ts"
+import * as WebhookRecord from "./webhookRecord.ts"
 
 /**
  * The payload is not JSON, or is not the payload of its event.
@@ -19,8 +19,19 @@ export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { ev
   }
 }
 
+/**
+ * A record of GitHub in a payload. Only the number is certain: a field that the payload lacks, or has in an unknown form,
+ * is absent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Subject<A extends { readonly number: number }> = Pick<A, "number"> & Partial<Omit<A, "number">>
+
 interface Common {
   readonly repository: Model.Repo
+  /** GitHub's id of the repository, which does not change when the repository is renamed or transferred. */
+  readonly repositoryId?: number | undefined
   /** The login of the user who caused the event. */
   readonly sender: string
 }
@@ -60,7 +71,7 @@ export interface PullRequest extends Common {
   readonly _tag: "PullRequest"
   /** Such as `opened`, `synchronize`, `closed`. */
   readonly action: string
-  readonly pullRequest: Model.PullRequest
+  readonly pullRequest: Subject<Model.PullRequest>
 }
 
 /**
@@ -72,7 +83,7 @@ export interface PullRequest extends Common {
 export interface Issues extends Common {
   readonly _tag: "Issues"
   readonly action: string
-  readonly issue: Model.Issue
+  readonly issue: Subject<Model.Issue>
 }
 
 /**
@@ -84,9 +95,9 @@ export interface Issues extends Common {
 export interface IssueComment extends Common {
   readonly _tag: "IssueComment"
   readonly action: string
-  readonly issue: Model.Issue
+  readonly issue: Subject<Model.Issue>
   readonly isPullRequest: boolean
-  readonly comment: Model.Comment
+  readonly comment: Partial<Model.Comment>
 }
 
 /**
@@ -121,60 +132,78 @@ export interface Other {
  */
 export type Event = Push | PullRequest | Issues | IssueComment | Ping | Other
 
+const Name = Schema.optionalKey(Schema.NullOr(Schema.String))
+
+// Required is what is read of every event: the repository.
 const Base = {
   repository: Schema.Struct({
+    id: Schema.optionalKey(Schema.Unknown),
     name: Schema.String,
     // In a push the owner is a committer, whose login may be missing.
-    owner: Schema.Struct({
-      login: Schema.optionalKey(Schema.String),
-      name: Schema.optionalKey(Schema.NullOr(Schema.String))
-    }),
-    default_branch: Schema.optionalKey(Schema.String)
+    owner: Schema.Struct({ login: Name, name: Name }),
+    default_branch: Schema.optionalKey(Schema.Unknown)
   }),
-  sender: Schema.optionalKey(Schema.NullOr(Schema.Struct({ login: Schema.String })))
+  sender: Schema.optionalKey(Schema.Unknown)
 }
 
-const Acted = { ...Base, action: Schema.String }
+const Numbered = Schema.StructWithRest(Schema.Struct({ number: Schema.Int }), [
+  Schema.Record(Schema.String, Schema.Unknown)
+])
+const Acted = { ...Base, action: Schema.optionalKey(Schema.Unknown) }
 
 const PushPayload = Schema.Struct({
   ...Base,
   ref: Schema.String,
-  before: Schema.String,
-  after: Schema.String,
-  created: Schema.Boolean,
-  deleted: Schema.Boolean,
-  forced: Schema.Boolean,
-  commits: Schema.Array(Schema.Struct({ id: Schema.String, message: Schema.String }))
+  before: Schema.optionalKey(Schema.Unknown),
+  after: Schema.optionalKey(Schema.Unknown),
+  created: Schema.optionalKey(Schema.Unknown),
+  deleted: Schema.optionalKey(Schema.Unknown),
+  forced: Schema.optionalKey(Schema.Unknown),
+  commits: Schema.optionalKey(Schema.Unknown)
 })
 
-const PullRequestPayload = Schema.Struct({ ...Acted, pull_request: Wire.PullRequest })
-const IssuesPayload = Schema.Struct({ ...Acted, issue: Wire.Issue })
-const IssueCommentPayload = Schema.Struct({ ...Acted, issue: Wire.Issue, comment: Wire.Comment })
+const PullRequestPayload = Schema.Struct({ ...Acted, pull_request: Numbered })
+const IssuesPayload = Schema.Struct({ ...Acted, issue: Numbered })
+const IssueCommentPayload = Schema.Struct({
+  ...Acted,
+  issue: Numbered,
+  comment: Schema.optionalKey(Schema.Unknown)
+})
 const PingPayload = Schema.Struct({ hook_id: Schema.optionalKey(Schema.Int) })
 
-const common = ({ repository: { name, owner }, sender }: Schema.Struct<typeof Base>["Type"]): Common => ({
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "")
+
+const isInt = Schema.is(Schema.Int)
+
+const common = ({ repository: { id, name, owner }, sender }: Schema.Struct<typeof Base>["Type"]): Common => ({
   repository: { owner: owner.login ?? owner.name ?? "", name },
-  sender: sender?.login ?? "ghost"
+  repositoryId: isInt(id) ? id : undefined,
+  sender: WebhookRecord.login(sender)
 })
 
 const heads = "refs/heads/"
 
+const Commits = Schema.Array(Schema.Struct({ id: Schema.String, message: Schema.String }))
+const readCommits = Schema.decodeUnknownOption(Commits)
+
+const zeros = /^0+$/
+
 const readPush = (payload: typeof PushPayload.Type): Push => {
-  const { after, before, commits, created, deleted, forced, ref, repository } = payload
+  const { commits, created, deleted, forced, ref, repository } = payload
   const branch = ref.startsWith(heads) ? ref.slice(heads.length) : undefined
-  const isDefaultBranch = branch !== undefined && branch === repository.default_branch
+  const [before, after] = [textOf(payload.before), textOf(payload.after)]
   return {
     _tag: "Push",
     ...common(payload),
     ref,
     branch,
-    isDefaultBranch,
+    isDefaultBranch: branch !== undefined && branch === repository.default_branch,
     before,
     after,
-    created,
-    deleted,
-    forced,
-    commits
+    created: typeof created === "boolean" ? created : zeros.test(before),
+    deleted: typeof deleted === "boolean" ? deleted : zeros.test(after),
+    forced: forced === true,
+    commits: Option.getOrElse(readCommits(commits), () => [])
   }
 }
 
@@ -211,22 +240,31 @@ export const decode = (
         return readPush(yield* Schema.decodeUnknownEffect(PushPayload)(payload))
       case "pull_request": {
         const read = yield* Schema.decodeUnknownEffect(PullRequestPayload)(payload)
-        const { action, pull_request } = read
-        return { _tag: "PullRequest", ...common(read), action, pullRequest: Wire.pullRequest(pull_request) }
+        return {
+          _tag: "PullRequest",
+          ...common(read),
+          action: textOf(read.action),
+          pullRequest: WebhookRecord.pullRequest(read.pull_request)
+        }
       }
       case "issues": {
         const read = yield* Schema.decodeUnknownEffect(IssuesPayload)(payload)
-        return { _tag: "Issues", ...common(read), action: read.action, issue: Wire.issue(read.issue) }
+        return {
+          _tag: "Issues",
+          ...common(read),
+          action: textOf(read.action),
+          issue: WebhookRecord.issue(read.issue)
+        }
       }
       case "issue_comment": {
         const read = yield* Schema.decodeUnknownEffect(IssueCommentPayload)(payload)
         return {
           _tag: "IssueComment",
           ...common(read),
-          action: read.action,
-          issue: Wire.issue(read.issue),
-          isPullRequest: read.issue.pull_request !== undefined,
-          comment: Wire.comment(read.comment)
+          action: textOf(read.action),
+          issue: WebhookRecord.issue(read.issue),
+          isPullRequest: read.issue["pull_request"] !== undefined,
+          comment: WebhookRecord.comment(read.comment)
         }
       }
       case "ping": {

@@ -716,6 +716,97 @@ describe("GitHub as an app", () => {
   )
 })
 
+describe("GitHub's clock", () => {
+  it.effect("signs for an app by GitHub's time when the clock of this machine is wrong", () =>
+    Effect.gen(function* () {
+      for (const skew of [-45_000, 45_000, -3_600_000, 3_600_000]) {
+        yield* withFake(
+          (fake, gitHub) =>
+            Effect.gen(function* () {
+              fake.drift.skew = skew
+              assert.strictEqual((yield* gitHub.repository(repo)).name, "app")
+              // One refusal tells the time; from then on nothing is refused.
+              assert.isAtMost(exchanges(fake), 2)
+              assert.isTrue(Option.isSome(yield* gitHub.token))
+              assert.isAtMost(exchanges(fake), 2)
+            }),
+          asApp
+        )
+      }
+    })
+  )
+
+  it.effect("says that an app is refused when the clock is not the reason", () =>
+    withFake(
+      (fake, gitHub) =>
+        Effect.gen(function* () {
+          fake.apps.clear()
+          fake.drift.skew = 45_000
+          assert.strictEqual(yield* reasonOf(gitHub.repository(repo)), "Unauthorized")
+        }),
+      asApp
+    )
+  )
+
+  it.effect("waits for a limit by GitHub's time", () =>
+    Effect.gen(function* () {
+      for (const skew of [-600_000, 600_000]) {
+        yield* withFake((fake, gitHub) =>
+          Effect.gen(function* () {
+            fake.drift.skew = skew
+            yield* TestClock.adjust("1 day")
+            const now = yield* Clock.currentTimeMillis
+            const reset = inSeconds(20, now + skew)
+            fake.mishaps.push(limited({ "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset }))
+            yield* throughTime(gitHub.repository(repo))
+            const [first, second] = fake.requests.map(({ at }) => at)
+            const waited = (second ?? 0) - (first ?? 0)
+            assert.isAtLeast(waited, 20_000)
+            assert.isAtMost(waited, 30_000)
+          })
+        )
+      }
+    })
+  )
+
+  it.effect("waits and repeats when something was submitted too quickly", () =>
+    withFake((fake, gitHub) =>
+      Effect.gen(function* () {
+        for (const body of [
+          {
+            message: "Validation Failed",
+            errors: [
+              {
+                resource: "IssueComment",
+                code: "custom",
+                field: "body",
+                message: "was submitted too quickly"
+              }
+            ]
+          },
+          { message: "Validation Failed", errors: ["was submitted too quickly"] }
+        ]) {
+          fake.mishaps.push({ reply: { status: 422, body } })
+          const before = yield* Clock.currentTimeMillis
+          yield* throughTime(gitHub.createIssue(repo, { title: "Words" }))
+          assert.isAtLeast((yield* Clock.currentTimeMillis) - before, 5000)
+        }
+        assert.deepStrictEqual(
+          fake.requests.map(({ status }) => status),
+          [422, 201, 422, 201]
+        )
+        const { reason } = yield* failing(
+          Effect.suspend(() => {
+            fake.mishaps.push({ reply: { status: 422, body: { message: "body: is too long" } } })
+            return gitHub.createIssue(repo, { title: "Words" })
+          })
+        )
+        assert.strictEqual(reason._tag, "Invalid")
+      })
+    )
+  )
+})
+
 describe("parseRepo", () => {
   it("reads names and addresses, and nothing else", () => {
     for (const text of [

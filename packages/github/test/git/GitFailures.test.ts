@@ -158,6 +158,36 @@ it.live("bounds what is moved at once", () =>
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
+const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"ab".repeat(32)}\nsize 12345\n`
+
+it.live("judges Git LFS and submodules by the files of a commit, not by rules that concern none", () =>
+  Effect.gen(function* () {
+    const { clone, first, out, server } = yield* setUp()
+    yield* server.commit("octo/hello", "main", {
+      ".gitattributes":
+        "# *.psd filter=lfs diff=lfs merge=lfs -text\n*.iso filter=lfs diff=lfs merge=lfs -text\n",
+      ".gitmodules": '[submodule "gone"]\n\tpath = gone\n\turl = https://example.invalid/gone.git\n',
+      "fixtures/.gitattributes": "*.bin filter=lfs\n",
+      "fixtures/a.bin": "the content itself\n",
+      "docs/pointer.txt": pointer
+    })
+    // A link that is not declared: no clone could ever fetch it.
+    yield* server.git(
+      "octo/hello",
+      ["fast-import", "--quiet", "--force"],
+      `commit refs/heads/main\ncommitter S <s@example.invalid> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\nM 160000 ${first} orphan\n`
+    )
+    for (const mode of ["relay", "credential"] as const) {
+      yield* clone({ mode, dir: mode })
+      assert.strictEqual(
+        yield* out("cat fixtures/a.bin docs/pointer.txt; ls orphan", mode),
+        `the content itself\n${pointer.trimEnd()}`
+      )
+      assert.strictEqual(yield* out("git status --porcelain; ls .git | grep remote-agent; :", mode), "")
+    }
+  }).pipe(Effect.scoped, Effect.provide(layer))
+)
+
 it.live("refuses submodules and Git LFS unless asked to leave them be", () =>
   Effect.gen(function* () {
     const { clone, first, git, out, server } = yield* setUp()
@@ -173,13 +203,15 @@ it.live("refuses submodules and Git LFS unless asked to leave them be", () =>
     )
     yield* server.commit("octo/hello", "big", {
       "assets/.gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
-      "assets/a.bin": "version https://git-lfs.github.com/spec/v1\n"
+      "assets/a.bin": pointer,
+      "assets/b c.bin": pointer,
+      "plain.bin": pointer
     })
     for (const mode of ["relay", "credential"] as const) {
       const sub = yield* Effect.flip(clone({ ref: "sub", mode }))
       assert.deepInclude(sub.reason, { _tag: "SubmodulesFound", paths: ["lib/deep sub"] })
       const big = yield* Effect.flip(clone({ ref: "big", mode }))
-      assert.deepInclude(big.reason, { _tag: "LfsFound", paths: ["assets/.gitattributes"] })
+      assert.deepInclude(big.reason, { _tag: "LfsFound", paths: ["assets/a.bin", "assets/b c.bin"] })
       assert.strictEqual(yield* out("ls", "."), "")
     }
     const workspace = yield* clone({ ref: "sub", submodules: "ignore" })

@@ -1,9 +1,10 @@
 import { NodeServices } from "@effect/platform-node"
 import type { GitError, SandboxError } from "@remote-agent/domain"
 import { GitWorkspace } from "@remote-agent/github"
+import { Effect, FileSystem, Layer, Redacted, Stream, ManagedRuntime } from "effect"
 import { LocalSandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
 import { env } from "node:process"
+import { afterAll } from "vitest"
 import * as GitServer from "./gitServer.ts"
 
 /** Looks like nothing else, so that a search finds it wherever it is. */
@@ -91,6 +92,11 @@ export const setUp = Effect.fnUntraced(function* (
 export const reasonOf = <A, R>(effect: Effect.Effect<A, GitError.GitError, R>) =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
 
+/** One server of sandboxes for all tests of a file. */
+const runtime = ManagedRuntime.make(Layer.fresh(Layer.merge(NodeServices.layer, LocalSandboxes.layer())))
+
+afterAll(() => runtime.dispose())
+
 /** What every test here stands on. */
 export const layer: Layer.Layer<Sandboxes.Sandboxes | NodeServices.NodeServices, SandboxError.SandboxError> =
-  Layer.fresh(Layer.merge(NodeServices.layer, LocalSandboxes.layer()))
+  Layer.effectContext(runtime.contextEffect)

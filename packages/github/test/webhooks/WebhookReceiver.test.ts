@@ -674,6 +674,56 @@ describe("decode", () => {
     })
   )
 
+  it.effect("requires no more of a payload than is read", () =>
+    Effect.gen(function* () {
+      const repository = { id: 99, name: "app", owner: { login: "acme" } }
+      const pull = yield* decode("pull_request", {
+        action: "review_requested",
+        repository,
+        pull_request: {
+          number: 7,
+          html_url: null,
+          state: "merged",
+          requested_reviewers: [{ login: "ann" }, { slug: "a-team", id: 1 }, null],
+          requested_teams: [null, { slug: "b-team" }],
+          labels: [{ name: "bug" }, "old"],
+          head: { ref: "f" }
+        }
+      })
+      assert.deepStrictEqual(pull, {
+        _tag: "PullRequest",
+        repository: { owner: "acme", name: "app" },
+        repositoryId: 99,
+        sender: "ghost",
+        action: "review_requested",
+        pullRequest: { number: 7, reviewers: ["ann"], teamReviewers: ["b-team"], labels: ["bug", "old"] }
+      })
+      const { issue: whole } = issue(7)
+      const { created_at: _, state: __, ...less } = whole
+      const opened = yield* decode("issues", { action: "deleted", repository, issue: less })
+      assert(opened._tag === "Issues")
+      assert.notProperty(opened.issue, "state")
+      assert.deepInclude(opened.issue, { number: 7, title: "Issue 7", author: "ann", body: "" })
+      const commented = yield* decode("issue_comment", { repository, issue: { number: 7 } })
+      assert(commented._tag === "IssueComment")
+      assert.deepStrictEqual(commented.comment, {})
+      const pushed = yield* decode("push", {
+        repository: { name: "app", owner: { name: "acme" }, default_branch: "main" },
+        ref: "refs/heads/main",
+        before: "0".repeat(40),
+        after: "1".repeat(40)
+      })
+      assert(pushed._tag === "Push")
+      assert.deepInclude(pushed, {
+        isDefaultBranch: true,
+        created: true,
+        deleted: false,
+        forced: false,
+        repositoryId: undefined
+      })
+    })
+  )
+
   it.effect("refuses other payloads without showing them", () =>
     Effect.gen(function* () {
       for (const [event, payload] of [

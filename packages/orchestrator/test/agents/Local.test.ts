@@ -1,11 +1,13 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import { AgentPool, Orchestrator } from "@remote-agent/orchestrator"
+import { E2bServer } from "@remote-agent/e2b-local"
+import { Effect, Layer, Result, Stream } from "effect"
 import { LocalSandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Result, Stream } from "effect"
+import { RemoteAgentConfig } from "@remote-agent/domain"
+import { inject } from "vitest"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 const limit = { timeout: 120_000 }
@@ -84,7 +86,7 @@ describe("a launch that needs a host which is not known on this machine", () => 
   )
 })
 
-describe.skipIf(!isolates)("a launch from a kept set-up", () => {
+describeWhere(isolates, "no isolation works here")("a launch from a kept set-up", () => {
   it.live(
     "asks for no host: nothing is fetched for it",
     () =>
@@ -115,7 +117,7 @@ describe.skipIf(!isolates)("a launch from a kept set-up", () => {
   )
 })
 
-describe.skipIf(!isolates)("the sample agent in sandboxes on this machine", () => {
+describeWhere(isolates, "no isolation works here")("the sample agent in sandboxes on this machine", () => {
   it.live(
     "answers one question from its figures, and leaves nothing",
     () =>

@@ -1,19 +1,24 @@
+import { amount } from "#test/tier"
 import { assert, describe, it } from "@effect/vitest"
 import type { StateStoreError } from "@remote-agent/domain"
 import { LaunchIntents, MemoryStateStore, SqlStateStore } from "@remote-agent/orchestrator"
 import { Effect, Layer, Redacted, type Scope } from "effect"
+import { randomInt } from "node:crypto"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type Death, live } from "../support/crashHarness.ts"
 import { expected, plan, random, snapshot } from "../support/crashPlan.ts"
-import { makeServer } from "../support/postgres.ts"
+import { makeDatabase } from "../support/database.ts"
 import { newPath } from "../support/storeSupport.ts"
+import { type Death, live } from "../support/crashHarness.ts"
 
 const program = fileURLToPath(import.meta.resolve("../fixtures/crash.ts"))
 
-/** How many kills there are on each database: more with `REMOTE_AGENT_CRASHES`, others with `REMOTE_AGENT_SEED`. */
-const kills = Number(process.env["REMOTE_AGENT_CRASHES"] ?? "12")
-const seed = Number(process.env["REMOTE_AGENT_SEED"] ?? Math.floor(Math.random() * 1e9))
+/**
+ * How many kills there are on each database, and of which plans: more with `REMOTE_AGENT_CRASHES`, others with
+ * `REMOTE_AGENT_SEED`.
+ */
+const kills = Number(process.env["REMOTE_AGENT_CRASHES"] ?? amount(4, 12))
+const seed = Number(process.env["REMOTE_AGENT_SEED"] ?? amount(1, randomInt(1e9)))
 
 /** A database that is used by processes that die. */
 interface Place {
@@ -104,7 +109,7 @@ const places = Effect.gen(function* () {
     state: path,
     layer: SqlStateStore.layerSqlite({ path })
   }))
-  const postgres = Effect.map(makeServer, ({ newUrl }) =>
+  const postgres = Effect.map(makeDatabase, ({ newUrl }) =>
     Effect.map(newUrl, (url): Place => ({
       cache,
       state: Redacted.value(url),

@@ -1,3 +1,4 @@
+import { amount } from "#test/tier"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { type Agent, AgentLifecycle, type Query, SandboxLabels } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
@@ -12,25 +13,29 @@ import {
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted, Schema, type Scope, Stream } from "effect"
 import { existsSync, readFileSync } from "node:fs"
+import { randomInt } from "node:crypto"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { none } from "../../../sandbox/test/faults/Fault.ts"
 import * as FaultProxy from "../../../sandbox/test/faults/FaultProxy.ts"
-import { type Death, live } from "../support/crashHarness.ts"
+import { layer, type Surroundings } from "../support/lifeProcess.ts"
+import { makeDatabase } from "../support/database.ts"
+import { newPath } from "../support/storeSupport.ts"
+import { none } from "../../../sandbox/test/faults/Fault.ts"
 import { random } from "../support/crashPlan.ts"
 import { type Act, plan, saying } from "../support/lifePlan.ts"
-import { layer, type Surroundings } from "../support/lifeProcess.ts"
-import { makeServer } from "../support/postgres.ts"
-import { newPath } from "../support/storeSupport.ts"
+import { type Death, live } from "../support/crashHarness.ts"
 
 // Real processes: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 3_600_000 })
 
 const program = fileURLToPath(import.meta.resolve("../fixtures/agentPlan.ts"))
 
-/** How many kills there are on each database: more with `REMOTE_AGENT_CRASHES`, others with `REMOTE_AGENT_SEED`. */
-const kills = Number(process.env["REMOTE_AGENT_CRASHES"] ?? "10")
-const seed = Number(process.env["REMOTE_AGENT_SEED"] ?? Math.floor(Math.random() * 1e9))
+/**
+ * How many kills there are on each database, and of which plans: more with `REMOTE_AGENT_CRASHES`, others with
+ * `REMOTE_AGENT_SEED`.
+ */
+const kills = Number(process.env["REMOTE_AGENT_CRASHES"] ?? amount(2, 10))
+const seed = Number(process.env["REMOTE_AGENT_SEED"] ?? amount(1, randomInt(1e9)))
 
 const decodeNote = Schema.decodeSync(Schema.fromJsonString(Schema.Struct({ query: Schema.String })))
 
@@ -218,7 +223,7 @@ const dieOnce = Effect.fnUntraced(function* (
 
 const databases = {
   SQLite: Effect.succeed<NewState>(newPath),
-  Postgres: Effect.map(makeServer, ({ newUrl }): NewState => Effect.map(newUrl, Redacted.value))
+  Postgres: Effect.map(makeDatabase, ({ newUrl }): NewState => Effect.map(newUrl, Redacted.value))
 }
 
 /** Kills at steps all over the plan, before and after, and then at any step of other plans. */

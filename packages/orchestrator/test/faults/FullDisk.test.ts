@@ -1,4 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
+import { describeWhere } from "#test/where"
+import { assert, it } from "@effect/vitest"
 import type { StateStoreError } from "@remote-agent/domain"
 import { StateExport } from "@remote-agent/orchestrator"
 import { Effect, Stream } from "effect"
@@ -42,7 +43,7 @@ const obstacle = ({ isRetryable, reason }: StateStoreError.StateStoreError) => {
   return [reason.obstacle, isRetryable]
 }
 
-describe.skipIf(!canMount)("a full disk", () => {
+describeWhere(canMount, "only who may mount can make a small disk")("a full disk", () => {
   it.live("has nothing done by half, and everything goes on when there is room", () =>
     Effect.gen(function* () {
       const { folder, grow } = yield* smallDisk

@@ -1,3 +1,5 @@
+import { describeOnce } from "#test/once"
+import { nameOf, seeds } from "#test/tier"
 import { assert, it, vi } from "@effect/vitest"
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { Profiles } from "@remote-agent/orchestrator"
@@ -8,11 +10,9 @@ import * as Driver from "./Driver.ts"
 import * as MemoryWorld from "./MemoryWorld.ts"
 import { owner } from "./World.ts"
 
-// To replay one schedule, set FAULTS_SEED to the seed that a failure names and FAULTS_SCHEDULES to 1.
-const first = Number(process.env["FAULTS_SEED"] ?? 1)
-const count = Number(process.env["FAULTS_SCHEDULES"] ?? 300)
+const schedules = seeds({ some: 30, all: 300 })
 
-vi.setConfig({ testTimeout: 60_000 + count * 5_000 })
+vi.setConfig({ testTimeout: 60_000 + schedules.length * 5_000 })
 
 const layerOf = (seed: number) =>
   Layer.mergeAll(
@@ -33,24 +33,26 @@ const schedule = (seed: number, options: Partial<Driver.Options> = {}) =>
   }).pipe(Effect.provide(layerOf(seed)), Random.withSeed(seed))
 
 it.effect(
-  `leaves nothing and destroys nothing, whatever becomes of creates and calls, in ${count} schedules`,
+  `leaves nothing and destroys nothing, whatever becomes of creates and calls, in the schedules ${nameOf(schedules)}`,
   () =>
     Effect.gen(function* () {
-      for (let seed = first; seed < first + count; seed++) {
+      for (const seed of schedules) {
         const { told, wrongs } = yield* schedule(seed)
         assert.deepStrictEqual(wrongs, Driver.nothing, told)
       }
     }).pipe(Effect.provide(layerLogged))
 )
 
-it.effect("sees what is left where nobody reaps", () =>
-  Effect.gen(function* () {
-    const seen = yield* Effect.forEach([1, 2, 3, 4, 5], (seed) => schedule(seed, { withoutReaper: true }))
-    for (const part of ["unknown", "bereft", "intents"] as const) {
-      assert.isTrue(
-        seen.some(({ wrongs }) => wrongs[part].length > 0),
-        part
-      )
-    }
-  }).pipe(Effect.provide(layerLogged))
-)
+describeOnce("where nobody reaps", () => {
+  it.effect("what is left is seen", () =>
+    Effect.gen(function* () {
+      const seen = yield* Effect.forEach([1, 2, 3, 4, 5], (seed) => schedule(seed, { withoutReaper: true }))
+      for (const part of ["unknown", "bereft", "intents"] as const) {
+        assert.isTrue(
+          seen.some(({ wrongs }) => wrongs[part].length > 0),
+          part
+        )
+      }
+    }).pipe(Effect.provide(layerLogged))
+  )
+})

@@ -1,3 +1,4 @@
+import { nameOf, seeds } from "#test/tier"
 import { assert, it, vi } from "@effect/vitest"
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
@@ -10,11 +11,9 @@ import * as RealWorld from "./RealWorld.ts"
 import * as WarpClock from "./WarpClock.ts"
 import { owner } from "./World.ts"
 
-// To replay one schedule, set FAULTS_SEED to the seed that a failure names and FAULTS_SCHEDULES to 1.
-const first = Number(process.env["FAULTS_SEED"] ?? 1)
-const count = Number(process.env["FAULTS_SCHEDULES"] ?? 40)
+const schedules = seeds({ some: 4, all: 40 })
 
-vi.setConfig({ testTimeout: 60_000 + count * 20_000 })
+vi.setConfig({ testTimeout: 60_000 + schedules.length * 20_000 })
 
 const one = Effect.fnUntraced(function* (seed: number) {
   const clock = WarpClock.make()
@@ -41,11 +40,8 @@ const one = Effect.fnUntraced(function* (seed: number) {
 })
 
 it.live(
-  `leaves nothing and destroys nothing, with faults on every way to a real server, in ${count} schedules`,
+  `leaves nothing and destroys nothing, with faults on every way to a real server, in the schedules ${nameOf(schedules)}`,
   () =>
-    Effect.gen(function* () {
-      // Most of the time of one is spent on waiting for its processes.
-      const seeds = Array.from({ length: count }, (_, index) => first + index)
-      yield* Effect.forEach(seeds, one, { concurrency: 4, discard: true })
-    }).pipe(Effect.provide(layerLogged))
+    // Most of the time of one is spent on waiting for its processes.
+    Effect.forEach(schedules, one, { concurrency: 4, discard: true }).pipe(Effect.provide(layerLogged))
 )

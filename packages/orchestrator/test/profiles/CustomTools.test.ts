@@ -1,16 +1,17 @@
-import { assert, describe, it, vi } from "@effect/vitest"
-import { RemoteAgentConfig, Id, Profile } from "@remote-agent/domain"
-import { Isolation } from "@remote-agent/e2b-local"
 import { AgentRuntime, Profiles, QueryCommand } from "@remote-agent/orchestrator"
+import { Effect, Layer, Stream } from "effect"
 import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Stream } from "effect"
+import { RemoteAgentConfig, Id, Profile } from "@remote-agent/domain"
+import { assert, it, vi } from "@effect/vitest"
+import { describeWhere } from "#test/where"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { inject } from "vitest"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 120_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const example = fileURLToPath(new URL("../../../../examples/custom-tools/", import.meta.url))
 
@@ -39,7 +40,7 @@ const placed = Effect.fnUntraced(function* (profile: Profile.Profile) {
   return yield* (yield* AgentRuntime.AgentRuntime).prepareFiles(sandbox, profile)
 })
 
-describe.skipIf(!isolates)("the example of custom tools", () => {
+describeWhere(isolates, "no isolation works here")("the example of custom tools", () => {
   it.live("gives the sample agent a tool, whose failure is told, and it still answers everything else", () =>
     Effect.gen(function* () {
       const runtime = yield* AgentRuntime.AgentRuntime

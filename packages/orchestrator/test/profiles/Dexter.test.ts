@@ -1,6 +1,7 @@
-import { assert, describe, it, vi } from "@effect/vitest"
+import { E2bServer } from "@remote-agent/e2b-local"
+import { assert, it, vi } from "@effect/vitest"
+import { describeWhere } from "#test/where"
 import { type AgentEvent, RemoteAgentConfig, Id, Profile } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
   DexterProfile,
@@ -11,18 +12,19 @@ import {
   Profiles,
   type QueryCommand
 } from "@remote-agent/orchestrator"
+import * as dexterRepository from "../support/dexterRepository.ts"
+import * as llmServer from "../support/llmServer.ts"
+import { Context, Effect, Fiber, Layer, Stream } from "effect"
 import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
-import { Context, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { inject } from "vitest"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as dexterRepository from "../support/dexterRepository.ts"
-import * as llmServer from "../support/llmServer.ts"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const key = "sk-not-a-real-key-0123456789"
 
@@ -112,7 +114,7 @@ const layer = Layer.mergeAll(
 
 const types = (events: ReadonlyArray<AgentEvent.AgentEvent>) => events.map(({ type }) => type)
 
-describe.skipIf(!isolates)(
+describeWhere(isolates, "no isolation works here")(
   "Dexter's runner, in a sandbox on this machine, on an agent with Dexter's interface",
   () => {
     it.live("answers with its tools told live, and leaves the checkout clean and nothing running", () =>
@@ -319,58 +321,61 @@ describe.skipIf(!isolates)(
   }
 )
 
-describe.skipIf(!isolates)("a session of an agent whose code is at a branch that moves", () => {
-  it.live("goes on after a pause and an update of the code", () =>
-    Effect.gen(function* () {
-      const source = yield* dexterRepository.make
-      const branch = (tag: string) =>
-        execFileSync("git", ["-C", fileURLToPath(source.repository), "update-ref", "refs/heads/used", tag])
-      branch("v1.0.3")
-      const model = yield* llmServer.make(({ index }) => ({ text: `answer ${index}` }))
-      const profile = onNode(yield* DexterProfile.make, source.repository, "used")
-      const services = yield* Layer.build(
-        Orchestrator.layerNoDeps.pipe(
-          Layer.provideMerge(
-            Layer.mergeAll(
-              LocalSandboxes.layer(),
-              AgentRuntime.layer,
-              Profiles.layerFrom([new Profile.Profile({ ...profile, egress: { setup: [], run: [] } })]),
-              MemoryStateStore.layer,
-              LaunchIntents.layerMemory,
-              RemoteAgentConfig.layerFrom({})
+describeWhere(isolates, "no isolation works here")(
+  "a session of an agent whose code is at a branch that moves",
+  () => {
+    it.live("goes on after a pause and an update of the code", () =>
+      Effect.gen(function* () {
+        const source = yield* dexterRepository.make
+        const branch = (tag: string) =>
+          execFileSync("git", ["-C", fileURLToPath(source.repository), "update-ref", "refs/heads/used", tag])
+        branch("v1.0.3")
+        const model = yield* llmServer.make(({ index }) => ({ text: `answer ${index}` }))
+        const profile = onNode(yield* DexterProfile.make, source.repository, "used")
+        const services = yield* Layer.build(
+          Orchestrator.layerNoDeps.pipe(
+            Layer.provideMerge(
+              Layer.mergeAll(
+                LocalSandboxes.layer(),
+                AgentRuntime.layer,
+                Profiles.layerFrom([new Profile.Profile({ ...profile, egress: { setup: [], run: [] } })]),
+                MemoryStateStore.layer,
+                LaunchIntents.layerMemory,
+                RemoteAgentConfig.layerFrom({})
+              )
             )
           )
         )
-      )
-      const orchestrator = Context.get(services, Orchestrator.Orchestrator)
-      const { id } = yield* orchestrator.launch({
-        profile: "dexter",
-        env: { OPENAI_API_KEY: key, OPENAI_BASE_URL: `${model.url}/v1` }
-      })
-      const ask = Effect.fnUntraced(function* (text: string, session: string) {
-        const events = yield* Stream.runCollect(orchestrator.stream(id, text, { session }))
-        const ready = events.find(({ event }) => event.type === "ready")?.event
-        assert.deepInclude(events.at(-1)?.event, { type: "result", outcome: "ok" })
-        return ready?.type === "ready" ? ready.version : undefined
-      })
-      assert.strictEqual(yield* ask("first", "s"), "1.0.3")
-      yield* orchestrator.pause(id)
-      yield* orchestrator.resume(id)
-      assert.strictEqual(yield* ask("second", "s"), "1.0.3")
-      assert.include(model.calls.at(-1)?.conversation, "answer 0")
-      branch("v1.0.4")
-      assert.strictEqual((yield* orchestrator.update(id)).to, source.head)
-      assert.strictEqual(yield* ask("third", "s"), "1.0.4")
-      for (const said of ["first", "answer 0", "second", "answer 1"]) {
-        assert.include(model.calls.at(-1)?.conversation, said)
-      }
-      yield* ask("fourth", "another")
-      assert.notInclude(model.calls.at(-1)?.conversation, "answer 0")
-      yield* orchestrator.terminate(id)
-      assert.strictEqual(yield* Context.get(services, E2bServer.E2bServer).live, 0)
-    }).pipe(Effect.scoped)
-  )
-})
+        const orchestrator = Context.get(services, Orchestrator.Orchestrator)
+        const { id } = yield* orchestrator.launch({
+          profile: "dexter",
+          env: { OPENAI_API_KEY: key, OPENAI_BASE_URL: `${model.url}/v1` }
+        })
+        const ask = Effect.fnUntraced(function* (text: string, session: string) {
+          const events = yield* Stream.runCollect(orchestrator.stream(id, text, { session }))
+          const ready = events.find(({ event }) => event.type === "ready")?.event
+          assert.deepInclude(events.at(-1)?.event, { type: "result", outcome: "ok" })
+          return ready?.type === "ready" ? ready.version : undefined
+        })
+        assert.strictEqual(yield* ask("first", "s"), "1.0.3")
+        yield* orchestrator.pause(id)
+        yield* orchestrator.resume(id)
+        assert.strictEqual(yield* ask("second", "s"), "1.0.3")
+        assert.include(model.calls.at(-1)?.conversation, "answer 0")
+        branch("v1.0.4")
+        assert.strictEqual((yield* orchestrator.update(id)).to, source.head)
+        assert.strictEqual(yield* ask("third", "s"), "1.0.4")
+        for (const said of ["first", "answer 0", "second", "answer 1"]) {
+          assert.include(model.calls.at(-1)?.conversation, said)
+        }
+        yield* ask("fourth", "another")
+        assert.notInclude(model.calls.at(-1)?.conversation, "answer 0")
+        yield* orchestrator.terminate(id)
+        assert.strictEqual(yield* Context.get(services, E2bServer.E2bServer).live, 0)
+      }).pipe(Effect.scoped)
+    )
+  }
+)
 
 /** The Python version is too old to be fetched here: the same package, with an agent that is as noisy. */
 const python = (source: Profile.Source) =>
@@ -400,17 +405,20 @@ const python = (source: Profile.Source) =>
       })
   })
 
-describe.skipIf(!isolates)("the runner of the Python version, on a package of the same interface", () => {
-  it.live("keeps its noise from the answer, and tells silence and an exception apart", () =>
-    Effect.gen(function* () {
-      const { repository } = yield* dexterRepository.make
-      const ask = yield* python(new Profile.Source({ repository, ref: "python", folder: "{home}/dexter" }))
-      const { events, result } = yield* ask("steps")
-      assert.deepStrictEqual([result.outcome, result.answer], ["ok", "7 steps, 5 for a task: “steps”"])
-      assert.deepStrictEqual(types(events), ["ready", "result"])
-      assert.strictEqual((yield* ask("nothing")).result.outcome, "empty")
-      const failed = yield* ask("fail")
-      assert.deepStrictEqual([failed.result.outcome, failed.result.error], ["crash", "ValueError: no"])
-    }).pipe(Effect.scoped, Effect.provide(layer))
-  )
-})
+describeWhere(isolates, "no isolation works here")(
+  "the runner of the Python version, on a package of the same interface",
+  () => {
+    it.live("keeps its noise from the answer, and tells silence and an exception apart", () =>
+      Effect.gen(function* () {
+        const { repository } = yield* dexterRepository.make
+        const ask = yield* python(new Profile.Source({ repository, ref: "python", folder: "{home}/dexter" }))
+        const { events, result } = yield* ask("steps")
+        assert.deepStrictEqual([result.outcome, result.answer], ["ok", "7 steps, 5 for a task: “steps”"])
+        assert.deepStrictEqual(types(events), ["ready", "result"])
+        assert.strictEqual((yield* ask("nothing")).result.outcome, "empty")
+        const failed = yield* ask("fail")
+        assert.deepStrictEqual([failed.result.outcome, failed.result.error], ["crash", "ValueError: no"])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    )
+  }
+)

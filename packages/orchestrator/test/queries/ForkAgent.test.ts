@@ -1,6 +1,7 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, RemoteAgentConfig, Profile } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import {
   AgentRuntime,
   ForkAgent,
@@ -10,11 +11,12 @@ import {
   Profiles,
   SampleProfile
 } from "@remote-agent/orchestrator"
+import { Effect, Layer, Stream } from "effect"
 import { LocalSandboxes, type MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Stream } from "effect"
 import { exit, layer as layerInMemory, pass, standing, start, taking, tiny } from "../support/support.ts"
+import { inject } from "vitest"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 /** An agent that makes ids of its own for its sessions, and counts the turns of each in a file. */
 const talker = Effect.map(
@@ -76,7 +78,7 @@ const sandboxOf = Effect.fnUntraced(function* ({ binding }: Agent.Agent) {
   return (yield* (yield* Sandboxes.Sandboxes).connect(binding.sandboxId, "10 minutes")).sandbox
 })
 
-describe.skipIf(!isolates)("Orchestrator.fork, in sandboxes on this machine", () => {
+describeWhere(isolates, "no isolation works here")("Orchestrator.fork, in sandboxes on this machine", () => {
   it.live(
     "gives another agent what was said, and the two go apart from then on",
     () =>

@@ -1,7 +1,8 @@
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, RemoteAgentConfig, GitError, Id, OrchestratorError, Profile } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import type { WebhookEvent } from "@remote-agent/github"
 import {
   AgentRuntime,
@@ -16,8 +17,9 @@ import {
 import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Context, DateTime, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import * as FakeGitHub from "../../../github/test/support/FakeGitHub.ts"
+import { inject } from "vitest"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const at = DateTime.makeUnsafe(0)
 
@@ -269,7 +271,7 @@ const overRepository = Effect.gen(function* () {
   return { github, services }
 })
 
-describe.skipIf(!isolates)("a push to the repository of an agent's own code", () => {
+describeWhere(isolates, "no isolation works here")("a push to the repository of an agent's own code", () => {
   it.live(
     "has the agent run the new code, unless it is to another branch; and wakes none that sleeps",
     () =>

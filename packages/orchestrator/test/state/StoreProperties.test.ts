@@ -2,7 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Agent, AgentEvent, Query } from "@remote-agent/domain"
 import { Leases, MemoryStateStore, SqlStateStore, StateStore } from "@remote-agent/orchestrator"
 import { Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
-import { makeServer } from "../support/postgres.ts"
+import { makeDatabase } from "../support/database.ts"
 import { newAgent, newQuery, thinking } from "../support/stateStoreCases.ts"
 
 /** Any text at all: NUL, halves of pairs, and whatever a language or a database may take for its own. */
@@ -65,7 +65,7 @@ const huge = Effect.gen(function* () {
 
 const layerPostgres = Layer.unwrap(
   Effect.map(
-    Effect.flatMap(makeServer, ({ newUrl }) => newUrl),
+    Effect.flatMap(makeDatabase, ({ newUrl }) => newUrl),
     (url) => SqlStateStore.layerPostgres({ url })
   )
 )

@@ -33,6 +33,13 @@ process.stdin.resume().on("end", () => {
   end()
 })`
 
+/** A server that runs. */
+export interface Started {
+  readonly address: string
+  readonly pid: number
+  readonly stop: () => Promise<void>
+}
+
 const freePort = () =>
   new Promise<number>((resolve, reject) => {
     const server = createServer()
@@ -43,7 +50,8 @@ const freePort = () =>
     })
   })
 
-const start = async () => {
+/** Starts a server, which ends soon after this process if that is killed. */
+export const start = async (): Promise<Started> => {
   const folder = await mkdtemp(join(tmpdir(), "remote-agent-pg-"))
   // As root, the server runs as another user, who has to reach it.
   await chmod(folder, 0o755)
@@ -83,27 +91,33 @@ const start = async () => {
   return { address: `127.0.0.1:${port}`, pid, stop }
 }
 
-/** A server of Postgres and its databases. */
+/** A database of Postgres and its schemas. */
 export interface Server {
-  readonly pid: number
   /** The address of a new and empty schema. */
   readonly newUrl: Effect.Effect<Redacted.Redacted>
   /** Speaks to the server, beside whoever else does. */
   readonly sql: SqlClient.SqlClient
 }
 
-/** A server that ends with the scope, and soon after this process if that is killed. */
+/** The address of a database of a server. */
+export const urlOf = (address: string, database: string): string =>
+  `postgres://tests:not-a-secret@${address}/${database}`
+
+/** The database at an address. */
+export const connect = (base: string): Effect.Effect<Server, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const sql = yield* PgClient.make({ url: Redacted.make(base), maxConnections: 2 })
+    let schemas = 0
+    const newUrl = Effect.gen(function* () {
+      const name = `test_${schemas++}`
+      yield* sql`CREATE SCHEMA ${sql(name)}`
+      return Redacted.make(`${base}?options=${encodeURIComponent(`-c search_path=${name}`)}`)
+    }).pipe(Effect.orDie)
+    return { newUrl, sql }
+  }).pipe(Effect.provide(Reactivity.layer), Effect.orDie)
+
+/** A server of its own, which ends with the scope, and soon after this process if that is killed. */
 export const makeServer: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(function* () {
-  const { address, pid } = yield* Effect.acquireRelease(Effect.promise(start), ({ stop }) =>
-    Effect.promise(stop)
-  )
-  const base = `postgres://tests:not-a-secret@${address}/postgres`
-  const sql = yield* PgClient.make({ url: Redacted.make(base), maxConnections: 2 })
-  let schemas = 0
-  const newUrl = Effect.gen(function* () {
-    const name = `test_${schemas++}`
-    yield* sql`CREATE SCHEMA ${sql(name)}`
-    return Redacted.make(`${base}?options=${encodeURIComponent(`-c search_path=${name}`)}`)
-  }).pipe(Effect.orDie)
-  return { pid, newUrl, sql }
-}).pipe(Effect.provide(Reactivity.layer), Effect.orDie)
+  const { address } = yield* Effect.acquireRelease(Effect.promise(start), ({ stop }) => Effect.promise(stop))
+  return yield* connect(urlOf(address, "postgres"))
+})

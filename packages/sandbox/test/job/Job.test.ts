@@ -1,6 +1,8 @@
-import { assert, describe, layer, vi } from "@effect/vitest"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
+import { E2bServer } from "@remote-agent/e2b-local"
 import { Job, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
+import { assert, layer, vi } from "@effect/vitest"
+import { chosen, type Kind, works } from "#test/isolation"
+import { describeWhere } from "#test/where"
 import { Effect, Redacted, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
@@ -10,8 +12,6 @@ import { awaits, chance, eventually, family, Log, readOn, readUntil, runningOf }
 // Real processes and requests: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 120_000 })
 
-const { findings } = await Effect.runPromise(Isolation.probe)
-
 const box = Effect.flatMap(Sandboxes.Sandboxes, (sandboxes) => sandboxes.create({ ttl: "5 minutes" }))
 
 const reasonOf = <A, E extends { readonly reason: { readonly _tag: string } }, R>(
@@ -20,8 +20,8 @@ const reasonOf = <A, E extends { readonly reason: { readonly _tag: string } }, R
 
 const sequence = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`).join("")
 
-const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) =>
-  describe.skipIf(!works)(`Job, isolation ${isolation}`, () => {
+const suite = (isolation: Kind) =>
+  describeWhere(works(isolation), `${isolation} does not work here`)(`Job, isolation ${isolation}`, () => {
     layer(LocalSandboxes.layer({ isolation }), { excludeTestServices: true })((local) => {
       local.effect("tells both streams and the exit code", () =>
         Effect.gen(function* () {
@@ -386,5 +386,4 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
     })
   })
 
-for (const { kind, works } of findings) suite(kind, works)
-suite("none", true)
+for (const kind of chosen(["bubblewrap", "namespaces", "none"])) suite(kind)

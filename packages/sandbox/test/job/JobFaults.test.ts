@@ -1,3 +1,5 @@
+import { describeOnce } from "#test/once"
+import { amount } from "#test/tier"
 import { assert, it, vi } from "@effect/vitest"
 import { E2bServer } from "@remote-agent/e2b-local"
 import { E2bSandboxes, Job, type Sandbox } from "@remote-agent/sandbox"
@@ -52,79 +54,98 @@ const cutAfter = (answer: Answer, bytes: number): Answer => {
   return { ...answer, _tag: "Cut", body }
 }
 
-for (const seed of [1, 2, 3]) {
-  it.live(`attaches again wherever the connection breaks, seed ${seed}`, () =>
+describeOnce("a job out of reach", () => {
+  for (const seed of [1, 2, 3]) {
+    it.live(`attaches again wherever the connection breaks, seed ${seed}`, () =>
+      Effect.gen(function* () {
+        const draw = chance(seed)
+        let broken = 0
+        const { sandbox } = yield* world((arrived, pass) => {
+          if (!isReader(arrived) || draw(8) === 0) return undefined
+          broken++
+          const [resets, bytes] = [draw(5) === 0, 2000 + draw(400_000)]
+          return resets ? Promise.resolve(reset) : pass().then((answer) => cutAfter(answer, bytes))
+        })
+        const script = "head -c 1000000 /dev/urandom | tee sent; head -c 300000 sent >&2; exit 5"
+        const ref = yield* Job.start(sandbox, { script })
+        const log = yield* readOn(sandbox, ref, new Log(), { reattach: Schedule.recurs(100) })
+        const sent = Buffer.from(yield* sandbox.files.read("sent"))
+        assert.isAbove(broken, 2)
+        assert.isTrue(log.stdout.equals(sent))
+        assert.isTrue(log.stderr.equals(sent.subarray(0, 300_000)))
+        assert.deepStrictEqual(log.end, { _tag: "Exited", exitCode: 5 })
+      }).pipe(provided)
+    )
+  }
+
+  it.live("gives up when it stays out of reach", () =>
     Effect.gen(function* () {
-      const draw = chance(seed)
-      let broken = 0
-      const { sandbox } = yield* world((arrived, pass) => {
-        if (!isReader(arrived) || draw(8) === 0) return undefined
-        broken++
-        const [resets, bytes] = [draw(5) === 0, 2000 + draw(400_000)]
-        return resets ? Promise.resolve(reset) : pass().then((answer) => cutAfter(answer, bytes))
-      })
-      const script = "head -c 1000000 /dev/urandom | tee sent; head -c 300000 sent >&2; exit 5"
-      const ref = yield* Job.start(sandbox, { script })
-      const log = yield* readOn(sandbox, ref, new Log(), { reattach: Schedule.recurs(100) })
-      const sent = Buffer.from(yield* sandbox.files.read("sent"))
-      assert.isAbove(broken, 2)
-      assert.isTrue(log.stdout.equals(sent))
-      assert.isTrue(log.stderr.equals(sent.subarray(0, 300_000)))
-      assert.deepStrictEqual(log.end, { _tag: "Exited", exitCode: 5 })
+      const { proxy, sandbox } = yield* world((arrived) =>
+        isReader(arrived) ? Promise.resolve(reset) : undefined
+      )
+      const ref = yield* Job.start(sandbox, { script: ":" })
+      const options = { reattach: Schedule.recurs(3) }
+      const { reason } = yield* Effect.flip(readOn(sandbox, ref, new Log(), options))
+      assert.strictEqual(reason._tag, "Unreachable")
+      assert.strictEqual(proxy.arrived.filter(isReader).length, 4)
     }).pipe(provided)
   )
-}
 
-it.live("gives up when it stays out of reach", () =>
-  Effect.gen(function* () {
-    const { proxy, sandbox } = yield* world((arrived) =>
-      isReader(arrived) ? Promise.resolve(reset) : undefined
-    )
-    const ref = yield* Job.start(sandbox, { script: ":" })
-    const options = { reattach: Schedule.recurs(3) }
-    const { reason } = yield* Effect.flip(readOn(sandbox, ref, new Log(), options))
-    assert.strictEqual(reason._tag, "Unreachable")
-    assert.strictEqual(proxy.arrived.filter(isReader).length, 4)
-  }).pipe(provided)
-)
-
-it.live("is neither run twice nor killed when the answer to its start is lost", () =>
-  Effect.gen(function* () {
-    let lost = 0
-    const { proxy, sandbox } = yield* world((arrived, pass) => {
-      if (!isLauncher(arrived) || lost++ > 0) return undefined
-      return pass().then(async (answer) => {
-        // All of it, so that the job certainly runs.
-        if ("body" in answer) await new Response(answer.body).text()
-        return reset
+  it.live("is neither run twice nor killed when the answer to its start is lost", () =>
+    Effect.gen(function* () {
+      let lost = 0
+      const { proxy, sandbox } = yield* world((arrived, pass) => {
+        if (!isLauncher(arrived) || lost++ > 0) return undefined
+        return pass().then(async (answer) => {
+          // All of it, so that the job certainly runs.
+          if ("body" in answer) await new Response(answer.body).text()
+          return reset
+        })
       })
-    })
-    const ref = yield* Job.start(sandbox, { script: `echo ran >>runs; ${awaits("go")}` })
-    assert.isFalse(ref.fresh)
-    assert.isTrue(proxy.arrived.some((arrived) => isStart(arrived) && textOf(arrived).includes(" kill ")))
-    assert.deepStrictEqual(yield* Job.status(sandbox, ref), { _tag: "Running" })
-    yield* sandbox.files.write("go", "")
-    assert.deepStrictEqual((yield* readOn(sandbox, ref)).end, { _tag: "Exited", exitCode: 0 })
-    assert.strictEqual(yield* sandbox.files.readString("runs"), "ran\n")
-  }).pipe(provided)
-)
+      const ref = yield* Job.start(sandbox, { script: `echo ran >>runs; ${awaits("go")}` })
+      assert.isFalse(ref.fresh)
+      assert.isTrue(proxy.arrived.some((arrived) => isStart(arrived) && textOf(arrived).includes(" kill ")))
+      assert.deepStrictEqual(yield* Job.status(sandbox, ref), { _tag: "Running" })
+      yield* sandbox.files.write("go", "")
+      assert.deepStrictEqual((yield* readOn(sandbox, ref)).end, { _tag: "Exited", exitCode: 0 })
+      assert.strictEqual(yield* sandbox.files.readString("runs"), "ran\n")
+    }).pipe(provided)
+  )
+
+  it.live("ends without isolation too, soon after its sandbox", () =>
+    Effect.gen(function* () {
+      const pids = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { sandbox } = yield* world(() => undefined)
+          const script = "echo $$ >pids; setsid sleep 600 & echo $! >>pids; echo ready; wait"
+          const ref = yield* Job.start(sandbox, { script })
+          yield* readUntil(sandbox, ref, new Log(), ({ cursor }) => cursor.stdout > 0)
+          return (yield* runningOf(sandbox, `pids ${ref.directory}/leader`)).map(Number)
+        })
+      )
+      assert.isAbove(pids.length, 1)
+      assert.deepStrictEqual(yield* dead(pids), [])
+    }).pipe(provided, Effect.provide(NodeServices.layer))
+  )
+})
+
+/** More than what one command may read of a job. */
+const total = amount(40_000_000, 100_000_000)
 
 /** How far the reader in the sandbox has come, by what its `dd` was told to skip and has read since. */
 const position = (sandbox: Sandbox.Sandbox, directory: string) =>
   Effect.map(
     sandbox.exec({
-      script: `for dir in /proc/[0-9]*; do
-        case $(tr '\\0' ' ' <$dir/cmdline 2>/dev/null) in "dd if=$1/stdout "*)
-          skip=$(tr '\\0' '\\n' <$dir/cmdline | sed -n 's/^skip=//p')
-          read=$(sed -n 's/^rchar: //p' $dir/io)
-          echo $((skip + read)) ;;
-        esac
+      script: `for file in $(grep -lsxz "i[f]=$1/stdout" /proc/[0-9]*/cmdline); do
+        skip=$(tr '\\0' '\\n' <$file | sed -n 's/^skip=//p')
+        read=$(sed -n 's/^rchar: //p' \${file%cmdline}io)
+        echo $((skip + read))
       done`.replaceAll("$1", directory)
     }),
     ({ stdout }) => Number(stdout)
   )
 
-it.live("gives 100 MB to a slow reader, with little of it on the way at any time", () =>
+it.live(`gives ${total} bytes to a slow reader, with little of it on the way at any time`, () =>
   Effect.gen(function* () {
     // Straight to the server: the proxy of the tests holds back nothing.
     const { apiKey, url } = yield* E2bServer.E2bServer
@@ -142,7 +163,6 @@ it.live("gives 100 MB to a slow reader, with little of it on the way at any time
         )
       }
     }
-    const total = 100_000_000
     const ref = yield* Job.start(sandbox, { script: `head -c ${total} /dev/urandom | tee copy` })
     const hash = Crypto.createHash("sha256")
     let [received, furthest] = [0, 0]
@@ -164,23 +184,7 @@ it.live("gives 100 MB to a slow reader, with little of it on the way at any time
     assert.strictEqual(hash.digest("hex"), stdout.split(" ", 1)[0])
     assert.isBelow(furthest, 20_000_000)
     // The SDK keeps what one command wrote until it ends.
-    assert.isAbove(perCommand.length, 2)
+    assert.isAbove(perCommand.length, 1)
     assert.isBelow(Math.max(...perCommand), 50_000_000)
   }).pipe(provided)
-)
-
-it.live("ends without isolation too, soon after its sandbox", () =>
-  Effect.gen(function* () {
-    const pids = yield* Effect.scoped(
-      Effect.gen(function* () {
-        const { sandbox } = yield* world(() => undefined)
-        const script = "echo $$ >pids; setsid sleep 600 & echo $! >>pids; echo ready; wait"
-        const ref = yield* Job.start(sandbox, { script })
-        yield* readUntil(sandbox, ref, new Log(), ({ cursor }) => cursor.stdout > 0)
-        return (yield* runningOf(sandbox, `pids ${ref.directory}/leader`)).map(Number)
-      })
-    )
-    assert.isAbove(pids.length, 1)
-    assert.deepStrictEqual(yield* dead(pids), [])
-  }).pipe(provided, Effect.provide(NodeServices.layer))
 )

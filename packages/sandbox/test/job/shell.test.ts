@@ -1,3 +1,4 @@
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect, FileSystem, Schema, Stream } from "effect"
@@ -121,7 +122,7 @@ const signal = (pid: number, name: NodeJS.Signals) =>
 const kill = (mark: string, ...leader: ReadonlyArray<string>) =>
   output("bash", ["-c", scriptText("kill-command"), "kill", mark, ...leader])
 
-describe.skipIf(process.platform !== "linux")("kill-command.sh, on Linux", () => {
+describeWhere(process.platform === "linux", "only on Linux")("kill-command.sh, on Linux", () => {
   // Children in the group of the leader, in a session of their own, and one whose parent has exited.
   const tree = `sleep 600 & echo $!
 setsid sleep 600 & echo $!

@@ -1,16 +1,16 @@
+import { best, broken } from "#test/isolation"
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, it, vi } from "@effect/vitest"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
 import { E2bSandboxes, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, FileSystem, Layer, Option, Stream } from "effect"
+import { E2bServer } from "@remote-agent/e2b-local"
+import { Effect, FileSystem, Layer, Stream } from "effect"
+import { RemoteAgentConfig } from "@remote-agent/domain"
 import { dead } from "../support/processes.ts"
 import { detail, id, json, serve } from "../support/wire.ts"
 
 // Real processes and requests: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 60_000 })
-
-const { best, findings } = await Effect.runPromise(Isolation.probe)
 
 const isolationOf = <E>(layer: Layer.Layer<Sandboxes.Sandboxes | E2bServer.E2bServer, E>) =>
   Effect.gen(function* () {
@@ -33,20 +33,22 @@ it.live("takes the best isolation there is by itself, and says when there is non
   Effect.gen(function* () {
     assert.deepStrictEqual(
       yield* isolationOf(LocalSandboxes.layer()),
-      Option.match(best, { onNone: () => ["missing", "none"], onSome: (kind) => ["isolated", kind] })
+      best === "none" ? ["missing", "none"] : ["isolated", best]
     )
   })
 )
 
-const broken = findings.find(({ works }) => !works)?.kind
-
-it.live.skipIf(broken === undefined)("refuses an isolation that does not work here", () =>
-  Effect.gen(function* () {
-    const { operation, reason } = yield* Effect.flip(isolationOf(LocalSandboxes.layer({ isolation: broken })))
-    assert.strictEqual(operation, "start")
-    assert.strictEqual(reason._tag, "IsolationUnavailable")
-  })
-)
+describeWhere(broken !== undefined, "every isolation works here")("an isolation", () => {
+  it.live("that does not work here is refused", () =>
+    Effect.gen(function* () {
+      const { operation, reason } = yield* Effect.flip(
+        isolationOf(LocalSandboxes.layer({ isolation: broken }))
+      )
+      assert.strictEqual(operation, "start")
+      assert.strictEqual(reason._tag, "IsolationUnavailable")
+    })
+  )
+})
 
 it.live("is as isolated as the configuration says", () =>
   Effect.gen(function* () {

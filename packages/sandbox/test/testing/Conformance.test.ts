@@ -1,14 +1,17 @@
-import { assert, describe, it, layer } from "@effect/vitest"
-import { RemoteAgentConfig } from "@remote-agent/domain"
-import { E2bServer, Isolation } from "@remote-agent/e2b-local"
-import { E2bSandboxes, LocalSandboxes, MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Conformance } from "@remote-agent/sandbox/testing"
+import { E2bServer } from "@remote-agent/e2b-local"
+import { RemoteAgentConfig } from "@remote-agent/domain"
+import { E2bSandboxes, LocalSandboxes, MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
+import { assert, it, layer } from "@effect/vitest"
+import { chosen, type Kind, works } from "#test/isolation"
+import { describeOnce } from "#test/once"
+import { describeWhere } from "#test/where"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { run } from "../support/memoryPrograms.ts"
 
 const limit = { timeout: 120_000 }
 
-describe("Memory", () => {
+describeOnce("Memory", () => {
   for (const one of Conformance.cases) {
     it.live(
       one.name,
@@ -24,8 +27,6 @@ describe("Memory", () => {
   }
 })
 
-const { findings } = await Effect.runPromise(Isolation.probe)
-
 // A sandbox whose life has ended is gone for the caller a moment before its folder is.
 const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
   Effect.repeat(live, {
@@ -34,8 +35,8 @@ const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
   })
 )
 
-const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) =>
-  describe.skipIf(!works)(`Local, isolation ${isolation}`, () => {
+const suite = (isolation: Kind) =>
+  describeWhere(works(isolation), `${isolation} does not work here`)(`Local, isolation ${isolation}`, () => {
     // Pages of two, so that five sandboxes are several.
     layer(LocalSandboxes.layer({ isolation, pageSize: 2 }), { excludeTestServices: true })((local) => {
       for (const one of Conformance.cases) {
@@ -52,20 +53,22 @@ const suite = (isolation: "bubblewrap" | "namespaces" | "none", works: boolean) 
     })
   })
 
-for (const { kind, works } of findings) suite(kind, works)
-suite("none", true)
+for (const kind of chosen(["bubblewrap", "namespaces", "none"])) suite(kind)
 
+const keyed = process.env["E2B_API_KEY"] !== undefined
 const environment = E2bSandboxes.layerConfig.pipe(Layer.provide(RemoteAgentConfig.layer))
 
-describe.skipIf(process.env["E2B_API_KEY"] === undefined)("E2B itself, where E2B_API_KEY is set", () => {
-  layer(environment, { excludeTestServices: true })((e2b) => {
-    for (const one of Conformance.cases) e2b.effect(one.name, () => one.run, limit)
+describeOnce("E2B", () => {
+  describeWhere(keyed, "E2B_API_KEY is not set")("itself", () => {
+    layer(environment, { excludeTestServices: true })((e2b) => {
+      for (const one of Conformance.cases) e2b.effect(one.name, () => one.run, limit)
 
-    e2b.effect("leaves nothing alive", () =>
-      Effect.gen(function* () {
-        const { list } = yield* Sandboxes.Sandboxes
-        assert.deepStrictEqual(yield* Stream.runCollect(list({ metadata: { suite: "conformance" } })), [])
-      })
-    )
+      e2b.effect("leaves nothing alive", () =>
+        Effect.gen(function* () {
+          const { list } = yield* Sandboxes.Sandboxes
+          assert.deepStrictEqual(yield* Stream.runCollect(list({ metadata: { suite: "conformance" } })), [])
+        })
+      )
+    })
   })
 })

@@ -1,13 +1,14 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it } from "@effect/vitest"
-import { Isolation } from "@remote-agent/e2b-local"
-import { Effect, Option, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as dexterRepository from "../../../../orchestrator/test/support/dexterRepository.ts"
 import * as llmServer from "../../../../orchestrator/test/support/llmServer.ts"
 import { finish, inFolder, run, saying, start } from "../../support/support.ts"
+import { inject } from "vitest"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const limit = { timeout: 300_000 }
 
@@ -58,7 +59,7 @@ const dexter = (repository: string) => ({
   run: { argv: ["node", "{run}/dexter-runner.mjs", "--request", "-"] }
 })
 
-describe.skipIf(!isolates)("remote-agent ask --profile dexter", () => {
+describeWhere(isolates, "no isolation works here")("remote-agent ask --profile dexter", () => {
   test("answers on stdout, and tells of its tools on stderr while they are used", (cwd) =>
     Effect.gen(function* () {
       const key = "sk-not-a-real-key-0123456789"
@@ -94,35 +95,38 @@ describe.skipIf(!isolates)("remote-agent ask --profile dexter", () => {
     }))
 })
 
-describe.skipIf(!isolates)("a program of the user's own, by the profile custom", () => {
-  test("is asked on its standard input, and what it prints is the answer, whatever it is", (cwd) =>
-    Effect.gen(function* () {
-      yield* put(
-        cwd,
-        "agent.sh",
-        [
-          "#!/bin/sh",
-          "question=$(cat)",
-          'case $question in fail*) echo "it broke" >&2; exit 3 ;; nothing*) exit 0 ;; esac',
-          'printf \'{"not":"read"}\\n“%s” in %s\\n\' "$question" "${PWD##*/}"'
-        ].join("\n")
-      )
-      yield* put(cwd, "remote-agent.json", {
-        profiles: { custom: { assets: [{ path: "{run}/agent", file: "agent.sh", mode: "0755" }] } }
-      })
-      const ask = (...args: ReadonlyArray<string>) => run(cwd, ["ask", "--profile", "custom", ...args])
-      const question = `What's "2+2"? \\ $(id) {home}\nand more`
-      const good = yield* ask(question)
-      assert.deepStrictEqual(
-        [good.code, good.stdout],
-        [0, `{"not":"read"}\n“${question}” in work\n`],
-        good.stderr
-      )
-      const failed = yield* ask("--json", "fail now")
-      assert.notStrictEqual(failed.code, 0)
-      assert.deepInclude(JSON.parse(failed.stdout), { outcome: "error", answer: "" }, failed.stdout)
-      const silent = yield* ask("--json", "nothing")
-      assert.notStrictEqual(silent.code, 0)
-      assert.deepInclude(JSON.parse(silent.stdout), { outcome: "empty", answer: "" }, silent.stdout)
-    }))
-})
+describeWhere(isolates, "no isolation works here")(
+  "a program of the user's own, by the profile custom",
+  () => {
+    test("is asked on its standard input, and what it prints is the answer, whatever it is", (cwd) =>
+      Effect.gen(function* () {
+        yield* put(
+          cwd,
+          "agent.sh",
+          [
+            "#!/bin/sh",
+            "question=$(cat)",
+            'case $question in fail*) echo "it broke" >&2; exit 3 ;; nothing*) exit 0 ;; esac',
+            'printf \'{"not":"read"}\\n“%s” in %s\\n\' "$question" "${PWD##*/}"'
+          ].join("\n")
+        )
+        yield* put(cwd, "remote-agent.json", {
+          profiles: { custom: { assets: [{ path: "{run}/agent", file: "agent.sh", mode: "0755" }] } }
+        })
+        const ask = (...args: ReadonlyArray<string>) => run(cwd, ["ask", "--profile", "custom", ...args])
+        const question = `What's "2+2"? \\ $(id) {home}\nand more`
+        const good = yield* ask(question)
+        assert.deepStrictEqual(
+          [good.code, good.stdout],
+          [0, `{"not":"read"}\n“${question}” in work\n`],
+          good.stderr
+        )
+        const failed = yield* ask("--json", "fail now")
+        assert.notStrictEqual(failed.code, 0)
+        assert.deepInclude(JSON.parse(failed.stdout), { outcome: "error", answer: "" }, failed.stdout)
+        const silent = yield* ask("--json", "nothing")
+        assert.notStrictEqual(silent.code, 0)
+        assert.deepInclude(JSON.parse(silent.stdout), { outcome: "empty", answer: "" }, silent.stdout)
+      }))
+  }
+)

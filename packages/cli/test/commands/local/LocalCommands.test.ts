@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import {
   bin,
+  comes,
   family,
   finish,
   folder,
@@ -107,9 +108,10 @@ const readEntry = async (cwd: string) =>
 
 /** The daemon as a child of the test, which hears of its end; and its variables as soon as it serves. */
 const child = Effect.fnUntraced(function* (cwd: string, ...flags: ReadonlyArray<string>) {
+  yield* Effect.promise(() => mkdir(dataOf(cwd), { recursive: true, mode: 0o700 }))
   const server = start(cwd, ["local", "daemon", ...flags])
   const ended = finish(server)
-  const entry = yield* until(() => readEntry(cwd), Option.isSome)
+  const entry = yield* Effect.promise(() => comes(dataOf(cwd), () => readEntry(cwd), Option.isSome))
   const { apiKey, apiUrl } = Option.getOrThrow(entry)
   return {
     process: server,
@@ -395,9 +397,12 @@ await box.kill()`
           [
             run(cwd, ["local", "stop", "--yes"]),
             // In the middle of the end, or before it, or after.
-            until(
-              () => stat(join(dataOf(cwd), "local.json")).catch(() => undefined),
-              (file) => file === undefined || round === 0
+            Effect.promise(() =>
+              comes(
+                dataOf(cwd),
+                () => stat(join(dataOf(cwd), "local.json")).catch(() => undefined),
+                (file) => file === undefined || round === 0
+              )
             ).pipe(Effect.andThen(started(cwd)))
           ],
           { concurrency: 2 }

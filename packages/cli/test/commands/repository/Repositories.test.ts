@@ -1,8 +1,8 @@
+import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Isolation } from "@remote-agent/e2b-local"
+import { Effect, Redacted, Schema } from "effect"
 import { WebhookSignature } from "@remote-agent/github"
-import { Effect, Option, Redacted, Schema } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
@@ -11,8 +11,9 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import * as FakeGitHub from "../../../../github/test/support/FakeGitHub.ts"
 import { family, finish, folder, type Ran, run, start, survivors } from "../../support/support.ts"
+import { inject } from "vitest"
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const limit = { timeout: 600_000 }
 
@@ -137,7 +138,7 @@ const processes = async (pid: number): Promise<ReadonlyArray<Buffer>> => {
 
 const layer = NodeServices.layer
 
-describe.skipIf(!isolates)("an agent with a private repository", () => {
+describeWhere(isolates, "no isolation works here")("an agent with a private repository", () => {
   it.live(
     "proposes its changes, again and again, and no trace of the token is anywhere",
     () =>
@@ -304,7 +305,7 @@ describe.skipIf(!isolates)("an agent with a private repository", () => {
   )
 })
 
-describe.skipIf(!isolates)("what flags say of a pull request", () => {
+describeWhere(isolates, "no isolation works here")("what flags say of a pull request", () => {
   it.live(
     "is in it, and in the branches and commits that are made by hand",
     () =>
@@ -348,7 +349,7 @@ describe.skipIf(!isolates)("what flags say of a pull request", () => {
   )
 })
 
-describe.skipIf(!isolates)("webhooks that are stopped", () => {
+describeWhere(isolates, "no isolation works here")("webhooks that are stopped", () => {
   it.live(
     "give up after --drain what the next one takes over",
     () =>

@@ -56,21 +56,29 @@ const seconds = (value: unknown): number | undefined => {
 // GitHub's documentation says to wait a minute when a secondary limit gives no time.
 const secondaryWait = Duration.minutes(1)
 
+// GitHub limits how quickly content is created, and reports that as invalid content.
+const submissionWait = Duration.seconds(10)
+const submittedTooQuickly = /\bsubmitted too quickly\b/i
+
 /** The rate limit that a refusal reports, if any. */
 const rateLimit = (
   { headers, status }: Refusal,
-  { documentation_url = "", message = "" }: typeof Body.Type,
+  { documentation_url = "", errors = [], message = "" }: typeof Body.Type,
   now: number
 ): GitHubError.RateLimited | undefined => {
-  if (status !== 403 && status !== 429) return undefined
   const retryAfter = seconds(headers["retry-after"])
+  if (status === 422 && submittedTooQuickly.test(JSON.stringify([message, errors]))) {
+    const wait = retryAfter === undefined ? submissionWait : Duration.seconds(retryAfter)
+    return new GitHubError.RateLimited({ limit: "secondary", retryAfter: wait })
+  }
+  if (status !== 403 && status !== 429) return undefined
   if (retryAfter !== undefined) {
     return new GitHubError.RateLimited({ limit: "secondary", retryAfter: Duration.seconds(retryAfter) })
   }
   const reset = seconds(headers["x-ratelimit-reset"])
   if (headers["x-ratelimit-remaining"] === "0" && reset !== undefined) {
-    // The limit is lifted within that second, not at its start.
-    const wait = Duration.millis(Math.max(0, (reset + 1) * 1000 - now))
+    // The limit is lifted within that second, not at its start, and GitHub's clock is known to the second.
+    const wait = Duration.millis(Math.max(1000, (reset + 1) * 1000 - now))
     return new GitHubError.RateLimited({ limit: "primary", retryAfter: wait })
   }
   // Without a header, only the words distinguish a secondary limit from a lack of permission.

@@ -5,13 +5,14 @@
 import { Schema } from "effect"
 import type * as Model from "../model.ts"
 
-const Login = Schema.NullOr(Schema.Struct({ login: Schema.String }))
+export const Login = Schema.NullOr(Schema.Struct({ login: Schema.String }))
 const Text = Schema.NullOr(Schema.String)
 
 // GitHub shows this account in place of deleted ones.
-const login = (user: typeof Login.Type | undefined): string => user?.login ?? "ghost"
+export const login = (user: typeof Login.Type | undefined): string => user?.login ?? "ghost"
 
 export const Repository = Schema.Struct({
+  id: Schema.optionalKey(Schema.Int),
   name: Schema.String,
   owner: Schema.Struct({ login: Schema.String }),
   html_url: Schema.String,
@@ -22,6 +23,7 @@ export const Repository = Schema.Struct({
 })
 
 export const repository = (wire: typeof Repository.Type): Model.Repository => ({
+  ...(wire.id === undefined ? {} : { id: wire.id }),
   owner: wire.owner.login,
   name: wire.name,
   url: wire.html_url,
@@ -56,12 +58,28 @@ export const Branch = Schema.Struct({ name: Schema.String, commit: Commit })
 
 const Label = Schema.Union([Schema.String, Schema.Struct({ name: Schema.optionalKey(Text) })])
 
-const labels = (all: ReadonlyArray<typeof Label.Type>): ReadonlyArray<string> =>
+export const Labels = Schema.Array(Label)
+
+export const labels = (all: typeof Labels.Type): ReadonlyArray<string> =>
   all.flatMap((label) => (typeof label === "string" ? label : (label.name ?? [])))
 
 const State = Schema.Literals(["open", "closed"])
 
-const End = Schema.Struct({ ref: Schema.String, sha: Schema.String })
+export const End = Schema.Struct({ ref: Schema.String, sha: Schema.String })
+
+// A reviewer may be a team, which has no login, or null.
+export const Reviewers = Schema.NullOr(
+  Schema.Array(Schema.NullOr(Schema.Struct({ login: Schema.optionalKey(Text) })))
+)
+export const Teams = Schema.NullOr(
+  Schema.Array(Schema.NullOr(Schema.Struct({ slug: Schema.optionalKey(Text) })))
+)
+
+export const reviewers = (wire: typeof Reviewers.Type | undefined): ReadonlyArray<string> =>
+  (wire ?? []).flatMap((one) => one?.login ?? [])
+
+export const teams = (wire: typeof Teams.Type | undefined): ReadonlyArray<string> =>
+  (wire ?? []).flatMap((one) => one?.slug ?? [])
 
 export const PullRequest = Schema.Struct({
   number: Schema.Int,
@@ -74,14 +92,12 @@ export const PullRequest = Schema.Struct({
   head: End,
   base: End,
   user: Login,
-  labels: Schema.Array(Label),
-  requested_reviewers: Schema.optionalKey(
-    Schema.NullOr(Schema.Array(Schema.Struct({ login: Schema.String })))
-  ),
-  requested_teams: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({ slug: Schema.String }))))
+  labels: Labels,
+  requested_reviewers: Schema.optionalKey(Reviewers),
+  requested_teams: Schema.optionalKey(Teams)
 })
 
-const end = ({ ref, sha }: typeof End.Type) => ({ branch: ref, sha })
+export const end = ({ ref, sha }: typeof End.Type) => ({ branch: ref, sha })
 
 export const pullRequest = (wire: typeof PullRequest.Type): Model.PullRequest => ({
   number: wire.number,
@@ -95,8 +111,8 @@ export const pullRequest = (wire: typeof PullRequest.Type): Model.PullRequest =>
   base: end(wire.base),
   author: login(wire.user),
   labels: labels(wire.labels),
-  reviewers: (wire.requested_reviewers ?? []).map((user) => user.login),
-  teamReviewers: (wire.requested_teams ?? []).map((team) => team.slug)
+  reviewers: reviewers(wire.requested_reviewers),
+  teamReviewers: teams(wire.requested_teams)
 })
 
 export const Review = Schema.Struct({ user: Login })
@@ -110,7 +126,7 @@ export const Issue = Schema.Struct({
   body: Schema.optionalKey(Text),
   state: State,
   user: Login,
-  labels: Schema.Array(Label),
+  labels: Labels,
   created_at: Schema.DateTimeUtcFromString,
   updated_at: Schema.DateTimeUtcFromString,
   /** Present when the issue is a pull request. */

@@ -11,7 +11,12 @@ export const exitCodes = {
   branchExists: 98,
   fileTooLarge: 99,
   submodulesFound: 100,
-  lfsFound: 101
+  lfsFound: 101,
+  nestedRepositories: 102,
+  conflictMarkers: 103,
+  operationInProgress: 104,
+  locked: 105,
+  refConflict: 106
 } as const
 
 const codes: ReadonlySet<number> = new Set(Object.values(exitCodes))

@@ -65,7 +65,7 @@ export const make = (wall: Duration.Input) => {
 
   const commit = Effect.fnUntraced(function* (
     workspace: Workspace,
-    { allowEmpty, author, message, paths = [] }: CommitOptions
+    { allowEmpty, author, message, paths = [], ...permissions }: CommitOptions
   ) {
     yield* checkPlace("commit", workspace)
     yield* checked("commit", GitName.message(message))
@@ -73,7 +73,7 @@ export const make = (wall: Duration.Input) => {
     yield* Effect.forEach(paths, (path) => checked("commit", GitName.file(path)))
     return yield* headAfter("commit", workspace, {
       script: "commit.sh",
-      args: [name, email, allowEmpty === true ? "yes" : "", ...paths],
+      args: [name, email, allowEmpty === true ? "yes" : "", GitSandbox.permitted(permissions), ...paths],
       stdin: message,
       command: "commit"
     })

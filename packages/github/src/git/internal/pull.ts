@@ -66,8 +66,8 @@ export const make = ({ fetchDirect, packMissing, stateOf, step }: Remote) => {
     if (bundle === undefined) {
       const { commit, ref: name } = refOf(resolved)
       yield* step("checkout", workspace, {
-        script: "plain.sh",
-        args: ["update-ref", name, commit],
+        script: "update-ref.sh",
+        args: [name, commit],
         command: "update-ref"
       })
     } else {

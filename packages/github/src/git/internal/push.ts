@@ -17,11 +17,12 @@ export const make = (
     workspace: Workspace,
     branch: string | undefined,
     path: string,
-    all: boolean
+    all: boolean,
+    permitted: string
   ) {
     const printed = yield* step("push", workspace, {
       script: "push-bundle.sh",
-      args: [String(largestFile), branch ?? "", path, all ? "yes" : ""],
+      args: [String(largestFile), branch ?? "", path, all ? "yes" : "", permitted],
       command: "bundle",
       ref: branch ?? "HEAD"
     })
@@ -47,7 +48,7 @@ export const make = (
   /** None when the bundle builds on commits that the server no longer has. */
   const pushOnce = Effect.fnUntraced(function* (
     workspace: Workspace,
-    { branch: wanted, force, to }: PushOptions,
+    { branch: wanted, force, to, ...permissions }: PushOptions,
     all: boolean
   ) {
     const path = yield* BundleRelay.bundlePath
@@ -55,7 +56,13 @@ export const make = (
       Effect.logWarning("A bundle may be left in the sandbox", error)
     )
     return yield* Effect.gen(function* () {
-      const { branch, commit, content, tracking } = yield* bundleOf(workspace, wanted, path, all)
+      const { branch, commit, content, tracking } = yield* bundleOf(
+        workspace,
+        wanted,
+        path,
+        all,
+        GitSandbox.permitted(permissions)
+      )
       const target = to ?? branch
       const replaces = force === true ? (tracking(target) ?? "") : undefined
       const done = yield* Effect.scoped(
@@ -89,12 +96,19 @@ export const make = (
 
   const pushDirect = Effect.fnUntraced(function* (
     workspace: Workspace,
-    { branch: wanted, force, to }: PushOptions
+    { branch: wanted, force, to, ...permissions }: PushOptions
   ) {
     const options = yield* gitOptions("push", workspace, "credential")
     const one: GitSandbox.Step = {
       script: "push-direct.sh",
-      args: [String(largestFile), wanted ?? "", to ?? "", force === true ? "yes" : "", ...options],
+      args: [
+        String(largestFile),
+        wanted ?? "",
+        to ?? "",
+        force === true ? "yes" : "",
+        GitSandbox.permitted(permissions),
+        ...options
+      ],
       command: "push",
       ref: wanted ?? "HEAD"
     }

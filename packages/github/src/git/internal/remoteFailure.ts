@@ -34,6 +34,10 @@ const refusal = (
   ) {
     return new GitError.ProtectedBranch({ branch })
   }
+  const beside = /'refs\/heads\/([^']+)' exists; cannot create/.exec(stderr)?.[1]
+  if (beside !== undefined || result.summary.includes("directory file conflict")) {
+    return new GitError.RefConflict({ ref: branch, existing: beside ?? branch.split("/")[0] ?? "" })
+  }
   // Another client moved the branch between the look at it and the push.
   if (/cannot lock ref|failed to update ref|fetch first/.test(result.summary)) {
     return new GitError.NonFastForward({ branch })

@@ -3,7 +3,7 @@ import { GitError, type SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { type Duration, Effect } from "effect"
 import { readScript } from "../scripts/readScript.ts"
-import type { Head, WorkTree } from "../Workspace.ts"
+import type { Head, Permissions, WorkTree } from "../Workspace.ts"
 import { exitCodes } from "./exitCodes.ts"
 import { paths } from "./porcelain.ts"
 import { remoteReason } from "./remoteFailure.ts"
@@ -39,9 +39,20 @@ const conflicts = (stdout: string): ReadonlyArray<string> => {
   const all = paths(stdout)
   const gap = all.indexOf("")
   if (gap < 0) return all
-  const local = new Set(all.slice(gap + 1))
-  return all.slice(0, gap).filter((path) => local.has(path))
+  const incoming = all.slice(0, gap)
+  // A file is also in the way of a folder, and a folder of a file.
+  return all
+    .slice(gap + 1)
+    .filter((path) =>
+      incoming.some((one) => one === path || one.startsWith(`${path}/`) || path.startsWith(`${one}/`))
+    )
 }
+
+/** A conflict without a file in it is a failure of another kind. */
+const conflictOf = (command: string, files: ReadonlyArray<string>): GitError.Reason =>
+  files.length === 0
+    ? new GitError.CommandFailed({ command, exitCode: 1, where: "sandbox" })
+    : new GitError.Conflict({ paths: [...new Set(files)] })
 
 const lines = (stdout: string): ReadonlyArray<string> => stdout.split("\n").filter((line) => line !== "")
 
@@ -61,7 +72,7 @@ export const reasonOf = (
     case exitCodes.nonFastForward:
       return new GitError.NonFastForward({ branch })
     case exitCodes.conflict:
-      return new GitError.Conflict({ paths: conflicts(stdout) })
+      return conflictOf(command, conflicts(stdout))
     case exitCodes.refNotFound:
       return new GitError.RefNotFound({ ref })
     case exitCodes.nothingToCommit:
@@ -74,6 +85,19 @@ export const reasonOf = (
       return new GitError.SubmodulesFound({ paths: lines(stdout) })
     case exitCodes.lfsFound:
       return new GitError.LfsFound({ paths: lines(stdout) })
+    case exitCodes.nestedRepositories:
+      return new GitError.NestedRepositories({ paths: lines(stdout) })
+    case exitCodes.conflictMarkers:
+      return new GitError.ConflictMarkers({ paths: lines(stdout) })
+    case exitCodes.operationInProgress:
+      return new GitError.OperationInProgress({ name: stdout.trim() })
+    case exitCodes.locked:
+      return new GitError.Locked({ paths: lines(stdout) })
+    case exitCodes.refConflict:
+      return new GitError.RefConflict({
+        ref: branch === "" ? ref : branch,
+        existing: value(stdout, "existing") ?? ""
+      })
     case exitCodes.fileTooLarge: {
       const [, bytes = "0", limitBytes = "0", path = ""] = /^blob (\d+) (\d+) ([^\n]*)/.exec(stdout) ?? []
       return new GitError.FileTooLarge({ path, bytes: Number(bytes), limitBytes: Number(limitBytes) })
@@ -116,6 +140,14 @@ export const run = (
       ? Effect.succeed(result.stdout)
       : Effect.fail(GitError.fail(operation, reasonOf(place, step, result)))
   )
+
+/** The letters by which the scripts know what is permitted. */
+export const permitted = (permissions: Permissions): string =>
+  [
+    permissions.allowNestedRepositories === true ? "n" : "",
+    permissions.allowConflictMarkers === true ? "m" : "",
+    permissions.allowInProgress === true ? "p" : ""
+  ].join("")
 
 /** The values of the lines `<name> <value>` that a script printed. */
 export const values = (stdout: string, name: string): ReadonlyArray<string> =>

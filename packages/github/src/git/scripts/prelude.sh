@@ -17,10 +17,20 @@ BRANCH_EXISTS=98
 FILE_TOO_LARGE=99
 SUBMODULES_FOUND=100
 LFS_FOUND=101
+NESTED_REPOSITORIES=102
+CONFLICT_MARKERS=103
+OPERATION_IN_PROGRESS=104
+LOCKED=105
+REF_CONFLICT=106
 
 dir=$1 hooks=$2 allow=$3
 shift 3
 command -v git >/dev/null 2>&1 || exit "$GIT_MISSING"
+# The agent's environment may name another repository, index or configuration.
+# shellcheck disable=SC2046 # The names of variables, one a word.
+unset $(git rev-parse --local-env-vars) GIT_NAMESPACE GIT_CEILING_DIRECTORIES GIT_EXTERNAL_DIFF GIT_SSH GIT_SSH_COMMAND \
+  GIT_ASKPASS GIT_PROXY_COMMAND GIT_TEMPLATE_DIR GIT_LITERAL_PATHSPECS GIT_GLOB_PATHSPECS GIT_ICASE_PATHSPECS \
+  GIT_TRACE GIT_TRACE_CURL GIT_TRACE_PACKET GIT_CURL_VERBOSE
 
 # Runs git without programs that the repository or the sandbox configured.
 G() {
@@ -57,15 +67,42 @@ refuse() {
   }
 }
 
-# Exits when a commit contains submodules or files in Git LFS that are not allowed.
+# Separates records by lines instead of NULs; a line break in a path becomes "?".
+lines() { tr '\0\n' '\n?'; }
+
+# Prints the paths that commit $1, or the index when it is empty, declares as submodules.
+declared() {
+  G config --blob "$1:.gitmodules" -z --get-regexp '^submodule\..*\.path$' 2>/dev/null | tr '\n\0' '\t\n' | cut -f2-
+}
+
+# Prints the links to other repositories in commit $1.
+links() { G ls-tree -r -z --full-tree "$1" | lines | sed -n 's/^160000 [^	]*	//p'; }
+
+# Prints the files of commit $1 whose contents Git LFS keeps: pointers to which a rule for LFS applies.
+lfs_files() {
+  [ -n "$(G grep -l -e '^[^#]*filter=lfs' "$1" -- '.gitattributes' '*/.gitattributes' | sed 1q)" ] || return 0
+  pointers=$(G grep -I -l -z --all-match -e '^version https://git-lfs\.github\.com/spec/v1$' \
+    -e '^oid sha256:[0-9a-f]\{64\}$' -e '^size [0-9][0-9]*$' "$1" -- | lines | sed 's/^[^:]*://')
+  [ -n "$pointers" ] || return 0
+  # The rules of a commit apply in an index of their own.
+  index=$(G rev-parse --absolute-git-dir)/remote-agent.index
+  (
+    export GIT_INDEX_FILE="$index"
+    G read-tree "$1" && printf '%s\n' "$pointers" | tr '\n' '\0' | G check-attr --cached --stdin -z filter
+  ) | lines | awk 'NR % 3 == 1 { path = $0 } NR % 3 == 0 && $0 == "lfs" { print path }'
+  rm -f -- "$index"
+}
+
+# Exits when a commit contains submodules or files in Git LFS that are not allowed. A link that is not declared as a
+# submodule cannot be fetched by anyone, so it is no reason.
 allowed() {
   case $allow in
     *s*) ;;
-    *) refuse "$SUBMODULES_FOUND" "$(G ls-tree -r -z --full-tree "$1" | tr '\0\n' '\n?' | sed -n 's/^160000 [^	]*	//p' | sed 20q)" ;;
+    *) refuse "$SUBMODULES_FOUND" "$(links "$1" | grep -Fx -e "$(declared "$1")" | sed '/^$/d; 20q')" ;;
   esac
   case $allow in
     *l*) ;;
-    *) refuse "$LFS_FOUND" "$(G grep -l -e 'filter=lfs' "$1" -- '.gitattributes' '*/.gitattributes' | sed 's/^[^:]*://; 20q')" ;;
+    *) refuse "$LFS_FOUND" "$(lfs_files "$1" | sed 20q)" ;;
   esac
 }
 

@@ -2,16 +2,21 @@
 # Takes the bundle $1 (empty when the commits are here) and moves the branch to commit $3, which the server has as
 # branch $2. $4 says what to do when the branch has diverged: "fail", "merge" as $5 with address $6, or "reset".
 . ./prelude.sh
+. ./locks.sh
+. ./refs.sh
 . ./in-the-way.sh
 bundle=$1 remote=$2 new=$3 diverged=$4 name=$5 email=$6
 repository
+unlock
 if [ -n "$bundle" ]; then
   bundle=$(absolute "$bundle")
+  make_way_for_bundle "$bundle"
   G fetch -q --no-tags --no-write-fetch-head --end-of-options "$bundle" '+refs/*:refs/*'
   code=$?
   rm -f -- "$bundle"
   [ $code = 0 ] || exit $code
 else
+  make_way "refs/remotes/origin/$remote"
   G update-ref "refs/remotes/origin/$remote" "$new" || exit
 fi
 

@@ -1,19 +1,20 @@
+import { describeWhere } from "#test/where"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Id, Profile } from "@remote-agent/domain"
-import { Isolation } from "@remote-agent/e2b-local"
 import { AgentRuntime, CodingProfiles, SetUp } from "@remote-agent/orchestrator"
-import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Stream } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import * as AgentVersion from "../../../src/runtime/setup/agentVersion.ts"
+import { Effect, Layer, Stream } from "effect"
+import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
+import { inject } from "vitest"
+import { join } from "node:path"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tiny } from "../../support/support.ts"
+import { tmpdir } from "node:os"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 describe("Version.suits", () => {
   it("compares numbers, not text, and takes the first version that is named", () => {
@@ -78,7 +79,7 @@ const temporary = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-describe.skipIf(!isolates)("SetUp, in a sandbox on this machine", () => {
+describeWhere(isolates, "no isolation works here")("SetUp, in a sandbox on this machine", () => {
   it.live(
     "takes a tool that is on the PATH, installs one that is not, and names one that cannot be had",
     () =>

@@ -1,6 +1,6 @@
-import { assert, describe, it, vi } from "@effect/vitest"
 import { RemoteAgentConfig, Profile } from "@remote-agent/domain"
-import { Isolation } from "@remote-agent/e2b-local"
+import { assert, it, vi } from "@effect/vitest"
+import { describeWhere } from "#test/where"
 import {
   AgentRuntime,
   LaunchIntents,
@@ -10,17 +10,18 @@ import {
   SampleProfile,
   SnapshotIndex
 } from "@remote-agent/orchestrator"
+import { Effect, Layer, Redacted } from "effect"
 import { LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
-import { Effect, Layer, Option, Redacted } from "effect"
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inject } from "vitest"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
 
-const isolates = Option.isSome((await Effect.runPromise(Isolation.probe)).best)
+const isolates = inject("isolations").length > 0
 
 const key = "sk-not-a-real-key-0123456789"
 
@@ -104,7 +105,7 @@ const launched = Effect.fnUntraced(function* (
   return { id, shown, sandbox }
 })
 
-describe.skipIf(!isolates)("A kept set-up, in sandboxes on this machine", () => {
+describeWhere(isolates, "no isolation works here")("A kept set-up, in sandboxes on this machine", () => {
   it.live(
     "gives the second agent the same files, without a run, and nothing of what the first was asked",
     () =>

@@ -3,9 +3,10 @@ import { PostgresClient, SqlStateStore } from "@remote-agent/orchestrator"
 import { Context, Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { conformance } from "../../../support/conformance.ts"
-import { makeServer, type Server as PostgresServer } from "../../../support/postgres.ts"
 import { Passage } from "../../../support/stateStoreCases.ts"
+import { conformance } from "../../../support/conformance.ts"
+import { makeDatabase } from "../../../support/database.ts"
+import { type Server as PostgresServer } from "../../../support/postgres.ts"
 
 class Server extends Context.Service<Server, PostgresServer>()("test/Server") {}
 
@@ -35,7 +36,7 @@ const layerState = Layer.unwrap(
 )
 
 describe("SqlStateStore.layer on Postgres", () => {
-  layer(Layer.effect(Server, makeServer), { timeout: "2 minutes" })((it) => {
+  layer(Layer.effect(Server, makeDatabase), { timeout: "2 minutes" })((it) => {
     it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
       Effect.provide(run, Layer.fresh(layerState))
     )

@@ -4,8 +4,9 @@ import { PostgresClient, SqlStateStore, StateStore } from "@remote-agent/orchest
 import { Context, DateTime, Effect, Exit, Layer, Redacted, Result, Schedule, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import * as Migrations from "../../../../src/state/sql/database/Migrations.ts"
-import { makeServer, type Server as PostgresServer } from "../../../support/postgres.ts"
+import { makeDatabase } from "../../../support/database.ts"
 import { newAgent, newQuery, thinking } from "../../../support/stateStoreCases.ts"
+import { type Server as PostgresServer } from "../../../support/postgres.ts"
 
 class Server extends Context.Service<Server, PostgresServer>()("test/Server") {}
 
@@ -33,7 +34,7 @@ const refused = (error: StateStoreError.StateStoreError) => {
 const hangUp = Effect.flatMap(
   Server,
   ({ sql }) => sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE application_name = 'remote-agent' AND pid <> pg_backend_pid()`
+    WHERE application_name = 'remote-agent' AND datname = current_database() AND pid <> pg_backend_pid()`
 )
 
 const newPool = Effect.gen(function* () {
@@ -92,7 +93,7 @@ const olderState = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
 })
 
 describe("a state in Postgres", () => {
-  layer(Layer.effect(Server, makeServer), { timeout: "2 minutes", excludeTestServices: true })((it) => {
+  layer(Layer.effect(Server, makeDatabase), { timeout: "2 minutes", excludeTestServices: true })((it) => {
     it.effect("does nothing by half when its connection is lost in a transaction, and goes on", () =>
       Effect.gen(function* () {
         const url = yield* newUrl
@@ -189,7 +190,7 @@ describe("a state in Postgres", () => {
         const url = Redacted.value(yield* newUrl)
         const gone = url.replace(/:\d+\//, ":1/")
         const stranger = url.replace("tests:not-a-secret", "tests:another-secret")
-        const elsewhere = url.replace("/postgres?", "/nowhere?")
+        const elsewhere = url.replace(/\/\w+\?/, "/nowhere?")
         for (const text of [gone, stranger, elsewhere]) {
           const error = yield* Effect.flip(
             Effect.scoped(open({ url: Redacted.make(text), patience: "2 seconds" }))

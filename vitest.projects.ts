@@ -1,0 +1,162 @@
+/** Which test belongs to which project. Files are known by their package and their base name, wherever they are. */
+
+/** What the tests of a project need. */
+export type Project = "unit" | "contract" | "binary" | "faults" | "docs"
+
+type Files = Readonly<Record<string, ReadonlyArray<string>>>
+
+/** Real servers, sandboxes, databases and git. */
+const contract: Files = {
+  "e2b-local": [
+    "Access",
+    "Commands",
+    "Contents",
+    "Daemon",
+    "Escape",
+    "Files",
+    "RequestGuard",
+    "namespace/files",
+    "Isolation",
+    "Lifecycle",
+    "Limits",
+    "Logs",
+    "PortTable",
+    "Refusals",
+    "SdkExamples",
+    "shell",
+    "SnapshotStore",
+    "PseudoTerminal",
+    "Watch"
+  ],
+  sandbox: [
+    "Conformance",
+    "errors",
+    "process",
+    "E2bSandboxErrors",
+    "Host",
+    "snapshots",
+    "Job",
+    "LocalSandboxes",
+    "LocalDaemon",
+    "shell",
+    "Terminal"
+  ],
+  github: [
+    "GitFailures",
+    "GitHub",
+    "GitHubSecrets",
+    "GitName",
+    "GitSecrets",
+    "GitWorkspace",
+    "HostGit",
+    "WebhookReceiver",
+    "gitServer"
+  ],
+  orchestrator: [
+    "CustomTools",
+    "Dexter",
+    "ForkAgent",
+    "SetupSnapshotsLocal",
+    "Local",
+    "StateOwner",
+    "Postgres",
+    "PostgresFailures",
+    "UpdateOnPush",
+    "SetUp",
+    "SqlStateStore",
+    "SqliteFile",
+    "StoreProperties"
+  ],
+  server: ["Server"],
+  "remote-agent": ["RemoteAgent"]
+}
+
+/** The bundle of the binary, as users run it. */
+const binary: Files = {
+  cli: [
+    "AgentActs",
+    "AgentCommands",
+    "AgentProfiles",
+    "AgentRecords",
+    "Canary",
+    "Cli",
+    "Commands",
+    "commandLine",
+    "CompileCache",
+    "Completions",
+    "configShow",
+    "dataFolder",
+    "doctor",
+    "init",
+    "LocalCommands",
+    "PoolCommands",
+    "Repositories",
+    "SandboxCommands",
+    "Session",
+    "Signals",
+    "StateCommands",
+    "Telemetry"
+  ]
+}
+
+/** Processes that are killed, disks that are full, and whatever else goes wrong. */
+const faults: Files = {
+  "e2b-local": ["ServerDeath"],
+  sandbox: ["AmbiguousCreate", "JobFaults"],
+  orchestrator: [
+    "ClientDeath",
+    "Crash",
+    "CrashedLives",
+    "FullDisk",
+    "Killed",
+    "MemorySchedules",
+    "RealSchedules",
+    "SqlProcesses"
+  ]
+}
+
+/** The pages, the examples, and how a release is made. */
+const docs: Files = { cli: ["Documentation", "Examples", "Release"] }
+
+/** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
+const partly: Files = {
+  "e2b-local": [
+    "Commands",
+    "Contents",
+    "Files",
+    "Lifecycle",
+    "PortTable",
+    "SdkExamples",
+    "ServerDeath",
+    "SnapshotStore",
+    "PseudoTerminal",
+    "Watch"
+  ],
+  sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
+  orchestrator: ["Crash", "CrashedLives", "Killed", "MemorySchedules", "RealSchedules", "SqlProcesses"],
+  cli: ["Signals"]
+}
+
+const globs = (files: Files) =>
+  Object.entries(files).flatMap(([name, all]) =>
+    all.map((file) => `packages/${name}/test/**/${file}.test.ts`)
+  )
+
+const named = { contract, binary, faults, docs }
+
+const everything = "packages/*/test/**/*.test.ts"
+const examples = "examples/testing/*.test.ts"
+
+/** The files of each project. Those that are named nowhere are `unit`: they need nothing but this process. */
+export const files: Readonly<
+  Record<Project, { readonly include: ReadonlyArray<string>; readonly exclude: ReadonlyArray<string> }>
+> = {
+  unit: { include: [everything, "test/**/*.test.ts"], exclude: Object.values(named).flatMap(globs) },
+  contract: { include: globs(contract), exclude: [] },
+  binary: { include: globs(binary), exclude: [] },
+  faults: { include: globs(faults), exclude: [] },
+  docs: { include: [...globs(docs), examples], exclude: [] }
+}
+
+/** The files of which the rest has a part. */
+export const rest: ReadonlyArray<string> = globs(partly)
