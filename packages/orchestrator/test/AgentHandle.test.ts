@@ -200,6 +200,11 @@ describe("queries.ask", () => {
   )
 })
 
+const statuses = <E>(all: Stream.Stream<Agent.Agent, E>) =>
+  Effect.map(Stream.runCollect(all), (found) =>
+    Object.fromEntries(found.map(({ id, status }) => [id, status]))
+  )
+
 describe("the status of an agent whose sandbox the provider has paused", () => {
   it.effect(
     "is paused in observe and info, though the record does not say so yet, and it is not resumed",
@@ -209,10 +214,6 @@ describe("the status of an agent whose sandbox the provider has paused", () => {
         const asleep = yield* agents.launch({ persistent: true, ttl: "1 minute" })
         const awake = yield* agents.launch({ persistent: true, ttl: "1 hour" })
         yield* pass("2 minutes")
-        const statuses = (all: Stream.Stream<Agent.Agent, unknown>) =>
-          Effect.map(Stream.runCollect(all), (found) =>
-            Object.fromEntries(found.map(({ id, status }) => [id, status]))
-          )
         assert.deepStrictEqual(yield* statuses(agents.observe()), {
           [asleep.id]: "paused",
           [awake.id]: "active"
