@@ -8,7 +8,7 @@ import { NotFound, Usage } from "../../../ui/Failure.ts"
 type Result<A> = Effect.Effect<A, SandboxError.SandboxError | Usage | NotFound>
 
 /** An entry of a folder. */
-export interface Entry {
+interface Entry {
   readonly name: string
   readonly type: "file" | "folder" | "other"
 }
