@@ -8,14 +8,14 @@ import type { Scope } from "effect"
 import * as Http from "node:http"
 import { DaemonError, SandboxesLeft, Unanswered } from "./DaemonError.ts"
 import * as DaemonFile from "./DaemonFile.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as ProcessOwner from "../host/ProcessOwner.ts"
 
 /** The paths of the requests, beside those of E2B. */
 export const paths = { status: "/daemon", presence: "/daemon/presence", stop: "/daemon/stop" } as const
 
 /** How a daemon says that it is. */
 export const Status = Schema.Struct({
-  owner: OrphanCleanup.Owner,
+  owner: ProcessOwner.Owner,
   running: Schema.Int,
   paused: Schema.Int,
   /** Requests that are being answered; everybody who uses the daemon keeps one. */
@@ -78,7 +78,7 @@ const status = Effect.fnUntraced(function* (entry: DaemonFile.Entry) {
   const answer = yield* call(entry, paths.status)
   if (answer.status !== 200) return yield* new NoAnswer()
   const said = yield* Effect.mapError(decodeStatus(answer.text), () => new NoAnswer())
-  return OrphanCleanup.isSame(said.owner, entry.owner) ? said : yield* new NoAnswer()
+  return ProcessOwner.isSame(said.owner, entry.owner) ? said : yield* new NoAnswer()
 })
 
 /**
@@ -89,7 +89,7 @@ export const look = Effect.fn("DaemonControl.look")(function* (folder: string): 
   const found = yield* DaemonFile.read(folder)
   if (found._tag !== "Read") return found
   const { entry } = found
-  if (yield* OrphanCleanup.isOwnerDead(entry.owner)) return { _tag: "Dead", entry }
+  if (yield* ProcessOwner.isOwnerDead(entry.owner)) return { _tag: "Dead", entry }
   return yield* Effect.match(status(entry), {
     onFailure: (): Found => ({ _tag: "Silent", entry }),
     onSuccess: (said): Found => ({ _tag: "Running", entry, status: said })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
-import { E2bServerError } from "../server/E2bServerError.ts"
+import { E2bServerError } from "../E2bServerError.ts"
 
 /** Another process serves the folder already. */
 export class AlreadyRunning extends Schema.TaggedError<AlreadyRunning>()("AlreadyRunning", {

@@ -7,8 +7,8 @@ import { Effect, Option, Schema } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { DaemonError, FileUnusable, ServerFailed } from "./DaemonError.ts"
-import * as DataDirectory from "../server/DataDirectory.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as DataDirectory from "../sandboxes/DataDirectory.ts"
+import * as ProcessOwner from "../host/ProcessOwner.ts"
 
 /** How sandboxes may be isolated. */
 export const Kind = Schema.Literals(["bubblewrap", "namespaces", "none"])
@@ -17,7 +17,7 @@ const Loopback = Schema.String.check(Schema.isPattern(/^http:\/\/127\.0\.0\.1:\d
 
 /** What the daemon of a folder says of itself. */
 export class Entry extends Schema.Class<Entry>("@remote-agent/e2b-local/DaemonFile/Entry")({
-  owner: OrphanCleanup.Owner,
+  owner: ProcessOwner.Owner,
   /** Of the program that serves. */
   version: Schema.String,
   apiUrl: Loopback,

@@ -21,7 +21,7 @@ import * as DaemonFile from "./DaemonFile.ts"
 import * as DaemonLog from "./DaemonLog.ts"
 import type * as E2bServer from "../server/E2bServer.ts"
 import * as FileLock from "../host/FileLock.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as ProcessOwner from "../host/ProcessOwner.ts"
 
 /** A daemon that runs, and stays for as long as it is used. */
 export class Daemon extends Context.Service<
@@ -214,7 +214,7 @@ export const stop = Effect.fn("DaemonStart.stop")(function* (folder: string, for
   if (found._tag !== "Running") return yield* fail(new NotRunning())
   const { entry, status } = found
   yield* DaemonControl.askToStop(folder, entry, force)
-  yield* Effect.repeat(OrphanCleanup.isOwnerDead(entry.owner), {
+  yield* Effect.repeat(ProcessOwner.isOwnerDead(entry.owner), {
     until: (dead) => dead,
     schedule: Schedule.spaced("25 millis")
   }).pipe(

@@ -1,7 +1,7 @@
 /**
- * A lock between processes that the kernel takes back from a holder who dies.
+ * A lock between processes that the kernel releases when its holder dies.
  *
- * Node.js has no call for it. SQLite, which it brings along, holds the lock of its file for a transaction.
+ * Node.js has no call for such a lock. Its SQLite module locks its file for the duration of a transaction.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import { Effect, Option, Schema } from "effect"
 import type { Scope } from "effect"
 import type { DatabaseSync } from "node:sqlite"
 
-/** The file cannot be locked at all: its folder is missing or closed, or it holds something else. */
+/** The file cannot be locked: its folder is missing or not accessible, or the file has other content. */
 export class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
   path: Schema.String,
   detail: Schema.String
