@@ -69,9 +69,9 @@ export const launch = command({
       persistent: flags.ephemeral ? false : undefined
     }
     const launched = Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const { agents } = yield* Orchestrator.Orchestrator
       const onStage = flags.json ? undefined : yield* LaunchStages.make(note)
-      return yield* orchestrator.launch({ ...spec, onStage })
+      return (yield* agents.launch({ ...spec, onStage })).record
     })
     const agent = yield* Effect.provide(Effect.scoped(launched), App.durable(flags))
     if (flags.json) return yield* line(out, jsonText(yield* Json.ofAgent(agent)))
