@@ -73,9 +73,9 @@ export const launch = command({
       keepFailed: flags.keepFailed
     }
     const launched = Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const { agents } = yield* Orchestrator.Orchestrator
       const onStage = flags.json ? undefined : yield* LaunchStages.make(note)
-      return yield* orchestrator.launch({ ...spec, onStage })
+      return (yield* agents.launch({ ...spec, onStage })).record
     })
     const agent = yield* Effect.provide(Effect.scoped(launched), App.durable(flags)).pipe(
       Effect.tapError((error) =>
