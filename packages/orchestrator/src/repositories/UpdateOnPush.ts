@@ -151,7 +151,7 @@ export const make = Effect.gen(function* () {
     function* (push: WebhookEvent.Push, { agent, ...wanted }: Affected) {
       const pulled = wanted.pull ? yield* pull(push, agent) : "Unchanged"
       if (!wanted.update) return pulled
-      const { from, to } = yield* orchestrator.update(agent.id, gently)
+      const { from, to } = yield* orchestrator.agents.of(agent).update(gently)
       return from === to ? pulled : ("Updated" as const)
     },
     Effect.catchReason("OrchestratorError", "AgentPaused", () => Effect.succeed("Skipped" as const)),
@@ -190,7 +190,7 @@ export const make = Effect.gen(function* () {
     ) => Effect.Effect<Option.Option<Affected>> = (agent, source) =>
       Effect.succeed(affectedBy(push, agent, source))
   ) =>
-    orchestrator.list({ status: ["active", "paused"] }).pipe(
+    orchestrator.agents.list({ status: ["active", "paused"] }).pipe(
       Stream.mapEffect((agent) => Effect.flatMap(sourceOf(agent), (source) => decide(agent, source))),
       Stream.flatMap((found) => Stream.fromIterable(Option.toArray(found))),
       Stream.runCollect
