@@ -28,7 +28,7 @@ describe("Redactor", () => {
     for (const user of ["", "u", "us", "x-access-token"]) {
       const redacted = redact(btoa(`${user}:ghp_fake1234567890`))
       assert.include(redacted, "***")
-      // What is left encodes the user and at most a part of a character at each end of the secret.
+      // The remaining text encodes the user and at most a part of a character at each end of the secret.
       assert.isBelow(redacted.length, btoa(`${user}:`).length + 8)
     }
     assert.include(redact(btoa("?>?>ghp_fake1234567890").replaceAll("+", "-").replaceAll("/", "_")), "***")

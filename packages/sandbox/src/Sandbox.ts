@@ -26,7 +26,7 @@ export interface SandboxSpec {
 }
 
 /**
- * What the provider knows about a sandbox.
+ * The provider's description of a sandbox.
  *
  * @category models
  * @since 0.1.0
@@ -188,7 +188,7 @@ export interface SandboxFiles {
  *
  * **Details**
  *
- * All ids are well formed. Operations on a job fail with `FileNotFound` when it does not exist.
+ * All ids are valid. Operations on a job fail with `FileNotFound` when it does not exist.
  *
  * @category models
  * @since 0.1.0

@@ -2,7 +2,7 @@ import type { Cursor, Output } from "../JobEvent.ts"
 
 /**
  * One thing that the reader printed: that it begins, a piece of output, a line of words, or text that does not follow from
- * what it printed before.
+ * its earlier output.
  */
 export type Frame =
   | Output

@@ -22,7 +22,7 @@ const turn = { bytes: 32 * 1024 * 1024, seconds: 240 } as const
 /** The same as the last arguments of the reader script. */
 export const turnArguments = [turn.bytes, turn.seconds] as const
 
-/** The reader prints something every five seconds. After this silence it is cut off, whatever the connection reports. */
+/** The reader prints something every five seconds. After this silence it is cut off, even if the connection seems to be open. */
 const silenceTimeout = "30 seconds"
 
 /** Tells whether a failure is about the connection, so that the job may be running unaffected. */
