@@ -1,16 +1,24 @@
 /**
- * Watches a folder from inside of a sandbox, with the events of inotify that envd tells.
+ * Watches a folder from inside of a sandbox and reports the inotify events that envd reports.
  *
- * `fs.watch` of Node.js tells neither a removal from a rename nor a write from a change of mode, and `inotifywait` is
- * rarely installed; perl is on most systems, and can make a system call by its number. The watcher is a process of the
- * sandbox, so it sees what the sandbox sees and stops with it.
+ * `fs.watch` of Node.js does not distinguish a removal from a rename, or a write from a change of mode, and
+ * `inotifywait` is rarely installed. perl is on most systems and can make a system call by its number. The watcher is a
+ * process of the sandbox, so it sees the files of the sandbox and ends with it.
  *
  * @since 0.1.0
  */
-import { Effect, Stream } from "effect"
-import { RpcError } from "./ConnectProtocol.ts"
+import { Effect, Schema, Stream } from "effect"
 import * as HostProcess from "../host/HostProcess.ts"
 import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
+
+/** A folder cannot be watched, or its watcher has ended. The message is sent to the client. */
+export class WatchFailed extends Schema.TaggedError<WatchFailed>()("WatchFailed", {
+  reason: Schema.Literals(["Unsupported", "Overflow", "Failed"]),
+  message: Schema.String
+}) {}
+
+/** More happened than can be reported. */
+export const overflow = new WatchFailed({ reason: "Overflow", message: "more events than can be reported" })
 
 const types = {
   create: "EVENT_TYPE_CREATE",
@@ -20,7 +28,7 @@ const types = {
   chmod: "EVENT_TYPE_CHMOD"
 } as const
 
-/** What happened to an entry; `name` is relative to the folder, `.` the folder itself. */
+/** A change of one entry. `name` is relative to the folder, and `.` is the folder itself. */
 export interface Change {
   readonly name: string
   readonly type: (typeof types)[keyof typeof types]
@@ -31,7 +39,7 @@ const calls: Readonly<Record<string, readonly [number, number]>> = { x64: [294, 
 
 const numbers = process.platform === "linux" ? calls[process.arch] : undefined
 
-// Writes pairs of a word and a name, each ended with NUL; the first word is `ready` or `failed`.
+// Writes pairs of a word and a name, each ended by NUL. The first word is `ready` or `failed`.
 const program = `
 use strict; my ($init, $add, $recursive) = map { $_ + 0 } splice @ARGV, 0, 3; my $root = shift; $| = 1;
 sub tell_of { print "$_[0]\\0$_[1]\\0" or exit 1 }
@@ -66,12 +74,12 @@ while (sysread $events, my $buffer, 65536) {
     next unless exists $folder{$watch};
     my $name = $folder{$watch};
     if ($mask & 0x8000) { delete $folder{$watch}; next }
-    # Of a folder below, its parent tells as well.
+    # The parent of a folder below reports this event as well.
     next if $entry eq "" and $name ne "";
     my $path = $entry eq "" ? "." : $name eq "" ? $entry : "$name/$entry";
     if ($mask & 0x180) {
-      # What was in a new folder when its watch began has been told and is watched already; to look into it again
-      # would tell all that is in it twice.
+      # The entries that a new folder had when its watch began were reported and are watched already. Reading the
+      # folder again would report them twice.
       unless (delete $told{$path}) {
         tell_of("create", $path);
         watch($path, $mask & 0x100) if $recursive and $mask & 0x40000000;
@@ -79,7 +87,7 @@ while (sysread $events, my $buffer, 65536) {
     }
     if ($mask & 0x840) {
       tell_of("rename", $path); delete $told{$path};
-      # It may have left; where it arrives it is watched again.
+      # The folder may have left the tree. It is watched again where it arrives.
       for my $below (keys %folder) { delete $folder{$below} if "$folder{$below}/" =~ m{^\\Q$path\\E/} }
     }
     tell_of("chmod", $path) if $mask & 0x4;
@@ -89,11 +97,13 @@ while (sysread $events, my $buffer, 65536) {
 }`
 
 const unavailable = (detail: string) =>
-  new RpcError({ code: "unimplemented", message: `folders cannot be watched here: ${detail}` })
+  new WatchFailed({ reason: "Unsupported", message: `folders cannot be watched here: ${detail}` })
+
+const failed = (message: string) => new WatchFailed({ reason: "Failed", message })
 
 const isType = (word: string): word is keyof typeof types => Object.hasOwn(types, word)
 
-/** Takes whole pairs off the front of `text`, which has a character per byte. */
+/** Takes complete pairs from the front of `text`, which has one character per byte. */
 const takePairs = (text: string): readonly [string, ReadonlyArray<readonly [string, string]>] => {
   const fields = text.split("\0")
   const whole = Math.floor((fields.length - 1) / 2)
@@ -105,48 +115,48 @@ const takePairs = (text: string): readonly [string, ReadonlyArray<readonly [stri
 }
 
 /**
- * What happens in `folder`, an absolute path without links in it; `ready` comes first, and from then on nothing is
- * missed. With `recursive` also in the folders below, links not followed. The watcher ends with the scope. Fails with
- * `unimplemented` without perl, and with `resource_exhausted` when more happens than the kernel keeps.
+ * Watches `folder`, an absolute path without links in it.
+ *
+ * **Details**
+ *
+ * `ready` comes first, and no change after it is missed. With `recursive` the folders below are watched too; links are not
+ * followed. The watcher ends with the scope. Fails with `Unsupported` without perl and with `Overflow` when more happens
+ * than the kernel keeps.
  */
 export const watch = Effect.fn("DirectoryWatcher.watch")(function* (
-  machine: SandboxRuntime,
+  runtime: SandboxRuntime,
   folder: string,
   recursive: boolean
 ) {
   if (numbers === undefined)
     return yield* unavailable(`${process.platform} on ${process.arch} is not supported`)
   const running = yield* Effect.acquireRelease(
-    machine.start({
+    runtime.start({
       argv: ["perl", "-e", program, ...numbers.map(String), recursive ? "1" : "0", folder],
-      env: { PATH: machine.path, LC_ALL: "C" },
-      cwd: machine.home,
+      env: { PATH: runtime.path, LC_ALL: "C" },
+      cwd: runtime.user.home,
       stdin: false
     }),
-    // The process itself first: what waits for it outside of the sandbox would leave it behind.
+    // The process itself first: the process that waits for it outside of the sandbox would leave it behind.
     (process) => Effect.andThen(process.signal("SIGKILL"), process.release)
   ).pipe(
-    Effect.catchTag("RpcError", (error) =>
-      Effect.fail(error.code === "invalid_argument" ? unavailable("perl is not installed") : error)
+    Effect.mapError((error) =>
+      error.reason === "NoProgram" ? unavailable("perl is not installed") : failed(error.message)
     )
   )
   return HostProcess.bytes(running.stdout).pipe(
-    Stream.mapError((error) => new RpcError({ code: "internal", message: error.message })),
+    Stream.mapError((error) => failed(error.message)),
     Stream.mapAccum(
       () => "",
       (rest: string, chunk) => takePairs(rest + Buffer.from(chunk).toString("latin1"))
     ),
-    Stream.mapEffect(([word, name]): Effect.Effect<"ready" | Change, RpcError> =>
+    Stream.mapEffect(([word, name]): Effect.Effect<"ready" | Change, WatchFailed> =>
       word === "ready"
         ? Effect.succeed(word)
         : isType(word)
           ? Effect.succeed({ name, type: types[word] })
-          : Effect.fail(
-              word === "overflow"
-                ? new RpcError({ code: "resource_exhausted", message: "more happened than could be told" })
-                : new RpcError({ code: "internal", message: `the folder cannot be watched: ${name}` })
-            )
+          : Effect.fail(word === "overflow" ? overflow : failed(`the folder cannot be watched: ${name}`))
     ),
-    Stream.concat(Stream.fail(new RpcError({ code: "internal", message: "the watcher ended" })))
+    Stream.concat(Stream.fail(failed("the watcher ended")))
   )
 })

@@ -2,7 +2,7 @@ import { assert, describe, it as top, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { AuthenticationError } from "e2b"
 import * as Http from "node:http"
-import { isLoopbackHost, sameSecret } from "../../src/server/RequestGuard.ts"
+import { isLoopbackHost, sameSecret } from "../../src/api/RequestGuard.ts"
 import { best, clientOf, failure, sandbox, Server, serverLayer } from "../support/support.ts"
 
 interface Reply {
@@ -92,7 +92,10 @@ describe("the server", () => {
         assert.strictEqual(yield* status({ "e2b-sandbox-id": two.sandboxId }), 401)
         assert.strictEqual(yield* status({ "e2b-sandbox-id": two.sandboxId, "x-api-key": apiKey }), 401)
         assert.strictEqual(yield* status({ "e2b-sandbox-id": "inone", "x-access-token": token }), 502)
-        assert.strictEqual(yield* status({ "x-access-token": token }), 502)
+        // Older SDKs send the token alone.
+        assert.strictEqual(yield* status({ "x-access-token": token }), 200)
+        assert.strictEqual(yield* status({ "x-access-token": "wrong" }), 502)
+        assert.strictEqual(yield* status({}), 502)
         const file = yield* ask(`${url}/files?path=/etc/passwd`, {
           headers: { "e2b-sandbox-id": one.sandboxId }
         })
@@ -114,7 +117,8 @@ describe("the server", () => {
         assert.strictEqual(yield* status("POST", "/v2/sandboxes", "{}"), 400)
         assert.strictEqual(yield* status("POST", "/v2/sandboxes", '{"templateID":"base","timeout":-1}'), 400)
         assert.strictEqual(yield* status("GET", "/v2/sandboxes?limit=0"), 400)
-        assert.strictEqual(yield* status("GET", "/elsewhere"), 501)
+        assert.strictEqual(yield* status("GET", "/elsewhere"), 404)
+        assert.strictEqual(yield* status("GET", "/volumes"), 501)
         assert.strictEqual(yield* status("GET", "/sandboxes/inone"), 404)
       })
     )

@@ -1,29 +1,28 @@
 /**
  * Commands on a pseudo terminal.
  *
- * Node.js cannot allocate one; `script` of util-linux can, and copies between the terminal and its own input and
- * output. The size is set from inside of the sandbox on the other end, which also tells the program.
+ * Node.js cannot allocate a terminal. `script` of util-linux can, and copies between the terminal and its own input and
+ * output. The size is set from inside of the sandbox at the other end, which also notifies the program.
  *
  * @since 0.1.0
  */
 import { Effect, Schema } from "effect"
-import { RpcError } from "./ConnectProtocol.ts"
-import type { Command, SandboxRuntime } from "../isolation/SandboxRuntime.ts"
-import { quote } from "../isolation/shell.ts"
+import { type Account, type Command, CommandError, type SandboxRuntime } from "./SandboxRuntime.ts"
+import { quote } from "./shell.ts"
 
 const Cells = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))
 
-/** Columns and rows; what the protocol leaves out is 0, as in every message of it. */
+/** Columns and rows. A missing field is 0, as in every message of the protocol. */
 export const Size = Schema.Struct({ cols: Schema.optionalKey(Cells), rows: Schema.optionalKey(Cells) })
 /** @see {@link Size} */
 export type Size = typeof Size.Type
 
 const unavailable = (detail: string) =>
-  new RpcError({ code: "unimplemented", message: `terminals (pty) are not available here: ${detail}` })
+  new CommandError({ reason: "Unsupported", message: `terminals (pty) are not available here: ${detail}` })
 
 const settings = (size: Size) => `rows ${size.rows ?? 0} cols ${size.cols ?? 0}`
 
-/** A command that runs `command` on a terminal of that size. `script` ends with its exit code. */
+/** A command that runs `command` on a terminal of a given size. `script` ends with its exit code. */
 const onTerminal = (command: Command, size: Size): Command => ({
   ...command,
   argv: [
@@ -32,33 +31,35 @@ const onTerminal = (command: Command, size: Size): Command => ({
     "-e",
     "-f",
     "-c",
-    // Without a terminal of its own `script` switches the echo off.
+    // `script` disables the echo when it has no terminal itself.
     `stty echo ${settings(size)}; export SHELL=${quote(command.env["SHELL"] ?? "/bin/sh")}; exec ${command.argv.map(quote).join(" ")}`,
     "/dev/null"
   ],
-  // What `script` has its command read by.
+  // `script` runs its command with this shell.
   env: { ...command.env, SHELL: "/bin/sh" },
-  stdin: true
+  stdin: true,
+  // Only `script` itself is checked here.
+  missing: "fail"
 })
 
-/** Starts a command on a terminal. Fails with `unimplemented` where none can be allocated. */
-export const start = (machine: SandboxRuntime, command: Command, size: Size) =>
+/** Starts a command on a terminal. Fails with `Unsupported` where none can be allocated. */
+export const start = (runtime: SandboxRuntime, command: Command, size: Size) =>
   process.platform === "linux"
-    ? machine
+    ? runtime
         .start(onTerminal(command, size))
         .pipe(
           Effect.mapError((error) =>
-            error.message.includes("'script'") ? unavailable("script (util-linux) is not installed") : error
+            error.reason === "NoProgram" ? unavailable("script (util-linux) is not installed") : error
           )
         )
     : Effect.fail(unavailable("only on Linux"))
 
-// $1 the pid of `script`, $2 rows, $3 columns. Before its child has become the command, the first size is still to be set.
+// $1 is the pid of `script`, $2 the rows, $3 the columns. The child sets the first size before it becomes the command.
 const resizeScript = `
 rows=$2 cols=$3 tries=100
 while :; do
   [ -e "/proc/$1" ] || exit 3
-  # The line has no end, which read takes for a failure.
+  # The line has no newline, which read reports as a failure.
   child=; read -r child rest < "/proc/$1/task/$1/children" || :
   if [ -n "$child" ]; then
     read -r name < "/proc/$child/comm" && read -r stat < "/proc/$child/stat" || exit 3
@@ -69,32 +70,33 @@ while :; do
 done
 set -- \${stat##*) }
 number=$(( ($5 & 255) | (($5 >> 12) & 0xfff00) ))
-# stty sets one after the other, and a program that is told twice may see the size between.
+# stty sets rows and columns one after the other, so a program would see a size in between.
 command -v perl >/dev/null 2>&1 &&
   perl -e 'open(my $t, "+<", $ARGV[0]) or exit 1; ioctl($t, 0x5414, pack("S4", $ARGV[1], $ARGV[2], 0, 0)) or exit 1' \
     "/dev/pts/$number" "$rows" "$cols" && exit 0
 exec stty -F "/dev/pts/$number" rows "$rows" cols "$cols"`
 
-/** Changes the size of the terminal of a command that {@link start} gave, and tells the program. */
+/** Changes the size of the terminal of a command that {@link start} started. The program is notified. */
 export const resize = Effect.fn("PseudoTerminal.resize")(function* (
-  machine: SandboxRuntime,
-  pid: number,
+  runtime: SandboxRuntime,
+  command: { readonly pid: number; readonly user: Account["name"] },
   size: Size
 ) {
   const status = yield* Effect.acquireUseRelease(
-    machine.start({
-      argv: ["sh", "-c", resizeScript, "sh", `${pid}`, `${size.rows ?? 0}`, `${size.cols ?? 0}`],
-      env: { PATH: machine.path, LC_ALL: "C" },
-      cwd: machine.home,
-      stdin: false
+    runtime.start({
+      argv: ["sh", "-c", resizeScript, "sh", `${command.pid}`, `${size.rows ?? 0}`, `${size.cols ?? 0}`],
+      env: { PATH: runtime.path, LC_ALL: "C" },
+      cwd: "/",
+      stdin: false,
+      user: command.user
     }),
     (running) => running.exited,
     (running) => Effect.andThen(running.signal("SIGKILL"), running.release)
   )
   if (status.code !== 0) {
-    return yield* new RpcError({
-      code: "internal",
-      message: `the terminal of process ${pid} cannot be resized`
+    return yield* new CommandError({
+      reason: "Failed",
+      message: `the terminal of process ${command.pid} cannot be resized`
     })
   }
 })
