@@ -34,7 +34,7 @@ export interface Done {
 export interface Bulk {
   /** The agents that `--all` means. */
   readonly all: StateStore.AgentFilter
-  /** Asked before anything is done to more than one agent; without it nothing is asked. */
+  /** The confirmation for more than one agent. Absent for what can be undone. */
   readonly question?: ((agents: number) => string) | undefined
   readonly yes?: boolean | undefined
   readonly act: (
