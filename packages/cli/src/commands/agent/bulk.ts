@@ -147,6 +147,10 @@ export const each = Effect.fnUntraced(
 /** A number of agents in words. */
 export const some = (agents: number): string => (agents === 1 ? "1 agent" : `${agents} agents`)
 
+/** The confirmation for cancelling queries. */
+export const cancelling = (verb: string, { cancel }: { readonly cancel: boolean }) =>
+  cancel ? (agents: number) => `${verb} ${some(agents)} and cancel their running queries?` : undefined
+
 /** The new status of an agent. */
 export const statusOf = (agent: Agent.Agent): Effect.Effect<Done> =>
   Effect.map(Json.ofAgent(agent), (document) => ({
