@@ -41,6 +41,7 @@ byMode(modes, "uploads", (mode) => {
           [file("up/c.json", "application/json"), large],
           [file("up/d", "multipart/mixed"), "d"],
           [file("up/e"), ""],
+          [`Content-Disposition: form-data; name="file"; filename*=UTF-8''up%2F%C3%A9`, "é"],
           ['Content-Disposition: form-data; name="other"\r\nContent-Type: text/plain', large]
         ])
         const headers = { ...(yield* envdHeaders(box)), "content-type": type }
@@ -48,7 +49,7 @@ byMode(modes, "uploads", (mode) => {
         assert.strictEqual(reply.status, 200, reply.text)
         assert.deepStrictEqual(
           JSON.parse(reply.text).map(({ name }: { readonly name: string }) => name),
-          ["a.json", "b.txt", "c.json", "d", "e"]
+          ["a.json", "b.txt", "c.json", "d", "e", "é"]
         )
         assert.strictEqual(yield* sdk(() => box.files.read("up/a.json")), '{"a":1}')
         assert.strictEqual(yield* output(box, "stat -c %s up/c.json up/d up/e | paste -sd' '"), "2000000 1 0")
