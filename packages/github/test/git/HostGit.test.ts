@@ -42,7 +42,18 @@ it.live("does not use the configuration, hooks, helpers or netrc of the machine"
           XDG_CONFIG_HOME: folder,
           GIT_CONFIG_GLOBAL: `${folder}/.gitconfig`,
           GIT_CONFIG_SYSTEM: `${folder}/.gitconfig`,
-          GIT_CONFIG_NOSYSTEM: "0"
+          GIT_CONFIG_NOSYSTEM: "0",
+          GIT_DIR: `${folder}/elsewhere`,
+          GIT_INDEX_FILE: `${folder}/index`,
+          GIT_OBJECT_DIRECTORY: `${folder}/objects`,
+          GIT_SSH_COMMAND: evil,
+          GIT_ASKPASS: evil,
+          GIT_TEMPLATE_DIR: folder,
+          GIT_EXEC_PATH: folder,
+          GIT_TRACE_CURL: `${folder}/trace`,
+          GIT_CONFIG_COUNT: "1",
+          GIT_CONFIG_KEY_0: "core.fsmonitor",
+          GIT_CONFIG_VALUE_0: evil
         }
       }
     })
@@ -192,4 +203,37 @@ it.live("says that git is missing, too old, too slow or says too much", () =>
       [true, true, false, false]
     )
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("variables of git in the agent's environment lead no step to another repository", () =>
+  Effect.gen(function* () {
+    const { clone, git, out, sandbox, server } = yield* setUp()
+    yield* out("git init -q other && git -C other commit -q --allow-empty -m other", ".")
+    const exec: typeof sandbox.exec = (command) =>
+      sandbox.exec({
+        ...command,
+        env: {
+          GIT_DIR: "other/.git",
+          GIT_WORK_TREE: "other",
+          GIT_INDEX_FILE: "/tmp/other-index",
+          GIT_OBJECT_DIRECTORY: "/tmp/other-objects",
+          GIT_NAMESPACE: "other",
+          GIT_CONFIG_COUNT: "1",
+          GIT_CONFIG_KEY_0: "core.bare",
+          GIT_CONFIG_VALUE_0: "true",
+          GIT_LITERAL_PATHSPECS: "1",
+          ...command.env
+        }
+      })
+    const cloned = yield* clone()
+    const workspace = { ...cloned, sandbox: { ...sandbox, exec } }
+    yield* sandbox.files.write("work/new.txt", "new")
+    const { commit } = yield* git.commit(workspace, { message: "new", author })
+    yield* git.push(workspace)
+    assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), commit)
+    assert.strictEqual(
+      yield* out("git -C other log --format=%s; ls /tmp/other-* 2>/dev/null; :", "."),
+      "other"
+    )
+  }).pipe(Effect.scoped, Effect.provide(layer))
 )
