@@ -61,6 +61,7 @@ import { exitCode } from "./ui/ExitCode.ts"
 import { Ended, Usage } from "./ui/Failure.ts"
 import { toJson, toLines } from "./ui/failureText.ts"
 import { line, type Output, red, Screen } from "./ui/Screen.ts"
+import { jsonText } from "./ui/plainText.ts"
 import { version } from "./version.ts"
 
 const pool = group("pool", "Pools of agents that share the questions they are asked", [
@@ -147,7 +148,7 @@ const presenter = (asJson: boolean) =>
         case "Help":
           return line(out, formatter.formatHelpDoc(event.helpDoc))
         case "InvalidInvocation": {
-          const document = JSON.stringify(toJson(new Usage({ message: wordsOf(event) })))
+          const document = jsonText(toJson(new Usage({ message: wordsOf(event) })))
           return Effect.andThen(asJson ? line(out, document) : Effect.void, line(err, usageText(err, event)))
         }
       }
@@ -165,7 +166,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const [{ err, out }, { interactive }] = [yield* Screen, yield* CommandHost]
   if (wantsWizard(args) && !interactive) {
     const usage = new Usage({ message: "--wizard needs a terminal to ask questions on. Give the flags." })
-    if (args.includes("--json")) yield* line(out, JSON.stringify(toJson(usage)))
+    if (args.includes("--json")) yield* line(out, jsonText(toJson(usage)))
     yield* line(err, red(err, toLines(usage).join("\n")))
     return yield* new Ended({ code: exitCode.usage })
   }

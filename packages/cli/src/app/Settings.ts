@@ -11,7 +11,7 @@ import {
   Schema
 } from "effect"
 import { CommandHost } from "../process/CommandHost.ts"
-import * as TextInput from "../ui/textInput.ts"
+import * as TextInput from "./textInput.ts"
 import * as DotEnv from "./dotEnv.ts"
 
 const SettingsFile = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))

@@ -4,11 +4,12 @@ import * as ExitCode from "./ExitCode.ts"
 import { Ended, type Failure } from "./Failure.ts"
 import * as Json from "./json.ts"
 import { dim, line, Screen } from "./Screen.ts"
+import { jsonText, plain } from "./plainText.ts"
 
 /** Prints an event in one line on stderr. The result is not printed. */
 export const progress = Effect.fnUntraced(function* ({ event }: AgentEvent.EventRecord) {
   const { note } = yield* Screen
-  const words = event.type === "result" ? "" : AgentEvent.describe(event)
+  const words = event.type === "result" ? "" : plain(AgentEvent.describe(event))
   if (words !== "") yield* line(note, dim(note, words))
 })
 
@@ -20,11 +21,11 @@ export const print = Effect.fnUntraced(function* <E extends Failure>(
   const { out } = yield* Screen
   if (Result.isSuccess(result)) {
     const { success } = result
-    return yield* line(out, json ? JSON.stringify(yield* Json.ofQuery(success)) : success.answer)
+    return yield* line(out, json ? jsonText(yield* Json.ofQuery(success)) : plain(success.answer))
   }
   const { failure }: { readonly failure: Failure } = result
   if (json && failure._tag === "OrchestratorError" && failure.reason._tag === "QueryFailed") {
-    yield* line(out, JSON.stringify(yield* Json.ofQuery(failure.reason.result)))
+    yield* line(out, jsonText(yield* Json.ofQuery(failure.reason.result)))
     return yield* new Ended({ code: ExitCode.of(failure) })
   }
   return yield* failure

@@ -101,6 +101,8 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
     case "OtherProvider":
     case "OtherProfile":
       return exitCode.usage
+    case "AgentNotReady":
+      return reason.status === "terminated" ? exitCode.notFound : exitCode.failed
     case "QueryFailed":
       return ofOutcome(reason.result.outcome)
     case "SandboxFailed":

@@ -1,4 +1,5 @@
 import { Context, Effect } from "effect"
+import { printable } from "./plainText.ts"
 
 /** Standard output or standard error. */
 export interface Output {
@@ -28,8 +29,10 @@ export class Screen extends Context.Service<
 /** An output that discards everything. */
 export const silent: Output = { live: false, colors: false, columns: () => 80, write: () => Effect.void }
 
-/** Writes one line. */
-export const line = (output: Output, text: string): Effect.Effect<void> => output.write(`${text}\n`)
+/** Writes one line. Escape sequences in it that are not styles of this binary are removed. */
+export const line = (output: Output, text: string): Effect.Effect<void> =>
+  output.write(`${printable(text, output.colors)}
+`)
 
 const paint = (code: number) => (output: Output, text: string) =>
   output.colors ? `\u001B[${code}m${text}\u001B[0m` : text

@@ -1,5 +1,6 @@
 // Not string-width: its emoji expressions take 20 ms to load, a third of a short command.
 import measure from "fast-string-truncated-width"
+import { plain } from "./plainText.ts"
 import type { Output } from "./Screen.ts"
 
 const gap = "  "
@@ -7,7 +8,7 @@ const gap = "  "
 const stringWidth = (text: string): number => measure(text).width
 
 // A line break or a tab in a cell would break the table.
-const flat = (text: string): string => text.replaceAll(/\p{Cc}+/gu, " ")
+const flat = (text: string): string => plain(text).replaceAll(/[\n\t]+/g, " ")
 
 /** The width of a table on an output: that of the terminal, or unlimited in a pipe. */
 export const widthOf = ({ columns, live }: Output): number | undefined => (live ? columns() : undefined)

@@ -1,5 +1,6 @@
 import { AgentEvent } from "@remote-agent/domain"
 import type { AgentPool } from "@remote-agent/orchestrator"
+import { plain } from "./plainText.ts"
 
 /** What one agent is doing. */
 interface Row {
@@ -15,7 +16,7 @@ export type View = ReadonlyMap<number, Row>
 export const empty: View = new Map()
 
 const short = (text: string, length = 60): string => {
-  const flat = text.replaceAll(/\s+/g, " ").trim()
+  const flat = plain(text).replaceAll(/\s+/g, " ").trim()
   return flat.length > length ? `${flat.slice(0, length - 1)}…` : flat
 }
 

@@ -63,6 +63,7 @@ describe("the exit code", () => {
     [orchestrator(new OrchestratorError.AgentNotFound({ id })), 3],
     [orchestrator(new OrchestratorError.AgentLost({ id })), 3],
     [orchestrator(new OrchestratorError.AgentNotReady({ id, status: "paused" })), 1],
+    [orchestrator(new OrchestratorError.AgentNotReady({ id, status: "terminated" })), 3],
     [orchestrator(new OrchestratorError.IsolationRequired({ profile: "x" })), 2],
     [orchestrator(new OrchestratorError.SandboxFailed({ cause: slow })), 4],
     [orchestrator(new OrchestratorError.LaunchFailed({ stage: "create", cause: slow })), 4],

@@ -11,6 +11,7 @@ import { Ended, type Failure, Usage } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
 import * as Json from "../../ui/json.ts"
 import { line, red, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 
 /** The flags of a command on several agents. */
 export interface BulkFlags extends AppFlags {
@@ -51,7 +52,7 @@ const reportOne = Effect.fnUntraced(function* (
   only: boolean
 ) {
   const { err, out } = yield* Screen
-  if (json) yield* line(out, JSON.stringify({ agent: named, ...toJson(failure) }))
+  if (json) yield* line(out, jsonText({ agent: named, ...toJson(failure) }))
   const [what = "", ...todo] = toLines(failure)
   yield* line(err, [red(err, only ? what : `${named}: ${what}`), ...todo].join("\n"))
   return ExitCode.of(failure)
@@ -128,7 +129,7 @@ export const each = Effect.fnUntraced(
             return yield* reportOne(agent.name, done.failure, flags.json, agents.length === 1)
           }
           const { document, failed = false, text } = done.success
-          yield* line(out, flags.json ? JSON.stringify(document) : text)
+          yield* line(out, flags.json ? jsonText(document) : text)
           return failed ? ExitCode.exitCode.failed : 0
         }),
         { concurrency }

@@ -6,6 +6,7 @@ import * as State from "../../app/State.ts"
 import * as Json from "../../ui/json.ts"
 import * as LaunchStages from "../../ui/launchStages.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { agent, durable, env, repeatable, text } from "../shared/flags.ts"
 import * as SandboxEnv from "../shared/sandboxEnv.ts"
@@ -50,7 +51,7 @@ export const fork = command({
         })
       })
       const second = yield* Effect.provide(Effect.scoped(forked), AgentLookup.services(flags, [first]))
-      if (flags.json) return yield* line(out, JSON.stringify(yield* Json.ofAgent(second)))
+      if (flags.json) return yield* line(out, jsonText(yield* Json.ofAgent(second)))
       yield* line(out, second.id)
       yield* line(
         note,

@@ -8,6 +8,7 @@ import * as Json from "../../ui/json.ts"
 import { seconds } from "../../ui/liveLines.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { agent, durable } from "../shared/flags.ts"
 import * as Labels from "../shared/labels.ts"
@@ -77,7 +78,7 @@ export const info = command({
       ).pipe(Effect.provide(AgentLookup.services(flags, [found])))
       yield* line(
         out,
-        flags.json ? JSON.stringify(yield* documentOf(details)) : Table.render(rowsOf(details)).join("\n")
+        flags.json ? jsonText(yield* documentOf(details)) : Table.render(rowsOf(details)).join("\n")
       )
     },
     (effect, flags) => Effect.provide(effect, State.layer(flags))

@@ -7,6 +7,7 @@ import * as State from "../../app/State.ts"
 import { Usage } from "../../ui/Failure.ts"
 import * as Json from "../../ui/json.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { agent, state } from "../shared/flags.ts"
 import * as Labels from "../shared/labels.ts"
@@ -45,7 +46,7 @@ export const label = command({
       yield* line(
         out,
         flags.json
-          ? JSON.stringify(yield* Json.ofAgent(changed))
+          ? jsonText(yield* Json.ofAgent(changed))
           : `${changed.name} (${changed.id}) ${now === "" ? "has no labels" : `is labelled ${now}`}`
       )
     },

@@ -7,6 +7,7 @@ import { Usage } from "../../ui/Failure.ts"
 import * as Json from "../../ui/json.ts"
 import * as LaunchStages from "../../ui/launchStages.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import * as Budget from "../shared/budget.ts"
 import { command } from "../shared/command.ts"
 import { app, budget, onOff, repeatable, seconds, text } from "../shared/flags.ts"
@@ -73,7 +74,7 @@ export const launch = command({
       return yield* orchestrator.launch({ ...spec, onStage })
     })
     const agent = yield* Effect.provide(Effect.scoped(launched), App.durable(flags))
-    if (flags.json) return yield* line(out, JSON.stringify(yield* Json.ofAgent(agent)))
+    if (flags.json) return yield* line(out, jsonText(yield* Json.ofAgent(agent)))
     yield* line(out, agent.id)
     yield* line(note, `${agent.name} is ${agent.status}.\n  remote-agent query ${agent.name} "..."`)
   })

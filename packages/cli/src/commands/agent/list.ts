@@ -8,6 +8,7 @@ import * as Json from "../../ui/json.ts"
 import { age } from "../../ui/liveLines.ts"
 import { bold, line, type Output, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { onOff, repeatable, state, text } from "../shared/flags.ts"
 import * as Labels from "../shared/labels.ts"
@@ -48,7 +49,7 @@ const tablePrinter = Effect.fnUntraced(function* (out: Output) {
 
 const printJson = (out: Output) => (page: ReadonlyArray<Agent.Agent>) =>
   Effect.flatMap(Effect.forEach(page, Json.ofAgent), (documents) =>
-    line(out, documents.map((document) => JSON.stringify(document)).join("\n"))
+    line(out, documents.map((document) => jsonText(document)).join("\n"))
   )
 
 /** `list`. */

@@ -6,6 +6,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import * as Json from "../../ui/json.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { agent, state } from "../shared/flags.ts"
 import * as AgentName from "../shared/agentName.ts"
@@ -29,7 +30,7 @@ export const rename = command({
       const renamed = yield* updateRecord(found.id, (was) => new Agent.Agent({ ...was, name }))
       yield* line(
         out,
-        flags.json ? JSON.stringify(yield* Json.ofAgent(renamed)) : `${renamed.id} is now ${renamed.name}.`
+        flags.json ? jsonText(yield* Json.ofAgent(renamed)) : `${renamed.id} is now ${renamed.name}.`
       )
     },
     (effect, flags) => Effect.provide(effect, State.layer(flags))

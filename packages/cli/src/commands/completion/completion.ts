@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { Argument } from "effect/cli"
 import type { Run } from "../../app/Environment.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { CommandTree } from "./CommandTree.ts"
 import { script } from "./script.ts"
@@ -25,6 +26,6 @@ export const completions = command({
   run: Effect.fn("completions")(function* ({ json, shell }): Run<CommandTree> {
     const [{ out }, tree] = [yield* Screen, yield* CommandTree]
     const text = script(shell, yield* tree)
-    yield* line(out, json ? JSON.stringify({ shell, script: text }) : text)
+    yield* line(out, json ? jsonText({ shell, script: text }) : text)
   })
 })

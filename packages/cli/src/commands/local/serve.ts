@@ -5,6 +5,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as LocalDaemon from "../../app/LocalDaemon.ts"
 import { CommandHost } from "../../process/CommandHost.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { version } from "../../version.ts"
 import { command } from "../shared/command.ts"
 import { onOff } from "../shared/flags.ts"
@@ -25,7 +26,7 @@ const printEnvironment = Effect.fnUntraced(function* (
   yield* line(
     out,
     json
-      ? JSON.stringify({ pid, isolation, ...variables })
+      ? jsonText({ pid, isolation, ...variables })
       : Object.entries(variables)
           .map(([name, value]) => `export ${name}=${value}`)
           .join("\n")

@@ -5,6 +5,7 @@ import { CommandHost } from "../../process/CommandHost.ts"
 import { exitCode } from "../../ui/ExitCode.ts"
 import { Ended } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { onOff } from "../shared/flags.ts"
 
@@ -84,7 +85,7 @@ export const status = command({
         yield* line(
           out,
           json
-            ? JSON.stringify({ running: false, folder })
+            ? jsonText({ running: false, folder })
             : "The local server is not running.\n  remote-agent local serve"
         )
         return yield* new Ended({ code: exitCode.notFound })
@@ -95,7 +96,7 @@ export const status = command({
       case "Running": {
         const now = yield* Clock.currentTimeMillis
         const document = documentOf(folder, found.entry, found.status, now, showKey)
-        return yield* line(out, json ? JSON.stringify(document) : toText(document))
+        return yield* line(out, json ? jsonText(document) : toText(document))
       }
     }
   })

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import { CommandHost } from "../../process/CommandHost.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { onOff } from "../shared/flags.ts"
 
@@ -20,7 +21,7 @@ export const stop = command({
     yield* line(
       out,
       json
-        ? JSON.stringify({ stopped: true, pid: entry.owner.pid, sandboxes })
+        ? jsonText({ stopped: true, pid: entry.owner.pid, sandboxes })
         : `The local server (pid ${entry.owner.pid}) has stopped.${deleted}`
     )
   })

@@ -5,6 +5,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import { bold, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import * as NamedPool from "./namedPool.ts"
@@ -29,7 +30,7 @@ export const list = command({
       const { note, out } = yield* Screen
       const { listPools } = yield* StateStore.StateStore
       const rows = yield* Stream.runCollect(Stream.mapEffect(listPools, rowOf))
-      if (json) return yield* Effect.forEach(rows, (row) => line(out, JSON.stringify(row)), { discard: true })
+      if (json) return yield* Effect.forEach(rows, (row) => line(out, jsonText(row)), { discard: true })
       if (rows.length === 0) {
         return yield* line(note, "There are no pools.\n  remote-agent pool create <name>")
       }

@@ -4,6 +4,7 @@ import { Effect, Stream } from "effect"
 import { exitCode } from "../../ui/ExitCode.ts"
 import { Ended, type Failure, NotFound } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 
 /** The pool of a name. Fails with `NotFound` when there is none. */
 export const get = Effect.fnUntraced(function* (
@@ -49,7 +50,7 @@ export const print = Effect.fnUntraced(function* (
   yield* line(
     out,
     json
-      ? JSON.stringify({ name, agents: ids, failures })
+      ? jsonText({ name, agents: ids, failures })
       : `The pool ${name} has ${ids.length} agent${ids.length === 1 ? "" : "s"}.`
   )
   if (failures.length > 0) return yield* new Ended({ code: exitCode.partly })

@@ -1,13 +1,14 @@
 import type { AgentPool } from "@remote-agent/orchestrator"
 import { Result } from "effect"
 import { toLines } from "../../ui/failureText.ts"
+import { plain } from "../../ui/plainText.ts"
 import { bold, green, type Output, red } from "../../ui/Screen.ts"
 
 /** A result of a pool for people: the question, and the answer or the reason why there is none. */
 export const toText = (output: Output, { index, query, result }: AgentPool.PoolResult): string => {
   const answer = Result.isSuccess(result)
-    ? result.success.answer.split("\n")
-    : toLines(result.failure).map((text) => red(output, text))
+    ? plain(result.success.answer).split("\n")
+    : toLines(result.failure).map((text) => red(output, plain(text)))
   return [bold(output, `${index + 1}. ${query}`), ...answer.map((text) => `   ${text}`)].join("\n")
 }
 

@@ -10,7 +10,8 @@ import * as Json from "../../ui/json.ts"
 import * as PoolResults from "./poolResults.ts"
 import * as ProgressDisplay from "../../ui/ProgressDisplay.ts"
 import { line, Screen } from "../../ui/Screen.ts"
-import * as TextInput from "../../ui/textInput.ts"
+import * as TextInput from "../../app/textInput.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import * as Budget from "../shared/budget.ts"
 import { command } from "../shared/command.ts"
 import { app, budget, optional, PoolName, poolSize, question, text, timeout } from "../shared/flags.ts"
@@ -74,7 +75,7 @@ export const run = command({
       const display = yield* json ? Effect.succeed(ProgressDisplay.none) : ProgressDisplay.make(note)
       const print = (result: AgentPool.PoolResult) =>
         json
-          ? Effect.flatMap(Json.ofPool(result), (document) => line(out, JSON.stringify(document)))
+          ? Effect.flatMap(Json.ofPool(result), (document) => line(out, jsonText(document)))
           : // On a terminal both outputs are the same screen, so the display moves its lines out of the way.
             out.live && note.live
             ? display.say(PoolResults.toText(out, result))

@@ -6,6 +6,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import { confirm } from "../../ui/Confirm.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { durable, pool, yes } from "../shared/flags.ts"
 import * as NamedPool from "./namedPool.ts"
@@ -29,7 +30,7 @@ export const terminate = command({
       yield* line(
         out,
         flags.json
-          ? JSON.stringify({ name, terminated: count })
+          ? jsonText({ name, terminated: count })
           : `The pool ${name} and its ${count} agents are terminated.`
       )
     },

@@ -5,6 +5,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import * as Json from "../../ui/json.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { durable, queryOrAgent } from "../shared/flags.ts"
 
@@ -27,7 +28,7 @@ export const cancel = command({
       yield* line(
         out,
         flags.json
-          ? JSON.stringify(yield* Json.ofQueryRecord(query))
+          ? jsonText(yield* Json.ofQueryRecord(query))
           : `${query.id} has ${hasEnded ? "already " : ""}ended: ${query.outcome ?? "without an outcome"}`
       )
     },

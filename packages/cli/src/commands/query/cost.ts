@@ -8,6 +8,7 @@ import { Usage } from "../../ui/Failure.ts"
 import { seconds } from "../../ui/liveLines.ts"
 import { bold, dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { state, text } from "../shared/flags.ts"
 
@@ -110,7 +111,7 @@ export const cost = command({
     const rows = yield* Effect.provide(summedUp(by, since), State.layer({ state: location }))
     const total = totalOf(rows)
     if (json) {
-      return yield* line(out, JSON.stringify({ by, rows: rows.map(documentOf), total: documentOf(total) }))
+      return yield* line(out, jsonText({ by, rows: rows.map(documentOf), total: documentOf(total) }))
     }
     if (rows.length === 0) return yield* line(note, dim(note, "No query has ended yet."))
     const head = [by.toUpperCase(), "QUERIES", "TOKENS IN", "TOKENS OUT", "COST", "TIME"]

@@ -8,6 +8,7 @@ import * as Json from "../../ui/json.ts"
 import * as PoolResults from "../pool/poolResults.ts"
 import * as ProgressDisplay from "../../ui/ProgressDisplay.ts"
 import { bold, line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { runPool } from "../pool/runPool.ts"
 import { command } from "../shared/command.ts"
 import { isolation } from "../shared/flags.ts"
@@ -54,7 +55,7 @@ export const demo = command({
     const millis = (yield* Clock.currentTimeMillis) - started
     if (json) {
       const documents = yield* Effect.forEach(results, Json.ofPool)
-      yield* line(out, JSON.stringify({ results: documents, agents, millis, left }))
+      yield* line(out, jsonText({ results: documents, agents, millis, left }))
     }
     yield* say(PoolResults.summary(out, results, agents, millis))
     yield* say(`Sandboxes left: ${left}`)

@@ -10,6 +10,7 @@ import * as ExitCode from "../../ui/ExitCode.ts"
 import { Ended } from "../../ui/Failure.ts"
 import * as Json from "../../ui/json.ts"
 import { dim, line, type Output, red, Screen } from "../../ui/Screen.ts"
+import { jsonText, plain } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { durable, onOff, queryOrAgent } from "../shared/flags.ts"
 
@@ -30,7 +31,7 @@ const nameOf = (event: AgentEvent.AgentEvent): string => {
 /** An event for people: its number, its local time with the zone, and what the agent did. */
 const toText = (output: Output, { at, event, seq }: AgentEvent.EventRecord): string => {
   const head = `${String(seq).padStart(4)}  ${localTime(DateTime.toEpochMillis(at))}  `
-  const words = AgentEvent.describe(event)
+  const words = plain(AgentEvent.describe(event))
   const [first = "", ...more] = (words === "" ? nameOf(event) : words).split("\n")
   const text = [first, ...more.map((part) => " ".repeat(head.length) + part)].join("\n")
   if (event.type !== "result") return dim(output, head + text)
@@ -74,7 +75,7 @@ export const logs = command({
       const [{ out }, { events }] = [yield* Screen, yield* StateStore.StateStore]
       const print = (record: AgentEvent.EventRecord) =>
         flags.json
-          ? Effect.flatMap(Json.ofEvent(record), (document) => line(out, JSON.stringify(document)))
+          ? Effect.flatMap(Json.ofEvent(record), (document) => line(out, jsonText(document)))
           : line(out, toText(out, record))
       const { agent, query } = yield* AgentLookup.query(flags.named, AgentLookup.newest)
       if (!flags.follow || query.status === "ended") {

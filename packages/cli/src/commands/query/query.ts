@@ -6,6 +6,7 @@ import * as State from "../../app/State.ts"
 import * as Answer from "../../ui/Answer.ts"
 import * as Json from "../../ui/json.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import * as Budget from "../shared/budget.ts"
 import { command } from "../shared/command.ts"
 import { agent, answering, budget, durable, onOff, question, text } from "../shared/flags.ts"
@@ -60,7 +61,7 @@ export const query = command({
         const handle = agents.of(found)
         if (flags.detach) {
           const { record } = yield* handle.start(asked, options)
-          yield* line(out, json ? JSON.stringify(yield* Json.ofQueryRecord(record)) : record.id)
+          yield* line(out, json ? jsonText(yield* Json.ofQueryRecord(record)) : record.id)
           return yield* line(note, `The query continues.\n  remote-agent logs --follow ${record.id}`)
         }
         const events = handle.stream(asked, options)

@@ -8,6 +8,7 @@ import * as Settings from "../../app/Settings.ts"
 import * as State from "../../app/State.ts"
 import type { Ended, Failure } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import * as RepositoryName from "./repositoryName.ts"
 
 /** The flags of every command on the repository of an agent. */
@@ -46,7 +47,7 @@ export const withRepository = <E extends Failure | Ended, R>(
     const { document, note, text } = yield* Effect.flatMap(Repositories.Repositories, (repositories) =>
       work(found, repositories)
     ).pipe(Effect.provide(App.repositories(yield* AgentLookup.at(flags, [found]))))
-    yield* line(out, flags.json ? JSON.stringify(document) : text)
+    yield* line(out, flags.json ? jsonText(document) : text)
     if (note !== undefined && !flags.json) yield* line(notes, note)
   }).pipe(Effect.provide(State.layer(flags)))
 

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { Usage } from "../../ui/Failure.ts"
-import * as TextInput from "../../ui/textInput.ts"
+import * as TextInput from "../../app/textInput.ts"
 import { command } from "../shared/command.ts"
 import { agent, durable, optional, text } from "../shared/flags.ts"
 import * as AgentRepository from "./agentRepository.ts"

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
-import * as TextInput from "../../ui/textInput.ts"
+import * as TextInput from "../../app/textInput.ts"
 import { command } from "../shared/command.ts"
 import { agent, durable, NonBlank, repeatable, text } from "../shared/flags.ts"
 import * as AgentRepository from "./agentRepository.ts"

@@ -8,8 +8,11 @@ import * as State from "../../app/State.ts"
 import * as ExitCode from "../../ui/ExitCode.ts"
 import { Ended, Usage } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { agent, cwd, durable, seconds, user } from "../shared/flags.ts"
+import { encoded, makeDecoder } from "./binaryOutput.ts"
+import { asSandboxError } from "./sandboxFailure.ts"
 
 /** What is piped in. Nothing when stdin is a terminal. */
 const pipedInput = Effect.gen(function* () {
@@ -45,15 +48,21 @@ export const exec = command({
       const [program, ...args] = argv
       if (program === undefined)
         return yield* new Usage({ message: "No command is given. Name one after --." })
-      const [{ err, out }, input] = [yield* Screen, yield* pipedInput]
+      const [{ err, out }, input, stdio] = [yield* Screen, yield* pipedInput, yield* Stdio.Stdio]
       const found = yield* AgentLookup.one(flags.agent)
       const captured = { stdout: "", stderr: "" }
+      // A terminal and JSON show text. Files and other programs get every byte.
+      const isBinary = !json && !out.live
+      const decode = makeDecoder()
+      const writeBytes = (bytes: Uint8Array) =>
+        Effect.ignore(Stream.run(Stream.succeed(bytes), stdio.stdout({ endOnDone: false })))
       let exitCode = -1
       const onEvent = (event: Sandbox.ProcessEvent): Effect.Effect<void> => {
         switch (event._tag) {
           case "Started":
             return Effect.void
           case "Stdout":
+            if (isBinary) return writeBytes(decode(event.text))
             return json ? Effect.sync(() => void (captured.stdout += event.text)) : out.write(event.text)
           case "Stderr":
             return json ? Effect.sync(() => void (captured.stderr += event.text)) : err.write(event.text)
@@ -64,10 +73,11 @@ export const exec = command({
       yield* Effect.gen(function* () {
         const { agents } = yield* Orchestrator.Orchestrator
         const timeouts = { wall: duration(flags.timeout), idle: duration(flags.idleTimeout) }
-        const process = { argv: [program, ...args], cwd: folder, user: account, timeouts } as const
+        const words = isBinary ? encoded([program, ...args]) : ([program, ...args] as const)
+        const process = { argv: words, cwd: folder, user: account, timeouts }
         yield* Stream.runForEach(agents.of(found).spawn(process, { input }), onEvent)
-      }).pipe(Effect.provide(AgentLookup.services(flags, [found])))
-      if (json) yield* line(out, JSON.stringify({ exitCode, ...captured }))
+      }).pipe(asSandboxError, Effect.provide(AgentLookup.services(flags, [found])))
+      if (json) yield* line(out, jsonText({ exitCode, ...captured }))
       if (exitCode !== 0) return yield* new Ended({ code: ExitCode.ofProcess(exitCode) })
     },
     (effect, flags) => Effect.provide(effect, State.layer(flags))

@@ -9,6 +9,7 @@ import { Ended, Usage } from "../../ui/Failure.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
 import { command } from "../shared/command.ts"
 import { agent, cwd, durable, user } from "../shared/flags.ts"
+import { asSandboxError } from "./sandboxFailure.ts"
 
 /** Variables that programs on a terminal need and that the sandbox cannot know. */
 const inherited = ["TERM", "COLORTERM", "LANG"]
@@ -48,7 +49,11 @@ export const shell = command({
         yield* Effect.raceFirst(Stream.runForEach(opened.output, terminal.write), input)
         return yield* opened.exitCode
       })
-      const exitCode = yield* Effect.provide(Effect.scoped(session), AgentLookup.services(flags, [found]))
+      const exitCode = yield* session.pipe(
+        Effect.scoped,
+        asSandboxError,
+        Effect.provide(AgentLookup.services(flags, [found]))
+      )
       if (exitCode !== 0) return yield* new Ended({ code: ExitCode.ofProcess(exitCode) })
     },
     (effect, flags) => Effect.provide(effect, State.layer(flags))

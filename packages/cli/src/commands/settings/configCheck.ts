@@ -4,6 +4,7 @@ import { Effect, Layer, Option, Result } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 
 const profileProblems = Effect.fnUntraced(function* (found: Settings.Sources) {
@@ -61,6 +62,6 @@ export const check = command({
     if (first !== undefined) {
       return yield* new RemoteAgentConfig.ConfigError({ problems: [first, ...rest] })
     }
-    yield* line(out, json ? JSON.stringify({ problems: [] }) : "The settings are in order.")
+    yield* line(out, json ? jsonText({ problems: [] }) : "The settings are in order.")
   })
 })

@@ -4,6 +4,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
 import { dim, line, type Output, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 
 /** One setting. It never contains the value of a secret. */
@@ -73,6 +74,6 @@ export const show = command({
   run: Effect.fn("config show")(function* ({ json }): Run {
     const { out } = yield* Screen
     const all = yield* rows(yield* Settings.Settings)
-    yield* line(out, json ? JSON.stringify({ settings: all }) : toText(out, all))
+    yield* line(out, json ? jsonText({ settings: all }) : toText(out, all))
   })
 })

@@ -7,7 +7,8 @@ import { CommandHost } from "../../process/CommandHost.ts"
 import { exitCode } from "../../ui/ExitCode.ts"
 import { Ended, Usage } from "../../ui/Failure.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
-import * as TextInput from "../../ui/textInput.ts"
+import * as TextInput from "../../app/textInput.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import * as Flags from "../shared/flags.ts"
 import * as InitFiles from "./initFiles.ts"
@@ -159,7 +160,7 @@ export const init = command({
     ]
     yield* write(targets)
     const names = targets.map(({ name }) => name)
-    if (flags.json) return yield* line(out, JSON.stringify({ written: names }))
+    if (flags.json) return yield* line(out, jsonText({ written: names }))
     yield* line(out, `Wrote ${names.join(", ")}.`)
     const next = chosen.REMOTE_AGENT_PROVIDER === "e2b" && key === undefined && !hasKey
     yield* line(

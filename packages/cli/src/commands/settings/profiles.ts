@@ -6,6 +6,7 @@ import * as Settings from "../../app/Settings.ts"
 import type { Failure } from "../../ui/Failure.ts"
 import { line, red, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 
 const services: Layer.Layer<Profiles.Profiles | RemoteAgentConfig.RemoteAgentConfig, Failure, Environment> =
@@ -73,7 +74,7 @@ export const profiles = command({
   run: Effect.fn("profiles")(function* ({ json }): Run {
     const { out } = yield* Screen
     const all = yield* Effect.provide(described, services)
-    if (json) return yield* line(out, JSON.stringify({ profiles: all }))
+    if (json) return yield* line(out, jsonText({ profiles: all }))
     const names = Table.render(
       all.map(({ description, name }) => [name, description]),
       Table.widthOf(out)

@@ -6,6 +6,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
 import * as Json from "../../ui/json.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 
 /** The profile without secret values that are written in the settings themselves. */
@@ -35,6 +36,6 @@ export const show = command({
       Effect.provide(Layer.provideMerge(Profiles.layer(), Settings.config()))
     )
     const document = yield* Json.ofProfile(shown(profile))
-    yield* line(out, JSON.stringify(document, undefined, json ? undefined : 2))
+    yield* line(out, jsonText(document, json ? undefined : 2))
   })
 })

@@ -4,6 +4,7 @@ import * as ExitCode from "../../ui/ExitCode.ts"
 import { Ended, type Failure } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
 import { line, red, Screen, silent } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { json, quiet, verbose } from "./flags.ts"
 
 type Flags<F extends Command.Command.Config> = Command.Command.Config.Infer<F> & { readonly json: boolean }
@@ -33,7 +34,7 @@ const reported =
       Effect.gen(function* () {
         if (failure._tag === "Ended") return yield* failure
         const { err, out } = yield* Screen
-        if (asJson) yield* line(out, JSON.stringify(toJson(failure)))
+        if (asJson) yield* line(out, jsonText(toJson(failure)))
         const [what = "", ...todo] = toLines(failure)
         yield* line(err, [red(err, what), ...todo].join("\n"))
         return yield* new Ended({ code: ExitCode.of(failure) })

@@ -6,6 +6,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import { Usage } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import { resolved, temporaryFile } from "./pipes.ts"
@@ -47,7 +48,7 @@ export const exportState = command({
       }).pipe(Effect.scoped)
       const { agents, events, pools, queries } = counts
       yield* json
-        ? line(out, JSON.stringify(counts))
+        ? line(out, jsonText(counts))
         : line(
             toPipe ? note : out,
             `Exported ${agents} agents, ${queries} queries, ${events} events and ${pools} pools.`

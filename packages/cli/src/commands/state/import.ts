@@ -6,6 +6,7 @@ import * as App from "../../app/App.ts"
 import type { Run } from "../../app/Environment.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { durable } from "../shared/flags.ts"
 import { resolved, temporaryFile } from "./pipes.ts"
@@ -40,7 +41,7 @@ export const importState = command({
       const [store, sandboxes] = [yield* StateStore.StateStore, yield* Sandboxes.Sandboxes]
       return yield* StateImport.importFrom(store, yield* input(file), StateImport.checkWith(sandboxes))
     }).pipe(Effect.scoped, Effect.provide(App.durable(flags)))
-    if (json) return yield* line(out, JSON.stringify(report))
+    if (json) return yield* line(out, jsonText(report))
     const rows = report.agents.map(({ detail = "", id, name, outcome }) => [id, name, outcome, detail])
     yield* line(
       out,

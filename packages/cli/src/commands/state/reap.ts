@@ -10,6 +10,7 @@ import { exitCode } from "../../ui/ExitCode.ts"
 import { Ended, Usage } from "../../ui/Failure.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
+import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { durable, onOff, optional } from "../shared/flags.ts"
 
@@ -88,7 +89,7 @@ export const reap = command({
           ...(days === undefined ? {} : { retention: Duration.days(days) })
         })
       ).pipe(Effect.provide(App.agents(flags)))
-      if (json) yield* line(out, JSON.stringify(documentOf(report)))
+      if (json) yield* line(out, jsonText(documentOf(report)))
       else {
         const entries = report.entries.filter(({ outcome }) => all || outcome !== "left")
         const head = ["ACTION", "OUTCOME", "SANDBOX", "AGENT", "REASON"]

@@ -137,7 +137,7 @@ describe("an agent that outlives its commands", () => {
       assert.deepInclude(JSON.parse(info).agent, { name: "bob", queryCount: 2, labels: { tier: "1" } })
 
       const health = yield* bin.done("health", "bob")
-      assert.match(health, /bob \(agt_\w+\) is well\./)
+      assert.match(health, /bob \(agt_\w+\) is healthy\./)
       assert.match(health, /^ {2}program +ok /m)
 
       assert.include(yield* bin.done("terminate", "bob"), "is terminated")

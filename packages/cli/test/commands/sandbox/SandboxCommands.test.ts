@@ -73,6 +73,23 @@ describe("exec", () => {
   )
 
   it.live(
+    "passes on every byte both ways, and the exit code with them",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      yield* launch(cwd, "one")
+      const child = start(cwd, ["exec", "one", "--", "sh", "-c", "cat; echo err >&2; exit 7"], {}, "pipe")
+      const parts: Array<Buffer> = []
+      child.stdout?.on("data", (part: Buffer) => parts.push(part))
+      const ended = finish(child)
+      child.stdin?.end(everyByte)
+      const { code, stderr } = yield* Effect.promise(() => ended)
+      assert.deepStrictEqual([code, stderr], [7, "err\n"])
+      assert.isTrue(Buffer.concat(parts).equals(everyByte))
+    }),
+    limit
+  )
+
+  it.live(
     "answers while its input is still open, and ends when the command does",
     Effect.fnUntraced(function* () {
       const cwd = yield* home

@@ -106,6 +106,29 @@ describe("config check", () => {
   )
 
   it.live(
+    "reports what is wrong in .env with its line, which other commands pass over",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* folder
+      yield* put(
+        cwd,
+        ".env",
+        ["OTHER=a#b", "REMOTE_AGENT_PROFIL=codex", "just words", 'GITHUB_TOKEN="x'].join("\n")
+      )
+      const { code, stderr } = yield* run(cwd, ["config", "check"])
+      assert.strictEqual(code, 2)
+      assert.include(
+        stderr,
+        ".env:2 sets REMOTE_AGENT_PROFIL, which is not a setting.\n  Write REMOTE_AGENT_PROFILE"
+      )
+      assert.include(stderr, ".env:3 is not an assignment.")
+      assert.include(stderr, ".env:4 sets GITHUB_TOKEN to a value whose quote is never closed.")
+      assert.notInclude(stderr, "OTHER")
+      assert.strictEqual((yield* run(cwd, ["config", "show", "--json"])).code, 0)
+    }),
+    limit
+  )
+
+  it.live(
     "says in a word that all is in order",
     Effect.fnUntraced(function* () {
       const cwd = yield* folder

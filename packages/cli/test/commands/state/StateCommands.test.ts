@@ -214,7 +214,7 @@ describe("reap", () => {
         REMOTE_AGENT_PROFILES: stuck
       })
       const ended = finish(child)
-      yield* Effect.promise(() => saying(child, "setting it up"))
+      yield* Effect.promise(() => saying(child, "running its setup"))
       child.kill("SIGKILL")
       yield* Effect.promise(() => ended)
       const status = Effect.map(run(cwd, ["local", "status", "--json"]), ({ stdout }) => decodeStatus(stdout))
@@ -250,8 +250,8 @@ describe("reap", () => {
       yield* launch(cwd, "one")
       const alive = yield* run(cwd, ["reap", "--all"])
       assert.strictEqual(alive.code, 0, alive.stderr)
-      // Its sandbox was found by the stamp of the owner, which is the same for every command.
-      assert.match(alive.stdout, /leave-alone .* lives in it\./)
+      // Its sandbox was found by the label of the owner, which is the same for every command.
+      assert.match(alive.stdout, /leave-alone .* uses it\./)
       yield* run(cwd, ["local", "stop", "--yes"])
       const planned = yield* run(cwd, ["reap", "--dry-run"])
       assert.match(planned.stdout, /mark-lost +planned/)
@@ -271,7 +271,7 @@ describe("reap", () => {
       assert.include(memory.stderr, "state in memory")
       const asked = yield* run(cwd, ["reap", "--include-paused-older-than", "30"])
       assert.strictEqual(asked.code, 2)
-      assert.include(asked.stderr, "say --yes")
+      assert.include(asked.stderr, "give --yes")
     }),
     limit
   )

@@ -4,7 +4,8 @@ import { Flag } from "effect/cli"
 import * as App from "../../../app/App.ts"
 import type { Run } from "../../../app/Environment.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
-import * as TextInput from "../../../ui/textInput.ts"
+import * as TextInput from "../../../app/textInput.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { NonBlank, repeatable, text } from "../../shared/flags.ts"
 import { labels, repo } from "../repositoryFlags.ts"
@@ -37,6 +38,6 @@ export const create = command({
         assignees: flags.assignee
       })
     }).pipe(Effect.provide(App.onlyGitHub))
-    yield* line(out, flags.json ? JSON.stringify(encode(issue)) : issue.url)
+    yield* line(out, flags.json ? jsonText(encode(issue)) : issue.url)
   })
 })

@@ -5,6 +5,7 @@ import * as App from "../../../app/App.ts"
 import type { Run } from "../../../app/Environment.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
 import * as Table from "../../../ui/Table.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { repeatable } from "../../shared/flags.ts"
 import { repo } from "../repositoryFlags.ts"
@@ -44,7 +45,7 @@ export const list = command({
       return yield* Stream.runCollect(Stream.take(github.listIssues(repository, filter), flags.limit))
     }).pipe(Effect.provide(App.onlyGitHub))
     if (flags.json) {
-      return yield* Effect.forEach(issues, (issue) => line(out, JSON.stringify(encode(issue))), {
+      return yield* Effect.forEach(issues, (issue) => line(out, jsonText(encode(issue))), {
         discard: true
       })
     }

@@ -4,6 +4,7 @@ import { Argument } from "effect/cli"
 import type { Run } from "../../../app/Environment.ts"
 import { Usage } from "../../../ui/Failure.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { repeatable } from "../../shared/flags.ts"
 import { repo } from "../repositoryFlags.ts"
@@ -42,10 +43,7 @@ export const create = command({
     // A secret of the settings is not shown.
     const secret = isKnown ? undefined : Option.getOrUndefined(Option.map(created.secret, Redacted.value))
     if (flags.json) {
-      return yield* line(
-        out,
-        JSON.stringify({ outcome, ...hook, ...(secret === undefined ? {} : { secret }) })
-      )
+      return yield* line(out, jsonText({ outcome, ...hook, ...(secret === undefined ? {} : { secret }) }))
     }
     yield* line(out, secret === undefined ? String(hook.id) : `${hook.id}\nGITHUB_WEBHOOK_SECRET=${secret}`)
     yield* line(

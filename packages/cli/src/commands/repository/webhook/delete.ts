@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { Run } from "../../../app/Environment.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { repo, webhookId } from "../repositoryFlags.ts"
 import { withGitHub } from "./withGitHub.ts"
@@ -13,6 +14,6 @@ export const remove = command({
   run: Effect.fn("webhook delete")(function* ({ id, json, repo: name }): Run {
     const { out } = yield* Screen
     yield* withGitHub(name, (github, repository) => github.deleteWebhook(repository, id))
-    yield* line(out, json ? JSON.stringify({ id, deleted: true }) : `The webhook ${id} is deleted.`)
+    yield* line(out, json ? jsonText({ id, deleted: true }) : `The webhook ${id} is deleted.`)
   })
 })

@@ -3,6 +3,7 @@ import { Effect, Stream } from "effect"
 import type { Run } from "../../../app/Environment.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
 import * as Table from "../../../ui/Table.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { repo } from "../repositoryFlags.ts"
 import { withGitHub } from "./withGitHub.ts"
@@ -25,7 +26,7 @@ export const list = command({
       Stream.runCollect(github.listWebhooks(repository))
     )
     if (flags.json) {
-      return yield* Effect.forEach(hooks, (hook) => line(out, JSON.stringify(hook)), { discard: true })
+      return yield* Effect.forEach(hooks, (hook) => line(out, jsonText(hook)), { discard: true })
     }
     if (hooks.length === 0) return yield* line(note, "There are no webhooks.")
     const table = Table.render([["ID", "STATE", "EVENTS", "URL"], ...hooks.map(rowOf)], Table.widthOf(out))

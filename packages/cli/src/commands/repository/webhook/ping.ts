@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { Run } from "../../../app/Environment.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { repo, webhookId } from "../repositoryFlags.ts"
 import { withGitHub } from "./withGitHub.ts"
@@ -13,6 +14,6 @@ export const ping = command({
   run: Effect.fn("webhook ping")(function* ({ id, json, repo: name }): Run {
     const { out } = yield* Screen
     yield* withGitHub(name, (github, repository) => github.pingWebhook(repository, id))
-    yield* line(out, json ? JSON.stringify({ id, pinged: true }) : `GitHub sends a ping to webhook ${id}.`)
+    yield* line(out, json ? jsonText({ id, pinged: true }) : `GitHub sends a ping to webhook ${id}.`)
   })
 })

@@ -14,6 +14,7 @@ import * as State from "../../../app/State.ts"
 import { CommandHost } from "../../../process/CommandHost.ts"
 import { Usage } from "../../../ui/Failure.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { durable } from "../../shared/flags.ts"
 
@@ -98,7 +99,7 @@ export const serve = command({
       Effect.gen(function* () {
         const { address } = Context.get(yield* Layer.build(served), HttpServer.HttpServer)
         const url = `${HttpServer.formatAddress(address)}/webhook`
-        yield* line(out, json ? JSON.stringify({ url }) : url)
+        yield* line(out, json ? jsonText({ url }) : url)
         yield* line(note, "Receiving until Ctrl-C.")
         return yield* Effect.never
       })

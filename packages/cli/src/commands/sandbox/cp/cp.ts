@@ -8,10 +8,12 @@ import * as State from "../../../app/State.ts"
 import { CommandHost } from "../../../process/CommandHost.ts"
 import { Usage } from "../../../ui/Failure.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { durable } from "../../shared/flags.ts"
+import { asSandboxError } from "../sandboxFailure.ts"
 import { copy, type Copied, landing, placing } from "./copy.ts"
-import { type Location, parse } from "./location.ts"
+import { type Location, mayNotBeUtf8, parse } from "./location.ts"
 import { here, type Side, there } from "./side.ts"
 
 /** The agent of a copy. Fails with `Usage` unless exactly one side is in a sandbox. */
@@ -97,15 +99,17 @@ export const cp = command({
       const copied = yield* Effect.gen(function* () {
         const { agents } = yield* Orchestrator.Orchestrator
         return yield* copying(yield* agents.of(found).sandbox(), from, to, force)
-      }).pipe(Effect.scoped, Effect.provide(AgentLookup.services(flags, [found])))
+      }).pipe(Effect.scoped, asSandboxError, Effect.provide(AgentLookup.services(flags, [found])))
       if (copied === undefined) return
       const { bytes, files, skipped } = copied
-      for (const path of skipped)
-        yield* line(note, `Skipped, because it is neither a file nor a folder: ${path}`)
+      for (const path of skipped) {
+        const why = mayNotBeUtf8(path) ? "its name is not UTF-8" : "it is neither a file nor a folder"
+        yield* line(note, `Skipped, because ${why}: ${path}`)
+      }
       yield* line(
         out,
         json
-          ? JSON.stringify(copied)
+          ? jsonText(copied)
           : `Copied ${files} ${files === 1 ? "file" : "files"}, ${bytes} bytes, to ${copied.to}.`
       )
     },

@@ -2,7 +2,7 @@ import type { SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Effect, FileSystem, Path, type PlatformError } from "effect"
 import { posix } from "node:path"
-import { type Existing, isPlainName } from "./location.ts"
+import { type Existing, isPlainName, mayNotBeUtf8 } from "./location.ts"
 import { NotFound, Usage } from "../../../ui/Failure.ts"
 
 type Result<A> = Effect.Effect<A, SandboxError.SandboxError | Usage | NotFound>
@@ -60,7 +60,14 @@ export const here = Effect.fnUntraced(function* (cwd: string) {
 
   const list: Side["list"] = Effect.fnUntraced(function* (folder) {
     const entries = yield* Effect.mapError(fs.readDirectoryEntries(folder), failed("read", folder))
-    return entries.map(({ name, type }) => ({ name, type: oneOf(type) }))
+    return yield* Effect.forEach(entries, ({ name, type }) =>
+      Effect.map(
+        mayNotBeUtf8(name)
+          ? Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
+          : Effect.succeed(true),
+        (exists): Entry => ({ name, type: exists ? oneOf(type) : "other" })
+      )
+    )
   })
 
   const typeOf: Side["typeOf"] = (file) =>
@@ -119,6 +126,12 @@ export const here = Effect.fnUntraced(function* (cwd: string) {
 
 /** The files of a sandbox. */
 export const there = ({ exec, files }: Sandbox.Sandbox): Side => {
+  const exists = (path: string) =>
+    files.stat(path).pipe(
+      Effect.as(true),
+      Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed(false))
+    )
+
   const list: Side["list"] = Effect.fnUntraced(function* (folder) {
     const entries = yield* files.list(folder)
     const odd = entries.find(({ name }) => !isPlainName(name))
@@ -127,10 +140,15 @@ export const there = ({ exec, files }: Sandbox.Sandbox): Side => {
         message: `${folder} holds something of the name ${JSON.stringify(odd.name)}, which no file can have. Nothing was copied.`
       })
     }
-    return entries.map(({ name, type }) => ({
-      name,
-      type: type === "file" ? "file" : type === "directory" ? "folder" : "other"
-    }))
+    return yield* Effect.forEach(entries, ({ name, type }) =>
+      Effect.map(
+        mayNotBeUtf8(name) ? exists(posix.join(folder, name)) : Effect.succeed(true),
+        (isThere): Entry => ({
+          name,
+          type: !isThere ? "other" : type === "file" ? "file" : type === "directory" ? "folder" : "other"
+        })
+      )
+    )
   })
 
   const lists = (path: string) =>

@@ -3,6 +3,7 @@ import type { Run } from "../../../app/Environment.ts"
 import { exitCode } from "../../../ui/ExitCode.ts"
 import { Ended } from "../../../ui/Failure.ts"
 import { dim, green, line, type Output, red, Screen } from "../../../ui/Screen.ts"
+import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
 import { durable, profile } from "../../shared/flags.ts"
 import * as Check from "./Check.ts"
@@ -53,7 +54,7 @@ export const doctor = command({
     const healthy = checks.every(({ status }) => status !== "failed")
     yield* line(
       out,
-      flags.json ? JSON.stringify({ healthy, checks }) : checks.map((one) => toText(out, one)).join("\n")
+      flags.json ? jsonText({ healthy, checks }) : checks.map((one) => toText(out, one)).join("\n")
     )
     if (!healthy) return yield* new Ended({ code: exitCode.failed })
   })

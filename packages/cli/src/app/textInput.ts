@@ -1,6 +1,6 @@
 import { Effect, FileSystem, type Option, Path, type PlatformError } from "effect"
 import { CommandHost } from "../process/CommandHost.ts"
-import { Usage } from "./Failure.ts"
+import { Usage } from "../ui/Failure.ts"
 
 type Files = FileSystem.FileSystem | Path.Path | CommandHost
 
