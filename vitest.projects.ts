@@ -81,6 +81,7 @@ const binary: Files = {
     "Canary",
     "Cli",
     "Commands",
+    "commandLine",
     "CompileCache",
     "Completions",
     "configShow",
@@ -91,6 +92,7 @@ const binary: Files = {
     "PoolCommands",
     "Repositories",
     "SandboxCommands",
+    "Session",
     "Signals",
     "StateCommands",
     "Telemetry"

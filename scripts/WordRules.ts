@@ -55,7 +55,7 @@ const phrases: ReadonlyArray<Rule> = [
     use: "a noun: the files that …"
   },
   {
-    refused: /\b(?:delete|end|find|sum up|fix|print|terminate) what\b/i,
+    refused: /\b(?:delete|end|sum up|fix|terminate) what\b/i,
     use: "a noun: the sandboxes that …"
   },
   {

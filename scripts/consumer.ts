@@ -1,10 +1,10 @@
 /**
- * Packs every package as it would be published and installs the packages with npm into an empty project outside the
- * workspace. There it checks the types of two programs, runs them, and runs the binary. Needs `pnpm bundle` before,
- * and a registry for the dependencies.
+ * Packs every package as it would be published and installs the packages with npm into empty projects outside the
+ * workspace, beside the Effect of the workspace and beside its next release. There it checks the types of two programs, runs
+ * them, and runs the binary. Needs `pnpm bundle` before, and a registry for the dependencies.
  */
 import { execFile } from "node:child_process"
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -95,35 +95,60 @@ const readme = async (): Promise<{ readonly code: string; readonly output: strin
   return { code, output }
 }
 
+const workspace = await readFile(join(root, "pnpm-workspace.yaml"), "utf8")
+
 /** A dependency in the version of the workspace, so that the project uses the tested version. */
-const pinned = async (name: string): Promise<string> => {
-  const { version } = await manifestOf(join("node_modules", name))
+const pinned = (name: string): string => {
+  const version = new RegExp(`^ {2}"?${name}"?: (\\S+)$`, "m").exec(workspace)?.[1]
+  if (version === undefined) throw new Error(`${name} is not in the catalog.`)
   return `${name}@${version}`
 }
 
-const folder = await mkdtemp(join(tmpdir(), "remote-agent-consumer-"))
-try {
-  const [project, packed] = [join(folder, "project"), join(folder, "packed")]
-  await mkdir(project)
-  await run("pnpm", ["-r", "--filter", "./packages/*", "pack", "--pack-destination", packed], root)
-  const archives = (await readdir(packed)).map((name) => join(packed, name))
-  const sources = await readdir(join(root, "packages"))
-  const names = await Promise.all(
-    sources.map(async (source) => (await manifestOf(`packages/${source}`)).name)
+/** Packs Effect as its next release, which a project may have before the workspace does. */
+const nextRelease = async (folder: string): Promise<string> => {
+  const copy = join(folder, "effect")
+  await cp(await realpath(join(root, "node_modules/effect")), copy, { recursive: true, dereference: true })
+  const file = join(copy, "package.json")
+  const manifest = JSON.parse(await readFile(file, "utf8")) as Manifest
+  const version = manifest.version.replace(/\d+$/, (patch) => `${Number(patch) + 1}`)
+  await writeFile(file, JSON.stringify({ ...manifest, version }))
+  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], copy)
+  return join(folder, `effect-${version}.tgz`)
+}
+
+/** Fails when npm installed a second copy of Effect: values of one copy are not values of the other. */
+const checkCopies = async (project: string): Promise<void> => {
+  const installed = await readdir(join(project, "node_modules"), { recursive: true })
+  const copies = installed.filter((path) =>
+    /(?:^|\/)node_modules\/effect\/package\.json$|^effect\/package\.json$/.test(path)
   )
-  if (archives.length !== names.length) throw new Error(`Packed were only ${archives.join(", ")}.`)
+  if (copies.length !== 1)
+    throw new Error(`Effect is installed ${copies.length} times:\n${copies.join("\n")}`)
+}
+
+const newProject = async (project: string): Promise<void> => {
+  await mkdir(project)
+  await writeFile(
+    join(project, "package.json"),
+    JSON.stringify({ name: "consumer", private: true, type: "module" })
+  )
+}
+
+const install = (project: string, packages: ReadonlyArray<string>) =>
+  run("npm", ["install", "--no-audit", "--no-fund", ...packages], project)
+
+/** Installs the packed packages into an empty project beside one version of Effect, and uses them. */
+const consume = async (project: string, archives: ReadonlyArray<string>, effect: string): Promise<void> => {
   const { code, output } = await readme()
+  await newProject(project)
   await Promise.all([
-    writeFile(
-      join(project, "package.json"),
-      JSON.stringify({ name: "consumer", private: true, type: "module" })
-    ),
     writeFile(join(project, "tsconfig.json"), JSON.stringify(tsconfig)),
     writeFile(join(project, "main.ts"), program),
     writeFile(join(project, "readme.ts"), code)
   ])
-  const libraries = await Promise.all(["effect", "@effect/platform-node", "@types/node"].map(pinned))
-  await run("npm", ["install", "--no-audit", "--no-fund", ...archives, ...libraries], project)
+  const others = ["@effect/platform-node", "@effect/sql-pg", "@types/node"].map(pinned)
+  await install(project, [...archives, effect, ...others])
+  await checkCopies(project)
   await run(join(root, "node_modules/.bin/tsc"), ["-p", "."], project)
   const printed = await run(process.execPath, ["main.ts"], project)
   if (!expected.test(printed)) throw new Error(`The program printed something else:\n${printed}`)
@@ -131,7 +156,38 @@ try {
   if (answers !== output) throw new Error(`The program of the README printed something else:\n${answers}`)
   const demo = await run(join(project, "node_modules/.bin/remote-agent"), ["demo"], project)
   if (!demo.endsWith("Sandboxes left: 0\n")) throw new Error(`The binary printed something else:\n${demo}`)
-  process.stdout.write(`${names.toSorted().join(", ")}: packed, installed with npm, type-checked and run.\n`)
+}
+
+/** Fails unless npm refuses an Effect that the packages do not work with, instead of installing a second one. */
+const checkRefused = async (
+  project: string,
+  archives: ReadonlyArray<string>,
+  effect: string
+): Promise<void> => {
+  await newProject(project)
+  const refused = await install(project, [...archives, effect]).then(
+    () => false,
+    (error: unknown) => String(error).includes("ERESOLVE")
+  )
+  if (!refused) throw new Error(`npm should refuse ${effect}, and does not.`)
+}
+
+const folder = await mkdtemp(join(tmpdir(), "remote-agent-consumer-"))
+try {
+  const packed = join(folder, "packed")
+  await run("pnpm", ["-r", "--filter", "./packages/*", "pack", "--pack-destination", packed], root)
+  const archives = (await readdir(packed)).map((name) => join(packed, name))
+  const sources = await readdir(join(root, "packages"))
+  const names = await Promise.all(
+    sources.map(async (source) => (await manifestOf(`packages/${source}`)).name)
+  )
+  if (archives.length !== names.length) throw new Error(`Packed were only ${archives.join(", ")}.`)
+  await consume(join(folder, "project"), archives, pinned("effect"))
+  await consume(join(folder, "next"), archives, await nextRelease(folder))
+  await checkRefused(join(folder, "old"), archives, "effect@4.0.6")
+  process.stdout.write(
+    `${names.toSorted().join(", ")}: packed, installed with npm beside ${pinned("effect")} and its next release, type-checked and run.\n`
+  )
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -77,8 +77,13 @@ export interface AgentGroup {
   readonly get: (id: Id.AgentId) => Effect.Effect<AgentHandle.AgentHandle, Failure>
   /** A handle on an agent whose record the caller has. Reads nothing. */
   readonly of: (record: Agent.Agent) => AgentHandle.AgentHandle
-  /** Streams the records of agents, oldest first. */
+  /** Streams the records of agents, oldest first. Asks no provider. */
   readonly list: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, Failure>
+  /**
+   * Streams agents like `list`, with the status that their sandboxes show now: an agent whose sandbox the provider has
+   * paused because its ttl was over is `paused`. Asks the provider once for all of them and resumes none.
+   */
+  readonly observe: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, Failure>
   /** Finds agents by id, by the beginning of an id, or by name. Returns at most ten. */
   readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
 }
@@ -268,6 +273,7 @@ export const make = Effect.gen(function* () {
     get: (id) => Effect.map(agents.get(id), agentOf),
     of: agentOf,
     list: agents.list,
+    observe: lifecycle.observe,
     find: lifecycle.find
   }
 

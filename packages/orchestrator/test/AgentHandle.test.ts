@@ -199,3 +199,31 @@ describe("queries.ask", () => {
     }).pipe(Effect.provide(layer({ answer: () => ends("error", "no") })))
   )
 })
+
+const statuses = <E>(all: Stream.Stream<Agent.Agent, E>) =>
+  Effect.map(Stream.runCollect(all), (found) =>
+    Object.fromEntries(found.map(({ id, status }) => [id, status]))
+  )
+
+describe("the status of an agent whose sandbox the provider has paused", () => {
+  it.effect(
+    "is paused in observe and info, though the record does not say so yet, and it is not resumed",
+    () =>
+      Effect.gen(function* () {
+        const { agents } = yield* here
+        const asleep = yield* agents.launch({ persistent: true, ttl: "1 minute" })
+        const awake = yield* agents.launch({ persistent: true, ttl: "1 hour" })
+        yield* pass("2 minutes")
+        assert.deepStrictEqual(yield* statuses(agents.observe()), {
+          [asleep.id]: "paused",
+          [awake.id]: "active"
+        })
+        assert.deepStrictEqual(yield* statuses(agents.observe({ status: "paused" })), {
+          [asleep.id]: "paused"
+        })
+        assert.strictEqual((yield* asleep.info).agent.status, "paused")
+        assert.strictEqual((yield* asleep.info).sandbox, "paused")
+        assert.strictEqual((yield* awake.info).agent.status, "active")
+      }).pipe(Effect.provide(layer()))
+  )
+})

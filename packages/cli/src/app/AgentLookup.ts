@@ -13,31 +13,6 @@ const shown = 5
 /** An id prefix this short could belong to any agent. */
 const shortestPrefix = "agt_".length + 4
 
-const isTerminated = ({ status }: Agent.Agent): boolean => status === "terminated"
-
-/**
- * The agents among candidates that a text names.
- *
- * **Details**
- *
- * Agents that are not terminated win over terminated ones, and among them an exact id, then an exact name, then the
- * prefix of an id of at least four characters after `agt_`.
- */
-export const matching = (
-  text: string,
-  candidates: ReadonlyArray<Agent.Agent>
-): ReadonlyArray<Agent.Agent> => {
-  const byId = candidates.filter(({ id }) => id === text)
-  if (byId.length > 0) return byId
-  const within = (pool: ReadonlyArray<Agent.Agent>) => {
-    const named = pool.filter(({ name }) => name === text)
-    if (named.length > 0) return named
-    return text.length < shortestPrefix ? [] : pool.filter(({ id }) => id.startsWith(text))
-  }
-  const living = within(candidates.filter((agent) => !isTerminated(agent)))
-  return living.length > 0 ? living : within(candidates.filter(isTerminated))
-}
-
 const only = Effect.fnUntraced(function* (
   text: string,
   found: ReadonlyArray<Agent.Agent>
@@ -66,7 +41,7 @@ export const one = Effect.fnUntraced(function* (
   text: string
 ): Effect.fn.Return<Agent.Agent, Failure, StateStore.StateStore> {
   const { findAgents } = yield* StateStore.StateStore
-  return yield* only(text, matching(text, yield* findAgents(text)))
+  return yield* only(text, yield* findAgents(text))
 })
 
 /**
@@ -114,8 +89,8 @@ type Choice = (agent: Agent.Agent) => Effect.Effect<Query.Query, Failure, StateS
 
 /** The newest query. Fails with `NotFound` when the agent has none. */
 export const newest: Choice = Effect.fnUntraced(function* ({ id, name }) {
-  const { listQueries } = yield* StateStore.StateStore
-  const last = yield* Stream.runLast(listQueries({ agentId: id }))
+  const { newestQuery } = yield* StateStore.StateStore
+  const last = yield* newestQuery(id)
   if (Option.isSome(last)) return last.value
   return yield* new NotFound({
     message: `Agent ${name} has no queries yet. Ask it with \`remote-agent query\`.`

@@ -1,11 +1,11 @@
 import { Redactor } from "@remote-agent/domain"
 import { Context } from "effect"
 
-/** The secrets of this run. They are masked in everything that the binary prints, logs or exports. */
+/** The secrets of this run. They are redacted in everything that the binary prints, logs or exports. */
 export class Redaction extends Context.Service<
   Redaction,
   {
-    /** Masks these values from now on. */
+    /** Redacts these values from now on. */
     readonly add: (values: Iterable<string>) => void
     readonly mask: (text: string) => string
   }

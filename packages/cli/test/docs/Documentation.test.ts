@@ -242,11 +242,11 @@ describe("the documentation", () => {
     Effect.gen(function* () {
       const text = (yield* pages).find(({ name }) => name === "AGENTS.md")?.text ?? ""
       for (const name of yield* foldersIn("packages")) {
-        assert.include(text, `| \`packages/${name}\` `)
+        assert.isTrue(text.includes(`| \`packages/${name}\` `), `packages/${name} is missing in AGENTS.md`)
         const [, section = ""] = text.split(`The rooms of \`${name}/src\``)
         const [rooms = ""] = section.split(/\nThe rooms of|\n## /)
         for (const room of yield* foldersIn(`packages/${name}/src`)) {
-          assert.include(rooms, `\`${room}`, `the map of packages/${name}/src`)
+          assert.isTrue(rooms.includes(`\`${room}`), `packages/${name}/src/${room} is missing in AGENTS.md`)
         }
       }
     })

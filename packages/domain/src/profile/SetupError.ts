@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { SandboxError } from "../sandbox/SandboxError.ts"
 
 /**
- * A command of the profile exited with a code other than 0. `output` is the end of what it printed, without secrets;
+ * A command of the profile exited with a code other than 0. `output` is the end of its output, without secrets;
  * absent when it printed nothing, or when the secrets are not known.
  */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {

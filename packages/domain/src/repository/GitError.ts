@@ -63,7 +63,7 @@ export class NestedRepositories extends Schema.TaggedError<NestedRepositories>()
   }
 }
 
-/** The files contain conflict markers of a merge that nobody resolved. */
+/** The files contain unresolved conflict markers of a merge. */
 export class ConflictMarkers extends Schema.TaggedError<ConflictMarkers>()("ConflictMarkers", paths) {
   override get message() {
     return `there are unresolved conflict markers in ${list(this.paths)}. Resolve them, or allow conflict markers.`

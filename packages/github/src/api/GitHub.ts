@@ -6,6 +6,7 @@ import * as GitHubPulls from "./internal/pulls.ts"
 import { forRepo } from "./internal/request.ts"
 import * as GitHubRequests from "./internal/requests.ts"
 import * as Wire from "./internal/wire.ts"
+import * as Network from "../network/Network.ts"
 import * as Model from "./model.ts"
 
 type Failing<A> = Effect.Effect<A, GitHubError.GitHubError>
@@ -211,5 +212,8 @@ export const layerFrom = (connection: GitHubConnection.Connection): Layer.Layer<
  */
 export const layer: Layer.Layer<GitHub, never, RemoteAgentConfig.RemoteAgentConfig> = Layer.effect(
   GitHub,
-  Effect.flatMap(RemoteAgentConfig.RemoteAgentConfig, (config) => make(GitHubConnection.fromConfig(config)))
+  Effect.gen(function* () {
+    const connection = GitHubConnection.fromConfig(yield* RemoteAgentConfig.RemoteAgentConfig)
+    return yield* make({ ...connection, network: yield* Network.fromConfig })
+  })
 )

@@ -1,5 +1,6 @@
 import type { RemoteAgentConfig } from "@remote-agent/domain"
 import type { Duration, Redacted } from "effect"
+import type { Network } from "../network/Network.ts"
 
 /**
  * The credential shown to GitHub: none, a token, or an installation of a GitHub App.
@@ -30,6 +31,8 @@ export interface Connection {
   readonly apiUrl?: string | undefined
   /** The `user-agent` header. Default: `remote-agent`. */
   readonly userAgent?: string | undefined
+  /** The proxies and certificates. Default: none, and those of Node.js. */
+  readonly network?: Network | undefined
   /** The time limit of one request. Default: 30 seconds. */
   readonly requestTimeout?: Duration.Input | undefined
   /** How long a call may wait in all, for rate limits and between attempts. Default: 1 minute. */

@@ -13,6 +13,8 @@ import {
 } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { GitHub } from "../api/GitHub.ts"
+import * as GitEnvironment from "../network/gitEnvironment.ts"
+import * as Network from "../network/Network.ts"
 import * as GitCredential from "./GitCredential.ts"
 import * as GitName from "./GitName.ts"
 import * as HostGit from "./HostGit.ts"
@@ -242,8 +244,8 @@ export const serverOf = (apiUrl: string | undefined): string => {
 }
 
 /**
- * {@link layer} with the credential of `GitHub` and the server of the settings (`GITHUB_API_URL`), for every
- * repository.
+ * {@link layer} with the credential of `GitHub`, and the server (`GITHUB_API_URL`), the proxy and the certificates of
+ * the settings.
  *
  * @category layers
  * @since 0.1.0
@@ -262,11 +264,20 @@ export const layerConfig = (
   Layer.unwrap(
     Effect.gen(function* () {
       const [{ GITHUB_API_URL: apiUrl }, github] = [yield* RemoteAgentConfig.RemoteAgentConfig, yield* GitHub]
+      const server = options.baseUrl ?? serverOf(apiUrl)
+      const env = yield* Effect.mapError(GitEnvironment.make(yield* Network.fromConfig, server), () =>
+        GitError.fail("start", new GitError.CacheFailed({ path: "the temporary folder" }))
+      )
       const token = (repository: string) =>
         Effect.mapBoth(github.token, {
           onSuccess: Option.getOrUndefined,
           onFailure: () => GitError.fail("start", new GitError.AuthenticationFailed({ repository }))
         })
-      return layer({ baseUrl: serverOf(apiUrl), ...options, token })
+      return layer({
+        ...options,
+        baseUrl: server,
+        token,
+        host: { ...options.host, env: { ...env, ...options.host?.env } }
+      })
     })
   )

@@ -126,8 +126,12 @@ const argumentsOf = ({ args, credential, folder, gitDir, protocols = [] }: Run):
   ]
 }
 
-const environment = ({ env, path = usualPath }: Options): Record<string, string> => ({
-  ...env,
+// Of git's own variables only those that trust certificates may come from outside: others name another repository,
+// configuration or program.
+const isForeign = ([name]: readonly [string, string]): boolean => /^GIT_(?!(?:PROXY_)?SSL_CAINFO$)/.test(name)
+
+const environment = ({ env = {}, path = usualPath }: Options): Record<string, string> => ({
+  ...Object.fromEntries(Object.entries(env).filter((variable) => !isForeign(variable))),
   PATH: path,
   HOME: "/dev/null",
   XDG_CONFIG_HOME: "/dev/null",

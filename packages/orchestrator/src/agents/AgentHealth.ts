@@ -1,4 +1,4 @@
-import { type Agent, type Id, type Lease } from "@remote-agent/domain"
+import { Agent, type Id, type Lease } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { DateTime, Duration, Option } from "effect"
 
@@ -90,6 +90,13 @@ export const life = ({ holder, now, persistent, reaction, sandbox }: Life): Chec
         `${who} Its sandbox ${ends}, which is too soon to be used before. Save what is in it, or resume the agent at once.`
       )
 }
+
+/**
+ * An agent with the status that its sandbox shows. The provider pauses a sandbox when its ttl is over, and the record
+ * does not say so until the agent is used again.
+ */
+export const observed = (agent: Agent.Agent, state: Sandbox.SandboxInfo["state"] | undefined): Agent.Agent =>
+  agent.status === "active" && state === "paused" ? new Agent.Agent({ ...agent, status: "paused" }) : agent
 
 /** How old an agent is. */
 export const age = ({ createdAt }: Agent.Agent, now: DateTime.Utc): Check =>

@@ -1,4 +1,12 @@
-import { Agent, type Id, AgentLifecycle, OrchestratorError, type Query } from "@remote-agent/domain"
+import {
+  Agent,
+  type Id,
+  AgentLifecycle,
+  OrchestratorError,
+  type Query,
+  RemoteAgentConfig,
+  SandboxLabels
+} from "@remote-agent/domain"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Clock, DateTime, Duration, Effect, Result, Stream } from "effect"
 import { AgentRuntime, type AgentSandbox, type Updated } from "../runtime/AgentRuntime.ts"
@@ -9,6 +17,7 @@ import {
   type Health,
   life,
   machineScript,
+  observed,
   ok,
   readMachine,
   skipped
@@ -16,7 +25,7 @@ import {
 import type { AgentSandboxOptions, AgentSandboxes } from "./AgentSandboxes.ts"
 import type { SetupSnapshots } from "../runtime/setup/SetupSnapshots.ts"
 import * as AgentStore from "../state/AgentStore.ts"
-import { StateStore } from "../state/StateStore.ts"
+import { type AgentFilter, StateStore } from "../state/StateStore.ts"
 import * as AgentLocks from "./AgentLocks.ts"
 
 export type { Check, Health } from "./AgentHealth.ts"
@@ -68,6 +77,8 @@ export interface AgentLifecycle {
     options?: AgentOperationOptions & AgentSandboxOptions
   ) => Effect.Effect<A, E | Failure, R>
   readonly find: (text: string) => Effect.Effect<ReadonlyArray<Agent.Agent>, Failure>
+  /** The agents with the status that their sandboxes show. Asks the provider once for all of them; resumes none. */
+  readonly observe: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, Failure>
 }
 
 /** How long a look into the sandbox may take. */
@@ -98,8 +109,17 @@ export const make = Effect.fnUntraced(function* (
   turns: AgentLocks.AgentLocks,
   acquireIdle: AgentLocks.AcquireIdle,
   snapshots: SetupSnapshots
-): Effect.fn.Return<AgentLifecycle, never, AgentRuntime | Sandboxes.Sandboxes | StateStore> {
-  const [runtime, sandboxes, store] = yield* Effect.all([AgentRuntime, Sandboxes.Sandboxes, StateStore])
+): Effect.fn.Return<
+  AgentLifecycle,
+  never,
+  AgentRuntime | RemoteAgentConfig.RemoteAgentConfig | Sandboxes.Sandboxes | StateStore
+> {
+  const [runtime, sandboxes, store, config] = yield* Effect.all([
+    AgentRuntime,
+    Sandboxes.Sandboxes,
+    StateStore,
+    RemoteAgentConfig.RemoteAgentConfig
+  ])
   const { ttl } = yield* AgentLocks.Policy
   const { change, move } = AgentStore.make(store)
 
@@ -206,7 +226,7 @@ export const make = Effect.fnUntraced(function* (
       [sandboxOf(agent), of("running", 1), of("queued", 100)],
       { concurrency: 3 }
     )
-    return { agent, sandbox: state, endsAt: seen?.endsAt, current, queue }
+    return { agent: observed(agent, seen?.state), sandbox: state, endsAt: seen?.endsAt, current, queue }
   })
 
   /** Looks into a sandbox that is awake: its program, its disk, its clock. */
@@ -297,5 +317,28 @@ export const make = Effect.fnUntraced(function* (
     Effect.mapError(store.findAgents(text), AgentStore.fromStore("find"))
   )
 
-  return { pause, resume, update, withExclusiveAccess, health, info, rename, label, find }
+  const observe: AgentLifecycle["observe"] = ({ status, ...others } = {}) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const owned = { [SandboxLabels.ownerKey]: config.REMOTE_AGENT_OWNER }
+        const seen = sandboxes.list({ metadata: owned, state: "paused" })
+        const paused = new Set(
+          yield* Effect.mapError(
+            Stream.runCollect(Stream.map(seen, ({ id }) => id)),
+            AgentStore.fromSandbox("list")
+          )
+        )
+        const wanted = status === undefined ? undefined : new Set([status].flat())
+        return Stream.mapError(store.listAgents(others), AgentStore.fromStore("list")).pipe(
+          Stream.map((agent) =>
+            agent.binding !== undefined && paused.has(agent.binding.sandboxId)
+              ? observed(agent, "paused")
+              : agent
+          ),
+          Stream.filter((agent) => wanted === undefined || wanted.has(agent.status))
+        )
+      })
+    ).pipe(Stream.withSpan("Orchestrator.observe"))
+
+  return { pause, resume, update, withExclusiveAccess, health, info, rename, label, find, observe }
 })

@@ -1,4 +1,4 @@
-import { type Agent, AgentLifecycle, type Id, OrchestratorError } from "@remote-agent/domain"
+import { Agent, AgentLifecycle, type Id, OrchestratorError } from "@remote-agent/domain"
 import type { GitWorkspace } from "@remote-agent/github"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, type Option, Result } from "effect"
@@ -14,6 +14,12 @@ type Failure = OrchestratorError.OrchestratorError
 /** Gives an agent that was lost or has failed a new sandbox. */
 export type ReplaceAgent = (id: Id.AgentId, options?: ReplaceOptions) => Effect.Effect<Agent.Agent, Failure>
 
+/** An agent without a sandbox, and without the conversations that were kept in it. */
+const emptied = (agent: Agent.Agent) => {
+  const { binding: _, sessions: _1, sessionTotals: _2, ...rest } = agent
+  return new Agent.Agent(rest)
+}
+
 /** Replaces the sandboxes of the agents of a store. */
 export const make: (
   agentSandboxes: AgentSandboxes,
@@ -25,7 +31,7 @@ export const make: (
   git: Option.Option<GitWorkspace.GitWorkspace["Service"]>
 ) {
   const [sandboxes, store] = yield* Effect.all([Sandboxes.Sandboxes, StateStore])
-  const { move, unbind } = AgentStore.make(store)
+  const { change, move } = AgentStore.make(store)
 
   const replace: ReplaceAgent = Effect.fn("Orchestrator.replace")(function* (id, options = {}) {
     const agent = yield* AgentStore.stored("replace", store.getAgent(id))
@@ -38,8 +44,9 @@ export const make: (
     const before = yield* AgentStore.bindingOf("replace", agent, sandboxes.provider)
     if (before !== undefined) {
       yield* Effect.mapError(sandboxes.terminate(before.sandboxId), AgentStore.fromSandbox("replace"))
-      yield* AgentStore.stored("replace", unbind(id))
     }
+    // The files of its conversations were in the sandbox.
+    yield* AgentStore.stored("replace", change(id, emptied))
     agentSandboxes.forget(id)
     return yield* launchAgent({
       id,

@@ -1,12 +1,4 @@
-import {
-  type Agent,
-  type AgentEvent,
-  type Budget,
-  Id,
-  OrchestratorError,
-  type PoolRecord,
-  type Query
-} from "@remote-agent/domain"
+import { type Agent, Id, OrchestratorError } from "@remote-agent/domain"
 import {
   Cause,
   Clock,
@@ -23,90 +15,11 @@ import {
   Semaphore,
   Stream
 } from "effect"
-import type { Agents, LaunchSpec } from "../agents/Agents.ts"
-import type { Queries, QueryOptions } from "../queries/Queries.ts"
+import type { Agents } from "../agents/Agents.ts"
+import type { Queries } from "../queries/Queries.ts"
+import type { PoolSpec, PoolResult, PoolQueryOptions, AgentPool } from "./PoolSpec.ts"
 
-/** What a pool is to be: agents of one kind. */
-export interface PoolSpec extends Omit<LaunchSpec, "name" | "pool"> {
-  /**
-   * Makes it a pool that is kept in the store under this name: its agents outlive the scope, and whoever opens it again
-   * goes on with those that are well. Several processes may use it at once. Of `profile`, `persistent`, `labels`,
-   * `whenFull`, `maxSize`, `queueLimit` and `poolBudget`, what is not said when it is opened again is as it was; what
-   * is said is so from then on, but for the profile: another one is refused with `OtherProfile`.
-   */
-  readonly name?: Id.PoolName | undefined
-  /** What happens to a query that comes when every agent has one; `wait` when absent. */
-  readonly whenFull?: PoolRecord.WhenFull | undefined
-  /** How many agents there may be while it bursts; `size` when absent. */
-  readonly maxSize?: number | undefined
-  /** How many queries may wait before one is rejected; 0 when absent. */
-  readonly queueLimit?: number | undefined
-  /** What all its agents may use together, those as well that have ended. Of a pool with a name it is kept. */
-  readonly poolBudget?: Budget.Budget | undefined
-  /** How long the end of the scope waits for queries that run; not at all when absent. */
-  readonly drain?: Duration.Input | undefined
-  /** How many agents; at least 1. */
-  readonly size: number
-  /** How many launches may be under way at once; 5 when absent. */
-  readonly launchConcurrency?: number | undefined
-  /** How often in a row an agent whose sandbox went away is replaced; 3 when absent, 0 leaves it out. */
-  readonly replacements?: number | undefined
-  /** Told of everything that happens, in order and at once. The pool waits for it: be quick. */
-  readonly onEvent?: ((event: PoolEvent) => Effect.Effect<void>) | undefined
-}
-
-/** Something that happened in a pool. `slot` counts the pool's places for agents from 0. */
-export type PoolEvent =
-  | { readonly _tag: "Launching"; readonly slot: number }
-  | { readonly _tag: "Ready"; readonly slot: number; readonly agent: Agent.Agent }
-  | {
-      readonly _tag: "LaunchFailed"
-      readonly slot: number
-      readonly error: OrchestratorError.OrchestratorError
-    }
-  | { readonly _tag: "Started"; readonly slot: number; readonly index: number; readonly query: string }
-  | { readonly _tag: "Event"; readonly slot: number; readonly record: AgentEvent.EventRecord }
-  | { readonly _tag: "Ended"; readonly slot: number; readonly result: PoolResult }
-  | { readonly _tag: "Lost"; readonly slot: number; readonly agent: Agent.Agent }
-  | { readonly _tag: "Retired"; readonly slot: number; readonly agent: Agent.Agent }
-
-/** What came of one query. `index` is its place among those that were given together. */
-export interface PoolResult {
-  readonly index: number
-  readonly query: string
-  /** Absent when no agent was left to ask. */
-  readonly agentId?: Id.AgentId | undefined
-  readonly result: Result.Result<Query.QueryResult, OrchestratorError.OrchestratorError>
-}
-
-/** The agents of a pool once its launches are over. */
-export interface PoolMembers {
-  readonly agents: ReadonlyArray<Agent.Agent>
-  readonly failures: ReadonlyArray<OrchestratorError.OrchestratorError>
-}
-
-/** How queries are put to a pool. */
-export interface PoolQueryOptions extends Pick<QueryOptions, "timeout"> {
-  /** In the order of the queries, which is the default, or as they come. */
-  readonly order?: "input" | "completion" | undefined
-}
-
-/** Agents that share the queries put to them. They are terminated with the scope in which the pool was made. */
-export interface AgentPool {
-  /** How many agents work, or are being launched. */
-  readonly size: Effect.Effect<number>
-  /** How many queries wait for an agent. */
-  readonly waiting: Effect.Effect<number>
-  /** Waits until no launch is under way, and returns the agents of the pool and the launches that failed. */
-  readonly settled: Effect.Effect<PoolMembers>
-  /** Makes it larger or smaller. An agent that is too many answers its query first, and is then terminated. */
-  readonly resize: (size: number) => Effect.Effect<void>
-  /**
-   * Puts queries to whichever agent is free; there may be many more of them than agents. A failure is the result of
-   * its own query and of no other. Leaving the stream stops the queries that run.
-   */
-  readonly query: (texts: Iterable<string>, options?: PoolQueryOptions) => Stream.Stream<PoolResult>
-}
+export type { PoolSpec, PoolEvent, PoolResult, PoolMembers, PoolQueryOptions, AgentPool } from "./PoolSpec.ts"
 
 /** When to come again to a full pool that has answered nothing yet. */
 const firstWait = Duration.seconds(10)
@@ -343,19 +256,39 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
       )
     )
 
+  /** How many queries of one stream may be under way: as many as there may be agents. */
+  const limit = () => Math.max(state.target, spec.whenFull === "burst" ? (spec.maxSize ?? 0) : 0)
+  /** One for each stream of queries that runs. */
+  const gates = new Set<Semaphore.Semaphore>()
+
+  const openGate = Effect.acquireRelease(
+    Effect.sync(() => {
+      const gate = Semaphore.makeUnsafe(limit())
+      gates.add(gate)
+      return gate
+    }),
+    (gate) => Effect.sync(() => gates.delete(gate))
+  )
+
   const query: AgentPool["query"] = (texts, options = {}) => {
     const numbered = Stream.fromIterable([...texts].map((text, index) => ({ text, index })))
-    const results = Stream.suspend(() =>
-      Stream.mapEffect(numbered, ({ index, text }) => one(index, text, options), {
-        concurrency: Math.max(state.target, spec.whenFull === "burst" ? (spec.maxSize ?? 0) : 0),
-        unordered: true
-      })
+    const results = Stream.unwrap(
+      Effect.map(openGate, (gate) =>
+        // The gate bounds the concurrency, and follows the size of the pool while the stream runs.
+        Stream.mapEffect(numbered, (item) => Effect.as(gate.take(1), item)).pipe(
+          Stream.mapEffect(({ index, text }) => Effect.ensuring(one(index, text, options), gate.release(1)), {
+            concurrency: "unbounded",
+            unordered: true
+          })
+        )
+      )
     )
     return options.order === "completion" ? results : inOrder(results)
   }
 
   const resize = Effect.fn("AgentPool.resize")(function* (wanted: number) {
     state.target = Math.max(1, Math.trunc(wanted))
+    yield* Effect.forEach(gates, (gate) => gate.resize(limit()), { discard: true })
     while (state.working < state.target) yield* grow
     const tooMany: Array<Slot> = []
     while (state.working > state.target) {

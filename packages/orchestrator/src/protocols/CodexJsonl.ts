@@ -65,10 +65,20 @@ const fromError = (message: string): AgentEvent.AgentEvent => {
 }
 
 /**
- * Reads `codex exec --json`. The answer is the last message of the agent. Codex calls some warnings errors: only a
- * turn that failed has failed. Its counts of tokens are those of the whole session.
+ * Reads `codex exec --json`.
+ *
+ * **Details**
+ *
+ * The answer is the last message of the agent. Codex calls some warnings errors: only a failed turn is a failure. The
+ * end of a turn says that nothing is open, unless an item is still running or another turn begins. Codex counts the
+ * tokens of the whole session.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = (): Parser => {
+  const running = new Set<string>()
+  let isDone = false
   let sessionId: string | undefined
   let answer = ""
   let problem: string | undefined
@@ -104,11 +114,13 @@ export const make = (): Parser => {
           { type: "session", sessionId }
         ]
       case "turn.started":
+        isDone = false
         return []
       case "error":
         problem = line.message
         return [fromError(line.message)]
       case "turn.completed":
+        isDone = true
         return [
           result({
             outcome: "ok",
@@ -119,8 +131,11 @@ export const make = (): Parser => {
           })
         ]
       case "turn.failed":
+        isDone = true
         return [result({ outcome: "error", error: line.error?.message ?? problem, sessionId })]
       default: {
+        if (line.type === "item.completed") running.delete(line.item.id)
+        else running.add(line.item.id)
         const event = fromItem(line.type, line.item)
         return event === undefined ? undefined : [event]
       }
@@ -130,6 +145,7 @@ export const make = (): Parser => {
   return {
     counts: "last",
     line: objectLine(fromObject),
+    progress: () => (isDone ? (running.size === 0 ? "final" : "settled") : "open"),
     end: () => (problem === undefined ? [] : [result({ outcome: "error", error: problem, sessionId })])
   }
 }

@@ -40,10 +40,12 @@ export interface EventReader {
     /** How many of its results count, of a program that has ended; all when absent. See {@link results}. */
     counted?: number
   ) => Effect.Effect<ReadonlyArray<AgentEvent.AgentEvent>>
-  /** Whether the program has given its result, and has only to end. */
+  /** Whether the program has said that nothing is open any more, so that only its process has to end. */
   readonly concluded: () => boolean
-  /** How many results the program has given until now. */
+  /** The number of results that the program has given so far. */
   readonly results: () => number
+  /** Whether one of the first `counted` results is the result of the query: the program did not go on after it. */
+  readonly answered: (counted: number) => boolean
 }
 
 /** How much of a line is read, in UTF-16 units. A longer one is noise. */
@@ -75,10 +77,19 @@ const parserFor = ({ jsonPath, protocol }: Options): Parser => {
   }
 }
 
-const crashed = (exitCode: number): string =>
-  exitCode === -1
-    ? "The agent was killed before it gave a result."
-    : `The agent ended with exit code ${exitCode} and without a result.`
+const crashed = (exitCode: number, wentOn: boolean): string => {
+  const [killed, without] = wentOn
+    ? ["before it was done", "before it was done: it had gone on after a first result"]
+    : ["before it gave a result", "and without a result"]
+  return exitCode === -1
+    ? `The agent was killed ${killed}.`
+    : `The agent ended with exit code ${exitCode} ${without}.`
+}
+
+const cutNotice: AgentEvent.AgentEvent = {
+  type: "notice",
+  text: `A line of the output is longer than ${longestLine / 1024 / 1024} MiB. Only its beginning was read.`
+}
 
 const shortened = (text: string): string =>
   text.length > longestText ? `${text.slice(0, longestText).toWellFormed()} … (cut)` : text
@@ -96,6 +107,8 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const masked = EventMask.make(mask)
   const tidied = EventMask.make((text) => shortened(mask(text)))
   const results: Array<AgentEvent.ResultEvent> = []
+  /** The number of results after which the program went on. They are not the result of the query. */
+  let passed = 0
   let used = TokenUsage.zero
   const errors = new LineBuffer(longestText)
   let stderr = ""
@@ -113,10 +126,30 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       return []
     })
 
+  const readWhole = (text: string): ReadonlyArray<AgentEvent.AgentEvent> => {
+    if (text.trim() === "" && options.protocol !== "text") return []
+    const events = shown(parser.line(text))
+    if (parser.counts === "last" && parser.progress() === "open") passed = results.length
+    return events
+  }
+
   const readLine = ({ cut, text }: Line): ReadonlyArray<AgentEvent.AgentEvent> =>
-    text.trim() === "" && !cut && options.protocol !== "text"
-      ? []
-      : shown(cut ? [raw(text)] : parser.line(text))
+    cut ? [...readCut(text), cutNotice] : readWhole(text)
+
+  /** The beginning of a line belongs to an output that is text. In JSON it is noise. */
+  const readCut = (text: string): ReadonlyArray<AgentEvent.AgentEvent> =>
+    options.protocol === "text" ? readWhole(text) : shown([raw(text)])
+
+  const resultOf = (counted: number): AgentEvent.ResultEvent | undefined => {
+    const own = results.slice(0, counted)
+    return parser.counts === "first" ? own.at(0) : own.length > passed ? own.at(-1) : undefined
+  }
+
+  /** The usage that was reported last. A result that does not count reports it too. */
+  const spent = (): TokenUsage.TokenUsage => {
+    const last = results.at(-1)?.usage
+    return last === undefined || TokenUsage.totalTokens(used) > TokenUsage.totalTokens(last) ? used : last
+  }
 
   const ended = (
     exitCode: number,
@@ -126,11 +159,8 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     const rest = buffer.end()
     const last = rest.text === "" ? [] : readLine(rest)
     const more = results.length === 0 ? shown(parser.end(exitCode)) : []
-    const own = results.slice(0, counted)
-    const result = parser.counts === "last" ? own.at(-1) : own.at(0)
-    // A result that does not count still tells what was used.
-    const spent = results.at(-1)?.usage ?? used
-    const found = result ?? failedResult("crash", crashed(exitCode), wallMillis, spent)
+    const result = resultOf(counted)
+    const found = result ?? failedResult("crash", crashed(exitCode, passed > 0), wallMillis, spent())
     keepError(errors.end())
     const words = result === undefined || result.outcome === "error" ? stderr.trim() : ""
     const notice: ReadonlyArray<AgentEvent.AgentEvent> =
@@ -153,5 +183,10 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         return []
     }
   })
-  return { read, concluded: () => results.length > 0, results: () => results.length }
+  return {
+    read,
+    concluded: () => parser.progress() === "final",
+    results: () => results.length,
+    answered: (counted) => resultOf(counted) !== undefined
+  }
 })

@@ -1,12 +1,21 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import { objectLine, type Parser, result, using } from "./Parser.ts"
+import type { JsonObject } from "./JsonLine.ts"
+import { objectLine, type Parser, type Progress, raw, result, using } from "./Parser.ts"
 
 const Count = Schema.optionalKey(Schema.NullOr(Schema.Finite))
 
 const sessionID = Schema.optionalKey(Schema.String)
 
-const Said = Schema.Struct({ text: Schema.String, messageID: Schema.optionalKey(Schema.String) })
+const Flag = Schema.optionalKey(Schema.NullOr(Schema.Boolean))
+
+const Said = Schema.Struct({
+  text: Schema.String,
+  messageID: Schema.optionalKey(Schema.String),
+  /** Present on the parts that opencode writes in the name of the user. */
+  synthetic: Flag,
+  ignored: Flag
+})
 
 const Line = Schema.Union([
   Schema.Struct({ type: Schema.Literal("step_start"), sessionID }),
@@ -71,15 +80,27 @@ const fromTool = ({
   ]
 }
 
-/** Reads `opencode run --format json`. The answer is the text of the last message; a tool is told of when it is done. */
+/**
+ * Reads `opencode run --format json`.
+ *
+ * **Details**
+ *
+ * The answer is the text of the last message. A step that stops is a result, and not yet the end: opencode goes on in
+ * the same session after it has compacted its context. It never says that nothing is open, so only the end of its
+ * process is the end. A tool is reported when it is done.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (): Parser => {
+  let progress: Progress = "open"
   let sessionId: string | undefined
   let message: string | undefined
   let answer = ""
   let steps = 0
   const used = { input: 0, output: 0, cost: 0 }
 
-  // It says 0 of models whose price it does not know.
+  // The cost of a model without a known price is 0.
   const spent = () => ({
     inputTokens: used.input,
     outputTokens: used.output,
@@ -105,31 +126,51 @@ export const make = (): Parser => {
     ]
   }
 
-  const fromLine = (line: Found): ReadonlyArray<AgentEvent.AgentEvent> => {
+  /** Reports the usage so far when opencode goes on after a result, which budgets did not see. */
+  const goesOn = (): ReadonlyArray<AgentEvent.AgentEvent> => {
+    const wasSettled = progress === "settled"
+    progress = "open"
+    return wasSettled ? [using(spent())] : []
+  }
+
+  const settle = (event: AgentEvent.AgentEvent): ReadonlyArray<AgentEvent.AgentEvent> => {
+    progress = "settled"
+    return [event]
+  }
+
+  const fromLine = (line: Found, object: JsonObject): ReadonlyArray<AgentEvent.AgentEvent> => {
     switch (line.type) {
       case "step_start":
-        return []
+        return goesOn()
       case "reasoning":
-        return [{ type: "thinking", text: line.part.text }]
-      case "text":
+        return [...goesOn(), { type: "thinking", text: line.part.text }]
+      case "text": {
+        const before = goesOn()
+        // Words in the name of the user.
+        if (line.part.synthetic === true || line.part.ignored === true) {
+          return [...before, raw(JSON.stringify(object))]
+        }
         if (message !== line.part.messageID) answer = ""
         message = line.part.messageID
         answer += line.part.text
-        return [{ type: "text", text: line.part.text }]
+        return [...before, { type: "text", text: line.part.text }]
+      }
       case "tool_use":
-        return fromTool(line)
+        return [...goesOn(), ...fromTool(line)]
       case "step_finish": {
         const { cost, reason, tokens } = line.part
         steps += 1
         used.cost += cost ?? 0
         used.input += (tokens?.input ?? 0) + (tokens?.cache?.read ?? 0) + (tokens?.cache?.write ?? 0)
         used.output += (tokens?.output ?? 0) + (tokens?.reasoning ?? 0)
-        return [reason === "tool-calls" ? using(spent()) : ending("ok")]
+        if (reason !== "tool-calls") return settle(ending("ok"))
+        progress = "open"
+        return [using(spent())]
       }
       case "error": {
         const { data, name } = line.error
         const aborted = name === "MessageAbortedError"
-        return [ending(aborted ? "aborted" : "error", data?.message ?? name)]
+        return settle(ending(aborted ? "aborted" : "error", data?.message ?? name))
       }
     }
   }
@@ -138,8 +179,9 @@ export const make = (): Parser => {
     counts: "last",
     line: objectLine((object) => {
       const line = Option.getOrUndefined(decodeLine(object))
-      return line === undefined ? undefined : [...hello(line.sessionID), ...fromLine(line)]
+      return line === undefined ? undefined : [...hello(line.sessionID), ...fromLine(line, object)]
     }),
+    progress: () => progress,
     end: () => []
   }
 }

@@ -2,34 +2,72 @@ import { type AgentEvent, TokenUsage } from "@remote-agent/domain"
 import * as JsonLine from "./JsonLine.ts"
 
 /**
- * Reads one output. It has a state of its own and no other input: the same lines give the same events.
+ * How far a program is, as its output says.
  *
- * A `result` that it gives is held back until the program has ended; of several, `counts` says which one counts.
+ * - `open`: it has given no result, or has gone on since the last one.
+ * - `settled`: it has given a result and nothing since. It may go on.
+ * - `final`: it has said that nothing is open any more. Only its process has still to end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Progress = "open" | "settled" | "final"
+
+/**
+ * Reads the output of one program. A parser has a state of its own and no other input: the same lines give the same
+ * events.
+ *
+ * **Details**
+ *
+ * A `result` is held back until the program has ended. `counts` says which of several is the result of the query. With
+ * `"last"`, a result behind which the program went on is no result: an agent that compacts its context or waits for
+ * work in the background ends several times.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export interface Parser {
   readonly counts: "first" | "last"
   readonly line: (line: string) => ReadonlyArray<AgentEvent.AgentEvent>
-  /** What there is to say once the program has ended, when no line gave a result. */
+  /** How far the program is. */
+  readonly progress: () => Progress
+  /** The events that follow from the end of the program when no line gave a result. */
   readonly end: (exitCode: number) => ReadonlyArray<AgentEvent.AgentEvent>
 }
 
-/** A line that is not understood, kept as it came. */
+/**
+ * A line that is not understood, kept as it came.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export const raw = (line: string): AgentEvent.AgentEvent => ({ type: "raw", line })
 
 /**
- * Reads a line that should be a JSON object, with what `fromObject` makes of the object. Noise before it, and a line
- * that is not understood, are kept as they came.
+ * Reads a line of JSON objects: `fromObject` turns each into events. An object that `fromObject` does not understand,
+ * and the noise around objects, are kept as they came.
+ *
+ * @category parsing
+ * @since 0.1.0
  */
 export const objectLine =
   (fromObject: (object: JsonLine.JsonObject) => ReadonlyArray<AgentEvent.AgentEvent> | undefined) =>
   (line: string): ReadonlyArray<AgentEvent.AgentEvent> => {
-    const found = JsonLine.read(line)
-    const events = found === undefined ? undefined : fromObject(found.object)
-    if (found === undefined || events === undefined) return [raw(line)]
-    return found.before === "" ? events : [raw(found.before), ...events]
+    const pieces = JsonLine.pieces(line)
+    const [only] = pieces
+    if (only === undefined || (pieces.length === 1 && only._tag === "Noise")) return [raw(line)]
+    return pieces.flatMap((piece) => {
+      if (piece._tag === "Noise") return [raw(piece.text)]
+      return fromObject(piece.object) ?? [raw(pieces.length === 1 ? line : JSON.stringify(piece.object))]
+    })
   }
 
-/** What a result is made of. Text that is missing is made up from the outcome. */
+/**
+ * The parts of a result. A missing error text follows from the outcome.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Ending {
   readonly outcome: AgentEvent.Outcome
   readonly answer?: string | undefined
@@ -42,11 +80,16 @@ export interface Ending {
   readonly wallMillis?: number | undefined
 }
 
-/** An amount as `Usage` keeps it: no larger than a number can count. */
+/** Limits an amount to what `TokenUsage` can hold. */
 const bounded = (amount: number): number =>
   Number.isFinite(amount) ? Math.min(Math.max(amount, 0), Number.MAX_SAFE_INTEGER) : 0
 
-/** The same as a whole number. */
+/**
+ * Limits a count to what `TokenUsage` can hold, as an integer.
+ *
+ * @category numbers
+ * @since 0.1.0
+ */
 export const whole = (count: number): number => Math.trunc(bounded(count))
 
 const wordsFor = (outcome: AgentEvent.Outcome): string | undefined => {
@@ -62,7 +105,12 @@ const wordsFor = (outcome: AgentEvent.Outcome): string | undefined => {
   }
 }
 
-/** What an agent has used until now. */
+/**
+ * The event for the usage of an agent so far.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export const using = ({
   costUsd,
   inputTokens = 0,
@@ -90,7 +138,12 @@ const usageOf = ({
     ...(costUsd === undefined ? {} : { costUsd: bounded(costUsd) })
   })
 
-/** The result. An agent that calls silence a success has not answered: that is `empty`. */
+/**
+ * The event for a result. A blank answer with the outcome `ok` becomes the outcome `empty`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export const result = (ending: Ending): AgentEvent.ResultEvent => {
   const {
     answer = "",

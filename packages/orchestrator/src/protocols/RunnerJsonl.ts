@@ -1,6 +1,6 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
-import { objectLine, type Parser, result, using } from "./Parser.ts"
+import { objectLine, type Parser, type Progress, result, using, whole } from "./Parser.ts"
 
 const Count = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -32,6 +32,23 @@ const Line = Schema.Union([
 
 const decodeUsed = Schema.decodeUnknownOption(Used)
 
+const Retry = Schema.Struct({
+  attempt: Schema.Int,
+  max: Schema.optionalKey(Schema.NullOr(Count)),
+  status: Schema.optionalKey(Schema.NullOr(Count)),
+  delayMillis: Schema.optionalKey(Schema.NullOr(Count))
+})
+
+const decodeRetry = Schema.decodeUnknownOption(Retry)
+
+const retryOf = ({ attempt, delayMillis, max, status }: typeof Retry.Type): AgentEvent.AgentEvent => ({
+  type: "retry",
+  attempt,
+  ...(typeof max === "number" ? { max: whole(max) } : {}),
+  ...(typeof status === "number" ? { status: whole(status) } : {}),
+  ...(typeof delayMillis === "number" ? { delayMillis } : {})
+})
+
 const decodeLine = Schema.decodeUnknownOption(Line)
 
 const outcomes: Readonly<Record<string, AgentEvent.Outcome>> = {
@@ -57,10 +74,11 @@ const tools = {
 const isTool = (type: string | undefined): type is keyof typeof tools =>
   type !== undefined && Object.hasOwn(tools, type)
 
-/** The normalised form of one event of the agent's own, or nothing when it is not known. */
+/** Normalises one event of the agent. Returns undefined for an unknown event. */
 const fromEvent = (event: Readonly<Record<string, Schema.Json>>): AgentEvent.AgentEvent | undefined => {
   const type = string(event["type"])
   if (type === "thinking" || type === "notice") return { type, text: string(event["message"]) ?? "" }
+  if (type === "retry") return Option.getOrUndefined(Option.map(decodeRetry(event), retryOf))
   if (type === "usage") return Option.getOrUndefined(Option.map(decodeUsed(event), using))
   if (!isTool(type)) return undefined
   const [data, callId] = [event[tools[type]], string(event["toolCallId"])]
@@ -88,9 +106,15 @@ const fromLine = (line: typeof Line.Type): ReadonlyArray<AgentEvent.AgentEvent> 
 }
 
 /**
- * Reads one line of a headless runner (`runner-jsonl`). A line that is not understood becomes a `raw` event, so
- * that noise before, between and after the lines of the protocol is kept and harms nothing. Empty lines and the
- * acknowledgement of the request say nothing and become no event.
+ * Reads one line of a headless runner (`runner-jsonl`).
+ *
+ * **Details**
+ *
+ * A line that is not understood, and noise around the objects of the protocol, become `raw` events. Empty lines and
+ * the acknowledgement of the request become no event.
+ *
+ * @category parsing
+ * @since 0.1.0
  */
 export const parse = (line: string): ReadonlyArray<AgentEvent.AgentEvent> =>
   line.trim() === "" ? [] : read(line)
@@ -100,13 +124,30 @@ const read = objectLine((object) => {
   return line === undefined ? undefined : fromLine(line)
 })
 
-/** The same as a parser. The first result counts. */
-export const make = (): Parser => ({ counts: "first", line: parse, end: () => [] })
+/**
+ * Makes a parser of `runner-jsonl`. The first result counts, and says that nothing is open.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (): Parser => {
+  let progress: Progress = "open"
+  return {
+    counts: "first",
+    line: (line) => {
+      const events = parse(line)
+      if (events.some(({ type }) => type === "result")) progress = "final"
+      return events
+    },
+    progress: () => progress,
+    end: () => []
+  }
+}
 
 const resultOf = (line: Extract<typeof Line.Type, { readonly type: "result" }>): AgentEvent.ResultEvent => {
   const answer = line.answer ?? ""
   const outcome = Object.hasOwn(outcomes, line.outcome) ? outcomes[line.outcome] : undefined
-  // Whole or not at all: a part of it could be a part of a secret, which nobody would know to mask.
+  // Whole or not at all: masking would not recognise a part of a secret.
   const named = line.outcome.length > 40 ? "" : ` ${JSON.stringify(line.outcome)}`
   const unknown = `The agent ended with an unknown outcome${named}.`
   return result({

@@ -16,6 +16,7 @@ import * as QueryExecution from "./QueryExecution.ts"
 import { cancelled as cancelledMessage } from "./queryOutcome.ts"
 import type { EventLog } from "./QueryRun.ts"
 import * as QueryHandle from "./QueryHandle.ts"
+import * as QueryStore from "./QueryStore.ts"
 import * as QueryTrace from "./traceParent.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import * as QueryCommand from "../runtime/queryCommand.ts"
@@ -24,10 +25,15 @@ import type * as AgentLocks from "../agents/AgentLocks.ts"
 
 /** How a question is put. */
 export interface QueryOptions {
-  /** The conversation it belongs to; questions of one session see the earlier turns. */
+  /**
+   * The conversation that the query belongs to: it sees the earlier queries of the same session. A query without a
+   * session is a conversation of its own.
+   */
   readonly session?: string | undefined
-  /** Whether the session begins anew, without what was said in it before. */
+  /** Whether the session starts over with this query. */
   readonly newSession?: boolean | undefined
+  /** Whether a query without a `session` continues the conversation of the agent's last query. */
+  readonly continue?: boolean | undefined
   /** How long the answer may take; the profile's own limit when absent. */
   readonly timeout?: Duration.Input | undefined
   /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
@@ -86,11 +92,16 @@ export const make = Effect.fnUntraced(function* (
   const [store, profiles] = yield* Effect.all([StateStore, Profiles])
   const runs = yield* QueryExecution.make(places, turns)
 
-  const record = Effect.fnUntraced(function* (
-    agentId: Id.AgentId,
-    text: string,
-    { budget, maxIterations, model, newSession, resume, session, timeout }: QueryOptions
-  ) {
+  /** The session of the last query of an agent. */
+  const lastSession = (agentId: Id.AgentId) =>
+    Effect.map(
+      store.newestQuery(agentId),
+      (found) => Option.getOrUndefined(found)?.session ?? QueryStore.unnamedSession
+    )
+
+  const record = Effect.fnUntraced(function* (agentId: Id.AgentId, text: string, options: QueryOptions) {
+    const { budget, maxIterations, model, newSession, resume, timeout } = options
+    const session = options.session ?? (options.continue === true ? yield* lastSession(agentId) : undefined)
     const id = yield* Id.nextQueryId
     const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
     const trace = yield* QueryTrace.here

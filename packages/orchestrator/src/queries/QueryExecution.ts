@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function* (
       announce === undefined
         ? []
         : yield* AgentStore.stored(operation, store.appendEvents(id, [announce], lock.lease))
-    const request = QueryStore.requestOf(query, agent, budgets.budgetUsd, job)
+    const request = QueryStore.requestOf(place, query, agent, budgets.budgetUsd, job)
     return { place, agent, job, request, budgets, announced }
   })
 
@@ -182,7 +182,8 @@ export const make = Effect.fnUntraced(function* (
       price: Price.find(prices, query.model ?? (yield* profiles.model(place.profile)), name)
     })
     const sessionTotal = meter.total
-    const log = QueryLog.make({ store, records, operation, lock, query, known, sessionTotal })
+    const resumed = started.request.agentSession !== undefined
+    const log = QueryLog.make({ store, records, operation, lock, query, known, resumed, sessionTotal })
     const stop = yield* Deferred.make<never, Stop>()
     const run: Run = {
       ...started,

@@ -34,25 +34,72 @@ interface Options {
   readonly query: Query.Query
   /** The events that are in the log already. */
   readonly known: ReadonlyArray<AgentEvent.EventRecord>
+  /** Whether the program was told to continue a conversation by its own id of it. */
+  readonly resumed: boolean
   /** What the session of the query has used in all, when its program told. */
   readonly sessionTotal: () => TokenUsage.SessionTotal | undefined
 }
 
+const sessionOf = (event: AgentEvent.AgentEvent): string | undefined =>
+  event.type === "session" || event.type === "result" ? event.sessionId : undefined
+
+/** Whether an event shows that the agent works on the query, so that its conversation exists. */
+const isProgress = (event: AgentEvent.AgentEvent): boolean => {
+  switch (event.type) {
+    case "thinking":
+    case "text":
+    case "usage":
+    case "tool_start":
+    case "tool_progress":
+    case "tool_end":
+    case "tool_error":
+      return true
+    case "result":
+      return (
+        (event.outcome !== "crash" && event.outcome !== "error") ||
+        event.usage.inputTokens + event.usage.outputTokens > 0
+      )
+    default:
+      return false
+  }
+}
+
 /** Opens the log of a query for writing. */
-export const make = ({ known, lock, operation, query, records, sessionTotal, store }: Options): QueryLog => {
+export const make = ({
+  known,
+  lock,
+  operation,
+  query,
+  records,
+  resumed,
+  sessionTotal,
+  store
+}: Options): QueryLog => {
   // Notices of our own are not events of the program, which are counted to go on where the log ends.
   let told = known.filter(({ event }) => event.type !== "notice" || event.by === undefined).length
   let used = QueryMeter.usedIn(known.map(({ event }) => event))
+
+  // A program names its session before the conversation is on its disk, and may refuse to continue one.
+  let progressed = known.some(({ event }) => isProgress(event))
+  let session = known.map(({ event }) => sessionOf(event)).findLast((id) => id !== undefined)
+
+  const keepSession = Effect.fnUntraced(function* (events: ReadonlyArray<AgentEvent.AgentEvent>) {
+    progressed ||= events.some(isProgress)
+    session = events.map(sessionOf).findLast((id) => id !== undefined) ?? session
+    const result = events.find((event) => event.type === "result")
+    if (progressed && session !== undefined) {
+      yield* records.keepSession(query, session, sessionTotal(), lock)
+    } else if (resumed && (result?.outcome === "crash" || result?.outcome === "error")) {
+      yield* records.forgetSession(query, lock)
+    }
+  })
 
   const append = Effect.fnUntraced(
     function* (events: ReadonlyArray<AgentEvent.AgentEvent>) {
       const written = yield* store.appendEvents(query.id, events, lock.lease)
       told += events.length
       used = QueryMeter.usedIn(events, used)
-      const named = events.findLast((event) => event.type === "result" || event.type === "session")
-      if (named?.sessionId !== undefined) {
-        yield* records.keepSession(query, named.sessionId, sessionTotal(), lock)
-      }
+      yield* keepSession(events)
       return written
     },
     Effect.mapError(AgentStore.fromStore(operation))

@@ -7,8 +7,12 @@ import type * as QueryCommand from "../runtime/queryCommand.ts"
 import type { StateStore } from "../state/StateStore.ts"
 import type * as AgentLocks from "../agents/AgentLocks.ts"
 
-/** The name of the session of queries that name none. */
-const defaultSession = "default"
+/** The name of the conversation of a query that names none. Each such query starts it over, unless it continues it. */
+export const unnamedSession = "default"
+
+/** Whether a query starts its conversation over. */
+const startsOver = ({ newSession, session }: Query.Query): boolean =>
+  newSession === true || session === undefined
 
 /** An agent that has this session, and of the totals of sessions those that can be gone on with. */
 const withSession = (
@@ -37,8 +41,9 @@ export const namedJob = (
   })
 }
 
-/** What the program of an agent is asked, with what may be spent on it and the time that its job was given. */
+/** The request to the program of an agent, with what it may spend and the time that its job was given. */
 export const requestOf = (
+  { profile }: AgentSandbox,
   query: Query.Query,
   agent: Agent.Agent,
   budgetUsd: number | undefined,
@@ -46,9 +51,10 @@ export const requestOf = (
 ): QueryCommand.Request => ({
   id: query.id,
   text: query.text,
-  session: query.session,
-  newSession: query.newSession,
-  agentSession: agent.sessions?.[query.session ?? defaultSession],
+  ...(query.session === undefined && profile.session?.kind !== "runner-file"
+    ? {}
+    : { session: query.session ?? unnamedSession, newSession: startsOver(query) }),
+  agentSession: agent.sessions?.[query.session ?? unnamedSession],
   model: query.model,
   maxIterations: query.maxIterations,
   budgetUsd,
@@ -57,7 +63,7 @@ export const requestOf = (
 
 /** What queries leave in the records of their agents. */
 export interface QueryStore {
-  /** Counts a query, and forgets the agent's own id of a session that begins anew. */
+  /** Counts a query, and forgets the agent's own id of a session that starts over. */
   readonly counted: (query: Query.Query, turn: AgentLocks.AgentLock) => Result<Agent.Agent>
   /** Remembers the agent's own id of the session, so that the next query of it can go on with it, and its total. */
   readonly keepSession: (
@@ -66,28 +72,35 @@ export interface QueryStore {
     total: TokenUsage.SessionTotal | undefined,
     turn: AgentLocks.AgentLock
   ) => Result<void>
+  /** Forgets the agent's own id of a session that its program could not continue: the next query starts it over. */
+  readonly forgetSession: (query: Query.Query, turn: AgentLocks.AgentLock) => Result<void>
 }
 
 type Result<A> = Effect.Effect<A, StateStoreError.StateStoreError>
+
+/** The sessions of an agent but for one. */
+const without = (sessions: Agent.Agent["sessions"] = {}, name: string | undefined) => {
+  const { [name ?? unnamedSession]: _, ...others } = sessions
+  return others
+}
 
 /** The records of a store. */
 export const make = (store: StateStore["Service"]): QueryStore => {
   const { change } = AgentStore.make(store)
 
-  const counted = Effect.fnUntraced(function* (
-    { agentId, newSession, session }: Query.Query,
-    turn: AgentLocks.AgentLock
-  ) {
+  const counted = Effect.fnUntraced(function* (query: Query.Query, turn: AgentLocks.AgentLock) {
+    const { agentId, session } = query
     const now = yield* DateTime.now
     return yield* change(
       agentId,
       (agent) => {
-        const { [session ?? defaultSession]: _, ...others } = agent.sessions ?? {}
+        const { sessions, ...rest } = agent
+        const kept = startsOver(query) ? without(sessions, session) : sessions
         return new Agent.Agent({
-          ...agent,
+          ...rest,
           queryCount: agent.queryCount + 1,
           lastQueryAt: now,
-          ...(newSession === true ? { sessions: others } : {})
+          ...(kept === undefined || Object.keys(kept).length === 0 ? {} : { sessions: kept })
         })
       },
       turn.lease
@@ -100,11 +113,22 @@ export const make = (store: StateStore["Service"]): QueryStore => {
     total: TokenUsage.SessionTotal | undefined,
     turn: AgentLocks.AgentLock
   ) {
-    const name = query.session ?? defaultSession
+    const name = query.session ?? unnamedSession
     const agent = yield* store.getAgent(query.agentId)
     if (agent.sessions?.[name] === sessionId && total === undefined) return
     yield* change(query.agentId, (known) => withSession(known, name, sessionId, total), turn.lease)
   })
 
-  return { counted, keepSession }
+  const forgetSession = Effect.fnUntraced(function* (
+    { agentId, session }: Query.Query,
+    turn: AgentLocks.AgentLock
+  ) {
+    yield* change(
+      agentId,
+      (agent) => new Agent.Agent({ ...agent, sessions: without(agent.sessions, session) }),
+      turn.lease
+    )
+  })
+
+  return { counted, forgetSession, keepSession }
 }

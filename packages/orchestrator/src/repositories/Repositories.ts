@@ -30,7 +30,7 @@ export interface CloneSpec {
 }
 
 /** What is to be committed. */
-export interface CommitSpec {
+export interface CommitSpec extends GitWorkspace.Permissions {
   readonly message: string
   /** {@link defaultAuthor} when absent. */
   readonly author?: GitName.Author | undefined
@@ -45,7 +45,7 @@ export interface Committed extends GitWorkspace.Head {
 }
 
 /** What is wanted of a pull request. */
-export interface PullRequestSpec extends Omit<GitHubModel.PullRequestSpec, "head"> {
+export interface PullRequestSpec extends Omit<GitHubModel.PullRequestSpec, "head">, GitWorkspace.Permissions {
   /**
    * The branch with the changes. When absent: the one that is checked out, unless that is the one the agent tracks;
    * then one that is named after the agent and the day.
@@ -268,9 +268,9 @@ export const make = Effect.gen(function* () {
   })
 
   const commitIn = Effect.fnUntraced(function* (workspace: GitWorkspace.Workspace, spec: CommitSpec) {
-    const { author = defaultAuthor, message, paths } = spec
+    const { author = defaultAuthor, paths } = spec
     const { entries } = yield* git.status(workspace)
-    const head = yield* git.commit(workspace, { author, message, paths })
+    const head = yield* git.commit(workspace, { ...spec, author })
     const files = entries.map(({ path }) => path).filter((path) => paths?.includes(path) ?? true)
     return { ...head, files } satisfies Committed
   })
@@ -292,11 +292,20 @@ export const make = Effect.gen(function* () {
 
   const openPullRequest = Effect.fn("Repositories.openPullRequest")(function* (
     id: Id.AgentId,
-    { author, branch: named, message, ...spec }: PullRequestSpec,
+    {
+      allowConflictMarkers,
+      allowInProgress,
+      allowNestedRepositories,
+      author,
+      branch: named,
+      message,
+      ...spec
+    }: PullRequestSpec,
     options?: RepositoryOptions
   ) {
     const { agent, repo, repository } = yield* recorded("openPullRequest", id)
     const { defaultBranch } = yield* ready(repo)
+    const allowed = { allowConflictMarkers, allowInProgress, allowNestedRepositories }
     const base = yield* baseOf(repo, spec.base, repository.ref, defaultBranch)
     if (named !== undefined) yield* different(named, base)
     const today = yield* DateTime.now
@@ -315,8 +324,8 @@ export const make = Effect.gen(function* () {
         const { files } =
           status.entries.length === 0
             ? { files: [] }
-            : yield* commitIn(workspace, { message: message ?? spec.title, author })
-        return { files, ...(yield* git.push(workspace, { branch })) }
+            : yield* commitIn(workspace, { ...allowed, message: message ?? spec.title, author })
+        return { files, ...(yield* git.push(workspace, { ...allowed, branch })) }
       })
     )
     const { outcome, pullRequest } = yield* github.createPullRequest(repo, {

@@ -67,7 +67,10 @@ const eventsOf = (
 
   return Stream.unwrap(
     Effect.gen(function* () {
-      const { concluded, read, results } = yield* EventReader.make({ ...where.profile.run, secrets })
+      const { answered, concluded, read, results } = yield* EventReader.make({
+        ...where.profile.run,
+        secrets
+      })
       const waiting = yield* FiberHandle.make()
       /** Where in the output each result ends. */
       const ends: Array<number> = []
@@ -81,7 +84,9 @@ const eventsOf = (
           while (ends.length < results()) ends.push(cursor.stdout - following)
         }
         written = cursor.stdout
-        if (concluded() && !before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
+        // An agent that goes on after it seemed to be done is let go on.
+        if (!concluded()) yield* FiberHandle.clear(waiting)
+        else if (!before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
         return events
       })
 
@@ -98,8 +103,8 @@ const eventsOf = (
         const events = yield* read({ _tag: "Exit", exitCode }, counted)
         const result = events.at(-1)
         if (result?.type !== "result") return events
-        const own = Math.min(counted, results()) > 0
-        return [...events.slice(0, -1), ...programResult({ exit, result, concluded: own }, limits)]
+        const concludes = answered(counted)
+        return [...events.slice(0, -1), ...programResult({ exit, result, concluded: concludes }, limits)]
       })
 
       return Stream.flattenIterable(

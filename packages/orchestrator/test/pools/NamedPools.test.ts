@@ -252,6 +252,29 @@ it.effect(
 )
 
 describe("the size of a pool", () => {
+  it.effect("decides how many queries run at once, also of those that were given before it changed", () =>
+    Effect.gen(function* () {
+      const made = yield* pool({ size: 1 })
+      const results = yield* start(
+        ask(
+          made,
+          Array.from({ length: 6 }, () => taking(10_000))
+        )
+      )
+      const { listQueries } = yield* StateStore.StateStore
+      const running = Effect.map(Stream.runCollect(listQueries({ status: "running" })), (all) => all.length)
+      assert.strictEqual(yield* running, 1)
+      yield* made.resize(3)
+      yield* pass("10 seconds")
+      assert.strictEqual(yield* running, 3)
+      yield* made.resize(1)
+      yield* pass("10 seconds")
+      assert.strictEqual(yield* running, 1)
+      for (let step = 0; step < 3; step++) yield* pass("10 seconds")
+      assert.lengthOf(yield* Fiber.join(results), 6)
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+
   it.effect("grows at once, and shrinks when agents have answered", () =>
     Effect.gen(function* () {
       const made = yield* pool({ size: 1 })

@@ -394,7 +394,7 @@ describe("any protocol", () => {
       const { read: step } = yield* EventReader.make({ protocol: "runner-jsonl" })
       for (let count = 0; count < 20; count++) assert.deepStrictEqual(yield* step(out(piece)), [])
       const events = yield* step(out('\n{"type":"ready","agent":"a"}\n'))
-      assert.deepStrictEqual(types(events), ["raw", "ready"])
+      assert.deepStrictEqual(types(events), ["raw", "notice", "ready"])
       assert(events[0]?.type === "raw")
       assert.isBelow(events[0].line.length, 70_000)
       assert.include(events[0].line, "cut")

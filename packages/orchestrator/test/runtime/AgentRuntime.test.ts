@@ -26,6 +26,11 @@ const placed = Effect.fnUntraced(function* (profile: Profile.Profile, env: Sandb
   return yield* (yield* AgentRuntime.AgentRuntime).prepareFiles(sandbox, profile)
 })
 
+const claudeResult = (text: string) => line({ type: "result", subtype: "success", result: text })
+
+const later = (event: Sandbox.ProcessEvent, by: Duration.Input) =>
+  Stream.fromEffect(Effect.delay(Effect.succeed(event), by))
+
 const request = Effect.map(Id.nextQueryId, (id) => ({ id, text: "why?" }))
 
 /** Runs commands like `record`, which is told of each, and ends them with what it says. */
@@ -298,6 +303,26 @@ describe("AgentRuntime.run", () => {
       assert.strictEqual((yield* nothingLeft).commands, nothing.commands)
     }).pipe(Effect.provide(layer(() => Stream.concat(Stream.make(resultLine("42")), Stream.never))))
   )
+
+  it.effect("lets a program go on that works again after it seemed to be done", () => {
+    const tasks = line({ type: "system", subtype: "background_tasks_changed", tasks: [] })
+    const message = line({ type: "assistant", message: { content: [{ type: "text", text: "On." }] } })
+    const program = Stream.make(tasks, claudeResult("first")).pipe(
+      Stream.concat(later(message, "9 seconds")),
+      Stream.concat(later(claudeResult("second"), "16 seconds")),
+      Stream.concat(later(exit(0), "9 seconds"))
+    )
+    const run = new Profile.RunSpec({ ...tiny.run, protocol: "claude-stream-json" })
+    return Effect.gen(function* () {
+      const runtime = yield* AgentRuntime.AgentRuntime
+      const place = yield* placed(new Profile.Profile({ ...tiny, run }))
+      const events = yield* start(Stream.runCollect(runtime.run(place, yield* request)))
+      yield* pass("1 minute")
+      const last = (yield* Fiber.join(events)).at(-1)
+      assert(last?.type === "result")
+      assert.deepStrictEqual([last.outcome, last.answer], ["ok", "second"])
+    }).pipe(Effect.provide(layer(() => program)))
+  })
 
   it.effect("stops a program that runs, and knows of one that does not", () =>
     Effect.gen(function* () {

@@ -20,7 +20,8 @@ export { awkward, type Case, Nonconforming, scripts } from "./conformance/case.t
  *
  * ```ts
  * import { it } from "@effect/vitest"
- * import { Conformance, LocalSandboxes } from "@remote-agent/sandbox"
+ * import { LocalSandboxes } from "@remote-agent/sandbox"
+ * import { Conformance } from "@remote-agent/sandbox/testing"
  * import { Effect } from "effect"
  *
  * for (const { name, run } of Conformance.cases) {

@@ -1,6 +1,6 @@
-import { type Id, type Query, TokenUsage } from "@remote-agent/domain"
+import { TokenUsage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Duration, Effect, Option, Stream } from "effect"
+import { DateTime, Duration, Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
@@ -36,29 +36,12 @@ export const sinceOf = (since: string, now: DateTime.Utc): Option.Option<DateTim
       )
 }
 
-const add = (rows: Map<string, Row>, of: string, { usage = TokenUsage.zero }: Query.Query): void => {
-  const row = rows.get(of) ?? { of, queries: 0, usage: TokenUsage.zero }
-  rows.set(of, { of, queries: row.queries + 1, usage: TokenUsage.add(row.usage, usage) })
-}
-
-const summedUp = Effect.fnUntraced(function* (by: By, since: Option.Option<DateTime.Utc>) {
-  const store = yield* StateStore.StateStore
-  const agents = new Map<Id.AgentId, { readonly agent: string; readonly profile: string }>()
-  yield* Stream.runForEach(store.listAgents(), ({ id, name, profile }) =>
-    Effect.sync(() => agents.set(id, { agent: `${name} ${id}`, profile }))
-  )
-  const rows = new Map<string, Row>()
-  yield* Stream.runForEach(store.listQueries({ status: "ended" }), (query) =>
-    Effect.sync(() => {
-      const { agentId, endedAt } = query
-      if (endedAt === undefined) return
-      if (Option.isSome(since) && DateTime.isLessThan(endedAt, since.value)) return
-      const names = agents.get(agentId) ?? { agent: agentId, profile: "(unknown)" }
-      add(rows, by === "day" ? DateTime.formatIso(endedAt).slice(0, 10) : names[by], query)
-    })
-  )
-  return [...rows.values()].toSorted((a, b) => (a.of < b.of ? -1 : 1))
-})
+const rowOf =
+  (by: By) =>
+  ({ key, name, queries, usage }: StateStore.UsageGroup): Row => {
+    const id = key ?? "(unknown)"
+    return { of: by === "agent" && name !== undefined ? `${name} ${id}` : id, queries, usage }
+  }
 
 const totalOf = (rows: ReadonlyArray<Row>): Row => ({
   of: "total",
@@ -108,7 +91,10 @@ export const cost = command({
         message: `${asked} is not a day. Write a day such as 2026-01-31, or 7d for the last seven days.`
       })
     }
-    const rows = yield* Effect.provide(summedUp(by, since), State.layer({ state: location }))
+    const groups = yield* Effect.flatMap(StateStore.StateStore, ({ usageBy }) =>
+      usageBy(by, { since: Option.getOrUndefined(since) })
+    ).pipe(Effect.provide(State.layer({ state: location })))
+    const rows = groups.map(rowOf(by)).toSorted((a, b) => (a.of < b.of ? -1 : 1))
     const total = totalOf(rows)
     if (json) {
       return yield* line(out, jsonText({ by, rows: rows.map(documentOf), total: documentOf(total) }))

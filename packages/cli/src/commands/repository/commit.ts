@@ -5,6 +5,7 @@ import * as TextInput from "../../app/textInput.ts"
 import { command } from "../shared/command.ts"
 import { agent, durable, optional, text } from "../shared/flags.ts"
 import * as AgentRepository from "./agentRepository.ts"
+import { permissions, permitted } from "./repositoryFlags.ts"
 
 /** `commit`. */
 export const commit = command({
@@ -16,6 +17,7 @@ export const commit = command({
       Flag.String("message").pipe(Flag.withAlias("m"), Flag.withDescription("The commit message"))
     ),
     messageFile: text("message-file", "A file with the commit message"),
+    ...permissions,
     ...durable
   },
   run: Effect.fn("commit")(function* (flags) {
@@ -24,7 +26,7 @@ export const commit = command({
       return yield* new Usage({ message: "There is no commit message. Give --message or --message-file." })
     }
     yield* AgentRepository.withRepository(flags, ({ id }, repositories) =>
-      Effect.map(repositories.commit(id, { message }), (committed) => ({
+      Effect.map(repositories.commit(id, { ...permitted(flags), message }), (committed) => ({
         document: committed,
         text: AgentRepository.headOf(committed),
         note: committed.files.join("\n")

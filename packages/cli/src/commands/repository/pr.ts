@@ -4,7 +4,7 @@ import * as TextInput from "../../app/textInput.ts"
 import { command } from "../shared/command.ts"
 import { agent, durable, NonBlank, repeatable, text } from "../shared/flags.ts"
 import * as AgentRepository from "./agentRepository.ts"
-import { base, draft, labels } from "./repositoryFlags.ts"
+import { base, draft, labels, permissions, permitted } from "./repositoryFlags.ts"
 
 /** `pr create`. */
 export const create = command({
@@ -24,6 +24,7 @@ export const create = command({
     draft,
     label: labels,
     reviewer: repeatable("reviewer", "A user to request a review from"),
+    ...permissions,
     ...durable
   },
   examples: [
@@ -38,6 +39,7 @@ export const create = command({
     yield* AgentRepository.withRepository(flags, ({ id }, repositories) =>
       Effect.map(
         repositories.openPullRequest(id, {
+          ...permitted(flags),
           title: flags.title,
           body,
           base: flags.base,

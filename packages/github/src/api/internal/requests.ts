@@ -3,6 +3,8 @@ import type { Octokit } from "@octokit/rest"
 import { FetchFailure, GitHubError } from "@remote-agent/domain"
 import { Data, Duration, Effect, Option, Redacted, Schema, Semaphore, Stream } from "effect"
 import type { Connection } from "../GitHubConnection.ts"
+import * as Fetch from "../../network/fetch.ts"
+import type { Network } from "../../network/Network.ts"
 import * as AccessToken from "./accessToken.ts"
 import * as EtagCache from "./etagCache.ts"
 import * as RateLimit from "./rateLimit.ts"
@@ -51,27 +53,30 @@ export interface GitHubRequests {
   readonly token: Effect.Effect<Option.Option<Redacted.Redacted>, GitHubError.GitHubError>
 }
 
-const makeOctokit = (baseUrl: string, userAgent: string) =>
+const makeOctokit = (baseUrl: string, userAgent: string, network: Network) =>
   // Loading Octokit takes time, and most commands never use it.
   Effect.cached(
-    Effect.promise(async (): Promise<Octokit> => {
-      const { Octokit: Client } = await import("@octokit/rest")
-      return new Client({
+    Effect.gen(function* () {
+      const fetch = yield* Fetch.make(network, baseUrl)
+      const { Octokit: Client } = yield* Effect.promise(() => import("@octokit/rest"))
+      const client: Octokit = new Client({
         baseUrl,
         userAgent,
-        log: { debug: silent, info: silent, warn: silent, error: silent }
+        log: { debug: silent, info: silent, warn: silent, error: silent },
+        ...(fetch === undefined ? {} : { request: { fetch } })
       })
+      return client
     })
   )
 
 /** Sends one request once. */
 const makeSendOnce = Effect.fnUntraced(function* (
-  { credential, requestTimeout, userAgent = "remote-agent" }: Connection,
+  { credential, network = {}, requestTimeout, userAgent = "remote-agent" }: Connection,
   baseUrl: string,
   clock: ServerClock.ServerClock
 ) {
   const timeout = Duration.fromInputUnsafe(requestTimeout ?? "30 seconds")
-  const octokit = yield* makeOctokit(baseUrl, userAgent)
+  const octokit = yield* makeOctokit(baseUrl, userAgent, network)
   const limits = yield* RateLimit.make
   const replies = yield* EtagCache.make<Reply<unknown>>()
 

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { stripVTControlCharacters } from "node:util"
 import * as LocalRepository from "./localRepository.ts"
-import * as AgentVersion from "../agentVersion.ts"
+import * as AgentVersion from "./agentVersion.ts"
 
 /** A sandbox in which an agent program lives. */
 export interface AgentSandbox {

@@ -1,0 +1,90 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { home, launch } from "../support/agents.ts"
+import { bin, finish, folder, lines, run, start } from "../support/support.ts"
+
+const limit = { timeout: 300_000 }
+
+const counter = fileURLToPath(new URL("../fixtures/countStatements.mjs", import.meta.url))
+
+describe("one command", () => {
+  it.live(
+    "opens the state once, and needs at most 30 statements for a query",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      yield* launch(cwd, "ada")
+      const file = join(cwd, "statements")
+      const asked = yield* run(cwd, ["query", "ada", "TSLA revenue 2024"], {
+        NODE_OPTIONS: `--import=${counter}`,
+        STATEMENTS: file
+      })
+      assert.strictEqual(asked.code, 0, asked.stderr)
+      const statements = (yield* Effect.promise(() => readFile(file, "utf8"))).trimEnd().split("\n")
+      const schema = statements.filter((one) => one.includes("remote_migrations"))
+      const executed = statements.filter((one) => one !== "closed")
+      assert.isAtMost(executed.length, 30, executed.join("\n"))
+      assert.isAtMost(schema.length, 2, "the schema is checked when the state is opened, and not again")
+    }),
+    limit
+  )
+
+  it.live(
+    "takes the running server as it is, also one that does not isolate",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const does = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+        const { code, stderr, stdout } = yield* run(cwd, args)
+        assert.strictEqual(code, 0, `${args.join(" ")}: ${stderr}`)
+        return { stderr, stdout }
+      })
+      yield* does("launch", "--name", "bob", "--isolation", "none")
+      assert.include((yield* does("query", "bob", "TSLA revenue 2024")).stdout, "97,690")
+      assert.include((yield* does("exec", "bob", "--", "echo", "ran")).stderr, "plain processes")
+      yield* does("pause", "bob")
+      const refused = yield* run(cwd, ["exec", "bob", "--isolation", "auto", "--", "true"])
+      assert.notStrictEqual(refused.code, 0, "an isolation that is asked for is not waived")
+      assert.include(refused.stderr, `"none"`)
+      yield* does("terminate", "bob")
+    }),
+    limit
+  )
+
+  it.live(
+    "that only follows a query says so at Ctrl-C, and leaves the query running",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const launched = yield* run(cwd, ["launch", "--name", "slow", "--env", "SAMPLE_AGENT_STEP_MS=3600000"])
+      assert.strictEqual(launched.code, 0, launched.stderr)
+      const id = (yield* run(cwd, ["query", "slow", "TSLA revenue 2024", "--detach"])).stdout.trim()
+      const follower = start(cwd, ["logs", "--follow", id])
+      const ended = finish(follower)
+      yield* Effect.promise(() => lines(follower, 1))
+      follower.kill("SIGINT")
+      const { code, stderr } = yield* Effect.promise(() => ended)
+      assert.strictEqual(code, 130)
+      assert.include(stderr, "The query continues.")
+      assert.notInclude(stderr, "cleaning up")
+      assert.include((yield* run(cwd, ["info", "slow"])).stdout, `running     ${id}`)
+    }),
+    limit
+  )
+
+  it.live(
+    "in a working directory that was deleted says so",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* folder
+      const program = `mkdir gone && cd gone && rmdir ../gone && '${process.execPath}' '${bin}' list`
+      const child = spawn("sh", ["-c", program], { cwd, stdio: ["ignore", "pipe", "pipe"] })
+      const { code, stderr, stdout } = yield* Effect.promise(() => finish(child))
+      assert.deepStrictEqual(
+        [code, stdout, stderr],
+        [2, "", "The working directory no longer exists.\n  Change to a folder that exists.\n"]
+      )
+    }),
+    limit
+  )
+})
