@@ -9,11 +9,13 @@ type Files = Readonly<Record<string, ReadonlyArray<string>>>
 const contract: Files = {
   "e2b-local": [
     "Access",
+    "Calls",
     "Commands",
     "Contents",
     "Daemon",
     "Escape",
     "Files",
+    "FilesystemPause",
     "RequestGuard",
     "namespace/files",
     "Isolation",
@@ -23,9 +25,11 @@ const contract: Files = {
     "PortTable",
     "Refusals",
     "SdkExamples",
+    "SdkVersions",
     "shell",
     "SnapshotStore",
     "PseudoTerminal",
+    "Transfer",
     "Watch"
   ],
   sandbox: [
@@ -121,15 +125,19 @@ const docs: Files = { cli: ["Documentation", "Examples", "Release"] }
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
   "e2b-local": [
+    "Calls",
     "Commands",
     "Contents",
     "Files",
+    "FilesystemPause",
     "Lifecycle",
     "PortTable",
     "SdkExamples",
+    "SdkVersions",
     "ServerDeath",
     "SnapshotStore",
     "PseudoTerminal",
+    "Transfer",
     "Watch"
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],

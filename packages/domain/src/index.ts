@@ -7,6 +7,9 @@ export * as AgentEvent from "./agent/AgentEvent.ts"
 /** The statuses of an agent and the transitions between them. */
 export * as AgentLifecycle from "./agent/AgentLifecycle.ts"
 
+/** The rule by which a text names an agent. */
+export * as AgentLookup from "./agent/AgentLookup.ts"
+
 /** Budgets of queries, agents and pools, and the check whether one is used up. */
 export * as Budget from "./query/Budget.ts"
 
@@ -78,6 +81,9 @@ export * as StateLocation from "./state/StateLocation.ts"
 
 /** The failures of state stores. */
 export * as StateStoreError from "./state/StateStoreError.ts"
+
+/** Removes escape sequences and control characters from foreign text before it is printed. */
+export * as TerminalText from "./TerminalText.ts"
 
 /** What a piece of work consumed: tokens, money and time. */
 export * as TokenUsage from "./query/TokenUsage.ts"

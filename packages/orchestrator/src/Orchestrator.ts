@@ -20,7 +20,6 @@ import * as NamedPools from "./pools/NamedPools.ts"
 import * as Profiles from "./profiles/Profiles.ts"
 import * as ForkAgent from "./queries/ForkAgent.ts"
 import * as Queries from "./queries/Queries.ts"
-import type { EventLog } from "./queries/QueryRun.ts"
 import * as QueryHandle from "./queries/QueryHandle.ts"
 import * as Reaper from "./reaper/Reaper.ts"
 import * as AgentRuntime from "./runtime/AgentRuntime.ts"
@@ -97,6 +96,8 @@ export interface AgentGroup {
 export interface QueryGroup {
   /** Reads a query. Fails with `QueryNotFound`. */
   readonly get: (id: Id.QueryId) => Effect.Effect<QueryHandle.QueryHandle, Failure>
+  /** A handle on a query whose record the caller has. Reads nothing. */
+  readonly of: (record: Query.Query) => QueryHandle.QueryHandle
   /** Streams the records of queries, oldest first. */
   readonly list: (filter?: QueryFilter, range?: QueryRange) => Stream.Stream<Query.Query, Failure>
   /**
@@ -169,31 +170,6 @@ export interface StateGroup {
   readonly reap: Reaper.Reaper["Service"]["reap"]
 }
 
-// Flat methods by id. They are removed when the binary uses the groups.
-interface Flat extends AgentLifecycle.AgentLifecycle {
-  readonly launch: (spec?: Agents.LaunchSpec) => Effect.Effect<Agent.Agent, Failure>
-  readonly launchScoped: (spec?: Agents.LaunchSpec) => Effect.Effect<Agent.Agent, Failure, Scope.Scope>
-  readonly query: (
-    id: Id.AgentId,
-    text: string,
-    options?: Queries.QueryOptions
-  ) => Effect.Effect<Query.QueryResult, Failure>
-  readonly stream: (id: Id.AgentId, text: string, options?: Queries.QueryOptions) => EventLog
-  readonly start: Queries.Queries["start"]
-  readonly events: Queries.Queries["events"]
-  readonly cancel: Queries.Queries["cancel"]
-  readonly terminate: Agents.Agents["terminate"]
-  readonly replace: Agents.Agents["replace"]
-  readonly fork: ForkAgent.ForkAgent
-  readonly usage: QueryGroup["usage"]
-  readonly reap: StateGroup["reap"]
-  readonly get: Agents.Agents["get"]
-  readonly list: Agents.Agents["list"]
-  readonly ask: (text: string, options?: AskOptions) => Effect.Effect<Query.QueryResult, Failure>
-  readonly closePool: PoolGroup["close"]
-  readonly pool: PoolGroup["open"]
-}
-
 /**
  * Launches agents, runs their queries, pools them, and keeps their state.
  *
@@ -211,7 +187,7 @@ export class Orchestrator extends Context.Service<
     readonly queries: QueryGroup
     readonly pools: PoolGroup
     readonly state: StateGroup
-  } & Flat
+  }
 >()("@remote-agent/orchestrator/Orchestrator") {}
 
 const isSecret = (value: unknown): value is Redacted.Redacted =>
@@ -281,6 +257,7 @@ export const make = Effect.gen(function* () {
     get: Effect.fn("Orchestrator.getQuery")((id) =>
       Effect.map(AgentStore.stored("getQuery", store.getQuery(id)), queryOf)
     ),
+    of: queryOf,
     list: (filter, range) =>
       Stream.mapError(store.listQueries(filter, range), AgentStore.fromStore("listQueries")),
     ask: Effect.fn("Orchestrator.ask")(function* (text, options = {}) {
@@ -302,26 +279,7 @@ export const make = Effect.gen(function* () {
     agents: agentGroup,
     queries: queryGroup,
     pools: poolGroup,
-    state,
-    // Flat methods by id. They are removed when the binary uses the groups.
-    launch: (spec = {}) => agents.launch(spec),
-    launchScoped: (spec = {}) => agents.launchScoped(spec),
-    query: (id, text, options) => queries.query(id, text, options),
-    stream: queries.stream,
-    start: queries.start,
-    events: queries.events,
-    cancel: queries.cancel,
-    terminate: agents.terminate,
-    ...lifecycle,
-    fork,
-    reap: state.reap,
-    replace: agents.replace,
-    usage: queryGroup.usage,
-    get: agents.get,
-    list: agents.list,
-    ask: (text, options) => Effect.scoped(queryGroup.ask(text, options)),
-    pool: poolGroup.open,
-    closePool: pools.close
+    state
   })
 })
 

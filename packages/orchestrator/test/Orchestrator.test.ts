@@ -20,9 +20,10 @@ import {
   start,
   taking
 } from "./support/support.ts"
+import { byId } from "./support/byId.ts"
 
 const ask = (text: string, options?: Orchestrator.AskOptions) =>
-  Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.ask(text, options))
+  Effect.flatMap(byId, (orchestrator) => orchestrator.ask(text, options))
 
 describe("Orchestrator.ask", () => {
   it.effect("answers, tells of every event in order, and leaves nothing", () =>
@@ -122,7 +123,7 @@ describe("Orchestrator.ask", () => {
 describe("Orchestrator.layer", () => {
   it.effect("runs the sample profile over sandboxes in memory, for tests of programs that use it", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       assert.strictEqual((yield* orchestrator.ask("why?")).answer, "because")
       assert.include(
         (yield* Profiles.Profiles).list.map(({ name }) => name),

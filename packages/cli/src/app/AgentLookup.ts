@@ -10,9 +10,6 @@ import type * as State from "./State.ts"
 /** How many candidates an ambiguous name lists. */
 const shown = 5
 
-/** An id prefix this short could belong to any agent. */
-const shortestPrefix = "agt_".length + 4
-
 const only = Effect.fnUntraced(function* (
   text: string,
   found: ReadonlyArray<Agent.Agent>
@@ -20,7 +17,7 @@ const only = Effect.fnUntraced(function* (
   const [first, ...others] = found
   if (first === undefined) {
     const who = text === "" ? "An agent needs a name" : `There is no agent ${text}`
-    const isShort = text.startsWith("agt_") && text.length < shortestPrefix
+    const isShort = /^agt_.{0,3}$/.test(text)
     return yield* new NotFound({
       message: isShort
         ? `${who}. The beginning of an id needs at least four characters after agt_.`

@@ -3,39 +3,25 @@
  *
  * @since 0.1.0
  */
-import { Effect, Option, Redacted, Schema } from "effect"
-import { HttpServerResponse } from "effect/http"
-import { ApiError } from "./ApiError.ts"
-import type { Sandbox } from "../sandboxes/Sandbox.ts"
+import { Effect, Option, Redacted } from "effect"
+import { HttpApiSchema } from "effect/http-api"
+import type { Sandbox } from "../sandboxes/ManagedSandbox.ts"
+import { type ApiError, refuse } from "./ApiError.ts"
+import type { ListQuery } from "./schemas.ts"
 
-/** How many items a page may have. */
-export const Limit = Schema.FiniteFromString.pipe(
-  Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1000 }))
-)
-
-const Query = Schema.Struct({
-  metadata: Schema.optionalKey(Schema.String),
-  state: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
-  limit: Schema.optionalKey(Limit),
-  nextToken: Schema.optionalKey(Schema.String),
-  order: Schema.optionalKey(Schema.Literals(["asc", "desc"])),
-  startedAfter: Schema.optionalKey(Schema.String),
-  template: Schema.optionalKey(Schema.String)
-})
-
-/** What a client asked the list for. */
+/** A decoded query of the list. */
 export interface Query {
   readonly metadata: ReadonlyArray<readonly [string, string]>
   readonly states: ReadonlyArray<string>
   readonly limit: number
-  /** Where the page before ended. */
+  /** The end of the previous page. */
   readonly after: Option.Option<Position>
   readonly order: "asc" | "desc"
   readonly startedAfter: Option.Option<number>
   readonly template: Option.Option<string>
 }
 
-/** A place in the list that stays valid when sandboxes come and go. */
+/** A position in the list. It stays valid when sandboxes are added and removed. */
 export interface Position {
   readonly startedAt: number
   readonly id: string
@@ -49,7 +35,7 @@ const decodeComponent = (text: string): string => {
   }
 }
 
-/** Pairs from the query parameter `metadata`, whose parts the SDK has encoded before it encoded the whole. */
+/** The pairs in the query parameter `metadata`. The SDK encodes the parts and then the whole. */
 export const decodeMetadata = (metadata: string): ReadonlyArray<readonly [string, string]> =>
   [...new URLSearchParams(metadata)].map(
     ([key, value]) => [decodeComponent(key), decodeComponent(value)] as const
@@ -59,20 +45,18 @@ export const decodeMetadata = (metadata: string): ReadonlyArray<readonly [string
 export const encodeToken = (position: Position): string =>
   Buffer.from(`${position.startedAt}:${position.id}`).toString("base64url")
 
-/** None when the token is not one of ours. */
+/** The position of a token. None when this server did not make the token. */
 export const decodeToken = (token: string): Option.Option<Position> => {
   const match = /^(\d{1,15}):(\w+)$/.exec(Buffer.from(token, "base64url").toString("utf8"))
   return match === null ? Option.none() : Option.some({ startedAt: Number(match[1]), id: match[2] ?? "" })
 }
 
-const decode = Schema.decodeUnknownEffect(Query)
-const bad = (message: string) => new ApiError({ status: 400, message })
+const bad = (message: string) => refuse(400, message)
 
-/** Fails with 400 when a parameter makes no sense. */
+/** Decodes the tokens and times of a query. Fails with 400 when one of them is not valid. */
 export const decodeQuery = Effect.fnUntraced(function* (
-  parameters: unknown
+  query: typeof ListQuery.Type
 ): Effect.fn.Return<Query, ApiError> {
-  const query = yield* decode(parameters).pipe(Effect.mapError((error) => bad(String(error))))
   const after = query.nextToken === undefined ? Option.none() : decodeToken(query.nextToken)
   if (query.nextToken !== undefined && Option.isNone(after)) return yield* bad("nextToken is not valid")
   const startedAfter =
@@ -95,13 +79,13 @@ export const decodeQuery = Effect.fnUntraced(function* (
 const compare = (a: Position, b: Position) =>
   a.startedAt !== b.startedAt ? a.startedAt - b.startedAt : a.id < b.id ? -1 : a.id > b.id ? 1 : 0
 
-/** Some items, and the token of the next page if there is one. */
+/** The items of a page, and the token of the next page if there is one. */
 interface Page<A> {
   readonly items: ReadonlyArray<A>
   readonly next: Option.Option<string>
 }
 
-/** Cuts one page out of all there is. */
+/** Cuts one page out of all items. */
 export const cut = <A>(
   all: ReadonlyArray<A>,
   {
@@ -122,7 +106,7 @@ export const cut = <A>(
   return { items, next: Option.map(Option.fromUndefinedOr(last), (item) => encodeToken(position(item))) }
 }
 
-/** The sandboxes of one page. Newest first unless asked otherwise. */
+/** The sandboxes of one page. The newest come first by default. */
 export const page = <A extends Pick<Sandbox, "id" | "startedAt" | "state" | "spec">>(
   all: ReadonlyArray<A>,
   query: Query
@@ -134,24 +118,25 @@ export const page = <A extends Pick<Sandbox, "id" | "startedAt" | "state" | "spe
       query.metadata.every(
         ([key, value]) => Object.hasOwn(sandbox.spec.metadata, key) && sandbox.spec.metadata[key] === value
       ) &&
-      (Option.isNone(startedAfter) || sandbox.startedAt > startedAfter.value) &&
+      (Option.isNone(startedAfter) || sandbox.startedAt >= startedAfter.value) &&
       (Option.isNone(template) || sandbox.spec.templateId === template.value)
   )
   return cut(matching, { ...query, position: ({ id, startedAt }) => ({ id, startedAt }) })
 }
 
-/** The answer to a request for a page. */
-export const response = <A>({ items, next }: Page<A>, view: (item: A) => unknown) =>
-  HttpServerResponse.jsonUnsafe(items.map(view), {
+/** The response with a page. */
+export const respond = <A, B>({ items, next }: Page<A>, view: (item: A) => B) =>
+  HttpApiSchema.withHeaders({
+    body: items.map(view),
     headers: Option.match(next, { onNone: () => ({}), onSome: (token) => ({ "x-next-token": token }) })
   })
 
-/** Of the envd whose protocol is spoken here. */
+/** The version of envd whose protocol this server implements. */
 const ENVD_VERSION = "0.6.13"
 
 const iso = (millis: number) => new Date(millis).toISOString()
 
-/** A sandbox as the list shows it. The sizes are what E2B's base template has; nothing enforces them here. */
+/** A sandbox in the list. The sizes are those of E2B's base template and are not enforced here. */
 export const summary = (sandbox: Sandbox) => ({
   sandboxID: sandbox.id,
   templateID: sandbox.spec.templateId,
@@ -167,8 +152,8 @@ export const summary = (sandbox: Sandbox) => ({
 })
 
 /**
- * What a client needs to talk to a sandbox. The SDK makes the host names of ports of `domain`, and envd is found by
- * the `sandboxUrl` that the client was given.
+ * What a client needs to talk to a sandbox. The SDK builds the host names of ports from `domain` and finds envd at its
+ * option `sandboxUrl`.
  */
 export const connection = (sandbox: Sandbox, domain: string) => ({
   sandboxID: sandbox.id,

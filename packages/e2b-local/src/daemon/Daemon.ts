@@ -1,5 +1,5 @@
 /**
- * A server that is found by a file, serves one data folder alone, and ends when it is idle or told to.
+ * A server that serves one data folder alone, is found through a file in it, and stops when it is idle or asked to.
  *
  * @since 0.1.0
  */
@@ -11,47 +11,48 @@ import {
   Effect,
   Layer,
   Logger,
-  Redacted,
+  Option,
+  type Redacted,
   Schedule,
   Schema,
   Stream
 } from "effect"
 import type { Scope } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { ApiError, response } from "../api/ApiError.ts"
+import { refuse, response } from "../api/ApiError.ts"
+import { requireApiKey } from "../api/RequestGuard.ts"
+import * as FileLock from "../host/FileLock.ts"
+import * as ProcessOwner from "../host/ProcessOwner.ts"
+import { randomToken } from "../sandboxes/ManagedSandbox.ts"
+import * as E2bServer from "../server/E2bServer.ts"
 import * as DaemonControl from "./DaemonControl.ts"
 import { AlreadyRunning, DaemonError, FileUnusable, ServerFailed, Unanswered } from "./DaemonError.ts"
 import * as DaemonFile from "./DaemonFile.ts"
 import * as DaemonGate from "./DaemonGate.ts"
 import * as DaemonLog from "./DaemonLog.ts"
-import * as E2bServer from "../server/E2bServer.ts"
-import * as FileLock from "../host/FileLock.ts"
-import { sameSecret } from "../server/RequestGuard.ts"
-import { randomToken } from "../sandboxes/Sandbox.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
 
 export { DaemonError } from "./DaemonError.ts"
 
-/** How to serve. */
+/** Options of the daemon. */
 export interface Options extends Omit<E2bServer.Options, "directory"> {
-  /** The data folder: what finds the daemon, its log and the folders of its sandboxes are in it. */
+  /** The data folder. It contains the file that finds the daemon, its log and the folders of its sandboxes. */
   readonly folder: string
-  /** Of the program that serves; who comes with another one is told so. */
+  /** Version of the program that serves. Clients of another version are refused. */
   readonly version: string
-  /** How long there may be no sandbox, running or paused, and no request before it ends. Never when absent. */
+  /** Time without a request and without a sandbox, running or paused, after which it stops. Default: never. */
   readonly idle?: Duration.Input | undefined
-  /** Whether it runs detached: what it has to say goes to the log in the folder. */
+  /** Whether it runs detached and writes its log to the folder. */
   readonly background?: boolean | undefined
-  /** Run once when it serves. */
+  /** Runs once when it serves. */
   readonly onReady?: ((entry: DaemonFile.Entry) => Effect.Effect<void>) | undefined
 }
 
-/** Why it has ended. */
-export type End = "idle" | "stopped"
+/** Why it has stopped. `lost`: the data folder or its lock was removed. */
+export type End = "idle" | "stopped" | "lost"
 
-const PATIENCE = "30 seconds"
+const LOCK_TIMEOUT = "30 seconds"
 
-/** Waits for the folder: whoever is about to end gives it up soon, and whoever serves it keeps it. */
+/** Waits for the lock of the folder. A daemon that is stopping releases it soon; one that serves keeps it. */
 const takeFolder = Effect.fnUntraced(function* (folder: string) {
   const { lock } = DaemonFile.paths(folder)
   const attempt = Effect.gen(function* () {
@@ -74,7 +75,7 @@ const takeFolder = Effect.fnUntraced(function* (folder: string) {
   yield* attempt.pipe(
     Effect.repeat({ until: (free) => free, schedule: Schedule.spaced("50 millis") }),
     Effect.timeoutOrElse({
-      duration: PATIENCE,
+      duration: LOCK_TIMEOUT,
       orElse: () =>
         Effect.flatMap(DaemonControl.look(folder), (found) =>
           Effect.fail(
@@ -91,28 +92,27 @@ const takeFolder = Effect.fnUntraced(function* (folder: string) {
 
 const decodeStop = Schema.decodeEffect(Schema.fromJsonString(DaemonControl.StopRequest))
 
-/** The requests that only a daemon answers. */
+/** The routes that only a daemon has. */
 const routes = (
   apiKey: Redacted.Redacted,
   status: Effect.Effect<DaemonControl.Status>,
   stop: (force: boolean) => Effect.Effect<typeof DaemonControl.Refusal.Type | undefined>
 ) => {
   const guarded = <E, R>(handle: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      sameSecret(request.headers["x-api-key"], Redacted.value(apiKey))
-        ? handle
-        : Effect.succeed(response(new ApiError({ status: 401, message: "the API key is missing or wrong" })))
-    )
+    Effect.matchEffect(requireApiKey(apiKey), {
+      onFailure: (error) => Effect.succeed(response(error)),
+      onSuccess: () => handle
+    })
   const stopping = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const asked = yield* Effect.option(Effect.flatMap(request.text, decodeStop))
-    if (asked._tag === "None") return response(new ApiError({ status: 400, message: "say force" }))
-    const refusal = yield* stop(asked.value.force)
-    return refusal === undefined
+    if (asked._tag === "None") return response(refuse(400, "force is required"))
+    const left = yield* stop(asked.value.force)
+    return left === undefined
       ? HttpServerResponse.empty({ status: 202 })
-      : HttpServerResponse.jsonUnsafe(refusal, { status: 409 })
+      : HttpServerResponse.jsonUnsafe(left, { status: 409 })
   })
-  // The first byte sends the headers.
+  // The first byte makes the headers be sent.
   const present = Stream.concat(Stream.succeed(new Uint8Array([10])), Stream.never)
   return HttpRouter.addAll([
     HttpRouter.route(
@@ -129,6 +129,12 @@ const routes = (
   ])
 }
 
+const endTexts: Readonly<Record<End, string>> = {
+  idle: "it was idle",
+  stopped: "it was asked to",
+  lost: "its data folder was removed"
+}
+
 const build = Effect.fnUntraced(function* (options: Options, extension: E2bServer.Extension) {
   const scope = yield* Effect.scope
   const { folder, isolation = "auto" } = options
@@ -142,7 +148,7 @@ const build = Effect.fnUntraced(function* (options: Options, extension: E2bServe
     )
   const started =
     isolation === "auto"
-      ? // What may run without isolation is for those to decide who use the daemon.
+      ? // The clients of the daemon decide whether they run without isolation.
         Effect.catchReason(start("auto"), "E2bServerError", "IsolationUnavailable", () => start("none"))
       : start(isolation)
   return Context.get(
@@ -154,33 +160,38 @@ const build = Effect.fnUntraced(function* (options: Options, extension: E2bServe
   )
 })
 
-/** Looks after the file for as long as the daemon serves. */
+/** Restores the file for as long as the daemon serves. Completes when the folder or its lock was removed. */
 const keepFile = Effect.fnUntraced(function* (folder: string, entry: DaemonFile.Entry) {
   const lock = yield* DaemonFile.lockOf(folder)
   const check = Effect.gen(function* () {
     if (!(yield* DaemonFile.restore(folder, entry, lock))) return
     yield* Effect.logWarning(
-      "The file that tells where the server is was changed or removed. It is there again."
+      "The file with the address of the server was changed or removed. It was restored."
     )
-  })
-  yield* Effect.repeat(
-    Effect.catch(check, (error) => Effect.logWarning(error.message)),
-    Schedule.spaced("1 second")
+  }).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+  // Without its lock another daemon can serve the folder, and no client finds this one again.
+  const isLost = Effect.map(
+    DaemonFile.lockOf(folder),
+    (now) => Option.isSome(lock) && Option.getOrUndefined(now) !== lock.value
   )
+  yield* Effect.repeat(Effect.andThen(check, isLost), {
+    until: (lost) => lost,
+    schedule: Schedule.spaced("1 second")
+  })
 })
 
 const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End, DaemonError, Scope.Scope> {
   const { folder } = options
   yield* takeFolder(folder)
   const [owner, startedAt, apiKey, gate, end, ready] = [
-    yield* OrphanCleanup.self,
+    yield* ProcessOwner.self,
     yield* Clock.currentTimeMillis,
     yield* randomToken("e2b_"),
     yield* DaemonGate.make,
     yield* Deferred.make<End>(),
     yield* Deferred.make<E2bServer.E2bServer["Service"]>()
   ]
-  const say = options.background === true ? Effect.logInfo : () => Effect.void
+  const log = options.background === true ? Effect.logInfo : () => Effect.void
   const idleMillis = options.idle === undefined ? null : Duration.toMillis(options.idle)
   const counts = Effect.gen(function* () {
     const { live, paused } = yield* Deferred.await(ready)
@@ -188,7 +199,7 @@ const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End
     return { running: (yield* live) - asleep, paused: asleep }
   })
   const stop = Effect.fnUntraced(function* (force: boolean) {
-    // Shut first: what is counted then is all that there will ever be.
+    // The gate is closed first, so that the count cannot grow any more.
     const creating = yield* gate.shut(force)
     const { paused, running } = yield* counts
     if (!force && creating + running + paused > 0) {
@@ -221,9 +232,12 @@ const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End
     startedAt
   })
   yield* Deferred.succeed(ready, server)
-  // Removed before all else, so that nobody comes to a server that ends.
+  // The file is removed before everything else, so that no client finds a server that is stopping.
   yield* Effect.acquireRelease(DaemonFile.write(folder, entry), () => DaemonFile.remove(folder, entry))
-  yield* Effect.forkScoped(keepFile(folder, entry))
+  yield* Effect.raceFirst(keepFile(folder, entry), server.lost).pipe(
+    Effect.andThen(Deferred.succeed(end, "lost")),
+    Effect.forkScoped
+  )
   if (idleMillis !== null) {
     const idle = Effect.flatMap(server.live, (live) => gate.shutIfIdle(idleMillis, live))
     yield* Effect.repeat(idle, {
@@ -231,17 +245,17 @@ const run = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<End
       schedule: Schedule.spaced(Math.min(5000, Math.max(20, idleMillis / 10)))
     }).pipe(Effect.andThen(Deferred.succeed(end, "idle")), Effect.forkScoped)
   }
-  yield* say(`Serves at ${server.url} with the isolation ${server.isolation}`)
+  yield* log(`Serves at ${server.url} with isolation ${server.isolation}`)
   if (options.onReady !== undefined) yield* options.onReady(entry)
   const why = yield* Deferred.await(end)
-  yield* say(why === "idle" ? "Ends: it was idle" : "Ends: it was told to")
+  yield* log(`Stops: ${endTexts[why]}`)
   return why
 }, Effect.scoped)
 
 const encodeError = Schema.encodeEffect(Schema.toCodecJson(DaemonError))
 
-/** Tells whoever has started this process, should it still be there, why it does not serve. */
-const tell = Effect.fnUntraced(function* (error: DaemonError) {
+/** Reports why the daemon does not serve to the process that started it, if that still exists. */
+const report = Effect.fnUntraced(function* (error: DaemonError) {
   const json = yield* Effect.orDie(encodeError(error))
   yield* Effect.callback<void>((resume) => {
     if (process.send === undefined || !process.connected) return resume(Effect.void)
@@ -250,11 +264,18 @@ const tell = Effect.fnUntraced(function* (error: DaemonError) {
 })
 
 /**
- * Serves a data folder until it is idle or told to stop, or is interrupted; its sandboxes end with it. One process at
- * a time serves a folder, and the next one removes what a killed one has left. Waits for one that is about to end.
+ * Serves a data folder until the daemon is idle, asked to stop or interrupted. Its sandboxes end with it.
  *
- * Fails with `AlreadyRunning` when the folder is served, with `Unanswered` when it is held by a process that does not
- * answer, with `ServerFailed` when there can be no server, and with `FileUnusable`.
+ * **Details**
+ *
+ * One process at a time serves a folder, and the next one removes what a killed one left. It waits for a daemon that is
+ * stopping. It also stops when the data folder is removed: no client could find it or its sandboxes any more.
+ *
+ * Fails with `AlreadyRunning` when the folder is served, with `Unanswered` when a process holds it and does not answer,
+ * with `ServerFailed` when the server cannot start, and with `FileUnusable`.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const serve = Effect.fn("Daemon.serve")(function* (options: Options) {
   const folder = yield* DaemonFile.ensureFolder("serve", options.folder)
@@ -262,7 +283,7 @@ export const serve = Effect.fn("Daemon.serve")(function* (options: Options) {
   if (options.background !== true) return yield* serving
   const log = Logger.layer([DaemonLog.logger(DaemonFile.paths(folder).log)])
   return yield* serving.pipe(
-    Effect.tapError((error) => Effect.andThen(Effect.logError(error.message), tell(error))),
+    Effect.tapError((error) => Effect.andThen(Effect.logError(error.message), report(error))),
     Effect.tapDefect((defect) => Effect.logFatal("Unexpected failure", defect)),
     Effect.provide(log)
   )

@@ -1,36 +1,36 @@
 /**
- * Counts what a daemon has to do, and shuts out what comes too late.
+ * Counts the requests of a daemon and refuses those that come when it is stopping.
  *
  * @since 0.1.0
  */
 import { Clock, Effect, Exit } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
-import { ApiError, response } from "../api/ApiError.ts"
+import { refuse, response } from "../api/ApiError.ts"
 import * as DaemonControl from "./DaemonControl.ts"
 
-/** The requests of a daemon. Whether it ends is decided in one step, so that no request falls between. */
+/** The gate of a daemon. Closing it is one step, so that no request is accepted and then dropped. */
 export interface Gate {
-  /** Around every request, until its response is sent. */
+  /** Wraps every request, until its response is sent. */
   readonly middleware: <E, R>(
     app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
   ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
-  /** How many requests are being answered. */
+  /** Number of requests that are being handled. */
   readonly requests: Effect.Effect<number>
-  /** Shuts, but not while sandboxes are being created, unless forced; succeeds with how many are. */
+  /** Closes the gate unless sandboxes are being created; `force` closes it anyway. Returns how many are being created. */
   readonly shut: (force: boolean) => Effect.Effect<number>
-  /** Takes a `shut` back. */
+  /** Reverts `shut`. */
   readonly open: Effect.Effect<void>
-  /** Shuts when nothing has happened for so many milliseconds; `live` sandboxes are something. Whether it did. */
+  /** Closes the gate after a time without requests and without `live` sandboxes. Returns whether it did. */
   readonly shutIfIdle: (idleMillis: number, live: number) => Effect.Effect<boolean>
 }
 
 const pathOf = (url: string): string => url.split("?", 1)[0] ?? ""
 
-/** What is asked about a daemon is no use of it. */
+/** Requests about the daemon itself do not count as use. */
 const counts = (path: string): boolean =>
   path !== DaemonControl.paths.status && path !== DaemonControl.paths.stop
 
-/** A gate that is open. */
+/** An open gate. */
 export const make: Effect.Effect<Gate> = Effect.gen(function* () {
   let shut = false
   let [requests, creates] = [0, 0]
@@ -40,17 +40,17 @@ export const make: Effect.Effect<Gate> = Effect.gen(function* () {
     Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
       const path = pathOf(url)
       if (shut && path !== DaemonControl.paths.stop) {
-        return Effect.succeed(response(new ApiError({ status: 503, message: "the server is ending" })))
+        return Effect.succeed(response(refuse(503, "the server is stopping")))
       }
       if (!counts(path)) return app
-      const creating = method === "POST" && path === "/v2/sandboxes" ? 1 : 0
+      const creating = method === "POST" && (path === "/v2/sandboxes" || path === "/sandboxes") ? 1 : 0
       requests += 1
       creates += creating
       return Effect.onExit(app, (exit) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           requests -= 1
           creates -= creating
-          // Whoever has no key does not use the server, however often he knocks.
+          // Requests without the key do not keep the server alive.
           if (Exit.isFailure(exit) || exit.value.status !== 401) usedAt = now
         })
       )

@@ -1,5 +1,7 @@
 /**
- * The log of a daemon: one file, and the one before it, neither larger than a limit.
+ * The log of a daemon: one file and its predecessor, both of limited size.
+ *
+ * Uses the synchronous calls of `node:fs`: a logger has no effect to wait for.
  *
  * @since 0.1.0
  */
@@ -9,8 +11,8 @@ import * as Fs from "node:fs"
 const LIMIT = 1024 * 1024
 
 /**
- * Moves what the file holds to `….1` when it has reached the limit. The file itself stays the same, so that who has
- * it open, for what Node.js says in its last moment, goes on writing to it.
+ * Moves the content of the file to `….1` when it has reached the limit. The file itself stays the same, because the
+ * process has it open as its stderr.
  */
 export const bound = (path: string, limit = LIMIT): void => {
   const size = Fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0
@@ -26,6 +28,6 @@ export const logger = (path: string, limit = LIMIT): Logger.Logger<unknown, void
       bound(path, limit - line.length)
       Fs.appendFileSync(path, `${line}\n`, { mode: 0o600 })
     } catch {
-      // There is nobody to tell: the disk is full, or the folder is gone.
+      // The disk is full or the folder was removed. There is no other place to report it.
     }
   })

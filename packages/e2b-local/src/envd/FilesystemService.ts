@@ -4,30 +4,52 @@
  * @since 0.1.0
  */
 import { Effect, Option, Schema, Stream } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter } from "effect/http"
 import * as Path from "node:path/posix"
-import { deadlineMillis, decodeJson, decodeRequest, keepaliveSeconds, RpcError } from "./ConnectProtocol.ts"
+import type { Account, Entry } from "../isolation/SandboxRuntime.ts"
+import * as DirectoryWatcher from "../sandboxes/DirectoryWatcher.ts"
+import {
+  checkVersion,
+  deadlineMillis,
+  decodeJson,
+  decodeRequest,
+  keepaliveSeconds,
+  rpcError,
+  unaryText
+} from "./ConnectProtocol.ts"
 import * as Envd from "./Envd.ts"
-import type { Entry, FileError } from "../isolation/SandboxRuntime.ts"
-import { isCarriable } from "../isolation/shell.ts"
-import * as DirectoryWatcher from "./DirectoryWatcher.ts"
+import { callPath } from "./paths.ts"
 
-const PathRequest = Schema.Struct({ path: Schema.optionalKey(Schema.String) })
+/** A field that clients leave out or set to null. */
+const optional = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
+
+const PathRequest = Schema.Struct({ path: optional(Schema.String) })
 const ListRequest = Schema.Struct({
-  path: Schema.optionalKey(Schema.String),
-  depth: Schema.optionalKey(Schema.Int)
+  path: optional(Schema.String),
+  depth: optional(Schema.Union([Schema.Int, Schema.NumberFromString]))
 })
-const MoveRequest = Schema.Struct({ source: Schema.String, destination: Schema.String })
+const MoveRequest = Schema.Struct({ source: optional(Schema.String), destination: optional(Schema.String) })
+
+/**
+ * A request to watch a folder. The JSON form of Protocol Buffers has two spellings of each name. A sandbox has no network
+ * mounts that `allowNetworkMounts` could allow, so it is ignored.
+ */
+const WatchRequest = Schema.Struct({
+  path: optional(Schema.String),
+  recursive: optional(Schema.Boolean),
+  includeEntry: optional(Schema.Boolean),
+  include_entry: optional(Schema.Boolean)
+})
+const WatcherRequest = Schema.Struct({
+  watcherId: optional(Schema.String),
+  watcher_id: optional(Schema.String)
+})
 
 const MAX_DEPTH = 1000
 
-/** An absolute, normalised path: relative ones and `~` start at the home of the user. */
-export const resolvePath = (home: string, path: string): string =>
-  Path.resolve(home, path === "~" || path.startsWith("~/") ? `.${path.slice(1)}` : path)
-
-/** An entry in the JSON of the protocol. */
+/** An entry in the JSON form of the protocol. */
 const encodeEntry = (entry: Entry) => ({
-  name: Path.basename(entry.path),
+  name: Path.basename(entry.path) || entry.path,
   type: entry.type,
   path: entry.path,
   size: `${entry.size}`,
@@ -43,52 +65,39 @@ const encodeEntry = (entry: Entry) => ({
 const call = <A, I, B>(
   name: string,
   schema: Schema.Codec<A, I>,
-  handle: (body: A, context: Envd.Context) => Effect.Effect<B, RpcError | FileError>
+  handle: (body: A, account: Account, context: Envd.Context) => Effect.Effect<B, Envd.CallError>
 ) => {
   const decode = decodeJson(schema)
-  return Envd.route(
-    Effect.fn(`FilesystemService.${name}`)(function* (context: Envd.Context) {
-      yield* Envd.rpcUser(context.request)
-      const text = yield* context.request.text.pipe(
-        Effect.mapError((error) => new RpcError({ code: "invalid_argument", message: error.message }))
-      )
-      const body = yield* decode(text)
-      const answer = yield* handle(body, context).pipe(
-        Effect.catchTag("FileError", (error) => Effect.fail(Envd.toRpcError(error)))
-      )
-      return HttpServerResponse.jsonUnsafe(answer)
+  return Envd.unary(
+    Effect.fn(`FilesystemService.${name}`)(function* (context) {
+      const account = yield* Envd.rpcAccount(context)
+      const body = yield* decode(yield* unaryText(context.request))
+      return yield* handle(body, account, context)
     })
   )
 }
 
-const pathIn = (context: Envd.Context, path: string): Effect.Effect<string, RpcError> =>
-  isCarriable(path)
-    ? Effect.succeed(resolvePath(context.sandbox.machine.home, path))
-    : Effect.fail(new RpcError({ code: "invalid_argument", message: "a path contains a NUL byte" }))
-
-const stat = call("stat", PathRequest, ({ path = "" }, context) =>
-  pathIn(context, path).pipe(
-    Effect.flatMap(context.sandbox.machine.files.stat),
+const stat = call("stat", PathRequest, ({ path }, account) =>
+  callPath(account, path ?? "").pipe(
+    Effect.flatMap(account.files.stat),
     Effect.map((entry) => ({ entry: encodeEntry(entry) }))
   )
 )
 
-const makeDir = call("makeDir", PathRequest, ({ path = "" }, context) =>
-  pathIn(context, path).pipe(
-    Effect.flatMap(context.sandbox.machine.files.makeDir),
+const makeDir = call("makeDir", PathRequest, ({ path }, account) =>
+  callPath(account, path ?? "").pipe(
+    Effect.flatMap(account.files.makeDir),
     Effect.map((entry) => ({ entry: encodeEntry(entry) }))
   )
 )
 
-const remove = call("remove", PathRequest, ({ path = "" }, context) =>
-  pathIn(context, path).pipe(Effect.flatMap(context.sandbox.machine.files.remove), Effect.as({}))
+const remove = call("remove", PathRequest, ({ path }, account) =>
+  callPath(account, path ?? "").pipe(Effect.flatMap(account.files.remove), Effect.as({}))
 )
 
-const listDir = call("listDir", ListRequest, ({ depth = 1, path = "" }, context) =>
-  pathIn(context, path).pipe(
-    Effect.flatMap((absolute) =>
-      context.sandbox.machine.files.list(absolute, Math.min(Math.max(depth, 1), MAX_DEPTH))
-    ),
+const listDir = call("listDir", ListRequest, ({ depth, path }, account) =>
+  callPath(account, path ?? "").pipe(
+    Effect.flatMap((absolute) => account.files.list(absolute, Math.min(Math.max(depth ?? 1, 1), MAX_DEPTH))),
     Effect.map((entries) => ({ entries: entries.map(encodeEntry) }))
   )
 )
@@ -96,48 +105,42 @@ const listDir = call("listDir", ListRequest, ({ depth = 1, path = "" }, context)
 const move = call(
   "move",
   MoveRequest,
-  Effect.fnUntraced(function* ({ destination, source }, context) {
-    const from = yield* pathIn(context, source)
-    const to = yield* pathIn(context, destination)
-    return { entry: encodeEntry(yield* context.sandbox.machine.files.move(from, to)) }
+  Effect.fnUntraced(function* ({ destination, source }, account) {
+    const from = yield* callPath(account, source ?? "")
+    const to = yield* callPath(account, destination ?? "")
+    return { entry: encodeEntry(yield* account.files.move(from, to)) }
   })
 )
 
-const WatchRequest = Schema.Struct({
-  path: Schema.optionalKey(Schema.String),
-  recursive: Schema.optionalKey(Schema.Boolean),
-  includeEntry: Schema.optionalKey(Schema.Boolean),
-  // There are no network mounts in a sandbox that could be refused without it.
-  allowNetworkMounts: Schema.optionalKey(Schema.Boolean)
-})
+/** A change in the JSON form of the protocol. The entry is left out when it does not exist any more. */
+const encodeChange = (account: Account, folder: string, includeEntry: boolean) =>
+  Effect.fnUntraced(function* (change: DirectoryWatcher.Change) {
+    if (!includeEntry) return change
+    const entry = yield* Effect.option(account.files.stat(Path.join(folder, change.name)))
+    return Option.match(entry, {
+      onNone: () => change,
+      onSome: (found) => ({ ...change, entry: encodeEntry(found) })
+    })
+  })
 
 const decodeWatch = decodeRequest(WatchRequest)
 
-const watchDir = Effect.fn("FilesystemService.watchDir")(
-  function* (context: Envd.Context) {
+const watchDir = Envd.streaming(
+  Effect.fn("FilesystemService.watchDir")(function* (context) {
     const { request, sandbox } = context
-    yield* Envd.rpcUser(request)
+    yield* checkVersion(request.headers)
+    const account = yield* Envd.rpcAccount(context)
     const bytes = yield* request.arrayBuffer.pipe(
-      Effect.mapError((error) => new RpcError({ code: "invalid_argument", message: error.message }))
+      Effect.mapError((error) => rpcError("invalid_argument", error.message))
     )
-    const { includeEntry = false, path = "", recursive = false } = yield* decodeWatch(new Uint8Array(bytes))
-    const { files } = sandbox.machine
-    const folder = yield* files.folder(yield* pathIn(context, path))
-    const changes = yield* DirectoryWatcher.watch(sandbox.machine, folder, recursive)
-    const messages = Stream.mapEffect(
-      changes,
-      Effect.fnUntraced(function* (change) {
-        if (change === "ready") return { start: {} }
-        if (!includeEntry) return { filesystem: change }
-        // What is gone meanwhile is told without.
-        const entry = yield* Effect.option(files.stat(Path.join(folder, change.name)))
-        return {
-          filesystem: Option.match(entry, {
-            onNone: () => change,
-            onSome: (found) => ({ ...change, entry: encodeEntry(found) })
-          })
-        }
-      })
+    const body = yield* decodeWatch(new Uint8Array(bytes), request.headers)
+    const folder = yield* account.files.folder(yield* callPath(account, body.path ?? ""))
+    const changes = yield* DirectoryWatcher.watch(sandbox.runtime, folder, body.recursive ?? false)
+    const encode = encodeChange(account, folder, body.includeEntry ?? body.include_entry ?? false)
+    const messages = Stream.mapEffect(changes, (change): Effect.Effect<object> =>
+      change === "ready"
+        ? Effect.succeed({ start: {} })
+        : Effect.map(encode(change), (filesystem) => ({ filesystem }))
     )
     return Envd.messageStream(sandbox, messages, {
       keepalive: { keepalive: {} },
@@ -147,29 +150,42 @@ const watchDir = Effect.fn("FilesystemService.watchDir")(
         onSome: sandbox.processes.sleep
       })
     })
-  },
-  Effect.catchTags({
-    FileError: (error) => Effect.succeed(Envd.streamError(Envd.toRpcError(error))),
-    RpcError: (error) => Effect.succeed(Envd.streamError(error))
   })
 )
 
-const unavailable = Envd.route((context) =>
-  Effect.fail(
-    new RpcError({
-      code: "unimplemented",
-      message: `${context.request.url} is not available in local sandboxes`
+const createWatcher = call(
+  "createWatcher",
+  WatchRequest,
+  Effect.fnUntraced(function* (body, account, { sandbox }) {
+    const folder = yield* account.files.folder(yield* callPath(account, body.path ?? ""))
+    const watcherId = yield* sandbox.watchers.create({
+      folder,
+      recursive: body.recursive ?? false,
+      encode: encodeChange(account, folder, body.includeEntry ?? body.include_entry ?? false)
     })
-  )
+    return { watcherId }
+  })
 )
 
-/** Stat, MakeDir, Move, ListDir, Remove, WatchDir; the rest of the service is refused. */
+const idOf = ({ watcherId, watcher_id }: typeof WatcherRequest.Type) => watcherId ?? watcher_id ?? ""
+
+const getWatcherEvents = call("getWatcherEvents", WatcherRequest, (body, _, { sandbox }) =>
+  Effect.map(sandbox.watchers.take(idOf(body)), (events) => ({ events }))
+)
+
+const removeWatcher = call("removeWatcher", WatcherRequest, (body, _, { sandbox }) =>
+  Effect.as(sandbox.watchers.remove(idOf(body)), {})
+)
+
+/** The calls of the service. */
 export const routes = HttpRouter.addAll([
   HttpRouter.route("POST", "/filesystem.Filesystem/Stat", stat),
   HttpRouter.route("POST", "/filesystem.Filesystem/MakeDir", makeDir),
   HttpRouter.route("POST", "/filesystem.Filesystem/Move", move),
   HttpRouter.route("POST", "/filesystem.Filesystem/ListDir", listDir),
   HttpRouter.route("POST", "/filesystem.Filesystem/Remove", remove),
-  HttpRouter.route("POST", "/filesystem.Filesystem/WatchDir", Envd.route(watchDir)),
-  HttpRouter.route("POST", "/filesystem.Filesystem/*", unavailable)
+  HttpRouter.route("POST", "/filesystem.Filesystem/WatchDir", watchDir),
+  HttpRouter.route("POST", "/filesystem.Filesystem/CreateWatcher", createWatcher),
+  HttpRouter.route("POST", "/filesystem.Filesystem/GetWatcherEvents", getWatcherEvents),
+  HttpRouter.route("POST", "/filesystem.Filesystem/RemoveWatcher", removeWatcher)
 ])

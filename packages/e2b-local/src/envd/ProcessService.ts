@@ -3,127 +3,162 @@
  *
  * @since 0.1.0
  */
-import { Effect, Option, Schema } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
-import * as Path from "node:path/posix"
-import { deadlineMillis, decodeJson, decodeRequest, keepaliveSeconds, RpcError } from "./ConnectProtocol.ts"
-import * as Envd from "./Envd.ts"
+import { Effect, Option, Schema, Stream } from "effect"
+import { HttpRouter } from "effect/http"
 import * as HostProcess from "../host/HostProcess.ts"
-import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
+import * as PseudoTerminal from "../isolation/PseudoTerminal.ts"
+import type { Account } from "../isolation/SandboxRuntime.ts"
+import { isCarriable, variablesProblem } from "../isolation/shell.ts"
+import type { Sandbox } from "../sandboxes/ManagedSandbox.ts"
 import type { Process } from "../sandboxes/ProcessTable.ts"
-import { isCarriable, isVariableName } from "../isolation/shell.ts"
-import * as PseudoTerminal from "./PseudoTerminal.ts"
+import {
+  checkVersion,
+  deadlineMillis,
+  decodeEnvelope,
+  decodeJson,
+  decodeRequest,
+  END_STREAM,
+  envelopeText,
+  keepaliveSeconds,
+  rpcError,
+  unaryText
+} from "./ConnectProtocol.ts"
+import * as Envd from "./Envd.ts"
+import { callPath } from "./paths.ts"
 
-const Variables = Schema.Record(Schema.String, Schema.String)
+/** A field that clients leave out or set to null. */
+const optional = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 
 const ProcessConfig = Schema.Struct({
-  cmd: Schema.NonEmptyString,
-  args: Schema.optionalKey(Schema.Array(Schema.String)),
-  envs: Schema.optionalKey(Variables),
-  cwd: Schema.optionalKey(Schema.String)
+  cmd: optional(Schema.String),
+  args: optional(Schema.Array(Schema.String)),
+  envs: optional(Schema.Record(Schema.String, Schema.String)),
+  cwd: optional(Schema.String)
 })
 
-const Pty = Schema.Struct({ size: Schema.optionalKey(PseudoTerminal.Size) })
+const Pty = Schema.Struct({ size: optional(PseudoTerminal.Size) })
 
 const StartRequest = Schema.Struct({
-  process: ProcessConfig,
-  pty: Schema.optionalKey(Pty),
-  tag: Schema.optionalKey(Schema.String),
-  stdin: Schema.optionalKey(Schema.Boolean)
+  process: optional(ProcessConfig),
+  pty: optional(Pty),
+  tag: optional(Schema.String),
+  stdin: optional(Schema.Boolean)
 })
 
-const Selector = Schema.Union([Schema.Struct({ pid: Schema.Int }), Schema.Struct({ tag: Schema.String })])
-const SelectRequest = Schema.Struct({ process: Selector })
-const SendInputRequest = Schema.Struct({
-  process: Selector,
-  input: Schema.Union([
-    Schema.Struct({ stdin: Schema.Uint8ArrayFromBase64 }),
-    Schema.Struct({ pty: Schema.Uint8ArrayFromBase64 })
-  ])
+const Selector = Schema.Struct({
+  pid: optional(Schema.Union([Schema.Int, Schema.NumberFromString])),
+  tag: optional(Schema.String)
 })
-const UpdateRequest = Schema.Struct({ process: Selector, pty: Schema.optionalKey(Pty) })
+const SelectRequest = Schema.Struct({ process: optional(Selector) })
+
+/** Standard or URL-safe base64, as in every JSON form of Protocol Buffers. */
+const Bytes = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9+/_-]*={0,2}$/))
+const Input = Schema.Struct({ stdin: optional(Bytes), pty: optional(Bytes) })
+const SendInputRequest = Schema.Struct({ process: optional(Selector), input: optional(Input) })
+const StreamInputRequest = Schema.Struct({
+  start: optional(SelectRequest),
+  data: optional(Schema.Struct({ input: optional(Input) })),
+  keepalive: optional(Schema.Unknown)
+})
+const UpdateRequest = Schema.Struct({ process: optional(Selector), pty: optional(Pty) })
 const SendSignalRequest = Schema.Struct({
-  process: Selector,
-  signal: Schema.Literals(["SIGNAL_SIGTERM", "SIGNAL_SIGKILL"])
+  process: optional(Selector),
+  signal: optional(Schema.Union([Schema.String, Schema.Int]))
 })
 
-/** Why a set of variables cannot be given to a program; none when it can. */
-export const variablesProblem = (variables: Readonly<Record<string, string>>): Option.Option<string> => {
-  for (const [name, value] of Object.entries(variables)) {
-    if (!isVariableName(name)) {
-      return Option.some(`${JSON.stringify(name)} is no name of an environment variable`)
-    }
-    if (!isCarriable(value)) return Option.some(`the environment variable ${name} contains a NUL byte`)
+/** The variables of a sandbox: envd returns them and sets them for every command. */
+export const sandboxVariables = (sandbox: Sandbox): Readonly<Record<string, string>> => ({
+  E2B_SANDBOX: "true",
+  E2B_SANDBOX_ID: sandbox.id,
+  E2B_TEMPLATE_ID: sandbox.spec.templateId,
+  ...sandbox.spec.envVars
+})
+
+/** The variables that every command of a user starts with. */
+const baseEnvironment = (sandbox: Sandbox, account: Account): Readonly<Record<string, string>> => {
+  const { path, temporary } = sandbox.runtime
+  return {
+    PATH: path,
+    HOME: account.home,
+    USER: account.name,
+    LOGNAME: account.name,
+    SHELL: "/bin/bash",
+    LANG: "C.UTF-8",
+    ...(temporary === "/tmp" ? {} : { TMPDIR: temporary }),
+    ...sandboxVariables(sandbox)
   }
-  return Option.none()
 }
-
-/** What every command starts from. */
-const baseEnvironment = (machine: SandboxRuntime): Readonly<Record<string, string>> => ({
-  PATH: machine.path,
-  HOME: machine.home,
-  USER: Envd.USER,
-  LOGNAME: Envd.USER,
-  SHELL: "/bin/bash",
-  LANG: "C.UTF-8",
-  ...(machine.temporary === "/tmp" ? {} : { TMPDIR: machine.temporary })
-})
-
-const invalid = (message: string) => new RpcError({ code: "invalid_argument", message })
 
 const decodeStart = decodeRequest(StartRequest)
 const decodeConnect = decodeRequest(SelectRequest)
 const decodeSelect = decodeJson(SelectRequest)
 const decodeInput = decodeJson(SendInputRequest)
+const decodeStreamInput = decodeJson(StreamInputRequest)
 const decodeUpdate = decodeJson(UpdateRequest)
 const decodeSignal = decodeJson(SendSignalRequest)
 
-const bodyBytes = (context: Envd.Context) =>
-  context.request.arrayBuffer.pipe(
-    Effect.map((buffer) => new Uint8Array(buffer)),
-    Effect.mapError((error) => invalid(error.message))
+const bodyBytes = ({ request }: Envd.Context) =>
+  Effect.andThen(
+    checkVersion(request.headers),
+    request.arrayBuffer.pipe(
+      Effect.map((buffer) => new Uint8Array(buffer)),
+      Effect.mapError((error) => rpcError("invalid_argument", error.message))
+    )
   )
 
-const bodyText = (context: Envd.Context) =>
-  context.request.text.pipe(Effect.mapError((error) => invalid(error.message)))
+/** The selector of a request. Fails with `unimplemented` when it has none, as envd does. */
+const selectorOf = (given: typeof Selector.Type | null | undefined) => {
+  const { pid, tag } = given ?? {}
+  if (pid !== undefined && pid !== null) return Effect.succeed({ pid })
+  return tag !== undefined && tag !== null
+    ? Effect.succeed({ tag })
+    : Effect.fail(rpcError("unimplemented", "invalid process type"))
+}
 
-const start = Effect.fn("ProcessService.start")(
-  function* (context: Envd.Context) {
+const find = (context: Envd.Context, given: typeof Selector.Type | null | undefined) =>
+  Effect.flatMap(selectorOf(given), context.sandbox.processes.get)
+
+const start = Envd.streaming(
+  Effect.fn("ProcessService.start")(function* (context) {
     const { request, sandbox } = context
-    yield* Envd.rpcUser(request)
-    const body = yield* decodeStart(yield* bodyBytes(context))
-    const { args = [], cmd, cwd = "", envs = {} } = body.process
+    const account = yield* Envd.rpcAccount(context)
+    const body = yield* decodeStart(yield* bodyBytes(context), request.headers)
+    const [cmd, args] = [body.process?.cmd ?? "", body.process?.args ?? []]
+    const [cwd, envs] = [body.process?.cwd ?? "", body.process?.envs ?? {}]
     const problem = variablesProblem(envs)
-    if (Option.isSome(problem)) return yield* invalid(problem.value)
-    if (![cmd, cwd, ...args].every(isCarriable)) return yield* invalid("an argument contains a NUL byte")
-    const deadline = deadlineMillis(request.headers)
+    if (Option.isSome(problem)) return yield* rpcError("invalid_argument", problem.value)
+    if (![cmd, ...args].every(isCarriable)) {
+      return yield* rpcError("invalid_argument", "an argument contains a NUL byte")
+    }
+    const size = body.pty?.size ?? {}
     const { events, expired } = yield* sandbox.processes.start(
       {
         argv: [cmd, ...args],
-        env: { ...baseEnvironment(sandbox.machine), ...sandbox.spec.envVars, ...envs },
-        cwd: Path.resolve(sandbox.machine.home, cwd),
-        stdin: body.stdin ?? true
+        env: { ...baseEnvironment(sandbox, account), ...envs },
+        cwd: yield* callPath(account, cwd),
+        stdin: body.stdin ?? true,
+        user: account.name,
+        missing: "exit"
       },
       {
         config: { cmd, args, envs, ...(cwd === "" ? {} : { cwd }) },
-        tag: Option.fromUndefinedOr(body.tag),
-        deadline,
-        terminal: Option.map(Option.fromUndefinedOr(body.pty), ({ size = {} }) => size)
+        tag: Option.fromNullishOr(body.tag),
+        deadline: deadlineMillis(request.headers),
+        terminal: Option.map(Option.fromNullishOr(body.pty), () => size)
       }
     )
     return Envd.eventStream(sandbox, events, {
       keepaliveSeconds: keepaliveSeconds(request.headers),
       deadline: expired
     })
-  },
-  Effect.catchTag("RpcError", (error) => Effect.succeed(Envd.streamError(error)))
+  })
 )
 
-const connect = Effect.fn("ProcessService.connect")(
-  function* (context: Envd.Context) {
+const connect = Envd.streaming(
+  Effect.fn("ProcessService.connect")(function* (context) {
     const { request, sandbox } = context
-    const body = yield* decodeConnect(yield* bodyBytes(context))
-    const events = yield* sandbox.processes.connect(body.process)
+    const body = yield* decodeConnect(yield* bodyBytes(context), request.headers)
+    const events = yield* sandbox.processes.connect(yield* selectorOf(body.process))
     return Envd.eventStream(sandbox, events, {
       keepaliveSeconds: keepaliveSeconds(request.headers),
       deadline: Option.match(deadlineMillis(request.headers), {
@@ -131,8 +166,7 @@ const connect = Effect.fn("ProcessService.connect")(
         onSome: sandbox.processes.sleep
       })
     })
-  },
-  Effect.catchTag("RpcError", (error) => Effect.succeed(Envd.streamError(error)))
+  })
 )
 
 const describe = (process: Process) => ({
@@ -141,85 +175,151 @@ const describe = (process: Process) => ({
   ...Option.match(process.tag, { onNone: () => ({}), onSome: (tag) => ({ tag }) })
 })
 
-const list = Effect.fn("ProcessService.list")(function* (context: Envd.Context) {
-  const processes = yield* context.sandbox.processes.list
-  return HttpServerResponse.jsonUnsafe({ processes: processes.map(describe) })
-})
+const list = Envd.unary(
+  Effect.fn("ProcessService.list")(function* ({ request, sandbox }) {
+    yield* checkVersion(request.headers)
+    const processes = yield* sandbox.processes.list
+    return { processes: processes.map(describe) }
+  })
+)
 
-const ok = HttpServerResponse.jsonUnsafe({})
+const wrongKind = (process: Process) =>
+  rpcError(
+    "internal",
+    process.terminal
+      ? "error writing to stdin: tty assigned to process — input should be written to the pty, not the stdin"
+      : "error writing to tty: tty not assigned to process — input should be written to the stdin, not the tty"
+  )
 
-const stdinOf = Effect.fnUntraced(function* (process: Process) {
+/** Writes to the stdin or the terminal of a command. Its codes are those of envd. */
+const writeInput = Effect.fnUntraced(function* (
+  process: Process,
+  input: typeof Input.Type | null | undefined
+) {
+  const text = input?.pty ?? input?.stdin
+  if (text === undefined || text === null) return yield* rpcError("unimplemented", "invalid input type <nil>")
+  const forTerminal = input?.pty !== undefined && input.pty !== null
+  if (forTerminal !== process.terminal) return yield* wrongKind(process)
   const { stdin } = process.running
-  return stdin === undefined || stdin.writableEnded
-    ? yield* new RpcError({
-        code: "failed_precondition",
-        message: `stdin of process ${process.pid} is not open`
+  if (stdin === undefined || stdin.writableEnded) {
+    return yield* rpcError("internal", "error writing to stdin: stdin not enabled or closed")
+  }
+  yield* HostProcess.write(stdin, Buffer.from(text, "base64")).pipe(
+    Effect.mapError((error) => rpcError("internal", `error writing to stdin: ${error.detail}`))
+  )
+})
+
+const sendInput = Envd.unary(
+  Effect.fn("ProcessService.sendInput")(function* (context) {
+    const body = yield* decodeInput(yield* unaryText(context.request))
+    yield* writeInput(yield* find(context, body.process), body.input)
+    return {}
+  })
+)
+
+/** The messages of a client stream. */
+const messagesOf = ({ request }: Envd.Context) =>
+  request.stream.pipe(
+    Stream.mapError((error) => rpcError("unknown", `error streaming input: ${error.message}`)),
+    Stream.mapAccum(
+      () => Buffer.alloc(0),
+      (rest, chunk) => {
+        let bytes: Uint8Array = Buffer.concat([rest, chunk])
+        const envelopes = []
+        for (let next = decodeEnvelope(bytes); Option.isSome(next); next = decodeEnvelope(bytes)) {
+          envelopes.push(next.value)
+          bytes = next.value.rest
+        }
+        return [Buffer.from(bytes), envelopes] as const
+      }
+    ),
+    Stream.takeWhile(({ flags }) => (flags & END_STREAM) === 0),
+    Stream.mapEffect((envelope) => envelopeText(envelope, request.headers)),
+    Stream.mapEffect(decodeStreamInput)
+  )
+
+const streamInput = Envd.streaming(
+  Effect.fn("ProcessService.streamInput")(function* (context) {
+    yield* checkVersion(context.request.headers)
+    let process: Option.Option<Process> = Option.none()
+    yield* Stream.runForEach(
+      messagesOf(context),
+      Effect.fnUntraced(function* ({ data, keepalive, start: selected }) {
+        if (selected) process = Option.some(yield* find(context, selected.process))
+        else if (data) {
+          if (Option.isNone(process)) return yield* rpcError("unimplemented", "invalid process type")
+          yield* writeInput(process.value, data.input)
+        } else if (keepalive === undefined) {
+          return yield* rpcError("unimplemented", "invalid event type <nil>")
+        }
       })
-    : stdin
-})
-
-const sendInput = Effect.fn("ProcessService.sendInput")(function* (context: Envd.Context) {
-  const body = yield* decodeInput(yield* bodyText(context))
-  const process = yield* context.sandbox.processes.get(body.process)
-  const forTerminal = "pty" in body.input
-  if (forTerminal !== process.terminal) {
-    return yield* new RpcError({
-      code: "failed_precondition",
-      message: `process ${process.pid} has ${process.terminal ? "a terminal and no stdin" : "no terminal"}`
-    })
-  }
-  const bytes = "pty" in body.input ? body.input.pty : body.input.stdin
-  yield* HostProcess.write(yield* stdinOf(process), bytes).pipe(
-    Effect.mapError(
-      (error) => new RpcError({ code: "failed_precondition", message: `stdin is closed: ${error.detail}` })
     )
-  )
-  return ok
-})
-
-const closeStdin = Effect.fn("ProcessService.closeStdin")(function* (context: Envd.Context) {
-  const body = yield* decodeSelect(yield* bodyText(context))
-  yield* HostProcess.end(yield* stdinOf(yield* context.sandbox.processes.get(body.process)))
-  return ok
-})
-
-const sendSignal = Effect.fn("ProcessService.sendSignal")(function* (context: Envd.Context) {
-  const body = yield* decodeSignal(yield* bodyText(context))
-  const process = yield* context.sandbox.processes.get(body.process)
-  yield* process.running.signal(body.signal === "SIGNAL_SIGKILL" ? "SIGKILL" : "SIGTERM")
-  return ok
-})
-
-const update = Effect.fn("ProcessService.update")(function* (context: Envd.Context) {
-  const body = yield* decodeUpdate(yield* bodyText(context))
-  const process = yield* context.sandbox.processes.get(body.process)
-  if (body.pty?.size === undefined) return ok
-  if (!process.terminal) {
-    return yield* new RpcError({
-      code: "failed_precondition",
-      message: `process ${process.pid} has no terminal`
+    return Envd.messageStream(context.sandbox, Stream.succeed({}), {
+      keepalive: {},
+      keepaliveSeconds: keepaliveSeconds(context.request.headers),
+      deadline: Effect.never
     })
-  }
-  yield* PseudoTerminal.resize(context.sandbox.machine, process.pid, body.pty.size)
-  return ok
-})
+  })
+)
 
-const unavailable = (context: Envd.Context) =>
-  Effect.fail(
-    new RpcError({
-      code: "unimplemented",
-      message: `${context.request.url} is not available in local sandboxes`
-    })
-  )
+const closeStdin = Envd.unary(
+  Effect.fn("ProcessService.closeStdin")(function* (context) {
+    const body = yield* decodeSelect(yield* unaryText(context.request))
+    const process = yield* find(context, body.process)
+    if (process.terminal) {
+      return yield* rpcError(
+        "unknown",
+        "error closing stdin: cannot close stdin for PTY process — send Ctrl+D (0x04) instead"
+      )
+    }
+    const { stdin } = process.running
+    // Closing it again succeeds, as at E2B.
+    if (stdin !== undefined && !stdin.writableEnded) yield* HostProcess.end(stdin)
+    return {}
+  })
+)
 
-/** Start, Connect, List, SendInput, CloseStdin, SendSignal, Update; the rest of the service is refused. */
+const signals: Readonly<Record<string, NodeJS.Signals>> = {
+  SIGNAL_SIGTERM: "SIGTERM",
+  SIGNAL_SIGKILL: "SIGKILL",
+  15: "SIGTERM",
+  9: "SIGKILL"
+}
+
+const sendSignal = Envd.unary(
+  Effect.fn("ProcessService.sendSignal")(function* (context) {
+    const body = yield* decodeSignal(yield* unaryText(context.request))
+    const process = yield* find(context, body.process)
+    const signal = signals[`${body.signal ?? "SIGNAL_UNSPECIFIED"}`]
+    if (signal === undefined) {
+      return yield* rpcError("unimplemented", `invalid signal: ${body.signal ?? "SIGNAL_UNSPECIFIED"}`)
+    }
+    yield* process.running.signal(signal)
+    return {}
+  })
+)
+
+const update = Envd.unary(
+  Effect.fn("ProcessService.update")(function* (context) {
+    const body = yield* decodeUpdate(yield* unaryText(context.request))
+    const process = yield* find(context, body.process)
+    if (!body.pty) return {}
+    if (!process.terminal) {
+      return yield* rpcError("internal", "error resizing tty: tty not assigned to process")
+    }
+    yield* PseudoTerminal.resize(context.sandbox.runtime, process, body.pty.size ?? {})
+    return {}
+  })
+)
+
+/** The calls of the service. */
 export const routes = HttpRouter.addAll([
-  HttpRouter.route("POST", "/process.Process/Start", Envd.route(start)),
-  HttpRouter.route("POST", "/process.Process/Connect", Envd.route(connect)),
-  HttpRouter.route("POST", "/process.Process/List", Envd.route(list)),
-  HttpRouter.route("POST", "/process.Process/SendInput", Envd.route(sendInput)),
-  HttpRouter.route("POST", "/process.Process/CloseStdin", Envd.route(closeStdin)),
-  HttpRouter.route("POST", "/process.Process/SendSignal", Envd.route(sendSignal)),
-  HttpRouter.route("POST", "/process.Process/Update", Envd.route(update)),
-  HttpRouter.route("POST", "/process.Process/*", Envd.route(unavailable))
+  HttpRouter.route("POST", "/process.Process/Start", start),
+  HttpRouter.route("POST", "/process.Process/Connect", connect),
+  HttpRouter.route("POST", "/process.Process/List", list),
+  HttpRouter.route("POST", "/process.Process/SendInput", sendInput),
+  HttpRouter.route("POST", "/process.Process/StreamInput", streamInput),
+  HttpRouter.route("POST", "/process.Process/CloseStdin", closeStdin),
+  HttpRouter.route("POST", "/process.Process/SendSignal", sendSignal),
+  HttpRouter.route("POST", "/process.Process/Update", update)
 ])

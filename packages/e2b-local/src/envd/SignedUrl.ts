@@ -1,21 +1,19 @@
 /**
- * Signed `/files` URLs: whoever holds one may read or write that one path, until it expires.
+ * Signed `/files` URLs. A URL allows reading or writing one path until it expires.
  *
  * @since 0.1.0
  */
 import { Clock, Effect, Redacted } from "effect"
 import { HttpServerRequest } from "effect/http"
 import * as Crypto from "node:crypto"
-import { ApiError } from "../api/ApiError.ts"
+import { refuse } from "../api/ApiError.ts"
+import { sameSecret } from "../api/RequestGuard.ts"
 import * as Envd from "./Envd.ts"
-import { sameSecret } from "../server/RequestGuard.ts"
-import type { Sandbox } from "../sandboxes/Sandbox.ts"
-import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 
-/** What a URL allows. */
+/** The operation that a URL allows. */
 export type Operation = "read" | "write"
 
-/** What a signature is made of; the path and the user are those of the URL, not resolved ones. */
+/** The parts of a signature. The path and the user are those of the URL, not resolved ones. */
 export interface Signed {
   readonly path: string
   readonly operation: Operation
@@ -25,7 +23,7 @@ export interface Signed {
   readonly expiration?: string | undefined
 }
 
-/** The signature as E2B makes it. */
+/** The signature in E2B's form. */
 export const sign = ({ expiration, operation, path, token, user }: Signed): string => {
   const parts = [
     path,
@@ -37,27 +35,27 @@ export const sign = ({ expiration, operation, path, token, user }: Signed): stri
   return `v1_${Crypto.createHash("sha256").update(parts.join(":")).digest("base64").replace(/=+$/, "")}`
 }
 
-const refused = (message: string) => new ApiError({ status: 401, message })
+const refused = (message: string) => refuse(401, message)
 
 /**
- * Admits a request by its access token, else by the signature in its URL. A URL that the SDK signed names no
- * sandbox when all sandboxes share one address: then it is the sandbox whose token made the signature. Fails with
- * 401 when the signature is missing, wrong, for something else, or expired.
+ * Admits a request by its access token, otherwise by the signature in its URL.
+ *
+ * **Details**
+ *
+ * A URL that the SDK signed names no sandbox when all sandboxes share one address. It is for the sandbox whose token made
+ * the signature. Fails with 401 when the signature is missing, wrong, for another path or operation, or expired.
  */
 export const admit = (operation: Operation): Envd.Admit =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    if (request.headers["x-access-token"] !== undefined) return yield* Envd.byToken
-    const registry = yield* SandboxRegistry
+    // An empty token is none, as at E2B.
+    if (request.headers["x-access-token"]) return yield* Envd.byToken
     const { searchParams } = new URL(request.url, "http://localhost")
     const signature = searchParams.get("signature")
-    if (signature === null) return yield* refused("the access token and the signature are missing")
+    if (signature === null) return yield* refused("missing signature query parameter")
     const expiration = searchParams.get("signature_expiration") ?? undefined
-    const id = request.headers["e2b-sandbox-id"]
-    const candidates: ReadonlyArray<Sandbox> =
-      id === undefined ? yield* registry.list : [yield* Envd.find(id)]
-    // Compared with all of them, so that the time tells nothing.
-    const matching = candidates.filter(({ token }) =>
+    // Compares with all of them, so that the time reveals nothing.
+    const matching = (yield* Envd.candidates).filter(({ token }) =>
       sameSecret(
         signature,
         sign({
@@ -70,9 +68,9 @@ export const admit = (operation: Operation): Envd.Admit =>
       )
     )
     const sandbox = matching.at(0)
-    if (sandbox === undefined) return yield* refused("the signature is not valid for this request")
+    if (sandbox === undefined) return yield* refused("invalid signature")
     if (expiration !== undefined && !(Number(expiration) * 1000 >= (yield* Clock.currentTimeMillis))) {
-      return yield* refused("the signature has expired")
+      return yield* refused("signature is already expired")
     }
     return sandbox.id
   })

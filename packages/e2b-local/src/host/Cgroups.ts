@@ -1,6 +1,8 @@
 /**
- * Limits that the processes of a sandbox share: control groups of Linux, version 1 or 2, where the server may make
- * some. Elsewhere nothing is bounded by this module, and it says so.
+ * Limits shared by all processes of a sandbox: Linux control groups, version 1 or 2, where the server may make them.
+ *
+ * Elsewhere nothing is limited, and {@link Cgroups.enforced} says so. Uses `node:fs`: the files of a control group have
+ * no size, and a write to one must be a single system call.
  *
  * @since 0.1.0
  */
@@ -10,44 +12,44 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as HostProcess from "./HostProcess.ts"
 
-/** What the processes of one sandbox may use together. */
+/** Limits of the processes of one sandbox together. */
 export interface Limits {
   readonly memoryBytes: number
   readonly processes: number
 }
 
-/** What starts a process. */
+/** A command line. */
 interface Started {
   readonly command: string
   readonly args: ReadonlyArray<string>
 }
 
-/** Where the processes of one sandbox are counted. */
+/** The control groups of one sandbox. */
 export interface CgroupScope {
-  /** The same command, which enters the cage before it begins; all its descendants are in it. */
+  /** The same command, which joins the groups before it starts. Its descendants are in them too. */
   readonly wrap: (started: Started) => Started
 }
 
-/** Whether the limits of a cage hold here. */
+/** Which limits hold on this host. */
 export interface Enforced {
   readonly memory: boolean
   readonly processes: boolean
 }
 
-/** The cages of a server. */
+/** Makes the control groups of the sandboxes of a server. */
 export interface Cgroups {
   readonly enforced: Enforced
   /**
-   * A cage for the length of the scope; what is still in it at the end is killed. It bounds what is enforced here, and
-   * notes itself in the folder for whoever sweeps it when the server died without a chance.
+   * Makes the groups of one sandbox for the duration of the scope and kills their remaining processes at its end. They
+   * are recorded in the folder of the server, so that the next server can remove them if this one is killed.
    */
-  readonly cage: (id: string, limits: Limits) => Effect.Effect<CgroupScope, never, Scope.Scope>
+  readonly scope: (id: string, limits: Limits) => Effect.Effect<CgroupScope, never, Scope.Scope>
 }
 
-/** A cage that bounds nothing. */
+/** No control groups. */
 export const open: CgroupScope = { wrap: (started) => started }
 
-/** A folder in which groups can be made, and the names of the files that set their limits. */
+/** A folder in which groups can be made, with the names of the files that set their limits. */
 interface Hierarchy {
   readonly folder: string
   readonly memory: Option.Option<readonly [limit: string, withSwap: string, swap: (bytes: number) => number]>
@@ -73,7 +75,7 @@ export const parseMounts = (mountinfo: string): ReadonlyArray<Mount> =>
     return type === "cgroup" || type === "cgroup2" ? [{ root, at, type, options: options.split(",") }] : []
   })
 
-/** The groups of a process by their controllers, from `/proc/self/cgroup`; version 2 has none in its name. */
+/** The groups of a process by controller, from `/proc/self/cgroup`. Version 2 has an empty name. */
 export const parseGroups = (text: string): ReadonlyMap<string, string> =>
   new Map(
     text.split("\n").flatMap((line) => {
@@ -90,7 +92,7 @@ const isFolder = (path: string) =>
     () => false
   )
 
-/** The folder of a group below its mount; inside of a container the path may be one of the host. */
+/** The folder of a group below its mount. Inside of a container the path may be one of the host. */
 const folderOf = async ({ at, root }: Mount, group: string): Promise<string> => {
   const below = group.startsWith(root) ? group.slice(root === "/" ? 0 : root.length) : group
   const folder = Path.join(at, below)
@@ -100,7 +102,7 @@ const folderOf = async ({ at, root }: Mount, group: string): Promise<string> => 
 const unifiedWith = async (folder: string): Promise<ReadonlyArray<string>> => {
   const available = (await read(Path.join(folder, "cgroup.controllers"))).trim().split(" ")
   const wanted = ["memory", "pids"].filter((name) => available.includes(name))
-  // Refused where the group has processes of its own, unless it is the root.
+  // The kernel refuses this when the group itself has processes, unless it is the root.
   const text = wanted.map((name) => `+${name}`).join(" ")
   await Fs.writeFile(Path.join(folder, "cgroup.subtree_control"), text).catch(() => {})
   return (await read(Path.join(folder, "cgroup.subtree_control"))).trim().split(" ")
@@ -136,7 +138,7 @@ const findHierarchies = async (): Promise<ReadonlyArray<Hierarchy>> => {
   return found.flat().filter(({ memory, pids }) => pids || Option.isSome(memory))
 }
 
-// Commands and file operations of the server begin as processes of the host, which count as well.
+// Commands and file operations of the server start as processes of the host, which count as well.
 const OUTSIDE = 256
 
 const setLimits = async (group: string, { memory, pids }: Hierarchy, limits: Limits) => {
@@ -144,7 +146,7 @@ const setLimits = async (group: string, { memory, pids }: Hierarchy, limits: Lim
   if (Option.isNone(memory)) return
   const [limit, withSwap, swap] = memory.value
   await Fs.writeFile(Path.join(group, limit), `${limits.memoryBytes}`)
-  // A kernel that does not count swap has no such file.
+  // Kernels that do not count swap do not have this file.
   await Fs.writeFile(Path.join(group, withSwap), `${swap(limits.memoryBytes)}`).catch(() => {})
 }
 
@@ -160,14 +162,14 @@ const members = async (group: string): Promise<ReadonlyArray<number>> =>
     .map(Number)
     .filter((pid) => pid > 1)
 
-/** Kills what is in a group until nothing is, and removes it; true when it is gone. */
+/** Kills the processes of a group and tries to remove it. Returns whether it is gone. */
 const removeOnce = (group: string) =>
   Effect.promise(async () => {
     for (const pid of await members(group)) {
       try {
         process.kill(pid, "SIGKILL")
       } catch {
-        // It has ended by itself.
+        // It has exited.
       }
     }
     return Fs.rmdir(group).then(
@@ -176,7 +178,7 @@ const removeOnce = (group: string) =>
     )
   })
 
-/** Kills what is in a group, and removes it; says so in the log when it could not. */
+/** Kills the processes of a group and removes it. Logs a warning when that fails. */
 const remove = Effect.fnUntraced(function* (group: string) {
   for (let tries = 0; tries < 100; tries++) {
     if (yield* removeOnce(group)) return
@@ -187,7 +189,7 @@ const remove = Effect.fnUntraced(function* (group: string) {
 
 const noted = (folder: string, id: string) => Path.join(folder, "cgroups", id)
 
-const makeCage = Effect.fnUntraced(function* (
+const makeScope = Effect.fnUntraced(function* (
   hierarchies: ReadonlyArray<Hierarchy>,
   folder: string,
   id: string,
@@ -212,7 +214,7 @@ const makeCage = Effect.fnUntraced(function* (
   return { wrap: wrapIn(groups) } satisfies CgroupScope
 })
 
-/** Removes the groups that the sandboxes of a dead server have left, with what is still in them. */
+/** Removes the groups that a dead server left, with their processes. */
 export const sweep = Effect.fnUntraced(function* (folder: string) {
   const ids = yield* Effect.promise(() => Fs.readdir(Path.join(folder, "cgroups")).catch(() => []))
   for (const id of ids) {
@@ -227,18 +229,23 @@ export const sweep = Effect.fnUntraced(function* (folder: string) {
   }
 })
 
-const none: Cgroups = { enforced: { memory: false, processes: false }, cage: () => Effect.succeed(open) }
+const none: Cgroups = { enforced: { memory: false, processes: false }, scope: () => Effect.succeed(open) }
 
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }
 
-/** Whether a process can really be put into a group of each hierarchy. */
+/** Whether a process can join a group of each hierarchy. */
 const works = (hierarchies: ReadonlyArray<Hierarchy>, folder: string) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { wrap } = yield* makeCage(hierarchies, folder, `probe-${process.pid}-${Path.basename(folder)}`, {
-        memoryBytes: 256 * 1024 * 1024,
-        processes: 8
-      })
+      const { wrap } = yield* makeScope(
+        hierarchies,
+        folder,
+        `probe-${process.pid}-${Path.basename(folder)}`,
+        {
+          memoryBytes: 256 * 1024 * 1024,
+          processes: 8
+        }
+      )
       const { code } = yield* HostProcess.run({ ...wrap({ command: "true", args: [] }), env })
       return code === 0
     })
@@ -247,7 +254,7 @@ const works = (hierarchies: ReadonlyArray<Hierarchy>, folder: string) =>
     Effect.catchDefect(() => Effect.succeed(false))
   )
 
-/** Finds out what this host allows; `folder` is that of the server. */
+/** Probes what this host allows. `folder` is the folder of the server. */
 export const make = Effect.fn("Cgroups.make")(function* (folder: string): Effect.fn.Return<Cgroups> {
   if (process.platform !== "linux") return none
   const found = yield* Effect.promise(findHierarchies)
@@ -258,6 +265,6 @@ export const make = Effect.fn("Cgroups.make")(function* (folder: string): Effect
       memory: hierarchies.some(({ memory }) => Option.isSome(memory)),
       processes: hierarchies.some(({ pids }) => pids)
     },
-    cage: (id, limits) => makeCage(hierarchies, folder, id, limits)
+    scope: (id, limits) => makeScope(hierarchies, folder, id, limits)
   }
 })

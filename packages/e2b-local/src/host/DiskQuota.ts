@@ -1,6 +1,7 @@
 /**
- * Disks of a fixed size for sandboxes: a file system in a sparse file, mounted where the folder of the sandbox is. Only
- * a real root can mount; elsewhere a sandbox may fill the disk of the host, and {@link DiskQuota.enforced} says so.
+ * Disks of a fixed size for sandboxes: a file system in a sparse file, mounted at the folder of the sandbox.
+ *
+ * Only root can mount. Elsewhere a sandbox can fill the disk of the host, and {@link DiskQuota.enforced} says so.
  *
  * @since 0.1.0
  */
@@ -8,13 +9,13 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
-import { BootFailed, E2bServerError } from "../server/E2bServerError.ts"
+import { BootFailed, E2bServerError } from "../E2bServerError.ts"
 import * as HostProcess from "./HostProcess.ts"
 
 /** The disks of a server. */
 export interface DiskQuota {
   readonly enforced: boolean
-  /** Puts a disk at a folder for the length of the scope. Does nothing when disks are not enforced. */
+  /** Mounts a disk at a folder for the duration of the scope. Does nothing when disks are not enforced. */
   readonly attach: (id: string, folder: string) => Effect.Effect<void, E2bServerError, Scope.Scope>
 }
 
@@ -70,7 +71,7 @@ const attachIn = (images: string, bytes: number) =>
 
 const none: DiskQuota = { enforced: false, attach: () => Effect.void }
 
-/** Disks of so many bytes each, a little less for the file system itself; `folder` is that of the server. */
+/** Disks of `bytes` each, including the file system's own data. `folder` is the folder of the server. */
 export const make = Effect.fn("DiskQuota.make")(function* (
   folder: string,
   bytes: number | undefined
@@ -90,7 +91,7 @@ export const make = Effect.fn("DiskQuota.make")(function* (
   return works ? { enforced: true, attach } : none
 })
 
-/** Unmounts the disks that a dead server has left in its folder. */
+/** Unmounts the disks that a dead server left in its folder. */
 export const sweep = Effect.fnUntraced(function* (folder: string) {
   if (process.platform !== "linux") return
   const mounts = yield* Effect.promise(() => Fs.readFile("/proc/self/mounts", "utf8").catch(() => ""))

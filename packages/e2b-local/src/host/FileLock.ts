@@ -1,7 +1,7 @@
 /**
- * A lock between processes that the kernel takes back from a holder who dies.
+ * A lock between processes that the kernel releases when its holder dies.
  *
- * Node.js has no call for it. SQLite, which it brings along, holds the lock of its file for a transaction.
+ * Node.js has no call for such a lock. Its SQLite module locks its file for the duration of a transaction.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import { Effect, Option, Schema } from "effect"
 import type { Scope } from "effect"
 import type { DatabaseSync } from "node:sqlite"
 
-/** The file cannot be locked at all: its folder is missing or closed, or it holds something else. */
+/** The file cannot be locked: its folder is missing or not accessible, or the file has other content. */
 export class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
   path: Schema.String,
   detail: Schema.String
@@ -34,10 +34,15 @@ const open = async (path: string): Promise<Option.Option<DatabaseSync>> => {
 }
 
 /**
- * Takes the lock of a file, which is made when it is not there, until the scope closes or the process dies. Succeeds
- * with whether it was free; never waits. Two holders exclude each other within one process as well.
+ * Takes the lock of a file until the scope closes or the process dies. Returns whether it was free, without waiting.
  *
- * Nobody may open the file in another way while it is locked: closing it would give up the lock.
+ * **Details**
+ *
+ * The file is made when it is missing. Two holders within one process exclude each other too.
+ *
+ * **Gotchas**
+ *
+ * The process must not open the file in another way while it is locked: closing it would release the lock.
  */
 export const tryAcquire = (path: string): Effect.Effect<boolean, LockUnusable, Scope.Scope> =>
   Effect.acquireRelease(

@@ -1,8 +1,8 @@
 /**
- * Processes of the host, with the descriptors 3 (in) and 4 (out) beside the usual three.
+ * Processes of the host, with descriptors 3 (input) and 4 (output) in addition to the usual three.
  *
- * `effect/process` is not used here: it signals the whole group when a leader exits non-zero, and does not
- * tell which signal ended a process. A sandbox needs neither done for it, and the second known.
+ * `effect/process` is not used: it signals the whole process group when a leader exits with an error, and it does not
+ * report which signal ended a process. A sandbox must not have its group signalled, and E2B reports the signal.
  *
  * @since 0.1.0
  */
@@ -12,11 +12,9 @@ import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as NodeChildProcess from "node:child_process"
 import { closeSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
-import { RpcError } from "../envd/ConnectProtocol.ts"
-import type { Stdio } from "./pipes.ts"
-import * as Shell from "../isolation/shell.ts"
+import type * as Net from "node:net"
 
-/** How a process ended: one of the two is set. */
+/** How a process ended: exactly one of the two fields is set. */
 export interface ExitStatus {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -32,20 +30,42 @@ export class HostProcessError extends Schema.TaggedError<HostProcessError>()("Ho
   }
 }
 
+/** A pipe with one end for a child. Close that end in this process once the child has it. */
+export interface Pipe {
+  readonly childFd: number
+  readonly own: Net.Socket
+}
+
+/** A pipe that the child reads from. */
+export interface InputPipe extends Pipe {
+  /**
+   * Lets the child open its input again after the pipe was closed: opening a FIFO without a writer would block forever.
+   * Run it for as long as the child lives.
+   */
+  readonly reopenable: Effect.Effect<void>
+}
+
+/** The pipes of one command. */
+export interface Stdio {
+  readonly stdin: InputPipe | undefined
+  readonly stdout: Pipe
+  readonly stderr: Pipe
+}
+
 /** A running process. */
 export interface HostProcess {
   readonly pid: number
-  /** Never fails; waits for the process itself, not for its descendants. */
+  /** Waits for the process itself, not for its descendants. */
   readonly exited: Effect.Effect<ExitStatus>
   readonly hasExited: () => boolean
-  /** Does nothing when the process is gone. */
+  /** Does nothing when the process has exited. */
   readonly signal: (signal: NodeJS.Signals) => void
   readonly stdin: Writable | undefined
   readonly stdout: Readable
   readonly stderr: Readable
   readonly input: Writable | undefined
   readonly status: Readable | undefined
-  /** SIGKILL, then waits for the exit, at most five seconds. */
+  /** Sends SIGKILL and waits for the exit for at most five seconds. */
   readonly dispose: Effect.Effect<void>
 }
 
@@ -55,22 +75,22 @@ export interface Options {
   readonly args: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
   readonly cwd?: string | undefined
-  /** Else the null device. */
+  /** Whether stdin is a pipe. Default: the null device. */
   readonly stdin?: boolean | undefined
-  /** Real pipes instead of socket pairs, and instead of `stdin`. */
+  /** Real pipes instead of socket pairs. Replaces `stdin`. */
   readonly stdio?: Stdio | undefined
   /** Whether to open descriptor 3 for writing and 4 for reading. */
   readonly control?: boolean | undefined
 }
 
 const ignoreError = () => {}
-// When a child exits, Node.js throws away what nobody has begun to read; a listener, even idle, prevents that.
+// When a child exits, Node.js discards output that has no reader yet. An idle listener prevents that.
 const keepUnread = () => {}
 
-/** Hands a pipe over to listeners of its data. */
+/** Removes the idle listener, so that `data` listeners receive the output. */
 export const takeOver = (readable: Readable) => readable.off("readable", keepUnread)
 
-/** Starts a process in a session of its own, so that the signals of a terminal do not reach it. */
+/** Starts a process in its own session, so that signals of a terminal do not reach it. */
 export const spawn = (options: Options): Effect.Effect<HostProcess, HostProcessError> =>
   Effect.callback((resume) => {
     const fail = (cause: unknown) =>
@@ -152,18 +172,18 @@ const make = (
   }
 }
 
-/** {@link spawn} for the length of a scope: what still runs at its end is killed. */
+/** {@link spawn} for the duration of a scope. The process is killed when the scope closes. */
 export const scoped = (options: Options): Effect.Effect<HostProcess, HostProcessError, Scope.Scope> =>
   Effect.acquireRelease(spawn(options), (process) => process.dispose)
 
-/** The bytes of a pipe until all who hold its other end have closed it; a broken pipe ends it as well. */
+/** The bytes of a pipe until every holder of the other end has closed it. A broken pipe also ends the stream. */
 export const bytes = (readable: Readable): Stream.Stream<Uint8Array, HostProcessError> =>
   NodeStream.fromReadable<Uint8Array, HostProcessError>({
     evaluate: () => readable,
     onError: (cause) => new HostProcessError({ command: "pipe", detail: String(cause) })
   })
 
-/** Writes and waits until the pipe takes more; fails when nobody reads any more. */
+/** Writes and waits until the pipe accepts more. Fails when the reader has closed it. */
 export const write = (
   writable: Writable,
   chunk: Uint8Array | string
@@ -176,23 +196,23 @@ export const write = (
     )
   })
 
-/** Ends a pipe; the reader sees the end of its input. */
+/** Ends a pipe. The reader sees end of file. */
 export const end = (writable: Writable): Effect.Effect<void> =>
   Effect.sync(() => void writable.end(() => writable.destroy()))
 
-/** What a finished process left. */
+/** Output and exit status of a finished process. */
 export interface Output extends ExitStatus {
   readonly stdout: Buffer
   readonly stderr: string
 }
 
-/** All bytes of a pipe, at most `limit`; fails when there are more. */
+/** All bytes of a pipe. Fails when there are more than `limit`. */
 export const collect = (readable: Readable, limit: number): Effect.Effect<Buffer, HostProcessError> =>
   Effect.callback((resume) => {
     const chunks: Array<Buffer> = []
     let size = 0
     const done = () => resume(Effect.succeed(Buffer.concat(chunks)))
-    // A pipe without a byte ends before anybody listens.
+    // An empty pipe has ended before the first listener is attached.
     if (readable.destroyed || readable.readableEnded) return done()
     takeOver(readable).on("data", (chunk: Buffer) => {
       size += chunk.length
@@ -205,7 +225,7 @@ export const collect = (readable: Readable, limit: number): Effect.Effect<Buffer
     readable.once("close", done)
   })
 
-/** The first line of a pipe, without its end; all there is when the pipe ends before the line does. */
+/** The first line of a pipe without its newline, or everything if the pipe ends first. */
 export const firstLine = (readable: Readable): Effect.Effect<string> =>
   Effect.callback((resume) => {
     let text = ""
@@ -223,43 +243,27 @@ export const firstLine = (readable: Readable): Effect.Effect<string> =>
     takeOver(readable).on("data", onData).once("end", onEnd).once("close", onEnd)
   })
 
-/**
- * Tells a process that runs `Shell.launcher` what to become and waits until it has: gives its pid as it knows it
- * itself. Fails with `invalid_argument` for a working directory or a program that does not exist.
- */
-export const launch = Effect.fnUntraced(function* (process: HostProcess, what: Shell.Launch) {
-  const { input, status } = process
-  if (input === undefined || status === undefined) {
-    return yield* new HostProcessError({ command: "sh", detail: "started without its control pipes" })
-  }
-  // When the shell ends early its word on the status pipe says more than a broken pipe.
-  yield* Effect.ignore(write(input, Shell.launchScript(what)))
-  yield* end(input)
-  const word = yield* firstLine(status).pipe(
-    Effect.timeoutOrElse({
-      duration: "20 seconds",
-      orElse: () =>
-        Effect.fail(new HostProcessError({ command: "sh", detail: "no sign of life in 20 seconds" }))
-    })
-  )
-  if (word.startsWith("pid ")) return Number(word.slice(4))
-  if (word === "cwd") {
-    return yield* new RpcError({ code: "invalid_argument", message: `cwd '${what.cwd}' does not exist` })
-  }
-  if (word === "command") {
-    return yield* new RpcError({
-      code: "invalid_argument",
-      message: `the program '${what.argv[0]}' does not exist or is not executable`
-    })
-  }
-  const said = yield* collect(process.stderr, 64 * 1024)
-  return yield* new HostProcessError({
-    command: "sh",
-    detail: `the command could not be started: ${said.toString().trim()}`
+/** The next line of a pipe without its newline, or everything if the pipe ends first. Leaves the rest unread. */
+export const line = (readable: Readable): Effect.Effect<string> =>
+  Effect.callback((resume) => {
+    let text = ""
+    const done = () => {
+      readable.off("readable", onReadable).off("end", done).off("close", done)
+      resume(Effect.succeed(text))
+    }
+    const onReadable = () => {
+      for (let byte: Buffer | null = readable.read(1); byte !== null; byte = readable.read(1)) {
+        const letter = byte.toString("latin1")
+        if (letter === "\n") return done()
+        text += letter
+      }
+    }
+    if (readable.destroyed || readable.readableEnded) return done()
+    readable.on("readable", onReadable).once("end", done).once("close", done)
+    onReadable()
   })
-})
 
-/** Runs a process to its end and collects what it wrote (64 MiB at most; 64 KiB of stderr). */
+/** Runs a process to its end and collects its output: at most 64 MiB of stdout and 64 KiB of stderr. */
 export const run = (options: Options): Effect.Effect<Output, HostProcessError> =>
   Effect.scoped(
     Effect.gen(function* () {

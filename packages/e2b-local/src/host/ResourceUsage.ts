@@ -1,5 +1,7 @@
 /**
- * What the processes of a sandbox use, from `/proc` of the host.
+ * CPU time and memory of the processes of a sandbox, from `/proc` of the host.
+ *
+ * `/proc` is read with `node:fs`: its files have no size, and the `FileSystem` service trusts the size it is told.
  *
  * @since 0.1.0
  */
@@ -11,23 +13,23 @@ interface HostEntry {
   readonly pid: number
   readonly parent: number
   readonly group: number
-  /** Of itself and of the children that it has waited for. */
+  /** CPU time of the process and of the children that it has waited for. */
   readonly cpuSeconds: number
 }
 
-/** Of a process tree at one moment. */
+/** Usage of a process tree at one moment. */
 export interface ResourceUsage {
   readonly cpuSeconds: number
-  /** Resident memory; what processes share is counted in each of them. */
+  /** Resident memory. Shared memory is counted once per process. */
   readonly memoryBytes: number
 }
 
-// USER_HZ, which is 100 on every Linux that Node.js runs on.
+// USER_HZ. It is 100 on every Linux that Node.js runs on.
 const TICKS = 100
 
-/** One line of `/proc/PID/stat`; none when it is not one. */
+/** Parses one line of `/proc/PID/stat`. */
 const parseStat = (line: string): Option.Option<HostEntry> => {
-  // The name of a program, in parentheses, may itself hold spaces and parentheses.
+  // The program name is in parentheses and may itself contain spaces and parentheses.
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ")
   const [, parent, group] = fields.map(Number)
   const ticks = fields.slice(11, 15).map(Number)
@@ -38,7 +40,7 @@ const parseStat = (line: string): Option.Option<HostEntry> => {
     : Option.some({ pid, parent, group, cpuSeconds: cpu / TICKS })
 }
 
-/** The processes below those that `isRoot` holds for, with or without the roots themselves. */
+/** The descendants of the processes that `isRoot` selects, with or without the roots themselves. */
 const below = (
   entries: ReadonlyArray<HostEntry>,
   isRoot: (entry: HostEntry) => boolean,
@@ -61,13 +63,13 @@ const below = (
   return [...found.values()]
 }
 
-// What ended meanwhile is left out.
+// A process that has exited meanwhile is left out.
 const read = (path: string) => Fs.readFile(path, "utf8").catch(() => "")
 
 const residentBytes = async (pid: number): Promise<number> =>
   Number(/^VmRSS:\s+(\d+) kB$/m.exec(await read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024
 
-/** The usage of the tree that {@link below} finds; none where the host has no `/proc`. */
+/** The usage of the tree that {@link below} finds. None where the host has no `/proc`. */
 export const ofTree = (isRoot: (entry: HostEntry) => boolean, withRoots: boolean) =>
   Effect.option(
     Effect.tryPromise(async (): Promise<ResourceUsage> => {

@@ -1,8 +1,9 @@
 /**
- * Real pipes between the server and a command.
+ * Named pipes between the server and a command.
  *
- * Node.js connects a child with socket pairs, and a socket cannot be opened again: `echo x > /dev/stderr`,
- * `tee /dev/stdout` and `cat /dev/stdin` would fail. A FIFO can be. Each is removed as soon as both ends are open.
+ * Node.js connects a child with socket pairs, and a socket cannot be opened by name: `echo x > /dev/stderr`,
+ * `tee /dev/stdout` and `cat /dev/stdin` would fail. A FIFO can be opened again. Each FIFO is removed as soon as both of
+ * its ends are open. `node:fs` is used because `FileSystem` cannot open a FIFO without blocking.
  *
  * @since 0.1.0
  */
@@ -11,30 +12,9 @@ import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Path from "node:path"
 import * as HostProcess from "./HostProcess.ts"
+import type { InputPipe, Pipe, Stdio } from "./HostProcess.ts"
 
-/** A pipe whose one end is for a child; close that end here once the child has it. */
-export interface Pipe {
-  readonly childFd: number
-  readonly own: Net.Socket
-}
-
-/** A pipe that the child reads. */
-interface Input extends Pipe {
-  /**
-   * Lets the child open its input again after it was closed: to open a FIFO that has no writer would wait for one
-   * for ever. To be run as long as the child lives.
-   */
-  readonly reopenable: Effect.Effect<void>
-}
-
-/** The pipes of one command. */
-export interface Stdio {
-  readonly stdin: Input | undefined
-  readonly stdout: Pipe
-  readonly stderr: Pipe
-}
-
-/** Makes pipes in a folder of the server. */
+/** A source of pipes in a folder of the server. */
 export interface Pipes {
   readonly stdio: (stdin: boolean) => Effect.Effect<Stdio, HostProcess.HostProcessError>
 }
@@ -45,7 +25,7 @@ const { O_NONBLOCK, O_RDONLY, O_WRONLY } = Fs.constants
 const failed = (cause: unknown) =>
   new HostProcess.HostProcessError({ command: "mkfifo", detail: String(cause) })
 
-/** The parent keeps the reading end. */
+/** Opens a pipe whose reading end stays in this process. */
 const openOutput = (path: string): Pipe => {
   const fd = Fs.openSync(path, O_RDONLY | O_NONBLOCK)
   const childFd = Fs.openSync(path, O_WRONLY)
@@ -53,16 +33,16 @@ const openOutput = (path: string): Pipe => {
   return { childFd, own: new Net.Socket({ fd, readable: true, writable: false }) }
 }
 
-// Refers to a file without opening it; Node.js has no name for it.
+// Refers to a file without opening it. Node.js has no constant for it.
 const O_PATH = 0o10000000
 
-/** For an instant there is a writer, which is what an opening reader waits for. */
+/** Opens the pipe for writing for an instant, which unblocks a reader that is opening it. */
 const pulse = (reference: number) =>
   Effect.sync(() => {
     try {
       Fs.closeSync(Fs.openSync(`/proc/self/fd/${reference}`, O_WRONLY | O_NONBLOCK))
     } catch {
-      // Nobody reads, so nobody waits.
+      // There is no reader, so no reader is blocked.
     }
   })
 
@@ -81,21 +61,21 @@ const reopenable = (reference: number, own: Net.Socket) =>
     Effect.asVoid
   )
 
-/** The parent keeps the writing end. */
-const openInput = (path: string): Input => {
+/** Opens a pipe whose writing end stays in this process. */
+const openInput = (path: string): InputPipe => {
   const reference = process.platform === "linux" ? Fs.openSync(path, O_PATH) : undefined
-  // Without a reader the other two would fail or wait.
+  // Without this reader the next open would fail and the one after it would block.
   const helper = Fs.openSync(path, O_RDONLY | O_NONBLOCK)
   const fd = Fs.openSync(path, O_WRONLY | O_NONBLOCK)
   const childFd = Fs.openSync(path, O_RDONLY)
   Fs.closeSync(helper)
   Fs.unlinkSync(path)
   const own = new Net.Socket({ fd, readable: false, writable: true })
-  // Elsewhere to open it again is to duplicate it.
+  // On other systems, opening the pipe again duplicates the descriptor and does not block.
   return { childFd, own, reopenable: reference === undefined ? Effect.never : reopenable(reference, own) }
 }
 
-/** Pipes made in `folder`, a batch at a time because each batch is one process. */
+/** Makes pipes in `folder`. They are made in batches, because each batch costs one process. */
 export const make = Effect.fnUntraced(function* (folder: string) {
   const lock = yield* Semaphore.make(1)
   const ready: Array<string> = []
@@ -104,7 +84,7 @@ export const make = Effect.fnUntraced(function* (folder: string) {
   const refill = Effect.fnUntraced(function* () {
     const paths = Array.from({ length: BATCH }, () => Path.join(folder, `${made++}`))
     yield* Effect.try({ try: () => Fs.mkdirSync(folder, { recursive: true, mode: 0o700 }), catch: failed })
-    // Opening again is a question of permissions, and the command has another uid.
+    // The command runs as another uid and needs permission to open the pipe again.
     const output = yield* HostProcess.run({
       command: "mkfifo",
       args: ["-m", "666", ...paths],

@@ -1,5 +1,5 @@
 /**
- * The forms of isolation, and which of them work on this host.
+ * The forms of isolation and a probe of which of them work on this host.
  *
  * @since 0.1.0
  */
@@ -8,34 +8,34 @@ import * as Crypto from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import * as Bubblewrap from "./namespace/bubblewrap.ts"
+import { BootFailed, E2bServerError, IsolationUnavailable } from "../E2bServerError.ts"
 import * as Cgroups from "../host/Cgroups.ts"
-import { BootFailed, E2bServerError, IsolationUnavailable } from "../server/E2bServerError.ts"
 import * as HostProcess from "../host/HostProcess.ts"
-import * as Layout from "./namespace/mounts.ts"
+import * as Bubblewrap from "./namespace/bubblewrap.ts"
+import * as Mounts from "./namespace/mounts.ts"
 import type { Boot, RuntimeProvider } from "./SandboxRuntime.ts"
 import * as Namespaces from "./namespace/unshare.ts"
 import * as Pipes from "../host/pipes.ts"
 import * as UnisolatedRuntime from "./none/UnisolatedRuntime.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
+import * as ProcessOwner from "../host/ProcessOwner.ts"
 
-/** A form of isolation; `none` is plain processes in a folder and isolates nothing. */
+/** A form of isolation. `none` runs plain processes in a folder and isolates nothing. */
 export type Kind = "bubblewrap" | "namespaces" | "none"
 
-/** Whether one form works here. */
+/** Whether one form works on this host. */
 export interface Finding {
   readonly kind: Exclude<Kind, "none">
   readonly works: boolean
-  /** Why it does not work, in one line; what it is when it does. */
+  /** Why it does not work, in one line. `works` when it does. */
   readonly detail: string
 }
 
-/** What this host can do. */
+/** The forms of isolation of this host. */
 export interface Report {
-  /** The form that `auto` takes; none when nothing isolates here. */
+  /** The form that `auto` takes. None when no form works. */
   readonly best: Option.Option<Exclude<Kind, "none">>
   readonly findings: ReadonlyArray<Finding>
-  /** What to install or switch on when nothing works. */
+  /** What to install or enable when no form works. */
   readonly hint: string
 }
 
@@ -44,7 +44,7 @@ const NOBODY = 65534
 
 const euid = () => process.geteuid?.() ?? -1
 
-/** Whether a uid exists in the user namespace that the server runs in. */
+/** Whether a uid exists in the user namespace of the server. */
 const isMapped = (uid: number): Effect.Effect<boolean> =>
   Effect.tryPromise(() => Fs.readFile("/proc/self/uid_map", "utf8")).pipe(
     Effect.map((map) =>
@@ -56,36 +56,47 @@ const isMapped = (uid: number): Effect.Effect<boolean> =>
     Effect.orElseSucceed(() => false)
   )
 
-/** An unprivileged uid for one sandbox of a real root, so that limits count per sandbox. */
-const sandboxUid = Effect.gen(function* () {
-  if (euid() !== 0) return Option.none<number>()
-  const uid = yield* Effect.sync(() => FIRST_UID + Crypto.randomInt(0x10000000))
-  return Option.some((yield* isMapped(uid)) ? uid : NOBODY)
+/** The uids of the users of a sandbox: `root` has the one after that of `user`. */
+const ownersFor = Effect.fnUntraced(function* (user: number) {
+  const owners: Mounts.Owners = (yield* isMapped(user + 1))
+    ? { user, root: Option.some(user + 1) }
+    : { user: NOBODY, root: Option.none() }
+  return owners
+})
+
+/** Unprivileged uids of one sandbox when the server is root, so that limits count per sandbox. */
+const sandboxOwners = Effect.fnUntraced(function* ({ directory, files }: Boot) {
+  if (euid() !== 0) return Option.none<Mounts.Owners>()
+  const user =
+    files._tag === "Kept"
+      ? (yield* Effect.promise(() => Fs.lstat(Path.join(directory, "home")))).uid
+      : yield* Effect.sync(() => FIRST_UID + 2 * Crypto.randomInt(0x8000000))
+  return Option.some(yield* ownersFor(user))
 })
 
 const provider = (kind: Exclude<Kind, "none">): RuntimeProvider => ({
   kind,
   boot: Effect.fnUntraced(
     function* (boot: Boot) {
-      const owner = yield* sandboxUid
-      const items = yield* Layout.prepare({
+      const owners = yield* sandboxOwners(boot)
+      const items = yield* Mounts.prepare({
         directory: boot.directory,
-        seed: boot.seed,
-        owner,
-        uid: Option.getOrElse(owner, () => 1000),
+        files: boot.files,
+        owners,
+        uid: Option.match(owners, { onNone: () => 1000, onSome: ({ user }) => user }),
         node: process.execPath,
         readOnlyPaths: boot.readOnlyPaths
       })
-      const root = Path.join(boot.directory, "root")
+      const root = Path.join(boot.directory, "root.mount")
       yield* Effect.promise(() => Fs.mkdir(root))
       const booted =
         kind === "namespaces"
-          ? yield* Namespaces.boot(boot, items, root, owner)
-          : yield* Bubblewrap.boot(boot, items, owner)
-      yield* OrphanCleanup.record(boot.directory, booted.init)
-      return booted.machine
+          ? yield* Namespaces.boot(boot, items, root, owners)
+          : yield* Bubblewrap.boot(boot, items, owners)
+      yield* ProcessOwner.record(boot.directory, booted.init)
+      return booted.runtime
     },
-    Effect.catchTag("FileError", (error) =>
+    Effect.catchTag("CopyFailed", (error) =>
       Effect.fail(
         new E2bServerError({ operation: "boot", reason: new BootFailed({ detail: error.message }) })
       )
@@ -115,7 +126,7 @@ const missingTools = (names: ReadonlyArray<string>) =>
     )
   )
 
-/** Boots a sandbox of that form and runs `true` in it. */
+/** Boots a sandbox with one form and runs `true` in it. */
 const tryOut = (kind: Exclude<Kind, "none">) =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -123,18 +134,18 @@ const tryOut = (kind: Exclude<Kind, "none">) =>
         Effect.promise(() => Fs.mkdtemp(Path.join(Os.tmpdir(), "e2b-local-probe-"))),
         (path) => Effect.promise(() => Fs.rm(path, { recursive: true, force: true }))
       )
-      const machine = yield* provider(kind).boot({
+      const runtime = yield* provider(kind).boot({
         directory,
-        seed: Option.none(),
+        files: { _tag: "Empty" },
         internet: true,
         pipes: yield* Pipes.make(Path.join(directory, "pipes")),
-        cage: Cgroups.open,
+        cgroup: Cgroups.open,
         limits: { openFiles: 256, fileBytes: 1024 * 1024 },
         readOnlyPaths: []
       })
-      const running = yield* machine.start({
+      const running = yield* runtime.start({
         argv: ["true"],
-        env: { PATH: machine.path },
+        env: { PATH: runtime.path },
         cwd: "/",
         stdin: false
       })
@@ -167,17 +178,17 @@ const examine = Effect.fnUntraced(function* (
               : error.message
           )
         ),
-      RpcError: (error) => Effect.succeed(no(error.message))
+      CommandError: (error) => Effect.succeed(no(error.message))
     })
   )
 })
 
 const hint =
   process.platform === "linux"
-    ? 'Install bubblewrap (apt install bubblewrap), or util-linux and allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0); in a container allow `unshare` (seccomp). Or say isolation "none" to run plain processes.'
-    : 'Isolation needs Linux. Say isolation "none" to run plain processes in a folder.'
+    ? 'Install bubblewrap (apt install bubblewrap), or util-linux and allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0); in a container allow `unshare` (seccomp). Or choose isolation "none" to run plain processes.'
+    : 'Isolation needs Linux. Choose isolation "none" to run plain processes in a folder.'
 
-/** Tries every form of isolation once. Never fails: what does not work is in the findings. */
+/** Tries every form of isolation once. Never fails: the findings say what does not work. */
 export const probe: Effect.Effect<Report> = Effect.gen(function* () {
   const findings = yield* Effect.forEach(["bubblewrap", "namespaces"] as const, (kind) => examine(kind), {
     concurrency: 2
@@ -196,8 +207,12 @@ const unavailable = (findings: ReadonlyArray<Finding>) =>
   })
 
 /**
- * The provider for what was asked. `auto` takes bubblewrap, else namespaces, else fails with
- * `IsolationUnavailable`; it never takes `none`. Programs in `required` must be there beside those it needs itself.
+ * Selects a provider.
+ *
+ * **Details**
+ *
+ * `auto` takes bubblewrap, otherwise namespaces, otherwise fails with `IsolationUnavailable`. It never takes `none`. The
+ * programs in `required` must be installed in addition to those that the form itself needs.
  */
 export const select = Effect.fnUntraced(function* (
   wanted: "auto" | Kind,

@@ -1,32 +1,48 @@
 /**
- * Notes on files as extended attributes `user.e2b.*`, as envd keeps them: they move with the file, and programs in the
- * sandbox can set them too.
+ * File metadata in extended attributes `user.e2b.*`, where envd keeps it: it moves with the file, and programs in the
+ * sandbox can set it too.
  *
- * Neither Node.js nor a shell can read or set an attribute, and `setfattr` is rarely installed. perl is on most
- * systems, and can make a system call by its number. Without it files have no notes, and setting one is refused.
+ * Neither Node.js nor a shell can read or set an attribute, and `setfattr` is rarely installed. perl is on most systems
+ * and can make a system call by its number. Without perl files have no metadata, and setting it is refused.
  *
  * @since 0.1.0
  */
 import type { Metadata } from "./SandboxRuntime.ts"
 import { quote } from "./shell.ts"
 
-// setxattr, lgetxattr, llistxattr
-const calls: Readonly<Record<string, readonly [number, number, number]>> = {
-  x64: [188, 192, 195],
-  arm64: [5, 9, 12]
+interface Calls {
+  readonly setxattr: number
+  readonly lgetxattr: number
+  readonly llistxattr: number
+  readonly removexattr: number
+}
+
+const calls: Readonly<Record<string, Calls>> = {
+  x64: { setxattr: 188, lgetxattr: 192, llistxattr: 195, removexattr: 197 },
+  arm64: { setxattr: 5, lgetxattr: 9, llistxattr: 12, removexattr: 14 }
 }
 
 const numbers = process.platform === "linux" ? calls[process.arch] : undefined
-const missing = "command -v perl >/dev/null 2>&1"
+const hasPerl = "command -v perl >/dev/null 2>&1"
 
-// Reads records of fields that end with NUL; the first is a path, the last is replaced by its attributes in hex.
+const listing = `
+sub names {
+  my ($list, $path) = @_;
+  my $names = "\\0" x 65536; my $size = syscall($list, $path, $names, length $names);
+  return $size <= 0 ? () : grep { /^user\\.e2b\\./ } split /\\0/, substr($names, 0, $size);
+}`
+
+/** Number of fields of a record that {@link fillIn} completes with the target of a link. */
+export const LINK_FIELDS = 12
+
+// Reads records of fields that end with NUL. The first field is a path; the last one is replaced by its attributes in
+// hex. In long records the two fields before it become the target of a link and the mode of the target.
 const readProgram = `
-use strict; my ($count, $get, $list) = map { $_ + 0 } @ARGV; $/ = "\\0"; binmode STDIN; binmode STDOUT;
+use strict; use Cwd (); my ($count, $get, $list) = map { $_ + 0 } @ARGV; $/ = "\\0"; binmode STDIN; binmode STDOUT;
+${listing}
 sub attributes {
-  my $names = "\\0" x 65536; my $size = syscall($list, $_[0], $names, length $names);
-  return "" if $size <= 0;
   my @found;
-  for my $name (grep { /^user\\.e2b\\./ } split /\\0/, substr($names, 0, $size)) {
+  for my $name (names($list, $_[0])) {
     my $value = "\\0" x 65536; my $length = syscall($get, $_[0], $name, $value, length $value);
     push @found, unpack("H*", substr($name, 9)) . "=" . unpack("H*", substr($value, 0, $length)) if $length >= 0;
   }
@@ -35,33 +51,46 @@ sub attributes {
 my @fields;
 while (my $field = <STDIN>) {
   chomp $field; push @fields, $field; next if @fields < $count;
+  if ($count == ${LINK_FIELDS} and $fields[1] eq "l") {
+    my @target = stat $fields[0];
+    my $real = @target ? Cwd::realpath($fields[0]) : undef;
+    $fields[-3] = defined $real ? $real : $fields[0];
+    $fields[-2] = @target ? sprintf("%o", $target[2] & 0777) : "0";
+  }
   $fields[-1] = attributes($fields[0]); print join("\\0", @fields), "\\0"; @fields = ();
 }`
 
-// A number among the arguments of syscall would not be taken for text, but arguments of a program always are text.
-const setProgram = `
-use strict; my $set = 0 + shift; my $path = shift;
+// perl passes a number to a system call as a number, but program arguments are always text.
+const replaceProgram = `
+use strict; my ($set, $list, $remove) = map { $_ + 0 } splice @ARGV, 0, 3; my $path = shift;
+${listing}
+for my $name (names($list, $path)) { syscall($remove, $path, $name) }
 while (@ARGV) {
   my $name = "user.e2b." . shift; my $value = shift;
   next if syscall($set, $path, $name, $value, length $value, 0) == 0;
   print STDERR "$!\\n"; exit 1;
 }`
 
-/** A shell command that fills the last of every `fields` fields with the attributes of the path in the first. */
+/** A shell command that completes every record of `fields` fields with the attributes of the path in the first. */
 export const fillIn = (fields: number): string =>
   numbers === undefined
     ? "cat"
-    : `if ${missing}; then perl -e ${quote(readProgram)} ${fields} ${numbers[1]} ${numbers[2]}; else cat; fi`
+    : `if ${hasPerl}; then perl -e ${quote(readProgram)} ${fields} ${numbers.lgetxattr} ${numbers.llistxattr}; else cat; fi`
 
-/** A script that sets `$2` to `$3` and so on on the file `$1`. Exit status 49 where that is not possible. */
-export const setScript =
-  numbers === undefined
-    ? "exit 49"
-    : `${missing} || exit 49; exec perl -e ${quote(setProgram)} ${numbers[0]} "$@"`
+/**
+ * A script that replaces the metadata of the file `$1` by the pairs of name and value that follow. Exits with status 49
+ * when there are pairs and they cannot be kept.
+ */
+export const replaceScript = ((): string => {
+  const unsupported = "[ $# -lt 2 ] || exit 49"
+  return numbers === undefined
+    ? unsupported
+    : `if ${hasPerl}; then perl -e ${quote(replaceProgram)} ${numbers.setxattr} ${numbers.llistxattr} ${numbers.removexattr} "$@"; else ${unsupported}; fi`
+})()
 
 const unhex = (hex: string): string => Buffer.from(hex, "hex").toString("utf8")
 
-/** The notes from a field that {@link fillIn} filled. */
+/** The metadata in a field that {@link fillIn} completed. */
 export const parse = (field: string): Metadata =>
   Object.fromEntries(
     field

@@ -1,33 +1,35 @@
 /**
- * Passes HTTP requests and upgraded connections on to servers in sandboxes.
+ * Forwards HTTP requests and upgraded connections to servers in sandboxes.
  *
- * It stands before the routes of this server, because a program in a sandbox answers for every path and protocol.
+ * It runs before the routes of this server, because a program in a sandbox may answer on every path.
  *
  * @since 0.1.0
  */
 import { Deferred, Effect, FiberSet, Option, Redacted } from "effect"
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
-import { sameSecret } from "../server/RequestGuard.ts"
-import * as PortTable from "./PortTable.ts"
-import type { Sandbox } from "../sandboxes/Sandbox.ts"
+import { sameSecret } from "../api/RequestGuard.ts"
+import type { Sandbox } from "../sandboxes/ManagedSandbox.ts"
 import { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
+import * as PortTable from "./PortTable.ts"
 
-/** What a client is told instead of what a program in a sandbox would say. */
+/** A response of this server in place of one of a program in a sandbox. */
 interface Refusal {
   readonly status: number
   readonly message: string
 }
 
 const refusal = (status: number, message: string): Refusal => ({ status, message })
-const gone = refusal(502, "The sandbox was not found or is not running")
+const gone = refusal(502, "The sandbox was not found")
 
 const body = (target: PortTable.Target, { message, status }: Refusal) =>
   JSON.stringify({ sandboxId: target.sandboxId, port: target.port, code: status, message })
 
 const refuse = (response: Http.ServerResponse, target: PortTable.Target, refused: Refusal) => {
+  // A complete response needs no end, and a partial one must not look complete.
+  if (response.writableEnded) return
   if (response.headersSent) return void response.destroy()
-  response.writeHead(refused.status, { "content-type": "application/json", connection: "close" })
+  response.writeHead(refused.status, { "content-type": "application/json" })
   response.end(body(target, refused))
 }
 
@@ -38,7 +40,7 @@ const refuseSocket = (socket: Duplex, target: PortTable.Target, refused: Refusal
   )
 }
 
-/** One request and its response, until both are over. */
+/** One request and its response, until both have ended. */
 const exchange = (
   target: PortTable.Target,
   request: Http.IncomingMessage,
@@ -51,11 +53,11 @@ const exchange = (
       path: request.url ?? "/",
       headers: PortTable.forwarded(target, request.rawHeaders),
       setHost: false,
-      // An agent, even none, would connect by itself.
+      // With or without an agent, Node.js would open a connection by itself.
       createConnection: () => connection
     })
     upstream.once("error", () =>
-      refuse(response, target, refusal(502, "The program at this port did not answer as a web server does"))
+      refuse(response, target, refusal(502, "The program at this port did not answer with HTTP"))
     )
     upstream.once("response", (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage, answer.rawHeaders)
@@ -66,11 +68,12 @@ const exchange = (
     request.pipe(upstream)
     return Effect.sync(() => {
       upstream.destroy()
-      response.destroy()
+      // The client has a complete response already and may have sent its next request on the connection.
+      if (!response.writableEnded) response.destroy()
     })
   })
 
-/** An upgraded connection, until either side closes it: not a byte of it is looked at. */
+/** An upgraded connection, until either side closes it. Its bytes are not inspected. */
 const tunnel = (
   target: PortTable.Target,
   request: Http.IncomingMessage,
@@ -99,8 +102,8 @@ const allowed = (target: PortTable.Target, request: Http.IncomingMessage, sandbo
   })
 
 /**
- * Takes the requests for sandboxes away from the listeners that a server has by now. A paused sandbox wakes when it
- * was created to do so.
+ * Takes requests for sandboxes from the listeners that a server has now. Resumes a paused sandbox that was created with
+ * `autoResume`.
  */
 export const install = Effect.fnUntraced(function* (server: Http.Server) {
   const registry = yield* SandboxRegistry
@@ -114,18 +117,18 @@ export const install = Effect.fnUntraced(function* (server: Http.Server) {
     const find = Effect.mapError(registry.get(target.sandboxId), () => gone)
     if (!allowed(target, request, yield* find)) {
       return yield* Effect.fail(
-        refusal(403, "requests of other web pages, and without the token, are refused")
+        refusal(403, "requests of other web pages and requests without the token are refused")
       )
     }
     yield* Effect.mapError(registry.wake(target.sandboxId), () => gone)
     const sandbox = yield* find
     if (sandbox.state !== "running") return yield* Effect.fail(gone)
-    const connection = yield* Effect.mapError(sandbox.machine.connect(target.port), () =>
-      refusal(502, "The sandbox is running but the port is not open")
+    const connection = yield* Effect.mapError(sandbox.runtime.connect(target.port), () =>
+      refusal(502, "The sandbox is running but port is not open")
     )
     yield* Effect.raceFirst(
       use(connection),
-      Effect.mapError(Deferred.await(sandbox.severed), () => gone)
+      Effect.mapError(Deferred.await(sandbox.stopped), () => gone)
     )
   }, Effect.scoped)
 

@@ -1,17 +1,21 @@
 /**
- * The commands of one sandbox and those who listen to them.
+ * The commands of one sandbox and their listeners.
  *
  * @since 0.1.0
  */
-import { Clock, Deferred, Effect, Latch, Option, PubSub, Scope, Stream } from "effect"
+import { Clock, Deferred, Effect, Latch, Option, PubSub, Schema, Scope, Stream } from "effect"
 import type { Readable } from "node:stream"
-import { RpcError } from "../envd/ConnectProtocol.ts"
 import * as HostProcess from "../host/HostProcess.ts"
-import type { Command, SandboxRuntime, Running } from "../isolation/SandboxRuntime.ts"
+import * as PseudoTerminal from "../isolation/PseudoTerminal.ts"
+import type { Account, Command, CommandError, Running, SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 import type { SandboxLog } from "./SandboxLog.ts"
-import * as PseudoTerminal from "../envd/PseudoTerminal.ts"
 
-/** What listeners of a command are told, in the JSON of the protocol. */
+/** There is no such command, or it has ended. */
+export class ProcessNotFound extends Schema.TaggedError<ProcessNotFound>()("ProcessNotFound", {
+  message: Schema.String
+}) {}
+
+/** An event of a command in the JSON form of the protocol. */
 export type Event =
   | { readonly start: { readonly pid: number } }
   | { readonly data: { readonly stdout: string } | { readonly stderr: string } | { readonly pty: string } }
@@ -25,7 +29,7 @@ export type Event =
     }
   | { readonly keepalive: Record<string, never> }
 
-/** How the client described the command; what `List` answers. */
+/** The description of a command by its client, which `List` returns. */
 interface Config {
   readonly cmd: string
   readonly args: ReadonlyArray<string>
@@ -33,33 +37,38 @@ interface Config {
   readonly cwd?: string | undefined
 }
 
-/** A command that runs, or ended a short while ago. */
+/** A command that runs or ended a short while ago. */
 export interface Process {
   readonly pid: number
   readonly tag: Option.Option<string>
   readonly config: Config
   readonly running: Running
   readonly terminal: boolean
-  /** Set just before the end is told. */
+  readonly user: Account["name"]
+  /** Set just before the end is reported. */
   ended: Option.Option<Event>
   readonly events: PubSub.PubSub<Event>
 }
 
-/** A command that was started just now. */
+/** A command that has just started. */
 interface Started {
   readonly events: Stream.Stream<Event>
-  /** Completes when its deadline kills it; never when it has none or ended before. */
+  /** Completes when its deadline kills it. Never completes when it has none or ended before. */
   readonly expired: Effect.Effect<void>
 }
 
-/** By what a client names a command. */
+/** How a client selects a command. */
 export type Selector = { readonly pid: number } | { readonly tag: string }
 
 /** The commands of one sandbox. */
 export interface ProcessTable {
   /**
-   * Starts a command and gives its events from the first on. It runs on when nobody listens. With a deadline its
-   * leader is killed after so many milliseconds in which the sandbox was running.
+   * Starts a command and returns its events from the first on.
+   *
+   * **Details**
+   *
+   * It continues without listeners. With a deadline its leader is killed after that many milliseconds; the time in which
+   * the sandbox is paused does not count.
    */
   readonly start: (
     command: Command,
@@ -67,24 +76,24 @@ export interface ProcessTable {
       readonly config: Config
       readonly tag: Option.Option<string>
       readonly deadline: Option.Option<number>
-      /** Starts it on a terminal of that size. */
+      /** Starts it on a terminal of this size. */
       readonly terminal: Option.Option<PseudoTerminal.Size>
     }
-  ) => Effect.Effect<Started, RpcError, Scope.Scope>
-  /** The events from now on; what was written before is not told again. Fails with `not_found`. */
-  readonly connect: (selector: Selector) => Effect.Effect<Stream.Stream<Event>, RpcError, Scope.Scope>
+  ) => Effect.Effect<Started, CommandError, Scope.Scope>
+  /** The events from now on. Earlier output is not repeated. */
+  readonly connect: (selector: Selector) => Effect.Effect<Stream.Stream<Event>, ProcessNotFound, Scope.Scope>
   readonly list: Effect.Effect<ReadonlyArray<Process>>
-  /** A command that has not ended. Fails with `not_found`. */
-  readonly get: (selector: Selector) => Effect.Effect<Process, RpcError>
-  /** Waits so many milliseconds, not counting those in which the sandbox was paused. */
+  /** A command that has not ended. */
+  readonly get: (selector: Selector) => Effect.Effect<Process, ProcessNotFound>
+  /** Waits for a number of milliseconds. The time in which the sandbox is paused does not count. */
   readonly sleep: (millis: number) => Effect.Effect<void>
   readonly suspend: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
 }
 
-// How long the end of a command can still be asked for.
+// How long the end of a command can still be requested.
 const RETENTION = "30 seconds"
-// Chunks of at most 64 KiB that may wait for the slowest listener before the command is held back.
+// Chunks of at most 64 KiB that may wait for the slowest listener before the command is slowed down.
 const BACKLOG = 16
 
 const signalNames: Readonly<Partial<Record<NodeJS.Signals, string>>> = {
@@ -97,7 +106,7 @@ const signalNames: Readonly<Partial<Record<NodeJS.Signals, string>>> = {
   SIGPIPE: "broken pipe"
 }
 
-/** The end of a command as envd words it; a signal is told as exit code -1. */
+/** The end of a command in the words of envd. A signal has exit code -1. */
 export const endEvent = (status: HostProcess.ExitStatus): Extract<Event, { readonly end: object }> => {
   const exited = status.signal === null
   const exitCode = exited ? (status.code ?? -1) : -1
@@ -110,8 +119,8 @@ const isEnd = (event: Event) => "end" in event
 const describe = (selector: Selector) =>
   "pid" in selector ? `process with pid ${selector.pid}` : `process with tag ${selector.tag}`
 
-/** The table of a machine, which notes in the log what begins and ends; its fibers live in the scope. */
-export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: SandboxLog) {
+/** The table of a runtime. It logs the start and end of commands. Its fibers run in the scope. */
+export const make = Effect.fnUntraced(function* (runtime: SandboxRuntime, log: SandboxLog) {
   const scope = yield* Effect.scope
   const table = new Map<number, Process>()
   const awake = Latch.makeUnsafe(true)
@@ -126,7 +135,7 @@ export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: S
     Effect.suspend(() => {
       const process = find(selector)
       return process === undefined || (alive && Option.isSome(process.ended))
-        ? Effect.fail(new RpcError({ code: "not_found", message: `${describe(selector)} not found` }))
+        ? Effect.fail(new ProcessNotFound({ message: `${describe(selector)} not found` }))
         : Effect.succeed(process)
     })
 
@@ -148,7 +157,7 @@ export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: S
           as(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("base64"))
         )
       ),
-      // A broken pipe has nothing more to tell, just as a closed one.
+      // A broken pipe ends the output, as a closed one does.
       Effect.ignore
     )
 
@@ -181,7 +190,7 @@ export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: S
       })
     )
 
-  /** From now on. Who comes after the end was told is told it again. */
+  /** The events from now on. A listener that comes after the end gets the end again. */
   const listen = Effect.fnUntraced(function* (process: Process) {
     const subscription = yield* PubSub.subscribe(process.events)
     const start: Event = { start: { pid: process.pid } }
@@ -196,8 +205,8 @@ export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: S
     const listener = yield* Effect.scope
     return yield* Effect.gen(function* () {
       const running = yield* Option.match(about.terminal, {
-        onNone: () => machine.start(command),
-        onSome: (size) => PseudoTerminal.start(machine, command, size)
+        onNone: () => runtime.start(command),
+        onSome: (size) => PseudoTerminal.start(runtime, command, size)
       })
       const process: Process = {
         pid: running.pid,
@@ -205,6 +214,7 @@ export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: S
         config: about.config,
         running,
         terminal: Option.isSome(about.terminal),
+        user: command.user ?? "user",
         ended: Option.none(),
         events: yield* PubSub.bounded<Event>(BACKLOG)
       }
@@ -222,7 +232,7 @@ export const make = Effect.fnUntraced(function* (machine: SandboxRuntime, log: S
       }
       return { events, expired: Deferred.await(expired) }
     }).pipe(
-      // A client that goes away meanwhile does not end a command, as at E2B.
+      // A client that disconnects meanwhile does not end the command, as at E2B.
       Effect.uninterruptible
     )
   })

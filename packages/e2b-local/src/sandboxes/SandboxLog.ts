@@ -1,16 +1,17 @@
 /**
- * What happened to a sandbox: its own states, and commands that began and ended. Neither arguments nor variables nor
- * output are in it, for those may be secret.
+ * The log of one sandbox: its states, and the start and end of its commands.
+ *
+ * It contains no arguments, variables or output, because those may be secret.
  *
  * @since 0.1.0
  */
 import { Clock, DateTime, Effect } from "effect"
 
 const levels = ["debug", "info", "warn", "error"] as const
-/** How much an entry matters. */
+/** Severity of an entry. */
 type Level = (typeof levels)[number]
 
-/** One thing that happened. */
+/** One entry of the log. */
 export interface Entry {
   /** Milliseconds since the epoch. */
   readonly at: number
@@ -26,7 +27,7 @@ export interface SandboxLog {
     fields?: Readonly<Record<string, string>>,
     level?: Level
   ) => Effect.Effect<void>
-  /** Oldest first; the oldest of all are forgotten when there are too many. */
+  /** Oldest first. The oldest entries are dropped when there are too many. */
   readonly entries: () => ReadonlyArray<Entry>
 }
 
@@ -45,21 +46,21 @@ export const make = (): SandboxLog => {
   }
 }
 
-/** Which entries are wanted. */
-export interface Wanted {
-  /** Milliseconds since the epoch: from there on, or backwards. */
+/** Which entries to select. */
+export interface Selection {
+  /** Milliseconds since the epoch, from which the direction goes. */
   readonly cursor?: number | undefined
   readonly direction?: "forward" | "backward" | undefined
-  /** At least of that level. */
+  /** The lowest severity. */
   readonly level?: Level | undefined
-  /** Contained in the message, letter by letter. */
+  /** A part of the message, case-sensitive. */
   readonly search?: string | undefined
   readonly limit: number
 }
 
-/** The entries in the order of the direction. */
-export const select = (entries: ReadonlyArray<Entry>, wanted: Wanted): ReadonlyArray<Entry> => {
-  const { cursor, direction = "forward", level = "debug", limit, search = "" } = wanted
+/** The selected entries in the order of the direction. */
+export const select = (entries: ReadonlyArray<Entry>, selection: Selection): ReadonlyArray<Entry> => {
+  const { cursor, direction = "forward", level = "debug", limit, search = "" } = selection
   const matching = entries.filter(
     (entry) =>
       (cursor === undefined || (direction === "forward" ? entry.at >= cursor : entry.at <= cursor)) &&
@@ -69,10 +70,16 @@ export const select = (entries: ReadonlyArray<Entry>, wanted: Wanted): ReadonlyA
   return (direction === "forward" ? matching : matching.toReversed()).slice(0, limit)
 }
 
-/** An entry as the API tells it. */
+/** An entry in the form of the API. */
 export const view = ({ at, fields, level, message }: Entry) => ({
   timestamp: DateTime.formatIso(DateTime.makeUnsafe(at)),
   level,
   message,
   fields
 })
+
+/** An entry as the one-line JSON object that the first version of the API calls `line`, and the E2B CLI parses. */
+export const line = (entry: Entry, sandboxId: string): string => {
+  const { fields, level, message, timestamp } = view(entry)
+  return JSON.stringify({ ...fields, timestamp, level, message, logger: "e2b-local", instanceID: sandboxId })
+}

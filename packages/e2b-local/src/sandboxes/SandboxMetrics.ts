@@ -1,5 +1,5 @@
 /**
- * The metrics of one sandbox: a sample is taken whenever they are asked for, so that an unwatched sandbox costs nothing.
+ * Metrics of one sandbox. A sample is taken on each request for them, so that an unobserved sandbox costs nothing.
  *
  * @since 0.1.0
  */
@@ -8,16 +8,16 @@ import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import type { ResourceUsage } from "../host/ResourceUsage.ts"
 
-/** One sample as the API tells it; memory and disk are in bytes, and their totals are those of the host. */
-interface Metric {
+/** One sample in the form of the API. Memory and disk are in bytes, and their totals are those of the host. */
+export interface Metric {
   readonly timestamp: string
   readonly timestampUnix: number
   readonly cpuCount: number
-  /** Since the sample before, or since the start; 100 is all processors of the host. */
+  /** Since the previous sample or the start. 100 means all processors of the host. */
   readonly cpuUsedPct: number
   readonly memUsed: number
   readonly memTotal: number
-  /** The host does not tell it per sandbox. */
+  /** The host does not report it per sandbox. */
   readonly memCache: 0
   readonly diskUsed: number
   readonly diskTotal: number
@@ -25,9 +25,9 @@ interface Metric {
 
 /** Samples of one sandbox. */
 export interface SandboxMetrics {
-  /** Takes a sample, unless the last one is less than a second old or the host tells nothing. */
+  /** Takes a sample, unless the last one is less than a second old or the host reports no usage. */
   readonly sample: Effect.Effect<void>
-  /** What was sampled, oldest first, between two times in seconds. */
+  /** The samples between two times in seconds, oldest first. */
   readonly between: (start: number, end: number) => ReadonlyArray<Metric>
 }
 
@@ -39,11 +39,11 @@ const diskOf = (directory: string) =>
     Effect.orElseSucceed(() => ({ used: 0, total: 0 }))
   )
 
-/** The share of all processors between two moments; a process that was not waited for takes its part with it. */
+/** The share of all processors between two moments. The time of a process that was not waited for is lost. */
 const cpuPercent = (seconds: number, millis: number, count: number): number =>
   millis <= 0 ? 0 : Math.max(0, Math.round((seconds * 100_000 * 100) / millis / count) / 100)
 
-/** For a sandbox whose files are in `directory`, started just now. */
+/** Metrics of a sandbox that starts now and has its files in `directory`. */
 export const make = Effect.fnUntraced(function* (
   usage: Effect.Effect<Option.Option<ResourceUsage>>,
   directory: string

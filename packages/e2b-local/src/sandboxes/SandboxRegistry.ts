@@ -1,112 +1,157 @@
 /**
- * The sandboxes of one server: created, paused, resumed, expired and killed here and nowhere else.
+ * The sandboxes of one server. Only this module creates, pauses, resumes, expires and kills them.
  *
  * @since 0.1.0
  */
-import { Clock, Context, Deferred, Effect, Exit, FiberHandle, Layer, Option, Scope, Semaphore } from "effect"
-import { ApiError } from "../api/ApiError.ts"
+import { Clock, Context, Deferred, Effect, Exit, FiberMap, Layer, Option, Scope, Semaphore } from "effect"
 import * as Cgroups from "../host/Cgroups.ts"
-import type { RpcError } from "../envd/ConnectProtocol.ts"
+import type { BootFiles, CommandError } from "../isolation/SandboxRuntime.ts"
 import * as ManagedSandbox from "./ManagedSandbox.ts"
-import { MAX_REQUESTS } from "./ManagedSandbox.ts"
-import { type Sandbox, SandboxStopped, type Spec } from "./Sandbox.ts"
+import { MAX_REQUESTS, type Sandbox, SandboxStopped, type Spec } from "./ManagedSandbox.ts"
+import {
+  HostFailed,
+  type RegistryError,
+  registryError,
+  SandboxNotFound,
+  SandboxPaused,
+  SandboxRunning,
+  ServerStopping
+} from "./RegistryError.ts"
 
-const WOKEN_SECONDS = 300
-// More at once only makes each of them slower.
+// The shortest ttl of a sandbox that a request has resumed, as at E2B.
+const AUTO_RESUME_SECONDS = 300
+// More creations at the same time only slow each other down.
 const MAX_CREATES = 8
-/** A timer may ring a little early by the clock on the wall. */
+
+/** A timer may fire slightly early by the wall clock. */
 const sleepUntil = (time: number): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     now >= time ? Effect.void : Effect.andThen(Effect.sleep(time - now), sleepUntil(time))
   )
 
-const failed = (error: RpcError) => new ApiError({ status: 500, message: error.message })
+type Operation = RegistryError["operation"]
 
-const notFound = (id: string) => new ApiError({ status: 404, message: `sandbox "${id}" was not found` })
+const hostFailed = (operation: Operation) => (error: CommandError) =>
+  registryError(operation, new HostFailed({ detail: error.message }))
 
-const sever = (sandbox: ManagedSandbox.ManagedSandbox) =>
-  Deferred.fail(sandbox.severed, new SandboxStopped({ id: sandbox.id }))
+const notFound = (operation: Operation, id: string) => registryError(operation, new SandboxNotFound({ id }))
+
+const markStopped = (sandbox: ManagedSandbox.ManagedSandbox) =>
+  Deferred.fail(sandbox.stopped, new SandboxStopped({ id: sandbox.id }))
+
+/** How a paused sandbox continues: with its processes if it has them, or always with a fresh boot from its files. */
+export type Resume = "restore" | "reboot"
 
 export class SandboxRegistry extends Context.Service<
   SandboxRegistry,
   {
-    /**
-     * With the files of the folder `seed`. Fails with 500 when the process tree does not come up; then nothing of it
-     * is left.
-     */
-    readonly create: (spec: Spec, seed: Option.Option<string>) => Effect.Effect<Sandbox, ApiError>
-    /** Fails with 404 when there is no such sandbox, running or paused. */
-    readonly get: (id: string) => Effect.Effect<Sandbox, ApiError>
+    /** Creates a sandbox. Fails with `HostFailed` or `ServerStopping` and then leaves nothing behind. */
+    readonly create: (spec: Spec, files: BootFiles) => Effect.Effect<Sandbox, RegistryError>
+    /** Fails with `SandboxNotFound`. */
+    readonly get: (id: string) => Effect.Effect<Sandbox, RegistryError>
     readonly list: Effect.Effect<ReadonlyArray<Sandbox>>
-    /** Succeeds with whether it had to be resumed; a running one is only extended, never shortened. */
+    /** Resumes a paused sandbox. Extends the ttl of a running one and never shortens it. */
     readonly connect: (
       id: string,
-      timeoutSeconds: number
-    ) => Effect.Effect<{ readonly sandbox: Sandbox; readonly resumed: boolean }, ApiError>
+      timeoutSeconds: number,
+      resume?: Resume
+    ) => Effect.Effect<{ readonly sandbox: Sandbox; readonly resumed: boolean }, RegistryError>
+    /** Resumes a paused sandbox. Fails with `SandboxRunning`. */
+    readonly resume: (id: string, timeoutSeconds: number) => Effect.Effect<Sandbox, RegistryError>
     /**
-     * Resumes it when it is paused and was created with `autoResume`, for its first timeout again and at least for
-     * five minutes, as at E2B; else does nothing.
+     * Resumes a paused sandbox that was created with `autoResume`, for its first ttl and at least for five minutes.
+     * Does nothing for any other sandbox.
      */
-    readonly wake: (id: string) => Effect.Effect<void, ApiError>
-    /** Fails with 409 when it is paused. */
-    readonly pause: (id: string) => Effect.Effect<void, ApiError>
-    /** From now on, longer or shorter. Fails with 409 when it is paused. */
-    readonly setTimeout: (id: string, seconds: number) => Effect.Effect<void, ApiError>
-    /** Fails with 404 when there is nothing to kill. */
-    readonly kill: (id: string) => Effect.Effect<void, ApiError>
-    /**
-     * Runs the handling of a request to a running sandbox; fails with `Severed` when the sandbox is not running,
-     * or stops to be while the request is handled.
-     */
+    readonly wake: (id: string) => Effect.Effect<void, RegistryError>
+    /** Without memory its processes end and only its files stay. Fails with `SandboxPaused`. */
+    readonly pause: (id: string, keepMemory: boolean) => Effect.Effect<void, RegistryError>
+    /** Sets the ttl from now on, longer or shorter. Fails with `SandboxPaused`. */
+    readonly setTimeout: (id: string, seconds: number) => Effect.Effect<void, RegistryError>
+    /** Extends the ttl from now on and never shortens it. Fails with `SandboxPaused`. */
+    readonly extend: (id: string, seconds: number) => Effect.Effect<void, RegistryError>
+    /** Fails with `SandboxNotFound`. */
+    readonly kill: (id: string) => Effect.Effect<void, RegistryError>
+    /** Handles a request to a running sandbox. Fails with `SandboxStopped` when it is not running or stops meanwhile. */
     readonly whileRunning: <A, E, R>(
       id: string,
       handle: (sandbox: Sandbox) => Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | SandboxStopped, R>
     /**
-     * Uses a sandbox whose processes stand still, running or paused, and that stays in its state meanwhile. Requests to
-     * it wait until then; one that has not ended after five seconds is stopped with the processes. Given up when the
-     * sandbox is killed. Fails with 404 when there is no such sandbox.
+     * Uses a sandbox whose processes are frozen and whose state does not change meanwhile.
+     *
+     * **Details**
+     *
+     * Works for running and paused sandboxes. New requests wait until the end. A request that has not ended after five
+     * seconds is frozen with the processes. Interrupted when the sandbox is killed. Fails with `SandboxNotFound`.
      */
     readonly whileFrozen: <A, E, R>(
       id: string,
       use: (sandbox: Sandbox) => Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | ApiError, R>
-    /** Which limits of a sandbox hold here. */
+    ) => Effect.Effect<A, E | RegistryError, R>
+    /** Which limits of a sandbox hold on this host. */
     readonly enforced: Cgroups.Enforced & { readonly disk: boolean }
     readonly live: Effect.Effect<number>
-    /** Kills all, as the end of the server does. */
+    /** Kills all sandboxes. */
     readonly killAll: Effect.Effect<void>
   }
 >()("@remote-agent/e2b-local/SandboxRegistry") {}
 
 const make = Effect.fnUntraced(function* (options: ManagedSandbox.Options) {
   const serverScope = yield* Effect.scope
-  const parts = yield* ManagedSandbox.parts(options)
+  const parts = yield* ManagedSandbox.prepare(options)
   const creates = yield* Semaphore.make(MAX_CREATES)
-  let ended = false
+  let stopping = false
   const held = new Map<string, ManagedSandbox.ManagedSandbox>()
   const closing = new Set<string>()
+  const timers = yield* FiberMap.make<string>()
+  const deaths = yield* FiberMap.make<string>()
 
-  const find = (id: string) =>
+  const find = (operation: Operation, id: string) =>
     Effect.suspend(() => {
       const sandbox = held.get(id)
-      return sandbox === undefined ? Effect.fail(notFound(id)) : Effect.succeed(sandbox)
+      return sandbox === undefined ? Effect.fail(notFound(operation, id)) : Effect.succeed(sandbox)
     })
+
+  /** Holds the lock of a sandbox that still exists. */
+  const withLock = <A, E>(
+    operation: Operation,
+    id: string,
+    use: (sandbox: ManagedSandbox.ManagedSandbox) => Effect.Effect<A, E>
+  ) =>
+    Effect.flatMap(find(operation, id), (sandbox) =>
+      sandbox.lock.withPermit(
+        Effect.suspend((): Effect.Effect<A, E | RegistryError> =>
+          held.get(id) === sandbox ? use(sandbox) : Effect.fail(notFound(operation, id))
+        )
+      )
+    )
 
   const arm = Effect.fnUntraced(function* (sandbox: ManagedSandbox.ManagedSandbox, seconds: number) {
     sandbox.endAt = (yield* Clock.currentTimeMillis) + seconds * 1000
-    yield* FiberHandle.run(
-      sandbox.timer,
-      // The expiry stops this very timer, so it runs beside it.
+    yield* FiberMap.run(
+      timers,
+      sandbox.id,
+      // The expiry interrupts this timer, so it runs in another fiber.
       Effect.andThen(sleepUntil(sandbox.endAt), Effect.forkIn(expire(sandbox), serverScope))
     )
   })
 
+  /** Removes the sandbox when its process tree dies by itself. */
+  const watchDeath = (sandbox: ManagedSandbox.ManagedSandbox) =>
+    FiberMap.run(
+      deaths,
+      sandbox.id,
+      // The removal interrupts this fiber, so it runs in another one.
+      Effect.andThen(sandbox.runtime.died, Effect.forkIn(Effect.ignore(remove(sandbox)), serverScope))
+    )
+
   const removeUnlocked = Effect.fnUntraced(function* (sandbox: ManagedSandbox.ManagedSandbox) {
     held.delete(sandbox.id)
     closing.add(sandbox.id)
-    yield* sever(sandbox)
-    // What is being started must be known to the scope before it closes; nothing may hold that up for long.
+    yield* markStopped(sandbox)
+    yield* FiberMap.remove(timers, sandbox.id)
+    yield* FiberMap.remove(deaths, sandbox.id)
+    // A process that is being started must be known to the scope before the scope closes. This may not take long.
     yield* Effect.timeoutOption(sandbox.requests.take(MAX_REQUESTS), "5 seconds")
     yield* Effect.ensuring(
       Scope.close(sandbox.scope, Exit.void),
@@ -114,33 +159,43 @@ const make = Effect.fnUntraced(function* (options: ManagedSandbox.Options) {
     )
   }, Effect.uninterruptible)
 
-  const remove = (sandbox: ManagedSandbox.ManagedSandbox) =>
+  const remove = (sandbox: ManagedSandbox.ManagedSandbox): Effect.Effect<void, RegistryError> =>
     Effect.andThen(
-      Deferred.fail(sandbox.doomed, notFound(sandbox.id)),
-      sandbox.lock.withPermit(
-        Effect.suspend(() =>
-          held.get(sandbox.id) === sandbox ? removeUnlocked(sandbox) : Effect.fail(notFound(sandbox.id))
-        )
-      )
+      Deferred.fail(sandbox.doomed, notFound("kill", sandbox.id)),
+      withLock("kill", sandbox.id, removeUnlocked)
     )
 
-  const pauseUnlocked = Effect.fnUntraced(function* (sandbox: ManagedSandbox.ManagedSandbox) {
-    yield* FiberHandle.clear(sandbox.timer)
+  const pauseUnlocked = Effect.fnUntraced(function* (
+    sandbox: ManagedSandbox.ManagedSandbox,
+    keepMemory: boolean
+  ) {
+    yield* FiberMap.remove(timers, sandbox.id)
     sandbox.state = "paused"
-    yield* sandbox.log.write("sandbox paused")
-    yield* sever(sandbox)
+    yield* sandbox.log.write(keepMemory ? "sandbox paused" : "sandbox paused without memory")
+    yield* markStopped(sandbox)
     yield* sandbox.requests.withPermits(MAX_REQUESTS)(
-      Effect.andThen(sandbox.processes.suspend, sandbox.machine.freeze)
+      keepMemory
+        ? Effect.andThen(sandbox.processes.suspend, sandbox.runtime.freeze)
+        : Effect.andThen(FiberMap.remove(deaths, sandbox.id), ManagedSandbox.halt(sandbox))
     )
   }, Effect.uninterruptible)
 
   const resumeUnlocked = Effect.fnUntraced(function* (
     sandbox: ManagedSandbox.ManagedSandbox,
-    seconds: number
+    seconds: number,
+    resume: Resume
   ) {
-    yield* sandbox.machine.thaw
-    yield* sandbox.processes.resume
-    sandbox.severed = Deferred.makeUnsafe()
+    if (resume === "restore" && Option.isSome(sandbox.bootScope)) {
+      yield* Effect.mapError(sandbox.runtime.thaw, hostFailed("resume"))
+      yield* sandbox.processes.resume
+    } else {
+      yield* FiberMap.remove(deaths, sandbox.id)
+      yield* ManagedSandbox.halt(sandbox)
+      yield* ManagedSandbox.boot(parts, sandbox)
+      yield* watchDeath(sandbox)
+      yield* sandbox.log.write("sandbox rebooted")
+    }
+    sandbox.stopped = Deferred.makeUnsafe()
     sandbox.state = "running"
     yield* sandbox.log.write("sandbox resumed")
     yield* arm(sandbox, seconds)
@@ -152,120 +207,120 @@ const make = Effect.fnUntraced(function* (options: ManagedSandbox.Options) {
         Effect.gen(function* () {
           const now = yield* Clock.currentTimeMillis
           if (held.get(sandbox.id) !== sandbox || sandbox.state !== "running" || sandbox.endAt > now) return
-          yield* sandbox.spec.autoPause ? pauseUnlocked(sandbox) : removeUnlocked(sandbox)
+          const { autoPause, autoPauseMemory } = sandbox.spec
+          yield* autoPause ? pauseUnlocked(sandbox, autoPauseMemory) : removeUnlocked(sandbox)
         })
       )
       .pipe(
         Effect.catch((error) =>
-          Effect.logError("A sandbox could not be paused at its end", sandbox.id, error)
+          Effect.logError("A sandbox could not be paused at the end of its ttl", sandbox.id, error)
         )
       )
 
-  const create = Effect.fn("SandboxRegistry.create")(function* (spec: Spec, seed: Option.Option<string>) {
+  const create = Effect.fn("SandboxRegistry.create")(function* (spec: Spec, files: BootFiles) {
     const scope = yield* Scope.make()
     const build = Effect.gen(function* () {
-      const sandbox = yield* ManagedSandbox.make(parts, spec, seed, scope)
+      const sandbox = yield* ManagedSandbox.make(parts, spec, files, scope)
       yield* arm(sandbox, spec.timeoutSeconds)
       held.set(sandbox.id, sandbox)
-      // The removal closes the scope that waits for the death, so it runs beside it.
-      yield* Effect.forkIn(
-        Effect.andThen(sandbox.machine.died, Effect.forkIn(Effect.ignore(remove(sandbox)), serverScope)),
-        scope
-      )
+      yield* watchDeath(sandbox)
       return sandbox
     }).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
-    const ending = new ApiError({ status: 503, message: "the server is ending" })
     return yield* (
       creates
-        .withPermit(Effect.suspend(() => (ended ? Effect.fail(ending) : build)))
-        // A client that goes away during a create finds what it created in the list, as at E2B.
+        .withPermit(
+          Effect.suspend(() =>
+            stopping ? Effect.fail(registryError("create", new ServerStopping())) : build
+          )
+        )
+        // A client that disconnects during a create finds the new sandbox in the list, as at E2B.
         .pipe(Effect.uninterruptible)
     )
   })
 
-  const connect = Effect.fn("SandboxRegistry.connect")(function* (id: string, seconds: number) {
-    const sandbox = yield* find(id)
-    const resumed = yield* sandbox.lock
-      .withPermit(
-        Effect.gen(function* () {
-          if (held.get(id) !== sandbox) return yield* notFound(id)
-          if (sandbox.state === "paused") {
-            yield* resumeUnlocked(sandbox, seconds)
-            return true
-          }
-          const now = yield* Clock.currentTimeMillis
-          if (now + seconds * 1000 > sandbox.endAt) yield* arm(sandbox, seconds)
-          return false
-        })
-      )
-      .pipe(Effect.catchTag("RpcError", (error) => Effect.fail(failed(error))))
-    return { sandbox, resumed }
+  const extendUnlocked = Effect.fnUntraced(function* (
+    sandbox: ManagedSandbox.ManagedSandbox,
+    seconds: number
+  ) {
+    const now = yield* Clock.currentTimeMillis
+    if (now + seconds * 1000 > sandbox.endAt) yield* arm(sandbox, seconds)
   })
 
-  const wake = Effect.fn("SandboxRegistry.wake")(function* (id: string) {
-    const sandbox = held.get(id)
-    if (sandbox === undefined || sandbox.state === "running" || !sandbox.spec.autoResume) return
-    yield* sandbox.lock
-      .withPermit(
-        Effect.suspend(() =>
-          held.get(id) === sandbox && sandbox.state === "paused"
-            ? resumeUnlocked(sandbox, Math.max(sandbox.spec.timeoutSeconds, WOKEN_SECONDS))
-            : Effect.void
-        )
-      )
-      .pipe(Effect.catchTag("RpcError", (error) => Effect.fail(failed(error))))
-  })
-
-  const pause = Effect.fn("SandboxRegistry.pause")(function* (id: string) {
-    const sandbox = yield* find(id)
-    yield* sandbox.lock
-      .withPermit(
-        Effect.gen(function* () {
-          if (held.get(id) !== sandbox) return yield* notFound(id)
-          if (sandbox.state === "paused") {
-            return yield* new ApiError({ status: 409, message: `sandbox "${id}" is already paused` })
-          }
-          yield* pauseUnlocked(sandbox)
-        })
-      )
-      .pipe(Effect.catchTag("RpcError", (error) => Effect.fail(failed(error))))
-  })
-
-  const setTimeout = Effect.fn("SandboxRegistry.setTimeout")(function* (id: string, seconds: number) {
-    const sandbox = yield* find(id)
-    yield* sandbox.lock.withPermit(
-      Effect.gen(function* () {
-        if (held.get(id) !== sandbox) return yield* notFound(id)
-        if (sandbox.state === "paused") {
-          return yield* new ApiError({ status: 409, message: `sandbox "${id}" is paused and has no timeout` })
-        }
-        yield* arm(sandbox, seconds)
-      })
+  const connect = Effect.fn("SandboxRegistry.connect")(function* (
+    id: string,
+    seconds: number,
+    resume: Resume = "restore"
+  ) {
+    return yield* withLock("connect", id, (sandbox) =>
+      sandbox.state === "paused"
+        ? Effect.as(resumeUnlocked(sandbox, seconds, resume), { sandbox, resumed: true })
+        : Effect.as(extendUnlocked(sandbox, seconds), { sandbox, resumed: false })
     )
   })
 
-  const kill = Effect.fn("SandboxRegistry.kill")((id: string) => Effect.flatMap(find(id), remove))
+  const resume = Effect.fn("SandboxRegistry.resume")(function* (id: string, seconds: number) {
+    return yield* withLock("resume", id, (sandbox) =>
+      sandbox.state === "paused"
+        ? Effect.as(resumeUnlocked(sandbox, seconds, "restore"), sandbox)
+        : Effect.fail(registryError("resume", new SandboxRunning({ id })))
+    )
+  })
+
+  const wake = Effect.fn("SandboxRegistry.wake")(function* (id: string) {
+    const found = held.get(id)
+    if (found === undefined || found.state === "running" || !found.spec.autoResume) return
+    yield* withLock("resume", id, (sandbox) =>
+      sandbox.state === "paused"
+        ? resumeUnlocked(sandbox, Math.max(sandbox.spec.timeoutSeconds, AUTO_RESUME_SECONDS), "restore")
+        : Effect.void
+    )
+  })
+
+  const whenRunning = (
+    operation: "pause" | "setTimeout",
+    id: string,
+    use: (sandbox: ManagedSandbox.ManagedSandbox) => Effect.Effect<void, CommandError>
+  ) =>
+    withLock(operation, id, (sandbox) =>
+      sandbox.state === "paused"
+        ? Effect.fail(registryError(operation, new SandboxPaused({ id })))
+        : Effect.mapError(use(sandbox), hostFailed(operation))
+    )
+
+  const pause = Effect.fn("SandboxRegistry.pause")((id: string, keepMemory: boolean) =>
+    whenRunning("pause", id, (sandbox) => pauseUnlocked(sandbox, keepMemory))
+  )
+
+  const setTimeout = Effect.fn("SandboxRegistry.setTimeout")((id: string, seconds: number) =>
+    whenRunning("setTimeout", id, (sandbox) => arm(sandbox, seconds))
+  )
+
+  const extend = Effect.fn("SandboxRegistry.extend")((id: string, seconds: number) =>
+    whenRunning("setTimeout", id, (sandbox) => extendUnlocked(sandbox, seconds))
+  )
+
+  const kill = Effect.fn("SandboxRegistry.kill")((id: string) => Effect.flatMap(find("kill", id), remove))
 
   const whileRunning = <A, E, R>(id: string, handle: (sandbox: Sandbox) => Effect.Effect<A, E, R>) =>
     Effect.suspend((): Effect.Effect<A, E | SandboxStopped, R> => {
       const sandbox = held.get(id)
       if (sandbox === undefined || sandbox.state !== "running") return Effect.fail(new SandboxStopped({ id }))
-      const severed = Deferred.await(sandbox.severed)
+      const stopped = Deferred.await(sandbox.stopped)
       const handled = Effect.andThen(sandbox.gate.await, sandbox.requests.withPermit(handle(sandbox)))
-      return Effect.raceFirst(handled, severed)
+      return Effect.raceFirst(handled, stopped)
     })
 
   const whileFrozen = <A, E, R>(id: string, use: (sandbox: Sandbox) => Effect.Effect<A, E, R>) =>
-    Effect.flatMap(find(id), (sandbox) =>
+    Effect.flatMap(find("snapshot", id), (sandbox) =>
       sandbox.lock.withPermit(
-        Effect.suspend((): Effect.Effect<A, E | ApiError, R> => {
-          if (held.get(id) !== sandbox) return Effect.fail(notFound(id))
+        Effect.suspend((): Effect.Effect<A, E | RegistryError, R> => {
+          if (held.get(id) !== sandbox) return Effect.fail(notFound("snapshot", id))
           const used = Effect.raceFirst(use(sandbox), Deferred.await(sandbox.doomed))
           if (sandbox.state === "paused") return used
-          const freeze = Effect.mapError(ManagedSandbox.freeze(sandbox), failed)
+          const freeze = Effect.mapError(ManagedSandbox.freeze(sandbox), hostFailed("snapshot"))
           return Effect.acquireUseRelease(
             freeze,
             () => used,
@@ -284,8 +339,8 @@ const make = Effect.fnUntraced(function* (options: ManagedSandbox.Options) {
 
   yield* Effect.addFinalizer(
     Effect.fnUntraced(function* () {
-      ended = true
-      // What is being created now is known afterwards, and killed with the rest.
+      stopping = true
+      // A sandbox that is being created now is known afterwards and killed with the rest.
       yield* Effect.timeoutOption(creates.take(MAX_CREATES), "30 seconds")
       yield* killAll
     })
@@ -293,12 +348,14 @@ const make = Effect.fnUntraced(function* (options: ManagedSandbox.Options) {
 
   return SandboxRegistry.of({
     create,
-    get: find,
+    get: (id) => find("get", id),
     list: Effect.sync(() => [...held.values()]),
     connect,
+    resume,
     wake,
     pause,
     setTimeout,
+    extend,
     kill,
     whileRunning,
     whileFrozen,
@@ -308,5 +365,5 @@ const make = Effect.fnUntraced(function* (options: ManagedSandbox.Options) {
   })
 })
 
-/** The registry of one server; all of its sandboxes are killed when the scope closes. */
+/** The registry of one server. All of its sandboxes are killed when the scope closes. */
 export const layer = (options: ManagedSandbox.Options) => Layer.effect(SandboxRegistry, make(options))

@@ -1,8 +1,8 @@
 /**
- * Snapshots: the files of a sandbox at one moment, from which others are made.
+ * Snapshots: the files of a sandbox at one moment, from which other sandboxes are created.
  *
- * Files are all that is kept. What ran in the sandbox runs on there and nowhere else, and its variables and metadata
- * are those of each sandbox alone. Snapshots end with the server.
+ * A snapshot keeps files only. Processes continue in the sandbox and are not copied, and variables and metadata are those
+ * of each sandbox. Snapshots end with the server.
  *
  * @since 0.1.0
  */
@@ -10,20 +10,21 @@ import { Clock, Context, Effect, Layer, Option, Semaphore } from "effect"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
-import { ApiError } from "../api/ApiError.ts"
-import { alphanumeric } from "./Sandbox.ts"
+import * as CopyTree from "../host/copyTree.ts"
+import { removeTree } from "../host/removeTree.ts"
+import type { BootFiles } from "../isolation/SandboxRuntime.ts"
+import * as DataDirectory from "./DataDirectory.ts"
+import { alphanumeric } from "./ManagedSandbox.ts"
+import { DiskFull, HostFailed, type RegistryError, registryError, TemplateNotFound } from "./RegistryError.ts"
 import { SandboxRegistry } from "./SandboxRegistry.ts"
-import * as DataDirectory from "../server/DataDirectory.ts"
 import * as SnapshotName from "./SnapshotName.ts"
-import * as OrphanCleanup from "../server/OrphanCleanup.ts"
-import * as TreeCopy from "../host/copyTree.ts"
 
-/** A snapshot that sandboxes can be made from. */
+/** A snapshot that sandboxes can be created from. */
 export interface Snapshot {
-  /** `snap…` */
+  /** Starts with `snap`. */
   readonly id: string
   readonly name: Option.Option<SnapshotName.Name>
-  /** Which sandbox it was taken of. */
+  /** The sandbox that it was taken from. */
   readonly sandboxId: string
   /** Milliseconds since the epoch. */
   readonly takenAt: number
@@ -31,45 +32,49 @@ export interface Snapshot {
 
 interface Held extends Snapshot {
   readonly path: string
-  /** Sandboxes that are being made from it; whoever takes all permits knows that there are none. */
+  /** One permit per sandbox that is being created from it. Holding all of them means that there are none. */
   readonly readers: Semaphore.Semaphore
 }
 
 const MAX_READERS = 64
-// More at once only makes each of them slower.
+// More copies at the same time only slow each other down.
 const MAX_COPIES = 2
 
 export class SnapshotStore extends Context.Service<
   SnapshotStore,
   {
     /**
-     * Takes a snapshot while the sandbox stands still. One of the same name is replaced, and keeps its id. Fails with
-     * 404 when there is no such sandbox and with 507 when the disk is full; then nothing is left of it.
+     * Takes a snapshot of a frozen sandbox. It replaces a snapshot of the same name and keeps its id. Fails with
+     * `SandboxNotFound`, `DiskFull` or `HostFailed` and then leaves nothing behind.
      */
     readonly take: (
       sandboxId: string,
       name: Option.Option<SnapshotName.Name>
-    ) => Effect.Effect<Snapshot, ApiError>
+    ) => Effect.Effect<Snapshot, RegistryError>
     readonly list: Effect.Effect<ReadonlyArray<Snapshot>>
-    /** Sandboxes that were made from it stay. Fails with 404 when there is none. */
-    readonly remove: (reference: string) => Effect.Effect<void, ApiError>
+    /** The snapshot that a reference means, if any. */
+    readonly find: (reference: string) => Effect.Effect<Option.Option<Snapshot>>
+    /** Sandboxes that were created from it stay. Fails with `TemplateNotFound`. */
+    readonly remove: (reference: string) => Effect.Effect<void, RegistryError>
     /**
-     * Gives the folder with the files that a template stands for, and keeps it there; none for the base template. Fails
-     * with 404 for another that is no snapshot.
+     * Uses the files of a template and keeps them meanwhile. Fails with
+     * `TemplateNotFound`.
      */
     readonly reading: <A, E, R>(
       reference: string,
-      use: (files: Option.Option<string>) => Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | ApiError, R>
-    /** Gives the folder with the files of a sandbox as they are now, and removes it afterwards. */
+      use: (files: BootFiles) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | RegistryError, R>
+    /** Uses a copy of the current files of a sandbox and removes it afterwards. */
     readonly once: <A, E, R>(
       sandboxId: string,
       use: (files: string) => Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | ApiError, R>
+    ) => Effect.Effect<A, E | RegistryError, R>
   }
 >()("@remote-agent/e2b-local/SnapshotStore") {}
 
 const randomId = Effect.sync(() => `snap${alphanumeric(16)}`)
+
+const notFound = (reference: string) => registryError("template", new TemplateNotFound({ reference }))
 
 const make = Effect.gen(function* () {
   const registry = yield* SandboxRegistry
@@ -85,24 +90,28 @@ const make = Effect.gen(function* () {
     return path
   })
 
-  /** Copies the files of a sandbox into a folder, which is removed when that does not succeed. */
+  /** Copies the files of a sandbox into a folder, which is removed after a failure. */
   const copyInto = (sandboxId: string, to: string) => {
-    const copy = registry.whileFrozen(sandboxId, ({ directory, log, machine }) =>
+    const copy = registry.whileFrozen(sandboxId, ({ directory, log, runtime }) =>
       Effect.andThen(
-        TreeCopy.folders({ names: machine.writable, from: directory, to, owner: Option.none() }),
+        CopyTree.folders({ names: runtime.writable, from: directory, to, owners: Option.none() }),
         log.write("snapshot of the files taken, without processes")
       )
     )
     return copies.withPermit(copy).pipe(
-      Effect.catchTag("FileError", ({ message, reason }) =>
-        Effect.fail(new ApiError({ status: reason === "NoSpace" ? 507 : 500, message }))
+      Effect.catchTag("CopyFailed", ({ message, noSpace }) =>
+        Effect.fail(
+          registryError(
+            "snapshot",
+            noSpace ? new DiskFull({ detail: message }) : new HostFailed({ detail: message })
+          )
+        )
       ),
-      Effect.onError(() => OrphanCleanup.removeTree(to))
+      Effect.onError(() => removeTree(to))
     )
   }
 
-  const discard = (snapshot: Held) =>
-    snapshot.readers.withPermits(MAX_READERS)(OrphanCleanup.removeTree(snapshot.path))
+  const discard = (snapshot: Held) => snapshot.readers.withPermits(MAX_READERS)(removeTree(snapshot.path))
 
   const register = Effect.fnUntraced(function* (
     sandboxId: string,
@@ -136,7 +145,7 @@ const make = Effect.gen(function* () {
 
   const remove = Effect.fn("Snapshots.remove")(function* (reference: string) {
     const snapshot = find(reference)
-    if (Option.isNone(snapshot)) return yield* SnapshotName.notFound(reference)
+    if (Option.isNone(snapshot)) return yield* notFound(reference)
     held.delete(snapshot.value.id)
     yield* discard(snapshot.value)
   }, Effect.uninterruptible)
@@ -144,16 +153,15 @@ const make = Effect.gen(function* () {
   return SnapshotStore.of({
     take,
     list: Effect.sync(() => [...held.values()]),
+    find: (reference) => Effect.sync(() => find(reference)),
     remove,
-    reading: <A, E, R>(reference: string, use: (files: Option.Option<string>) => Effect.Effect<A, E, R>) =>
-      Effect.suspend((): Effect.Effect<A, E | ApiError, R> => {
+    reading: <A, E, R>(reference: string, use: (files: BootFiles) => Effect.Effect<A, E, R>) =>
+      Effect.suspend((): Effect.Effect<A, E | RegistryError, R> => {
         const snapshot = find(reference)
         if (Option.isSome(snapshot)) {
-          return snapshot.value.readers.withPermit(use(Option.some(snapshot.value.path)))
+          return snapshot.value.readers.withPermit(use({ _tag: "CopyOf", folder: snapshot.value.path }))
         }
-        return SnapshotName.isBase(reference)
-          ? use(Option.none())
-          : Effect.fail(SnapshotName.notFound(reference))
+        return SnapshotName.isBase(reference) ? use({ _tag: "Empty" }) : Effect.fail(notFound(reference))
       }),
     once: (sandboxId, use) =>
       Effect.acquireUseRelease(
@@ -163,10 +171,10 @@ const make = Effect.gen(function* () {
             copyInto(sandboxId, path),
             Effect.suspend(() => use(path))
           ),
-        OrphanCleanup.removeTree
+        removeTree
       )
   })
 })
 
-/** The snapshots of one server, in its folder. */
+/** The snapshots of one server, kept in its folder. */
 export const layer = Layer.effect(SnapshotStore, make)

@@ -1,11 +1,13 @@
 /**
- * An E2B-compatible server in front of isolated process trees of this machine. What is different here:
+ * An E2B-compatible server in front of isolated process trees of this machine.
  *
- * - Snapshots and forks keep files, not memory: nothing runs in what is made from them. They end with the server.
- * - The one template is `base`; whatever else is named must be a snapshot.
- * - A sandbox shares the network of the host unless `allowInternetAccess` is false. Ports are reached as
- *   `http://{port}-{id}.localhost:{port of the server}` or by E2B's two headers, in both cases over plain HTTP.
- * - What cannot be honoured is refused by name: rules of egress, volumes, workload identity, MCP, pauses without memory.
+ * Differences from E2B, listed in full in `docs/e2b-compatibility.md`:
+ *
+ * - Snapshots and forks keep files, not memory. They end with the server.
+ * - The only template is `base`. Every other name must be that of a snapshot.
+ * - A sandbox shares the network of the host unless `allowInternetAccess` is false. Its ports are reached at
+ *   `http://{port}-{id}.localhost:{port of the server}` or with E2B's two headers, in both cases over plain HTTP.
+ * - Options that cannot be honoured are refused by name: egress rules, volumes, workload identity, MCP.
  *
  * @since 0.1.0
  */
@@ -16,52 +18,68 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Http from "node:http"
 import * as Os from "node:os"
 import * as ControlPlane from "../api/ControlPlane.ts"
-import { E2bServerError, ListenFailed } from "./E2bServerError.ts"
-import * as FilesService from "../envd/FileTransfer.ts"
+import * as RequestGuard from "../api/RequestGuard.ts"
+import { E2bServerError, ListenFailed } from "../E2bServerError.ts"
 import * as FilesystemService from "../envd/FilesystemService.ts"
-import * as RequestGuard from "./RequestGuard.ts"
+import * as FileTransfer from "../envd/FileTransfer.ts"
+import * as ProcessService from "../envd/ProcessService.ts"
 import * as Isolation from "../isolation/Isolation.ts"
 import * as PortProxy from "../ports/PortProxy.ts"
-import * as ProcessService from "../envd/ProcessService.ts"
-import { randomToken } from "../sandboxes/Sandbox.ts"
+import * as DataDirectory from "../sandboxes/DataDirectory.ts"
+import { randomToken } from "../sandboxes/ManagedSandbox.ts"
 import * as SandboxRegistry from "../sandboxes/SandboxRegistry.ts"
 import * as SnapshotStore from "../sandboxes/SnapshotStore.ts"
-import * as DataDirectory from "./DataDirectory.ts"
 
-export { E2bServerError } from "./E2bServerError.ts"
+export { E2bServerError } from "../E2bServerError.ts"
 
-/** A running server. Give its URL and key to any E2B SDK as `apiUrl`, `sandboxUrl` and `apiKey`. */
+/**
+ * A running server.
+ *
+ * **When to use**
+ *
+ * Give its URL and key to any E2B SDK as `apiUrl`, `sandboxUrl` and `apiKey`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class E2bServer extends Context.Service<
   E2bServer,
   {
-    /** `http://127.0.0.1:PORT`: both apiUrl and sandboxUrl. */
+    /** `http://127.0.0.1:PORT`. It is both `apiUrl` and `sandboxUrl`. */
     readonly url: string
     readonly apiKey: Redacted.Redacted
     readonly isolation: "bubblewrap" | "namespaces" | "none"
     /**
-     * Which limits hold on this host. Memory needs a control group that the server may make, a disk a real root; the
-     * number of processes one of the two: a control group or isolation.
+     * Which limits hold on this host. A memory limit needs control groups, a disk limit needs root, and a limit of
+     * processes needs control groups or isolation.
      */
     readonly enforced: { readonly memory: boolean; readonly processes: boolean; readonly disk: boolean }
-    /** Sandboxes it holds now, running or paused, those included that are being removed. */
+    /** Number of sandboxes, running, paused or being removed. */
     readonly live: Effect.Effect<number>
-    /** How many of them are paused. */
+    /** Number of paused sandboxes. */
     readonly paused: Effect.Effect<number>
+    /** Completes when the folder of its sandboxes was removed, after which it cannot serve. */
+    readonly lost: Effect.Effect<void>
   }
 >()("@remote-agent/e2b-local/E2bServer") {}
 
-/** How to run the server. */
+/**
+ * Options of the server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options {
-  /** Where the folders of sandboxes live. Default: a folder per user under the temporary folder of the system. */
+  /** The folder of the sandboxes' folders. Default: one per user in the temporary folder of the system. */
   readonly directory?: string | undefined
   /**
-   * Default `auto`: bubblewrap if it works here, else namespaces, else the layer fails with `IsolationUnavailable`.
-   * `none` isolates nothing and is only taken when it is asked for.
+   * Default `auto`: bubblewrap if it works here, otherwise namespaces, otherwise the layer fails with
+   * `IsolationUnavailable`. `none` isolates nothing and is only taken when it is asked for.
    */
   readonly isolation?: "auto" | "bubblewrap" | "namespaces" | "none" | undefined
   /** Default: any free port of the loopback. */
   readonly port?: number | undefined
-  /** Per sandbox, except for open files and file sizes, which are per process. `E2bServer.enforced` says which hold. */
+  /** Limits per sandbox. Open files and file sizes are per process. `E2bServer.enforced` lists the ones that hold. */
   readonly limits?:
     | {
         /** Default 4096, threads included. */
@@ -76,20 +94,20 @@ export interface Options {
         readonly diskBytes?: number | undefined
       }
     | undefined
-  /** Absolute paths of the host that sandboxes see read-only at the same place. */
+  /** Absolute paths of the host that sandboxes see read-only at the same path. */
   readonly readOnlyPaths?: ReadonlyArray<string> | undefined
 }
 
-/** What a server has beside the protocol of E2B. */
+/** Additions of a server to E2B's protocol. */
 export interface Extension {
   readonly apiKey: Redacted.Redacted
   readonly routes: Layer.Layer<never, never, HttpRouter.HttpRouter>
-  /** Around the handling of every request, until the last byte of its response is sent. */
+  /** Wraps the handling of every request, until the last byte of its response is sent. */
   readonly middleware: typeof RequestGuard.middleware
 }
 
 const listen = Effect.fnUntraced(function* (port: number) {
-  // Uploads may take as long as they take, and idle clients keep their connection.
+  // Uploads have no time limit, and idle clients keep their connection.
   const server = Http.createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })
   const http = yield* NodeHttpServer.make(() => server, {
     port,
@@ -107,7 +125,7 @@ const listen = Effect.fnUntraced(function* (port: number) {
         })
     )
   )
-  // Runs before the server waits for its connections to end.
+  // Runs before the server waits for its connections to close.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
   return { http, server }
 })
@@ -120,7 +138,7 @@ const make = Effect.fnUntraced(function* (options: Options, extension: Extension
     ControlPlane.routes(apiKey),
     ProcessService.routes,
     FilesystemService.routes,
-    FilesService.routes,
+    FileTransfer.routes,
     extension?.routes ?? Layer.empty
   )
   yield* Layer.build(
@@ -129,12 +147,14 @@ const make = Effect.fnUntraced(function* (options: Options, extension: Extension
       disableListenLog: true,
       middleware: (app) => RequestGuard.middleware(extension === undefined ? app : extension.middleware(app))
     }).pipe(
+      // The default drops routes whose parameter is longer than 100 characters.
+      Layer.provide(Layer.succeed(HttpRouter.RouterConfig, { maxParamLength: 16_384 })),
       Layer.provide(Layer.succeed(HttpServer.HttpServer, http)),
       Layer.provide(NodeHttpServer.layerHttpServices)
     )
   )
   yield* PortProxy.install(server)
-  // Runs first of all: streams end with their sandboxes, and then the server has nothing to wait for.
+  // Runs first: streams end with their sandboxes, so that the server does not wait for them.
   yield* Effect.addFinalizer(() => registry.killAll)
   return { apiKey, registry, url: HttpServer.formatAddress(http.address) }
 })
@@ -142,13 +162,24 @@ const make = Effect.fnUntraced(function* (options: Options, extension: Extension
 const MiB = 1024 * 1024
 
 /**
- * Runs a server until the layer's scope closes, which kills every sandbox and removes their folders. First removes
- * what dead servers have left in the same directory. Fails with `IsolationUnavailable`, `DirectoryUnusable` or
- * `ListenFailed`.
+ * Runs a server until the scope of the layer closes.
+ *
+ * **Details**
+ *
+ * First removes what dead servers left in the same directory. Closing the scope kills every sandbox and removes its
+ * folder. Fails with `IsolationUnavailable`, `DirectoryUnusable` or `ListenFailed`.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<E2bServer, E2bServerError> => layerWith(options)
 
-/** The same with routes of one's own. */
+/**
+ * Runs a server with additional routes.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerWith = (options: Options, extension?: Extension): Layer.Layer<E2bServer, E2bServerError> =>
   Layer.effect(
     E2bServer,
@@ -174,6 +205,13 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
         scope
       )
       const { apiKey, registry, url } = yield* Effect.provideContext(make(options, extension), context)
+      const { lost } = Context.get(context, DataDirectory.DataDirectory)
+      // Without its folder a sandbox has no files, and the next server cannot clean up after it.
+      yield* lost.pipe(
+        Effect.andThen(Effect.logError("The folder of the server was removed. Its sandboxes are killed.")),
+        Effect.andThen(registry.killAll),
+        Effect.forkIn(scope)
+      )
       const paused = Effect.map(
         registry.list,
         (sandboxes) => sandboxes.filter(({ state }) => state === "paused").length
@@ -187,7 +225,8 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
           processes: registry.enforced.processes || provider.kind !== "none"
         },
         live: registry.live,
-        paused
+        paused,
+        lost
       })
     })
   ).pipe(Layer.provide(NodeServices.layer))

@@ -49,7 +49,16 @@ describe("the logs of a sandbox", () => {
         assert.notInclude(first.text + JSON.stringify(all), "fake-secret")
         const { logEntries, logs } = JSON.parse(first.text)
         assert.deepStrictEqual(logEntries, all)
-        assert.deepStrictEqual(logs[0], { timestamp: all[0]?.timestamp, line: "sandbox created" })
+        assert.strictEqual(logs[0].timestamp, all[0]?.timestamp)
+        // The E2B CLI parses the line and reads these fields.
+        assert.deepStrictEqual(JSON.parse(logs[0].line), {
+          templateID: "base",
+          timestamp: all[0]?.timestamp,
+          level: "info",
+          message: "sandbox created",
+          logger: "e2b-local",
+          instanceID: box.sandboxId
+        })
       })
     )
 

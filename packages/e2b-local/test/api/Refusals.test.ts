@@ -17,26 +17,13 @@ const creates: ReadonlyArray<readonly [SandboxOpts & { readonly template?: strin
   [{ mcp: {} }, "mcp"],
   [{ template: "built-from-an-image" }, "built-from-an-image"],
   [{ template: "mcp-gateway" }, "mcp-gateway"],
-  [{ lifecycle: { onTimeout: { action: "pause", keepMemory: false } } }, "without memory"],
-  [{ envs: { "NOT-A-NAME": "x" } }, "NOT-A-NAME"],
+  [{ envs: { "NOT=A-NAME": "x" } }, "NOT=A-NAME"],
   [{ timeoutMs: 100_000_000 }, "timeout"]
 ]
 
 /** What can be asked of a sandbox and not be had here. */
 const calls: ReadonlyArray<readonly [name: string, word: string, call: (box: Sandbox) => Promise<void>]> = [
-  [
-    "pause({ keepMemory: false })",
-    "without memory",
-    async (box) => void (await box.pause({ keepMemory: false }))
-  ],
-  [
-    "connect({ onResume: 'reboot' })",
-    "without memory",
-    async (box) => void (await box.connect({ onResume: "reboot" }))
-  ],
-  ["updateNetwork", "network", (box) => box.updateNetwork({ denyOut: ["1.1.1.1"] })],
-  ["commands as root", "root", async (box) => void (await box.commands.run("id", { user: "root" }))],
-  ["files as root", "root", async (box) => void (await box.files.read("x", { user: "root" }))]
+  ["updateNetwork", "denyOut", (box) => box.updateNetwork({ denyOut: ["1.1.1.1"] })]
 ]
 
 describe("what cannot be honoured here", () => {
@@ -50,6 +37,7 @@ describe("what cannot be honoured here", () => {
         if (!(refused instanceof SandboxError)) return assert.fail(String(refused))
         assert.include([400, 404], refused.statusCode)
         assert.include(refused.message, word)
+        assert.notInclude(refused.message, "SchemaError")
         assert.strictEqual(yield* live, before)
       })
     )

@@ -12,11 +12,12 @@ import { Daemon, DaemonControl, DaemonError, DaemonFile, DaemonStart } from "../
 import * as DaemonGate from "../../src/daemon/DaemonGate.ts"
 import * as DaemonLog from "../../src/daemon/DaemonLog.ts"
 import * as FileLock from "../../src/host/FileLock.ts"
-import * as OrphanCleanup from "../../src/server/OrphanCleanup.ts"
+import * as HostProcess from "../../src/host/HostProcess.ts"
+import * as ProcessOwner from "../../src/host/ProcessOwner.ts"
 import { clientOf, eventually, sdk, temporaryFolder } from "../support/support.ts"
 
 const entryOf = (
-  owner: OrphanCleanup.Owner,
+  owner: ProcessOwner.Owner,
   more: Partial<Pick<DaemonFile.Entry, "isolation" | "waived" | "version">> = {}
 ) =>
   new DaemonFile.Entry({
@@ -185,7 +186,7 @@ describe("the file of a daemon", () => {
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       assert.deepStrictEqual(yield* DaemonFile.read(folder), { _tag: "Missing" })
-      const entry = entryOf(yield* OrphanCleanup.self)
+      const entry = entryOf(yield* ProcessOwner.self)
       yield* DaemonFile.write(folder, entry)
       const read = yield* DaemonFile.read(folder)
       assert.deepStrictEqual(read, { _tag: "Read", entry })
@@ -200,7 +201,7 @@ describe("the file of a daemon", () => {
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { entry: path } = DaemonFile.paths(folder)
-      yield* DaemonFile.write(folder, entryOf(yield* OrphanCleanup.self))
+      yield* DaemonFile.write(folder, entryOf(yield* ProcessOwner.self))
       const text = yield* Effect.promise(() => Fs.readFile(path, "utf8"))
       const damaged = Effect.map(DaemonFile.read(folder), (read) => read._tag === "Damaged")
       for (const other of ["", "{", "[]", text.replace("127.0.0.1", "10.0.0.1"), text.slice(0, -10)]) {
@@ -222,13 +223,10 @@ describe("the file of a daemon", () => {
   it.live("is not removed by another than its own daemon", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
-      const own = yield* OrphanCleanup.self
+      const own = yield* ProcessOwner.self
       const mine = entryOf(own)
       yield* DaemonFile.write(folder, mine)
-      yield* DaemonFile.remove(
-        folder,
-        entryOf(new OrphanCleanup.Owner({ ...own, startedAt: "another time" }))
-      )
+      yield* DaemonFile.remove(folder, entryOf(new ProcessOwner.Owner({ ...own, startedAt: "another time" })))
       assert.isTrue(yield* DaemonFile.says(folder, mine))
       yield* DaemonFile.remove(folder, mine)
       assert.deepStrictEqual(yield* DaemonFile.read(folder), { _tag: "Missing" })
@@ -241,7 +239,7 @@ describe("the file of a daemon that was removed or damaged", () => {
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { entry: file, lock: path } = DaemonFile.paths(folder)
-      const entry = entryOf(yield* OrphanCleanup.self)
+      const entry = entryOf(yield* ProcessOwner.self)
       yield* Effect.promise(() => Fs.writeFile(path, ""))
       const lock = yield* DaemonFile.lockOf(folder)
       for (const harm of [() => Fs.rm(file), () => Fs.writeFile(file, "{")]) {
@@ -281,14 +279,14 @@ describeWhere(process.platform === "linux", "only on Linux")("a process that onl
       })
       const state = Effect.promise(() => Fs.readFile(`/proc/${pid}/stat`, "utf8"))
       yield* eventually(Effect.map(state, (text) => text.includes(") Z ")))
-      const owner = new OrphanCleanup.Owner({ ...(yield* OrphanCleanup.self), pid, startedAt: null })
-      assert.isTrue(yield* OrphanCleanup.isOwnerDead(owner))
+      const owner = new ProcessOwner.Owner({ ...(yield* ProcessOwner.self), pid, startedAt: null })
+      assert.isTrue(yield* ProcessOwner.isOwnerDead(owner))
     })
   )
 })
 
 describe("a daemon that is not the one that is wanted", () => {
-  const owner = new OrphanCleanup.Owner({ pid: 1, startedAt: "then", namespace: null })
+  const owner = new ProcessOwner.Owner({ pid: 1, startedAt: "then", namespace: null })
   const reasonOf = (
     isolation: DaemonStart.Options["isolation"],
     entry: Parameters<typeof entryOf>[1],
@@ -344,7 +342,7 @@ describe("a daemon", () => {
         yield* sdk(async () => boxes[0]?.pause())
         const found = yield* DaemonControl.look(folder)
         assert.deepStrictEqual(found._tag === "Running" && { ...found.status, requests: 0 }, {
-          owner: yield* OrphanCleanup.self,
+          owner: yield* ProcessOwner.self,
           running: 1,
           paused: 1,
           requests: 0,
@@ -390,6 +388,42 @@ describe("a daemon", () => {
     })
   )
 
+  it.live("stops and kills its sandboxes when its data folder is removed", () =>
+    Effect.gen(function* () {
+      const folder = Path.join(yield* temporaryFolder, "data")
+      const { entry, fiber } = yield* serving(folder)
+      const client = clientOf(entry.apiUrl, Redacted.value(entry.apiKey))
+      const mark = `7${process.pid}1`
+      const box = yield* sdk(() => client.Sandbox.create())
+      const handle = yield* sdk(() =>
+        box.commands.run(`exec sleep ${mark}`, { background: true, timeoutMs: 0 })
+      )
+      yield* Effect.promise(() => Fs.rm(folder, { recursive: true, force: true }))
+      assert.strictEqual(yield* Fiber.join(fiber), "lost")
+      const ended = yield* Effect.promise(() =>
+        handle.wait().then(
+          () => "ended",
+          () => "ended"
+        )
+      )
+      assert.strictEqual(ended, "ended")
+      const running = yield* HostProcess.run({
+        command: "pgrep",
+        args: ["-f", mark],
+        env: { PATH: "/usr/bin:/bin" }
+      })
+      assert.strictEqual(running.stdout.toString(), "")
+      assert.isFalse(
+        yield* Effect.promise(() =>
+          Fs.access(folder).then(
+            () => true,
+            () => false
+          )
+        )
+      )
+    })
+  )
+
   it.live("is known by its key and its process, not by its address", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
@@ -397,7 +431,7 @@ describe("a daemon", () => {
       const others = [
         new DaemonFile.Entry({
           ...entry,
-          owner: new OrphanCleanup.Owner({ ...entry.owner, startedAt: null })
+          owner: new ProcessOwner.Owner({ ...entry.owner, startedAt: null })
         }),
         new DaemonFile.Entry({ ...entry, apiKey: Redacted.make("e2b_wrong") })
       ]
@@ -449,7 +483,7 @@ describe("a daemon", () => {
       const apiUrl = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
       yield* DaemonFile.write(
         folder,
-        new DaemonFile.Entry({ ...entryOf(yield* OrphanCleanup.self), apiUrl, sandboxUrl: apiUrl })
+        new DaemonFile.Entry({ ...entryOf(yield* ProcessOwner.self), apiUrl, sandboxUrl: apiUrl })
       )
       const held = yield* Scope.make()
       assert.isTrue(yield* Scope.provide(FileLock.tryAcquire(DaemonFile.paths(folder).lock), held))
@@ -468,10 +502,10 @@ describe("a daemon", () => {
       assert.strictEqual(yield* reasonOf(DaemonStart.stop(folder, true)), "NotRunning")
       yield* DaemonFile.write(
         folder,
-        entryOf(new OrphanCleanup.Owner({ pid: 0x3ffffff, startedAt: "then", namespace: null }))
+        entryOf(new ProcessOwner.Owner({ pid: 0x3ffffff, startedAt: "then", namespace: null }))
       )
       assert.strictEqual(yield* reasonOf(DaemonStart.stop(folder, true)), "NotRunning")
-      yield* DaemonFile.write(folder, entryOf(yield* OrphanCleanup.self))
+      yield* DaemonFile.write(folder, entryOf(yield* ProcessOwner.self))
       assert.strictEqual(yield* reasonOf(DaemonStart.stop(folder, true)), "Unanswered")
       yield* Effect.promise(() => Fs.writeFile(DaemonFile.paths(folder).entry, "x"))
       assert.strictEqual(yield* reasonOf(DaemonStart.stop(folder, true)), "FileUnusable")

@@ -121,6 +121,9 @@ byMode(modes, "commands", (mode) => {
           .split(" ")
           .filter((name) => name !== "")
         const expected = new Set([
+          "E2B_SANDBOX",
+          "E2B_SANDBOX_ID",
+          "E2B_TEMPLATE_ID",
           "FROM_CREATE",
           "HOME",
           "LANG",
@@ -173,7 +176,6 @@ byMode(modes, "commands", (mode) => {
     it.effect("are refused for an unknown user, a bad directory, and names that are none", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
-        assert.instanceOf(yield* failure(() => box.commands.run("id", { user: "root" })), AuthenticationError)
         assert.instanceOf(
           yield* failure(() => box.commands.run("id", { user: "somebody" })),
           AuthenticationError
@@ -184,7 +186,7 @@ byMode(modes, "commands", (mode) => {
           InvalidArgumentError
         )
         assert.instanceOf(
-          yield* failure(() => box.commands.run("id", { envs: { "A-B": "x" } })),
+          yield* failure(() => box.commands.run("id", { envs: { "A=B": "x" } })),
           InvalidArgumentError
         )
         assert.deepStrictEqual(yield* sdk(() => box.commands.list()), [])

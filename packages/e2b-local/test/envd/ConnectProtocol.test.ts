@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
+import * as Zlib from "node:zlib"
 import {
   deadlineMillis,
   decodeEnvelope,
@@ -20,7 +21,7 @@ describe("envelopes", () => {
       Effect.sync(() => {
         const bytes = Buffer.concat([encodeEnvelope({ text }), rest])
         const envelope = Option.getOrThrow(decodeEnvelope(bytes))
-        assert.deepStrictEqual(JSON.parse(envelope.json), { text })
+        assert.deepStrictEqual(JSON.parse(Buffer.from(envelope.payload).toString()), { text })
         assert.strictEqual(envelope.flags, 0)
         assert.deepStrictEqual(Buffer.from(envelope.rest), Buffer.from(rest))
       })
@@ -39,11 +40,13 @@ describe("envelopes", () => {
     Effect.sync(() => {
       const clean = Option.getOrThrow(decodeEnvelope(encodeEnd()))
       assert.strictEqual(clean.flags, END_STREAM)
-      assert.strictEqual(clean.json, "{}")
+      assert.strictEqual(Buffer.from(clean.payload).toString(), "{}")
       const failed = Option.getOrThrow(
         decodeEnvelope(encodeEnd(new RpcError({ code: "not_found", message: "m" })))
       )
-      assert.deepStrictEqual(JSON.parse(failed.json), { error: { code: "not_found", message: "m" } })
+      assert.deepStrictEqual(JSON.parse(Buffer.from(failed.payload).toString()), {
+        error: { code: "not_found", message: "m" }
+      })
     })
   )
 })
@@ -53,22 +56,36 @@ describe("requests", () => {
 
   it.effect("are decoded by their schema", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* decode(encodeEnvelope({ pid: 3 })), { pid: 3 })
+      assert.deepStrictEqual(yield* decode(encodeEnvelope({ pid: 3 }), {}), { pid: 3 })
+      const zipped = Zlib.gzipSync('{"pid":4}')
+      const envelope = Buffer.concat([Buffer.from([1, 0, 0, 0, zipped.length]), zipped])
+      assert.deepStrictEqual(yield* decode(envelope, { "connect-content-encoding": "gzip" }), { pid: 4 })
     })
   )
 
-  it.effect("are refused when they are compressed, cut off, no JSON or do not fit", () =>
+  it.effect("have exactly one message", () =>
+    Effect.gen(function* () {
+      const one = encodeEnvelope({ pid: 3 })
+      for (const bytes of [new Uint8Array(0), Buffer.concat([one, one])]) {
+        assert.strictEqual((yield* Effect.flip(decode(bytes, {}))).code, "unimplemented")
+      }
+    })
+  )
+
+  it.effect("are refused with the code of connect-go when they cannot be read", () =>
     Effect.gen(function* () {
       const broken = Buffer.from(encodeEnvelope("x"))
       broken.write("!!!", 5)
+      const compressed = yield* Effect.flip(decode(encodeEnvelope({ pid: 3 }, 1), {}))
+      assert.strictEqual(compressed.code, "internal")
       for (const bytes of [
-        encodeEnvelope({ pid: 3 }, 1),
         encodeEnvelope({ pid: 3 }).subarray(0, 7),
         broken,
         encodeEnvelope({ pid: "three" })
       ]) {
-        const error = yield* Effect.flip(decode(bytes))
+        const error = yield* Effect.flip(decode(bytes, {}))
         assert.strictEqual(error.code, "invalid_argument")
+        assert.notInclude(error.message, "SchemaError")
       }
     })
   )

@@ -15,7 +15,7 @@ import {
   byMode
 } from "../support/support.ts"
 import { sign } from "../../src/envd/SignedUrl.ts"
-import { wantsGzip } from "../../src/envd/Encoding.ts"
+import { wantsGzip } from "../../src/envd/ConnectProtocol.ts"
 
 const tokenOf = (box: Sandbox) =>
   Effect.gen(function* () {
@@ -170,7 +170,9 @@ byMode(modes, "contents", (mode) => {
           ]
         )
         yield* sdk(() => box.files.write("m/a", "more", { gzip: true, metadata: { author: "Al" } }))
-        assert.strictEqual((yield* sdk(() => box.files.getInfo("m/a"))).metadata?.["author"], "Al")
+        assert.deepStrictEqual((yield* sdk(() => box.files.getInfo("m/a"))).metadata, { author: "Al" })
+        yield* sdk(() => box.files.write("m/b", "new"))
+        assert.isUndefined((yield* sdk(() => box.files.getInfo("m/b"))).metadata)
         assert.strictEqual(yield* sdk(() => box.files.read("m/a")), "more")
         assert.instanceOf(
           yield* failure(() => box.files.write("m/a", "x", { metadata: { "no space": "x" } })),

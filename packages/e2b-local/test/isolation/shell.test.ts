@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
 import * as HostProcess from "../../src/host/HostProcess.ts"
-import { variablesProblem } from "../../src/envd/ProcessService.ts"
-import { isVariableName, launcher, quote } from "../../src/isolation/shell.ts"
+import * as Launch from "../../src/isolation/launch.ts"
+import { isVariableName, launcher, quote, variablesProblem } from "../../src/isolation/shell.ts"
 
 const env = { PATH: "/usr/bin:/bin" }
 const limits = { openFiles: 256, fileBytes: 1024 * 1024 }
@@ -14,7 +14,7 @@ const launch = (argv: readonly [string, ...Array<string>], variables: Readonly<R
   Effect.scoped(
     Effect.gen(function* () {
       const process = yield* HostProcess.scoped({ command: "sh", args: ["-c", launcher], env, control: true })
-      const pid = yield* HostProcess.launch(process, {
+      const pid = yield* Launch.launch(process, {
         argv,
         env: { ...env, ...variables },
         cwd: "/",
@@ -59,6 +59,17 @@ describe("launchScript", () => {
     })
   )
 
+  it.live("gives a program the variables that a shell cannot export", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* launch(["sh", "-c", "tr '\\0' '\\n' < /proc/self/environ"], {
+        "a.b": "dot",
+        "A-B": "x y",
+        "1é": "é"
+      })
+      for (const line of ["a.b=dot", "A-B=x y", "1é=é"]) assert.include(stdout.split("\n"), line)
+    })
+  )
+
   it.live("gives a program the variables that shells keep for themselves", () =>
     Effect.gen(function* () {
       const { stdout } = yield* launch(["env"], {
@@ -77,7 +88,7 @@ describe("launchScript", () => {
   it.live("names a program that does not exist", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(launch(["no-such-program-here"], {}))
-      assert.strictEqual(error._tag, "RpcError")
+      assert.strictEqual(error._tag === "CommandError" && error.reason, "NoProgram")
       assert.include(error.message, "no-such-program-here")
     })
   )
@@ -86,11 +97,9 @@ describe("launchScript", () => {
 describe("variables", () => {
   it.effect("are refused when a program could not carry them", () =>
     Effect.sync(() => {
-      assert.isTrue(Option.isNone(variablesProblem({ A_1: "x", _b: "" })))
-      for (const name of ["", "1A", "A-B", "A B", "A=B", "é", "A\n"]) {
-        assert.isFalse(isVariableName(name))
-        assert.isTrue(Option.isSome(variablesProblem({ [name]: "x" })))
-      }
+      assert.isTrue(Option.isNone(variablesProblem({ A_1: "x", _b: "", "a.b": "", "1A": "", é: "" })))
+      for (const name of ["1A", "A-B", "A B", "é", "A\n"]) assert.isFalse(isVariableName(name))
+      for (const name of ["", "A=B", "A\0"]) assert.isTrue(Option.isSome(variablesProblem({ [name]: "x" })))
       assert.isTrue(Option.isSome(variablesProblem({ A: "x\0y" })))
     })
   )

@@ -226,7 +226,11 @@ byMode(modes, "sandboxes", (mode) => {
         ])
         assert.deepStrictEqual(yield* ids({ query: { template: "one" } }), [third.sandboxId, first.sandboxId])
         const { startedAt } = yield* sdk(() => second.getInfo())
-        assert.deepStrictEqual(yield* ids({ query: { startedAfter: startedAt } }), [third.sandboxId])
+        // The moment itself counts, as at E2B.
+        assert.deepStrictEqual(yield* ids({ query: { startedAfter: startedAt } }), [
+          third.sandboxId,
+          second.sandboxId
+        ])
         for (const name of ["one", "two"]) yield* sdk(() => client.Sandbox.deleteSnapshot(name))
       })
     )

@@ -7,7 +7,8 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { E2bServer } from "../../src/index.ts"
-import * as OrphanCleanup from "../../src/server/OrphanCleanup.ts"
+import * as OrphanCleanup from "../../src/sandboxes/OrphanCleanup.ts"
+import * as ProcessOwner from "../../src/host/ProcessOwner.ts"
 import {
   best,
   clientOf,
@@ -180,9 +181,9 @@ describeOnce("the folder of servers", () => {
   it.live("keeps what belongs to the living or is not ours, and loses what the dead left", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder
-      const own = yield* OrphanCleanup.self
-      const encode = Schema.encodeEffect(Schema.fromJsonString(OrphanCleanup.Owner))
-      const put = Effect.fnUntraced(function* (name: string, owner: Option.Option<OrphanCleanup.Owner>) {
+      const own = yield* ProcessOwner.self
+      const encode = Schema.encodeEffect(Schema.fromJsonString(ProcessOwner.Owner))
+      const put = Effect.fnUntraced(function* (name: string, owner: Option.Option<ProcessOwner.Owner>) {
         const json = Option.isSome(owner) ? yield* encode(owner.value) : ""
         yield* Effect.promise(async () => {
           await Fs.mkdir(Path.join(directory, name, "i1", "home"), { recursive: true })
@@ -191,13 +192,13 @@ describeOnce("the folder of servers", () => {
       })
       const dead = 0x3ffffff
       yield* put(`${own.pid}-aa`, Option.some(own))
-      yield* put(`${own.pid}-bb`, Option.some(new OrphanCleanup.Owner({ ...own, startedAt: "another time" })))
+      yield* put(`${own.pid}-bb`, Option.some(new ProcessOwner.Owner({ ...own, startedAt: "another time" })))
       yield* put(`${own.pid}-cc`, Option.none())
       yield* put(`${dead}-dd`, Option.none())
-      yield* put(`${dead}-ee`, Option.some(new OrphanCleanup.Owner({ ...own, pid: dead })))
+      yield* put(`${dead}-ee`, Option.some(new ProcessOwner.Owner({ ...own, pid: dead })))
       yield* put(
         `${dead}-ff`,
-        Option.some(new OrphanCleanup.Owner({ ...own, pid: dead, namespace: "pid:[1]" }))
+        Option.some(new ProcessOwner.Owner({ ...own, pid: dead, namespace: "pid:[1]" }))
       )
       yield* put("something-else", Option.none())
       yield* OrphanCleanup.sweep(directory)
@@ -227,10 +228,10 @@ describeOnce("the folder of servers", () => {
         Fs.writeFile(Path.join(stale, "processes"), `${pid}\tanother time\n1\tx\nnonsense\n`)
       )
       yield* OrphanCleanup.sweep(directory)
-      assert.isTrue(Option.isSome(yield* OrphanCleanup.startOf(pid)))
+      assert.isTrue(Option.isSome(yield* ProcessOwner.startOf(pid)))
       assert.isNull(child.signalCode)
       const real = yield* sandboxOf("67108863-bb")
-      yield* OrphanCleanup.record(real, pid)
+      yield* ProcessOwner.record(real, pid)
       yield* OrphanCleanup.sweep(directory)
       yield* eventually(Effect.sync(() => child.signalCode === "SIGKILL"))
       assert.deepStrictEqual(yield* Effect.promise(() => Fs.readdir(directory)), [])

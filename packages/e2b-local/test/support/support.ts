@@ -30,7 +30,7 @@ export const byMode = (all: ReadonlyArray<Mode>, name: string, tests: (mode: Mod
   perMode(chosen(all), name, tests)
 
 /** What the SDK threw. */
-class SdkFailed extends Data.TaggedError("SdkFailed")<{ readonly cause: unknown }> {}
+export class SdkFailed extends Data.TaggedError("SdkFailed")<{ readonly cause: unknown }> {}
 
 export const sdk = <A>(call: () => Promise<A>) =>
   Effect.tryPromise({ try: call, catch: (cause) => new SdkFailed({ cause }) })

@@ -134,6 +134,12 @@ export const file = (path: string): Checked => {
   )
 }
 
+/** Checks the path of a file, relative to the working tree, that must fit into one line. */
+export const line = (path: string): Checked =>
+  Result.andThen(file(path), () =>
+    checked("path", path, path.includes("\n") ? "it contains a line break" : undefined)
+  )
+
 // oxlint-disable-next-line no-control-regex -- git cuts off control characters
 const crud = /^[\u0000-\u0020.,:;<>"\\']|[\u0000-\u0020.,:;<>"\\']$/
 

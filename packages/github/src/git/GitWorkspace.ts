@@ -179,6 +179,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     clone: Effect.fn("GitWorkspace.clone")(function* (sandbox, clone) {
       yield* Local.checkPlace("clone", { ...clone, sandbox })
       if (clone.ref !== undefined) yield* Local.checked("clone", GitName.ref(clone.ref))
+      yield* Effect.forEach(clone.placed ?? [], (path) => Local.checked("clone", GitName.line(path)))
       return yield* cloneTo(sandbox, clone)
     }),
     pull: Effect.fn("GitWorkspace.pull")(function* (workspace, how = {}) {

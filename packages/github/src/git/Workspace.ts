@@ -56,6 +56,11 @@ export interface CloneOptions {
   /** A branch, a tag or a full commit id. Default: the default branch. */
   readonly ref?: string | undefined
   readonly dir: string
+  /**
+   * Files below `dir` that may be there before, such as the assets of a profile. Nothing else may. They stay out of
+   * commits, and a file of the repository replaces one of the same path.
+   */
+  readonly placed?: ReadonlyArray<string> | undefined
   /** The number of commits of history. Default: all. */
   readonly depth?: number | undefined
   /** Default: `relay` when there is a token for the repository, else `direct`. */

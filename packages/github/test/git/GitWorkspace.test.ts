@@ -241,3 +241,37 @@ it.live("an interrupted transfer leaves no process, no lock, no half of a clone"
     assert.strictEqual((yield* clone()).branch, "main")
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
+
+it.live("clones into a folder that has only files of the profile, which stay and are never committed", () =>
+  Effect.gen(function* () {
+    const { clone, git, out, sandbox, server } = yield* setUp()
+    const placed = ["settings/a [1]*.json", "AGENTS.md", "README.md", "trailing "]
+    for (const mode of ["relay", "credential"] as const) {
+      const dir = `work-${mode}`
+      const at = (path: string) => `${dir}/${path}`
+      for (const path of placed) yield* sandbox.files.write(at(path), "placed\n")
+      assert.strictEqual(yield* reasonOf(clone({ dir, mode })), "FolderNotEmpty")
+      yield* sandbox.files.write(at("mine.txt"), "mine\n")
+      assert.strictEqual(yield* reasonOf(clone({ dir, mode, placed })), "FolderNotEmpty")
+      yield* sandbox.files.remove(at("mine.txt"))
+      // A clone that fails leaves the folder as it was.
+      assert.strictEqual(yield* reasonOf(clone({ dir, mode, placed, ref: "nowhere" })), "RefNotFound")
+      assert.strictEqual(
+        yield* out("find . -type f | sort; cat README.md", dir),
+        "./AGENTS.md\n./README.md\n./settings/a [1]*.json\n./trailing \nplaced"
+      )
+      const workspace = yield* clone({ dir, mode, placed })
+      assert.strictEqual(
+        yield* out("cat AGENTS.md README.md 'settings/a [1]*.json'", dir),
+        "placed\n# Hello\nplaced"
+      )
+      assert.deepStrictEqual((yield* git.status(workspace)).entries, [])
+      yield* sandbox.files.write(at("settings/a 1.json"), "new\n")
+      const { commit } = yield* git.commit(workspace, { message: "new", author })
+      assert.strictEqual(yield* out(`git show --format= --name-only ${commit}`, dir), "settings/a 1.json")
+    }
+    assert.strictEqual(yield* reasonOf(clone({ dir: "x", placed: ["../y"] })), "InvalidName")
+    assert.strictEqual(yield* reasonOf(clone({ dir: "x", placed: ["a\nb"] })), "InvalidName")
+    assert.isAbove(server.requests.length, 0)
+  }).pipe(Effect.scoped, Effect.provide(layer))
+)

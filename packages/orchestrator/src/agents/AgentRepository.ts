@@ -75,6 +75,10 @@ const ownFiles = ({ home, profile }: AgentSandbox): ReadonlyArray<string> => {
   )
 }
 
+/** The assets of the profile in the work folder, which are there before the repository is. */
+const placedFiles = ({ profile }: AgentSandbox): ReadonlyArray<string> =>
+  profile.assets.flatMap(({ path }) => (path.startsWith("{work}/") ? [path.slice("{work}/".length)] : []))
+
 /** The working tree of an agent: its work folder. Plain, so that it is made anew whenever it is needed. */
 export const workspaceOf = (
   place: AgentSandbox,
@@ -105,7 +109,13 @@ export const clone: (
   const repo = yield* parse(git.server, repository.url)
   const { work } = Profile.placeholders(place.profile, place.home)
   const { ref } = repository
-  const { commit } = yield* git.clone(place.sandbox, { repository: fullName(repo), ref, dir: work, depth })
+  const { commit } = yield* git.clone(place.sandbox, {
+    repository: fullName(repo),
+    ref,
+    dir: work,
+    depth,
+    placed: placedFiles(place)
+  })
   const { files } = place.sandbox
   const exclude = `${work}/.git/info/exclude`
   yield* files.readString(exclude).pipe(

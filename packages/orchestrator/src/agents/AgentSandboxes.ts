@@ -14,6 +14,12 @@ import * as AgentStore from "../state/AgentStore.ts"
 import * as SandboxSecrets from "../runtime/SandboxSecrets.ts"
 import { StateStore } from "../state/StateStore.ts"
 
+/** The agents that take queries. */
+const ready: ReadonlySet<Agent.Agent["status"]> = new Set(["active", "paused"])
+
+/** The agents whose sandbox can be looked into: also one whose launch failed and kept it. */
+const reachable: ReadonlySet<Agent.Agent["status"]> = new Set([...ready, "failed"])
+
 /** How an agent's place is asked for. */
 export interface AgentSandboxOptions {
   /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
@@ -192,12 +198,13 @@ export const make: Effect.Effect<
   const of = Effect.fnUntraced(function* (
     operation: string,
     id: Id.AgentId,
-    options: AgentSandboxOptions = {}
+    options: AgentSandboxOptions = {},
+    usable: ReadonlySet<Agent.Agent["status"]> = ready
   ) {
     const agent = yield* Effect.mapError(store.getAgent(id), AgentStore.fromStore(operation))
     const { status } = agent
     yield* AgentStore.bindingOf(operation, agent, sandboxes.provider)
-    if (status !== "active" && status !== "paused") {
+    if (!usable.has(status) || (status === "failed" && agent.binding === undefined)) {
       return yield* AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
     }
     if (options.resume === false && (yield* asleep(operation, agent))) {
@@ -206,11 +213,11 @@ export const make: Effect.Effect<
     const known = places.get(id)
     const now = yield* Clock.currentTimeMillis
     // Another process may have put it to sleep, or given it another sandbox; and so may have the end of its life.
-    const usable =
+    const isCurrent =
       status === "active" &&
       known?.place.sandbox.id === agent.binding?.sandboxId &&
       (known?.life === undefined || now < known.until)
-    return known !== undefined && usable ? known.place : yield* connect(operation, agent)
+    return known !== undefined && isCurrent ? known.place : yield* connect(operation, agent)
   })
 
   const extend = Effect.fnUntraced(function* (known: Known, life: Duration.Duration) {
@@ -252,7 +259,7 @@ export const make: Effect.Effect<
   })
 
   const open: AgentSandboxes["open"] = Effect.fnUntraced(function* (operation, id, options) {
-    const { sandbox } = yield* of(operation, id, options)
+    const { sandbox } = yield* of(operation, id, options, reachable)
     yield* Effect.forkScoped(keepAlive(id))
     return sandbox
   })

@@ -206,7 +206,7 @@ export const make = Effect.gen(function* () {
   })
 
   const recorded = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
-    const agent = yield* orchestrator.get(id)
+    const agent = (yield* orchestrator.agents.get(id)).record
     if (agent.repository === undefined) {
       return yield* AgentStore.failure(operation, new OrchestratorError.NoRepository({ id }))
     }
@@ -221,14 +221,15 @@ export const make = Effect.gen(function* () {
     work: (workspace: GitWorkspace.Workspace) => Effect.Effect<A, E>
   ) =>
     Effect.gen(function* () {
-      const { repo } = yield* recorded(operation, id)
+      const { agent, repo } = yield* recorded(operation, id)
       const mode = yield* modeOf
-      return yield* orchestrator.withExclusiveAccess(
-        operation,
-        id,
-        (place) => work(AgentRepository.workspaceOf(place, repo, mode)),
-        options
-      )
+      return yield* orchestrator.agents
+        .of(agent)
+        .withExclusiveAccess(
+          operation,
+          (place) => work(AgentRepository.workspaceOf(place, repo, mode)),
+          options
+        )
     })
 
   const note = (operation: string, id: Id.AgentId, next: (agent: Agent.Agent) => Agent.Agent) =>
@@ -241,9 +242,9 @@ export const make = Effect.gen(function* () {
   ) {
     const { depth, ref, url } = repository
     const wanted = { url, ...(ref === undefined ? {} : { ref }) }
-    const cloned = yield* orchestrator.withExclusiveAccess(
+    const handle = yield* orchestrator.agents.get(id)
+    const cloned = yield* handle.withExclusiveAccess(
       "clone",
-      id,
       (place) => AgentRepository.clone(git, place, wanted, depth),
       options
     )
@@ -386,15 +387,14 @@ export const make = Effect.gen(function* () {
     options: PublishOptions = {}
   ) {
     const { author = defaultAuthor, base: named, draft, labels, repository, ...query } = options
-    const agent = yield* orchestrator.get(id)
+    const agent = yield* orchestrator.agents.get(id)
     const repo = repository ?? (yield* recorded("publish", id)).repo
     const { defaultBranch } = yield* ready(repo)
     const base = named ?? defaultBranch
-    const result = yield* orchestrator.query(id, question, query)
-    const report = ReportFile.make(agent, result, yield* DateTime.now)
-    const pushed = yield* orchestrator.withExclusiveAccess(
+    const result = yield* agent.query(question, query)
+    const report = ReportFile.make(agent.record, result, yield* DateTime.now)
+    const pushed = yield* agent.withExclusiveAccess(
       "publish",
-      id,
       (place) => propose(place, repo, base, report, author),
       { whenRunning: "wait" }
     )

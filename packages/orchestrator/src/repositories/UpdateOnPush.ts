@@ -149,7 +149,7 @@ export const make = Effect.gen(function* () {
     function* (push: WebhookEvent.Push, { agent, ...wanted }: Affected) {
       const pulled = wanted.pull ? yield* pull(push, agent) : "Unchanged"
       if (!wanted.update) return pulled
-      const { from, to } = yield* orchestrator.update(agent.id, gently)
+      const { from, to } = yield* orchestrator.agents.of(agent).update(gently)
       return from === to ? pulled : ("Updated" as const)
     },
     Effect.catchReason("OrchestratorError", "AgentPaused", () => Effect.succeed("Skipped" as const)),
@@ -174,7 +174,7 @@ export const make = Effect.gen(function* () {
   })
 
   const affected = (push: WebhookEvent.Push) =>
-    orchestrator.list({ status: ["active", "paused"] }).pipe(
+    orchestrator.agents.list({ status: ["active", "paused"] }).pipe(
       Stream.mapEffect((agent) =>
         profiles.get(agent.profile).pipe(
           Effect.map(({ source }) => source),

@@ -179,14 +179,6 @@ export type StateRecord =
 export const mostFound = 10
 
 /**
- * Whether a text is long enough to be a prefix of an agent's id: four characters after `agt_`.
- *
- * @category predicates
- * @since 0.1.0
- */
-export const isIdPrefix = (text: string): boolean => /^agt_[0-9a-hjkmnp-tv-z]{4,26}$/.test(text)
-
-/**
  * The least id of a query created at a time: ids are ordered by the time in them.
  *
  * @category pagination

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, type AgentEvent, Budget, Profile, type Query, TokenUsage } from "@remote-agent/domain"
-import { type Agents, Orchestrator, type Queries, StateStore } from "@remote-agent/orchestrator"
+import { type Agents, type Queries, StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Deferred, Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import * as OtherProcess from "../support/otherProcess.ts"
@@ -20,9 +20,10 @@ import {
   taking,
   tiny
 } from "../support/support.ts"
+import { byId, type ById } from "../support/byId.ts"
 
-const here = Orchestrator.Orchestrator
-const launch = (spec?: Parameters<Orchestrator.Orchestrator["Service"]["launch"]>[0]) =>
+const here = byId
+const launch = (spec?: Parameters<ById["launch"]>[0]) =>
   Effect.flatMap(here, (orchestrator) => orchestrator.launch(spec))
 
 const hanging: Options = { answer: (text) => (text === "hang" ? hangs : undefined) }
@@ -373,11 +374,7 @@ describe("an agent that counts the tokens of a session", () => {
     Effect.gen(function* () {
       const [orchestrator, other] = [yield* here, yield* OtherProcess.make]
       const { id } = yield* launch()
-      const ask = Effect.fnUntraced(function* (
-        by: Orchestrator.Orchestrator["Service"],
-        text: string,
-        options: Queries.QueryOptions
-      ) {
+      const ask = Effect.fnUntraced(function* (by: ById, text: string, options: Queries.QueryOptions) {
         const { answer, usage } = yield* by.query(id, text, options)
         return [answer, usage.inputTokens, usage.outputTokens, usage.costUsd]
       })

@@ -8,7 +8,7 @@ import {
   StateStoreError,
   TokenUsage
 } from "@remote-agent/domain"
-import { Orchestrator, type StateStore } from "@remote-agent/orchestrator"
+import { type StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -28,6 +28,7 @@ import {
   tiny,
   unreachable
 } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
 const storeFailure = new StateStoreError.StateStoreError({
   operation: "test",
@@ -53,14 +54,14 @@ const stored =
 const ends = (exitCode: number) => () => Stream.make(exit(exitCode))
 const never = () => Stream.never
 
-const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
+const launch = Effect.flatMap(byId, (orchestrator) => orchestrator.launch())
 const sandboxIdOf = (agent: Agent.Agent) => agent.binding?.sandboxId ?? Id.SandboxId.make("none")
 
 /** Holds an agent of a scope for so long. */
 const held = (duration: Duration.Input) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const agent = yield* (yield* Orchestrator.Orchestrator).launchScoped()
+      const agent = yield* (yield* byId).launchScoped()
       yield* Effect.sleep(duration)
       return agent
     })
@@ -74,7 +75,7 @@ describe("Orchestrator.launch", () => {
       return Stream.make(exit(0))
     }
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const agent = yield* orchestrator.launch({
         name: Agent.AgentName.make("ada"),
         env: { A_KEY: Redacted.make("secret"), PLAIN: "1" }
@@ -143,7 +144,7 @@ describe("Orchestrator.launch", () => {
         assert.strictEqual(error.reason.stage, stage)
         assert.deepStrictEqual(yield* nothingLeft, nothing)
         assert.deepStrictEqual(yield* standing, stage === "record" ? [] : [`failed: ${error.message}`])
-        const agents = yield* Stream.runCollect((yield* Orchestrator.Orchestrator).list())
+        const agents = yield* Stream.runCollect((yield* byId).list())
         assert.isFalse(agents.some(({ binding }) => binding !== undefined))
       }).pipe(Effect.provide(layer(options)))
   )
@@ -187,7 +188,7 @@ describe("Orchestrator.launch", () => {
     "says so in the log when it cannot end the sandbox of a failed launch, and keeps hold of it",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const error = yield* Effect.flip(orchestrator.launch())
         assert.strictEqual(error.reason._tag, "LaunchFailed")
         assert.strictEqual((yield* nothingLeft).alive, 1)
@@ -230,7 +231,7 @@ describe("Orchestrator.launch", () => {
 
   it.effect("refuses a profile that is not known and names those that are", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { message, reason } = yield* Effect.flip(orchestrator.launch({ profile: "dexter" }))
       assert(reason._tag === "UnknownProfile")
       assert.deepStrictEqual(reason.known, ["tiny"])
@@ -241,7 +242,7 @@ describe("Orchestrator.launch", () => {
 
   it.effect("refuses a life that is longer than the longest allowed, before anything is done", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { reason } = yield* Effect.flip(orchestrator.launch({ ttl: "2 hours" }))
       assert(reason._tag === "LaunchFailed")
       assert(reason.cause._tag === "SandboxError")
@@ -279,7 +280,7 @@ describe("Orchestrator.launch", () => {
 describe("Orchestrator.terminate", () => {
   it.effect("ends the sandbox and may be repeated", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* orchestrator.launch()
       for (let times = 0; times < 2; times++) {
         const agent = yield* orchestrator.terminate(id)
@@ -292,7 +293,7 @@ describe("Orchestrator.terminate", () => {
 
   it.effect("succeeds when the sandbox is gone already", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const agent = yield* orchestrator.launch()
       yield* (yield* Sandboxes.Sandboxes).terminate(sandboxIdOf(agent))
       assert.strictEqual((yield* orchestrator.terminate(agent.id)).status, "terminated")
@@ -301,7 +302,7 @@ describe("Orchestrator.terminate", () => {
 
   it.effect("fails and changes nothing when the provider cannot be reached", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const agent = yield* orchestrator.launch()
       const error = yield* Effect.flip(orchestrator.terminate(agent.id))
       assert.strictEqual(error.reason._tag, "SandboxFailed")
@@ -318,7 +319,7 @@ describe("Orchestrator.terminate", () => {
 
   it.effect("says which agent there is none of", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const id = yield* Id.nextAgentId
       const errors = [
         yield* Effect.flip(orchestrator.terminate(id)),
@@ -344,7 +345,7 @@ describe("Orchestrator.terminate", () => {
     "of an agent that is being %s makes the launch fail and leaves nothing",
     ([, options]) =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const launching = yield* start(Effect.flip(orchestrator.launch()))
         const [agent] = yield* Stream.runCollect(orchestrator.list())
         assert(agent?.status === "launching")
@@ -360,7 +361,7 @@ describe("Orchestrator.terminate", () => {
 describe("Orchestrator.list", () => {
   it.effect("gives every agent there is a record of, oldest first", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const ids: Array<Id.AgentId> = []
       for (let count = 0; count < 4; count++) {
         ids.push((yield* orchestrator.launch()).id)
@@ -415,7 +416,7 @@ describe("Orchestrator.launchScoped", () => {
   it.effect("gives it the life that was asked for, again and again", () =>
     Effect.gen(function* () {
       const { alive } = yield* MemorySandboxes.Ledger
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       yield* Effect.scoped(
         Effect.gen(function* () {
           yield* orchestrator.launchScoped({ ttl: "1 hour" })
@@ -452,7 +453,7 @@ describe("Orchestrator.launchScoped", () => {
   it.effect("stops extending the life of a sandbox that is gone", () =>
     Effect.gen(function* () {
       const ledger = yield* MemorySandboxes.Ledger
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       yield* Effect.scoped(
         Effect.gen(function* () {
           const { id } = yield* orchestrator.launchScoped()

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { SandboxError, StateStoreError } from "@remote-agent/domain"
-import { LaunchCircuitBreaker, Orchestrator } from "@remote-agent/orchestrator"
+import { LaunchCircuitBreaker } from "@remote-agent/orchestrator"
 import { MemorySandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import {
@@ -14,8 +14,9 @@ import {
   standing,
   start
 } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
-const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
+const launch = Effect.flatMap(byId, (orchestrator) => orchestrator.launch())
 
 const creates = Effect.flatMap(MemorySandboxes.Ledger, ({ calls }) =>
   Effect.map(calls, (all) => all.filter(({ operation }) => operation === "create").length)

@@ -6,6 +6,7 @@ import { Effect, Layer, Result, Stream } from "effect"
 import { LocalSandboxes } from "@remote-agent/sandbox"
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { inject } from "vitest"
+import { byId } from "../support/byId.ts"
 
 const isolates = inject("isolations").length > 0
 
@@ -33,7 +34,7 @@ describe("the sample agent in plain processes, where the user waived isolation",
     "answers, and leaves nothing",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         assert.include((yield* orchestrator.ask("What was Tesla's revenue in 2024?")).answer, "97,690")
         assert.strictEqual(yield* live, 0)
       }).pipe(Effect.provide(layer({ isolation: "none" }))),
@@ -55,7 +56,7 @@ describe("a launch that needs a host which is not known on this machine", () => 
     "is refused with its name before anything is recorded or created, unless the sandbox has no network",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const seen: Array<string> = []
         for (const profile of Object.keys(elsewhere)) {
           const { reason } = yield* Effect.flip(
@@ -91,7 +92,7 @@ describeWhere(isolates, "no isolation works here")("a launch from a kept set-up"
     "asks for no host: nothing is fetched for it",
     () =>
       Effect.gen(function* () {
-        const { launch, terminate } = yield* Orchestrator.Orchestrator
+        const { launch, terminate } = yield* byId
         // Behind a proxy, of which this machine knows nothing.
         const first = yield* launch({ env: { HTTPS_PROXY: "http://127.0.0.1:9" } })
         const stages: Array<string> = []
@@ -122,7 +123,7 @@ describeWhere(isolates, "no isolation works here")("the sample agent in sandboxe
     "answers one question from its figures, and leaves nothing",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const types: Array<string> = []
         const result = yield* orchestrator.ask("What was Tesla's revenue in 2024?", {
           onEvent: ({ event }) => Effect.sync(() => types.push(event.type))
@@ -141,7 +142,7 @@ describeWhere(isolates, "no isolation works here")("the sample agent in sandboxe
     "remembers the turns of a session, and of no other",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         yield* Effect.scoped(
           Effect.gen(function* () {
             const { id } = yield* orchestrator.launchScoped()
@@ -167,7 +168,7 @@ describeWhere(isolates, "no isolation works here")("the sample agent in sandboxe
     "answers six questions on three agents, in order",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const texts = ["Tesla", "Apple", "Microsoft", "Amazon", "Alphabet", "the weather"].map(
           (name) => `What was the revenue of ${name} in 2023?`
         )
@@ -198,7 +199,7 @@ describeWhere(isolates, "no isolation works here")("the sample agent in sandboxe
     "takes any question as words, and none as a command",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const awkward = [
           `What was "Tesla's" revenue in '2024'?`,
           "What was Tesla's revenue in 2024? $(touch /tmp/pwned) `id` ; exit 1",
@@ -237,7 +238,7 @@ describeWhere(isolates, "no isolation works here")("the sample agent in sandboxe
     () =>
       Effect.scoped(
         Effect.gen(function* () {
-          const orchestrator = yield* Orchestrator.Orchestrator
+          const orchestrator = yield* byId
           const { id } = yield* orchestrator.launchScoped()
           const { checks, healthy } = yield* orchestrator.health(id)
           assert.deepStrictEqual(
@@ -258,7 +259,7 @@ describeWhere(isolates, "no isolation works here")("the sample agent in sandboxe
     "leaves nothing when the work is interrupted as soon as an agent is up",
     () =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const texts = Array.from({ length: 20 }, () => "What was Tesla's revenue in 2024?")
         const first = yield* Effect.scoped(
           Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Id, type Query } from "@remote-agent/domain"
-import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Stream } from "effect"
 import * as OtherProcess from "../support/otherProcess.ts"
@@ -17,15 +17,16 @@ import {
   taking,
   unreachable
 } from "../support/support.ts"
+import { byId, type ById } from "../support/byId.ts"
 
 interface Scene {
   readonly id: Id.AgentId
-  readonly here: Orchestrator.Orchestrator["Service"]
+  readonly here: ById
   readonly other: OtherProcess.OtherProcess
 }
 
 const scene = Effect.gen(function* () {
-  const here = yield* Orchestrator.Orchestrator
+  const here = yield* byId
   const { id } = yield* here.launch()
   const all: Scene = { id, here, other: yield* OtherProcess.make }
   return all

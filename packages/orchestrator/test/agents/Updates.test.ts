@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Profile, SandboxError } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
 import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Duration, Effect, Fiber, type Layer, Stream } from "effect"
 import { layerReaper, reap, said } from "../support/reaperSupport.ts"
 import { exit, nothingLeft, type Options, pass, start, tiny } from "../support/support.ts"
+import { byId, type ById } from "../support/byId.ts"
 
 /** Like `tiny`, with a set-up that may take long. */
 const slow = new Profile.Profile({
@@ -25,7 +25,7 @@ const long = (time: Duration.Input): MemorySandboxes.Program =>
   Stream.fromEffect(Effect.delay(Effect.succeed(exit(0)), time))
 
 interface Scene {
-  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly orchestrator: ById
   readonly weather: Weather
 }
 
@@ -42,7 +42,7 @@ const scene = <Step extends Effect.Effect<unknown, unknown, Given>>(
     fault: ({ operation }) => (operation === "create" ? undefined : weather.fault)
   }
   return Effect.gen(function* () {
-    const orchestrator = yield* Orchestrator.Orchestrator
+    const orchestrator = yield* byId
     return yield* Effect.fnUntraced(test)({ orchestrator, weather })
   }).pipe(Effect.provide(layerReaper(options)))
 }

@@ -17,6 +17,7 @@ import { fileURLToPath } from "node:url"
 import { slow } from "../fixtures/slow.ts"
 import { newPath } from "../support/storeSupport.ts"
 import { said } from "../support/support.ts"
+import { byId, type ById } from "../support/byId.ts"
 
 // Real processes and requests: how long they take is up to the machine.
 const limit = { timeout: 120_000 }
@@ -61,7 +62,7 @@ const whole = [...Array.from({ length: 8 }, (_, index) => `${index} é ${index +
 
 /** An agent with a query whose client is dead, and all that its program did in its sandbox. */
 interface Scene {
-  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly orchestrator: ById
   readonly id: Id.AgentId
   readonly query: Query.Query
   readonly files: Sandbox.SandboxFiles
@@ -74,7 +75,7 @@ const afterDeath = <Step extends Effect.Effect<unknown, unknown, Scope.Scope>>(
 ) =>
   Effect.flatMap(newPath, (path) =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { binding, id } = yield* orchestrator.launch()
       assert(binding !== undefined)
       assert.isAtLeast((yield* askAndDie(path, id, events)).length, events)

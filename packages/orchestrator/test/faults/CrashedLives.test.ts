@@ -2,14 +2,7 @@ import { amount } from "#test/tier"
 import { assert, describe, it, vi } from "@effect/vitest"
 import { type Agent, AgentLifecycle, type Query, SandboxLabels } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import {
-  LaunchIntents,
-  MemoryStateStore,
-  Orchestrator,
-  Reaper,
-  StateImport,
-  StateStore
-} from "@remote-agent/orchestrator"
+import { LaunchIntents, MemoryStateStore, Reaper, StateImport, StateStore } from "@remote-agent/orchestrator"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Redacted, Schema, type Scope, Stream } from "effect"
 import { existsSync, readFileSync } from "node:fs"
@@ -24,6 +17,7 @@ import { none } from "../../../sandbox/test/faults/Fault.ts"
 import { random } from "../support/crashPlan.ts"
 import { type Act, plan, saying } from "../support/lifePlan.ts"
 import { type Death, live } from "../support/crashHarness.ts"
+import { byId } from "../support/byId.ts"
 
 // Real processes: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 3_600_000 })
@@ -87,7 +81,7 @@ const homeOf = ({ binding, status }: Agent.Agent) =>
 
 /** What a fresh process finds of a life that was cut short, makes of it, and can still do with it. */
 const recovered = Effect.fnUntraced(function* (told: Told, notes: string, owner: string) {
-  const orchestrator = yield* Orchestrator.Orchestrator
+  const orchestrator = yield* byId
   const reaper = yield* Reaper.Reaper
   const store = yield* StateStore.StateStore
   const ran = () =>

@@ -19,6 +19,7 @@ import { none } from "../../../sandbox/test/faults/Fault.ts"
 import * as FaultProxy from "../../../sandbox/test/faults/FaultProxy.ts"
 import { newPath } from "../support/storeSupport.ts"
 import { profiles } from "./programs.ts"
+import { byId } from "../support/byId.ts"
 
 // Real processes: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 900_000 })
@@ -67,7 +68,7 @@ const recovered = Effect.fnUntraced(function* (owner: string, path: string) {
     isolation: "waived"
   })
   const fresh = Effect.gen(function* () {
-    const [orchestrator, reaper] = yield* Effect.all([Orchestrator.Orchestrator, Reaper.Reaper])
+    const [orchestrator, reaper] = yield* Effect.all([byId, Reaper.Reaper])
     const [store, intents] = yield* Effect.all([StateStore.StateStore, LaunchIntents.LaunchIntents])
     yield* reaper.reap({ grace: 0, createDeadline: 0 })
     const agents = yield* Stream.runCollect(store.listAgents())

@@ -10,10 +10,11 @@ import {
 } from "@remote-agent/orchestrator"
 import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { type Duration, Effect, Scope } from "effect"
+import { of, type ById } from "../support/byId.ts"
 
 /** A process of its own: its orchestrator, its reaper, and its death. */
 export interface Process {
-  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly orchestrator: ById
   readonly reaper: Reaper.Reaper["Service"]
   readonly isDead: () => boolean
   /** From then on it does nothing more. Its finalizers do not run either. */
@@ -66,7 +67,7 @@ export const makeProcess = Effect.fnUntraced(function* (
   const slow = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     living(Effect.andThen(pause, living(effect)))
   const services = Effect.gen(function* () {
-    return { orchestrator: yield* Orchestrator.make, reaper: yield* Reaper.make }
+    return { orchestrator: of(yield* Orchestrator.make), reaper: yield* Reaper.make }
   })
   const { orchestrator, reaper } = yield* services.pipe(
     Effect.provideService(Sandboxes.Sandboxes, {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Id, SandboxError } from "@remote-agent/domain"
-import { AgentPool, Orchestrator } from "@remote-agent/orchestrator"
+import { AgentPool } from "@remote-agent/orchestrator"
 import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Deferred, Effect, Exit, Fiber, Ref, Result, Schema, Scope, Stream } from "effect"
 import {
@@ -21,9 +21,9 @@ import {
   taking,
   timed
 } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
-const pool = (spec: AgentPool.PoolSpec) =>
-  Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.pool(spec))
+const pool = (spec: AgentPool.PoolSpec) => Effect.flatMap(byId, (orchestrator) => orchestrator.pool(spec))
 
 /** Queries a pool of its own and gives back all results, and the virtual time from the first query to the last result. */
 const queryAll = Effect.fnUntraced(function* (
@@ -416,7 +416,7 @@ describe("a pool that loses an agent", () => {
   it.effect("replaces an agent that somebody else terminated", () =>
     Effect.gen(function* () {
       const events = yield* makeEvents
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const made = yield* pool({ size: 1, onEvent: events.onEvent })
       yield* orchestrator.terminate((yield* lastAgentIn(0, events)).id)
       const results = yield* Stream.runCollect(made.query(["a", "b", "c"]))

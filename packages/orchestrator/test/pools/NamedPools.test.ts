@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Budget, Id, Profile, Query, TokenUsage } from "@remote-agent/domain"
-import { type AgentPool, Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { type AgentPool, StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Fiber, Metric, Result, Stream } from "effect"
 import {
@@ -16,8 +16,9 @@ import {
   timed,
   tiny
 } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
-const here = Orchestrator.Orchestrator
+const here = byId
 const pool = (spec: AgentPool.PoolSpec) => Effect.flatMap(here, (orchestrator) => orchestrator.pool(spec))
 const name = Id.PoolName.make("research")
 

@@ -20,6 +20,7 @@ import { inject } from "vitest"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { of } from "../support/byId.ts"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
@@ -346,7 +347,7 @@ describeWhere(isolates, "no isolation works here")(
             )
           )
         )
-        const orchestrator = Context.get(services, Orchestrator.Orchestrator)
+        const orchestrator = of(Context.get(services, Orchestrator.Orchestrator))
         const { id } = yield* orchestrator.launch({
           profile: "dexter",
           env: { OPENAI_API_KEY: key, OPENAI_BASE_URL: `${model.url}/v1` }

@@ -15,6 +15,7 @@ import { Effect, Layer, Stream } from "effect"
 import { LocalSandboxes, type MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { exit, layer as layerInMemory, pass, standing, start, taking, tiny } from "../support/support.ts"
 import { inject } from "vitest"
+import { byId } from "../support/byId.ts"
 
 const isolates = inject("isolations").length > 0
 
@@ -69,7 +70,7 @@ const layer = Layer.unwrap(
 )
 
 const scopedFork = Effect.fnUntraced(function* (id: Agent.Agent["id"], options?: ForkAgent.ForkOptions) {
-  const { fork, terminate } = yield* Orchestrator.Orchestrator
+  const { fork, terminate } = yield* byId
   return yield* Effect.acquireRelease(fork(id, options), (forked) => Effect.ignore(terminate(forked.id)))
 })
 
@@ -84,7 +85,7 @@ describeWhere(isolates, "no isolation works here")("Orchestrator.fork, in sandbo
     () =>
       Effect.gen(function* () {
         yield* Effect.gen(function* () {
-          const { launchScoped, query } = yield* Orchestrator.Orchestrator
+          const { launchScoped, query } = yield* byId
           const first = yield* launchScoped({ labels: { team: "a" } })
           const session = "s"
           yield* query(first.id, "What was Tesla's revenue in 2024?", { session })
@@ -119,7 +120,7 @@ describeWhere(isolates, "no isolation works here")("Orchestrator.fork, in sandbo
     "keeps the agent's own ids of its sessions, also when nothing was said yet",
     () =>
       Effect.gen(function* () {
-        const { launchScoped, query } = yield* Orchestrator.Orchestrator
+        const { launchScoped, query } = yield* byId
         const first = yield* launchScoped({ profile: "talker" })
         const empty = yield* scopedFork(first.id)
         assert.strictEqual((yield* query(empty.id, "one")).answer, "1 turns")
@@ -165,7 +166,7 @@ describe("Orchestrator.fork", () => {
 
   it.effect("is refused while a query runs, and then nothing is launched", () =>
     Effect.gen(function* () {
-      const { fork, launch, query } = yield* Orchestrator.Orchestrator
+      const { fork, launch, query } = yield* byId
       const { id } = yield* launch()
       yield* start(query(id, taking(60_000)))
       const { reason } = yield* Effect.flip(fork(id))
@@ -179,7 +180,7 @@ describe("Orchestrator.fork", () => {
 
   it.effect("is refused for a profile that keeps no conversations", () =>
     Effect.gen(function* () {
-      const { fork, launch } = yield* Orchestrator.Orchestrator
+      const { fork, launch } = yield* byId
       const { reason } = yield* Effect.flip(fork((yield* launch()).id))
       assert.strictEqual(reason._tag, "NoSessions")
       assert.deepStrictEqual(yield* standing, ["active"])
@@ -188,7 +189,7 @@ describe("Orchestrator.fork", () => {
 
   it.effect("ends the second agent when the conversations cannot be put there", () =>
     Effect.gen(function* () {
-      const { fork, launch } = yield* Orchestrator.Orchestrator
+      const { fork, launch } = yield* byId
       const { reason } = yield* Effect.flip(fork((yield* launch()).id))
       assert.strictEqual(reason._tag, "LaunchFailed")
       // Two that are launched in one millisecond may be listed in any order.

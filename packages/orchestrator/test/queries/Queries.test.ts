@@ -31,8 +31,9 @@ import {
   tiny,
   unreachable
 } from "../support/support.ts"
+import { byId, of } from "../support/byId.ts"
 
-const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
+const launch = Effect.flatMap(byId, (orchestrator) => orchestrator.launch())
 const sandboxIdOf = (agent: Agent.Agent) => agent.binding?.sandboxId ?? Id.SandboxId.make("none")
 
 /** Keeps every query that is recorded. */
@@ -53,7 +54,7 @@ const outcomes = (queries: ReadonlyArray<Query.Query>) =>
   )
 
 const stillAnswers = Effect.fnUntraced(function* (id: Id.AgentId) {
-  const orchestrator = yield* Orchestrator.Orchestrator
+  const orchestrator = yield* byId
   assert.strictEqual((yield* orchestrator.query(id, "still there?")).answer, "re: still there?")
   assert.strictEqual((yield* orchestrator.get(id)).status, "active")
 })
@@ -66,7 +67,7 @@ describe("Orchestrator.query", () => {
   it.effect("refuses a query that may outlive its sandbox, before anything is started or woken", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { calls } = yield* MemorySandboxes.Ledger
       const { id } = yield* launch
       yield* orchestrator.pause(id)
@@ -90,7 +91,7 @@ describe("Orchestrator.query", () => {
 
   it.effect("has a sandbox outlive the query that nobody waits for, up to the longest life", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { alive } = yield* MemorySandboxes.Ledger
       const { id } = yield* launch
       for (const [timeout, life] of [
@@ -109,7 +110,7 @@ describe("Orchestrator.query", () => {
   it.effect("gives the answer, and records the query and that it was put", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       yield* pass("1 minute")
       const result = yield* finish(orchestrator.query(id, taking(5000, "why"), { session: "s1" }))
@@ -133,7 +134,7 @@ describe("Orchestrator.query", () => {
     const seen: Array<unknown> = []
     const awkward = "a 'b' \"c\" $(d) `e`\n{home} 🤔 \\ \u2028" + "é".repeat(100_000)
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const result = yield* orchestrator.query(id, awkward, { session: "s 1" })
       assert.strictEqual(result.query, awkward)
@@ -153,7 +154,7 @@ describe("Orchestrator.query", () => {
   it.effect("tells the program the model and the steps of the query, whoever starts it", () => {
     const seen: Array<unknown> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const store = yield* StateStore.StateStore
       const { id } = yield* launch
       const options = { model: "m/1:free", maxIterations: 7 }
@@ -205,7 +206,7 @@ describe("Orchestrator.query", () => {
       })
     })
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const { reason } = yield* Effect.flip(orchestrator.query(id, "?", { model: "m", maxIterations: 3 }))
       assert(reason._tag === "OptionUnsupported")
@@ -218,7 +219,7 @@ describe("Orchestrator.query", () => {
     "fails with the result when the outcome is %s, and the agent stays usable",
     (outcome) =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const { id } = yield* launch
         const { operation, reason } = yield* Effect.flip(orchestrator.query(id, "why?"))
         assert(reason._tag === "QueryFailed")
@@ -239,7 +240,7 @@ describe("Orchestrator.query", () => {
 
   it.effect("calls it a timeout when the program itself stops at the limit that it was given", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const { reason } = yield* Effect.flip(orchestrator.query(id, "why?"))
       assert(reason._tag === "QueryFailed")
@@ -256,7 +257,7 @@ describe("Orchestrator.query", () => {
 
   it.effect("calls a program that ends without a result a crash", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       for (const text of ["ends with 0", "ends with 9"]) {
         const { reason } = yield* Effect.flip(orchestrator.query(id, text))
@@ -286,7 +287,7 @@ describe("Orchestrator.query", () => {
     "ends at %s limit with the outcome timeout, and kills the program",
     ([, timeout, millis, limit]) =>
       Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const { id } = yield* launch
         const fiber = yield* start(Effect.flip(orchestrator.query(id, "hang", { timeout })))
         yield* pass(millis - 1)
@@ -304,7 +305,7 @@ describe("Orchestrator.query", () => {
 
   it.effect("ends at the profile's limit in all, however much the program says", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const { reason } = yield* finish(Effect.flip(orchestrator.query(id, "talk")))
       assert(reason._tag === "QueryFailed")
@@ -323,7 +324,7 @@ describe("Orchestrator.query", () => {
   it.effect("is aborted when it is interrupted: the program is killed and the agent stays usable", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const fiber = yield* start(orchestrator.query(id, "hang"))
       yield* pass("10 seconds")
@@ -337,7 +338,7 @@ describe("Orchestrator.query", () => {
 
   it.effect("is answered after those that were put to the same agent before it, one at a time", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const [one, other] = [yield* launch, yield* launch]
       const order = yield* makeLog<string>()
       const ask = (id: Id.AgentId, text: string) =>
@@ -372,7 +373,7 @@ describe("Orchestrator.query", () => {
       ).pipe(Effect.as(Stream.concat(Stream.make(line({ type: "ready", agent: "a" })), Stream.never)))
     )
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const first = yield* start(orchestrator.query(id, "one"))
       const second = yield* start(orchestrator.query(id, "two"))
@@ -385,7 +386,7 @@ describe("Orchestrator.query", () => {
   it.effect("that is stopped while it waits lets those behind it move up", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const first = yield* start(orchestrator.query(id, taking(10_000, "first")))
       const second = yield* start(orchestrator.query(id, "second"))
@@ -402,7 +403,7 @@ describe("Orchestrator.query", () => {
 
   it.effect("is refused by an agent that is not active", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       yield* orchestrator.terminate(id)
       const { reason } = yield* Effect.flip(orchestrator.query(id, "why?"))
@@ -416,7 +417,7 @@ describe("terminating an agent", () => {
   it.effect("ends the query that runs and those that wait", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const running = yield* start(Effect.flip(orchestrator.query(id, "hang")))
       const waiting = yield* start(Effect.flip(orchestrator.query(id, "wait")))
@@ -437,7 +438,7 @@ describe("an agent whose sandbox fails", () => {
 
   it.effect("is lost when its sandbox is found to be gone, and takes no more queries", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const [agent, other] = [yield* launch, yield* launch]
       yield* (yield* Sandboxes.Sandboxes).terminate(sandboxIdOf(agent))
       const { operation, reason } = yield* Effect.flip(orchestrator.query(agent.id, "why?"))
@@ -457,7 +458,7 @@ describe("an agent whose sandbox fails", () => {
   it.effect("is lost when its sandbox ends under a query, whose result is recorded", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const agent = yield* launch
       const { id } = agent
       const events = yield* makeLog<AgentEvent.EventRecord>()
@@ -484,7 +485,7 @@ describe("an agent whose sandbox fails", () => {
 
   it.effect("lives on for as long as its query takes, however short its life was to be", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       yield* pass("50 seconds")
       assert.isTrue((yield* finish(orchestrator.query(id, taking(110_000)))).ok)
@@ -503,7 +504,7 @@ describe("an agent whose sandbox fails", () => {
 
   it.effect.each(passing)("answers all the same when it passes: $_tag", (why) =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       assert.strictEqual((yield* finish(orchestrator.query(id, "why?"))).answer, "re: why?")
     }).pipe(Effect.provide(layer({ fault: faultAt("spawn", why, 2) })))
@@ -517,7 +518,7 @@ describe("an agent whose sandbox fails", () => {
   it.effect.each(lasting)("is not lost and stays active when its query cannot be run: $_tag", (why) => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const agent = yield* launch
       const { reason } = yield* Effect.flip(orchestrator.query(agent.id, "why?"))
       assert(reason._tag === "SandboxFailed")
@@ -533,7 +534,7 @@ describe("an agent whose sandbox fails", () => {
     const queries: Array<Query.Query> = []
     const sight = { lost: false }
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const asking = yield* start(Effect.flip(orchestrator.query(id, taking(60_000))))
       sight.lost = true
@@ -564,7 +565,7 @@ describe("an agent whose sandbox fails", () => {
 
   it.effect("that was put to sleep elsewhere is woken, and the query goes on", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const sandboxes = yield* Sandboxes.Sandboxes
       const agent = yield* launch
       const fiber = yield* start(Stream.runCollect(orchestrator.stream(agent.id, taking(60_000))))
@@ -582,7 +583,7 @@ describe("an agent whose sandbox fails", () => {
 })
 
 describe("an agent that another process launched", () => {
-  const here = Orchestrator.make
+  const here = Effect.map(Orchestrator.make, of)
 
   it.effect("is connected to once, and answers", () =>
     Effect.gen(function* () {
@@ -633,7 +634,7 @@ describe("Orchestrator.stream", () => {
 
   it.effect("shows what the store has: every event, without a gap, the result last and once", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const store = yield* StateStore.StateStore
       const { id } = yield* launch
       const records = yield* finish(Stream.runCollect(orchestrator.stream(id, "why?")))
@@ -652,7 +653,7 @@ describe("Orchestrator.stream", () => {
 
   it.effect("ends with a result for an outcome that is not ok, and does not fail", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const fiber = yield* start(Stream.runCollect(orchestrator.stream(id, "hang", { timeout: "1 minute" })))
       yield* pass("1 minute")
@@ -663,7 +664,7 @@ describe("Orchestrator.stream", () => {
 
   it.effect("shows no event before it is in the store", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const store = yield* StateStore.StateStore
       const { id } = yield* launch
       const shown = yield* makeLog<number>()
@@ -682,7 +683,7 @@ describe("Orchestrator.stream", () => {
 
   it.effect("shows no event that the store did not take, and kills the program", () =>
     Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const shown = yield* makeLog<AgentEvent.EventRecord>()
       const { reason } = yield* Effect.flip(Stream.runForEach(orchestrator.stream(id, "hang"), shown.tell))
@@ -711,7 +712,7 @@ describe("Orchestrator.stream", () => {
   it.effect("stops the query when it is left, whose outcome is then aborted", () => {
     const queries: Array<Query.Query> = []
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* launch
       const first = yield* Stream.runCollect(Stream.take(orchestrator.stream(id, "hang"), 1))
       assert.deepStrictEqual(

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type AgentEvent, Budget, Id, Query, SandboxError } from "@remote-agent/domain"
-import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Exit, Fiber, type Layer, type Scope, Stream } from "effect"
 import * as OtherProcess from "../support/otherProcess.ts"
@@ -17,8 +17,9 @@ import {
   start,
   taking
 } from "../support/support.ts"
+import { byId, type ById } from "../support/byId.ts"
 
-const here = Orchestrator.Orchestrator
+const here = byId
 const launch = Effect.flatMap(here, (orchestrator) => orchestrator.launch())
 
 /** Says something every second, so many times, and then answers. */
@@ -52,7 +53,7 @@ const counting = () => {
 
 /** What a test is about: an agent of its own, and what its program was asked. */
 interface Scene {
-  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly orchestrator: ById
   readonly id: Id.AgentId
   readonly runs: ReadonlyArray<string>
 }

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Id } from "@remote-agent/domain"
-import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { StateStore } from "@remote-agent/orchestrator"
 import { Effect, Fiber, Stream, Tracer } from "effect"
 import * as OtherProcess from "../support/otherProcess.ts"
 import { finish, hangs, layer, pass, start, taking } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
-const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
+const launch = Effect.flatMap(byId, (orchestrator) => orchestrator.launch())
 
 /** A tracer that keeps its spans, all of one trace if that is named. */
 const recorder = (traceId?: string) => {
@@ -54,7 +55,7 @@ describe("the trace of a query", () => {
     const { one, tracer } = recorder()
     return Effect.gen(function* () {
       const query = yield* orphaned(tracer, taking(5000))
-      const following = Stream.runDrain((yield* Orchestrator.Orchestrator).events(query.id))
+      const following = Stream.runDrain((yield* byId).events(query.id))
       yield* finish(following.pipe(Effect.withSpan("follower"), Effect.withTracer(tracer)))
       const [asker, follower, events] = [one("asker"), one("follower"), one("Orchestrator.events")]
       const asked = one("Orchestrator.stream")
@@ -72,7 +73,7 @@ describe("the trace of a query", () => {
     const { one, spans, tracer } = recorder()
     return Effect.gen(function* () {
       const { agentId, trace = "" } = yield* orphaned(tracer, taking(5000))
-      const next = (yield* Orchestrator.Orchestrator).query(agentId, "next")
+      const next = (yield* byId).query(agentId, "next")
       yield* finish(next.pipe(Effect.withSpan("next"), Effect.withTracer(tracer)))
       const [taken, caller] = [one("Orchestrator.takeOver"), one("next")]
       assert.include(trace, taken.traceId)
@@ -86,7 +87,7 @@ describe("the trace of a query", () => {
     const { one, tracer } = recorder()
     return Effect.gen(function* () {
       const { id, trace = "" } = yield* orphaned(tracer, "hang")
-      const cancel = (yield* Orchestrator.Orchestrator).cancel(id)
+      const cancel = (yield* byId).cancel(id)
       yield* finish(cancel.pipe(Effect.withSpan("canceller"), Effect.withTracer(tracer)))
       assert.include(trace, one("Orchestrator.cancel").traceId)
       assert.deepStrictEqual(linked(one("Orchestrator.cancel")), [one("canceller").spanId])
@@ -98,10 +99,10 @@ describe("the trace of a query", () => {
     return Effect.gen(function* () {
       const { agentId } = yield* Effect.gen(function* () {
         const { id } = yield* launch
-        const running = yield* start((yield* Orchestrator.Orchestrator).query(id, taking(1000)))
+        const running = yield* start((yield* byId).query(id, taking(1000)))
         yield* pass("500 millis")
         const { id: queryId } = yield* queryOf(id)
-        const events = Stream.runDrain((yield* Orchestrator.Orchestrator).events(queryId))
+        const events = Stream.runDrain((yield* byId).events(queryId))
         yield* finish(Effect.withSpan(events, "below"))
         yield* Fiber.join(running)
         return { agentId: id }
@@ -117,7 +118,7 @@ describe("the trace of a query", () => {
     const { tracer } = recorder("trace one")
     return Effect.gen(function* () {
       const { id } = yield* launch
-      const asking = (yield* Orchestrator.Orchestrator).query(id, "what?")
+      const asking = (yield* byId).query(id, "what?")
       yield* finish(Effect.withTracer(asking, tracer))
       assert.isUndefined((yield* queryOf(id)).trace)
     }).pipe(Effect.scoped, Effect.provide(layer({ answer })))

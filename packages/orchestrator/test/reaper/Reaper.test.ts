@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, Id, Profile, type SandboxError } from "@remote-agent/domain"
-import { Orchestrator, Reaper, StateStore } from "@remote-agent/orchestrator"
+import { Reaper, StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import {
@@ -15,8 +15,9 @@ import {
   terminated
 } from "../support/reaperSupport.ts"
 import { exit, faultAt, type Options, pass, standing, start, tiny, unreachable } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
-const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
+const launch = Effect.flatMap(byId, (orchestrator) => orchestrator.launch())
 
 /** A launch in a process that dies where `options` make it hang: nobody is left to clean up after it. */
 const dyingLaunch = Effect.andThen(

@@ -59,7 +59,8 @@ const agentOf = (url: string, ref?: string) =>
 const url = "https://github.com/octo/hello"
 
 /** Updates of these agents; `pull` is what pulling one does. */
-const unused = {} as Pick<Orchestrator.Orchestrator["Service"], "agents" | "queries" | "pools" | "state">
+type Service = Orchestrator.Orchestrator["Service"]
+const unused = {} as Service
 
 const over = (
   agents: ReadonlyArray<Agent.Agent>,
@@ -70,7 +71,7 @@ const over = (
       Layer.mergeAll(
         Layer.mock(Orchestrator.Orchestrator, {
           ...unused,
-          list: () => Stream.fromIterable(agents)
+          agents: { ...unused.agents, list: () => Stream.fromIterable(agents) }
         }),
         Profiles.layer(),
         Layer.mock(Repositories.Repositories, {
@@ -280,9 +281,10 @@ describeWhere(isolates, "no isolation works here")("a push to the repository of 
         const orchestrator = Context.get(services, Orchestrator.Orchestrator)
         const sandboxes = Context.get(services, Sandboxes.Sandboxes)
         const { handle } = Context.get(services, UpdateOnPush.UpdateOnPush)
-        const { binding, id } = yield* orchestrator.launch({ profile: "pushed" })
+        const agent = yield* orchestrator.agents.launch({ profile: "pushed" })
+        const { binding } = agent.record
         assert(binding !== undefined)
-        const answer = Effect.map(orchestrator.query(id, "?"), (result) => result.answer)
+        const answer = Effect.map(agent.query("?"), (result) => result.answer)
         const state = Effect.map(sandboxes.info(binding.sandboxId), (info) => info.state)
         const pushed = (text: string, branch = "main") =>
           Effect.gen(function* () {
@@ -297,9 +299,9 @@ describeWhere(isolates, "no isolation works here")("a push to the repository of 
         yield* pushed("other", "next")
         assert.strictEqual(yield* answer, "two")
 
-        yield* orchestrator.pause(id)
+        yield* agent.pause()
         yield* pushed("three")
-        assert.deepStrictEqual([(yield* orchestrator.get(id)).status, yield* state], ["paused", "paused"])
+        assert.deepStrictEqual([(yield* agent.refresh).status, yield* state], ["paused", "paused"])
         // What it slept through, it has with the next push that finds it awake.
         assert.strictEqual(yield* answer, "two")
         yield* pushed("four")
@@ -308,12 +310,12 @@ describeWhere(isolates, "no isolation works here")("a push to the repository of 
         // Its record does not say so, as when its provider has put it to sleep.
         yield* sandboxes.pause(binding.sandboxId)
         yield* pushed("five")
-        assert.deepStrictEqual([(yield* orchestrator.get(id)).status, yield* state], ["active", "paused"])
-        yield* orchestrator.resume(id)
-        yield* orchestrator.update(id)
+        assert.deepStrictEqual([(yield* agent.refresh).status, yield* state], ["active", "paused"])
+        yield* agent.resume
+        yield* agent.update()
         assert.strictEqual(yield* answer, "five")
 
-        yield* orchestrator.terminate(id)
+        yield* agent.terminate
         assert.strictEqual(yield* Context.get(services, E2bServer.E2bServer).live, 0)
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
     { timeout: 120_000 }

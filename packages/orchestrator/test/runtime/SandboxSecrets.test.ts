@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Profile, SandboxError } from "@remote-agent/domain"
-import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes, type Sandbox } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Logger, Redacted, Schema, Stream } from "effect"
 import * as SandboxSecrets from "../../src/runtime/SandboxSecrets.ts"
@@ -18,6 +18,7 @@ import {
   start,
   tiny
 } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
 const old = "fake-key-of-before"
 const now = "fake-key-of-today"
@@ -103,7 +104,7 @@ describe("the keys that a sandbox was given", () => {
   it.effect("are struck out by the process that launched it, which asks the sandbox nothing", () => {
     const { asked, layer: made } = scene()
     return Effect.gen(function* () {
-      const orchestrator = yield* Orchestrator.Orchestrator
+      const orchestrator = yield* byId
       const { id } = yield* orchestrator.launchScoped({ env })
       const { answer } = yield* orchestrator.query(id, "what?")
       assert.strictEqual(answer, "*** and ***")
@@ -118,7 +119,7 @@ describe("the keys that a sandbox was given", () => {
   it.effect("are struck out by another process too, which asks the sandbox once", () => {
     const { asked, layer: made } = scene()
     return Effect.gen(function* () {
-      const { id } = yield* (yield* Orchestrator.Orchestrator).launchScoped({ env })
+      const { id } = yield* (yield* byId).launchScoped({ env })
       const { orchestrator } = yield* OtherProcess.make
       for (const text of ["one", "two", "three"]) {
         assert.strictEqual((yield* orchestrator.query(id, text)).answer, "*** and ***")
@@ -133,7 +134,7 @@ describe("the keys that a sandbox was given", () => {
   it.effect("are struck out of a query that is taken over", () => {
     const { layer: made } = scene()
     return Effect.gen(function* () {
-      const { id } = yield* (yield* Orchestrator.Orchestrator).launchScoped({ env })
+      const { id } = yield* (yield* byId).launchScoped({ env })
       const first = yield* OtherProcess.make
       yield* Effect.forkDetach(first.orchestrator.query(id, "slow"))
       yield* pass("1 second")
@@ -157,7 +158,7 @@ describe("the keys that a sandbox was given", () => {
         : tells(machine)
     )
     return Effect.gen(function* () {
-      const { id } = yield* (yield* Orchestrator.Orchestrator).launchScoped({ env })
+      const { id } = yield* (yield* byId).launchScoped({ env })
       const { orchestrator } = yield* OtherProcess.make
       assert.strictEqual((yield* orchestrator.query(id, "what?")).answer, "*** and ***")
       assert.lengthOf(asked, 2)
@@ -171,7 +172,7 @@ describe("the keys that a sandbox was given", () => {
       const warnings: Array<string> = []
       const logger = Logger.make(({ message }) => void warnings.push(String(message)))
       return Effect.gen(function* () {
-        const { id } = yield* (yield* Orchestrator.Orchestrator).launchScoped({
+        const { id } = yield* (yield* byId).launchScoped({
           env: { MORE: Redacted.make(given) }
         })
         const { orchestrator } = yield* OtherProcess.make
@@ -189,7 +190,7 @@ describe("the keys that a sandbox was given", () => {
   it.effect("are not asked for where there are none", () => {
     const asked: Array<string> = []
     return Effect.gen(function* () {
-      const { id } = yield* (yield* Orchestrator.Orchestrator).launchScoped({ env: { STEPS: "20" } })
+      const { id } = yield* (yield* byId).launchScoped({ env: { STEPS: "20" } })
       const { orchestrator } = yield* OtherProcess.make
       assert.isTrue((yield* orchestrator.query(id, "what?")).ok)
       assert.deepStrictEqual(asked, [])

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Id, AgentLifecycle, SandboxError, SandboxLabels, StateStoreError } from "@remote-agent/domain"
-import { LaunchIntents, Orchestrator, StateStore } from "@remote-agent/orchestrator"
+import { LaunchIntents, StateStore } from "@remote-agent/orchestrator"
 import { MemorySandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Option, Stream } from "effect"
 import { cases } from "../support/intentsCases.ts"
@@ -19,8 +19,9 @@ import {
   start,
   unreachable
 } from "../support/support.ts"
+import { byId } from "../support/byId.ts"
 
-const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
+const launch = Effect.flatMap(byId, (orchestrator) => orchestrator.launch())
 const open = Effect.flatMap(LaunchIntents.LaunchIntents, ({ list }) => Stream.runCollect(list))
 
 const broken = new StateStoreError.StateStoreError({
@@ -112,7 +113,7 @@ describe("A launch", () => {
   it.effect.each(unsettled)("keeps its intent open after %s", ([, options]) =>
     Effect.gen(function* () {
       yield* Effect.flip(launch)
-      const [agent] = yield* Stream.runCollect((yield* Orchestrator.Orchestrator).list())
+      const [agent] = yield* Stream.runCollect((yield* byId).list())
       assert.deepStrictEqual(
         (yield* open).map(({ agentId }) => agentId),
         agent === undefined ? [] : [agent.id]

@@ -9,10 +9,11 @@ import {
 } from "@remote-agent/orchestrator"
 import { Sandboxes } from "@remote-agent/sandbox"
 import { Effect, type Scope, Stream } from "effect"
+import { type ById, of } from "./byId.ts"
 
 /** A process of its own, over the provider and the stores of the test. */
 export interface OtherProcess {
-  readonly orchestrator: Orchestrator.Orchestrator["Service"]
+  readonly orchestrator: ById
   /** From then on it does nothing more, not even clean up. */
   readonly die: Effect.Effect<void>
   /** Shows no signs of life, and does not learn that it has lost its leases, but does all else. */
@@ -74,7 +75,7 @@ export const make: Effect.Effect<
     Effect.provide(AgentRuntime.layer)
   )
   const other: OtherProcess = {
-    orchestrator,
+    orchestrator: of(orchestrator),
     die: Effect.sync(() => {
       life.dead = true
     }),

@@ -3,7 +3,7 @@ import { Job, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { assert, layer, vi } from "@effect/vitest"
 import { chosen, type Kind, works } from "#test/isolation"
 import { describeWhere } from "#test/where"
-import { Effect, Redacted, Stream } from "effect"
+import { Effect, Redacted, Schedule, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -118,6 +118,24 @@ const suite = (isolation: Kind) =>
           assert.deepStrictEqual((yield* readOn(sandbox, missing)).end, { _tag: "Exited", exitCode: 127 })
           const long = yield* Job.start(sandbox, { script: `word=${"x".repeat(200_000)}\necho \${#word} $0` })
           assert.strictEqual((yield* readOn(sandbox, long)).stdout.toString(), "200000 bash\n")
+        }).pipe(Effect.scoped)
+      )
+
+      local.effect("reads the output below whatever the shell profile of the sandbox prints", () =>
+        Effect.gen(function* () {
+          const sandbox = yield* box
+          const banner = `echo "welcome"; echo "o 0 3=hi"; printf '%0.s=' {1..1000}; printf lost`
+          yield* sandbox.files.write(".profile", banner)
+          const { stdout } = yield* sandbox.exec({ argv: ["true"] })
+          assert.isTrue(stdout.startsWith("welcome\n"), "the profile should be read")
+          const events = yield* Stream.runCollect(
+            Job.run(sandbox, { script: "echo first" }, { id: "q_1", reattach: Schedule.recurs(0) })
+          )
+          assert.deepStrictEqual(events.at(-1), { _tag: "Exited", exitCode: 0 })
+          const ref = yield* Job.attach(sandbox, "q_1")
+          const log = yield* readOn(sandbox, ref)
+          assert.strictEqual(log.stdout.toString(), "first\n")
+          assert.deepStrictEqual(yield* Job.status(sandbox, ref), { _tag: "Exited", exitCode: 0 })
         }).pipe(Effect.scoped)
       )
 

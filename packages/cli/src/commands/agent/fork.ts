@@ -41,14 +41,15 @@ export const fork = command({
       const [labels, variables] = [yield* Labels.pairs(flags.label), yield* SandboxEnv.parse(flags.env)]
       const first = yield* AgentLookup.one(flags.agent)
       const forked = Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const { agents } = yield* Orchestrator.Orchestrator
         const onStage = flags.json ? undefined : yield* LaunchStages.make(note)
-        return yield* orchestrator.fork(first.id, {
+        const second = yield* agents.of(first).fork({
           name,
           labels: { ...first.labels, ...labels },
           env: variables,
           onStage
         })
+        return second.record
       })
       const second = yield* Effect.provide(Effect.scoped(forked), AgentLookup.services(flags, [first]))
       if (flags.json) return yield* line(out, jsonText(yield* Json.ofAgent(second)))

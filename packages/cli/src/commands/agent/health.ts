@@ -22,7 +22,7 @@ export const health = command({
     Bulk.each(flags, {
       all: { status: ["active", "paused"] },
       act: (orchestrator, agent) =>
-        Effect.map(orchestrator.health(agent.id), (report) => ({
+        Effect.map(orchestrator.agents.of(agent).health, (report) => ({
           text: toText(agent, report),
           document: report,
           failed: !report.healthy

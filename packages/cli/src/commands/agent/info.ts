@@ -73,8 +73,9 @@ export const info = command({
     function* (flags): Run<State.Records> {
       const { out } = yield* Screen
       const found = yield* AgentLookup.one(flags.agent)
-      const details = yield* Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) =>
-        orchestrator.info(found.id)
+      const details = yield* Effect.flatMap(
+        Orchestrator.Orchestrator,
+        ({ agents }) => agents.of(found).info
       ).pipe(Effect.provide(AgentLookup.services(flags, [found])))
       yield* line(
         out,

@@ -27,7 +27,8 @@ export const pause = command({
         ? (count) => `Pause ${Bulk.some(count)} and cancel their running queries?`
         : undefined,
       yes: flags.yes,
-      act: (orchestrator, { id }) => Effect.flatMap(orchestrator.pause(id, options), Bulk.statusOf)
+      act: (orchestrator, agent) =>
+        Effect.flatMap(orchestrator.agents.of(agent).pause(options), Bulk.statusOf)
     })
   })
 })

@@ -12,7 +12,7 @@ export const resume = command({
   run: Effect.fn("resume")((flags) =>
     Bulk.each(flags, {
       all: { status: "paused" },
-      act: (orchestrator, { id }) => Effect.flatMap(orchestrator.resume(id), Bulk.statusOf)
+      act: (orchestrator, agent) => Effect.flatMap(orchestrator.agents.of(agent).resume, Bulk.statusOf)
     })
   )
 })

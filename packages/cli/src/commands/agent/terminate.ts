@@ -17,7 +17,7 @@ export const terminate = command({
       all: { status: ["launching", "active", "paused", "failed", "lost"] },
       question: (count) => `Terminate ${Bulk.some(count)} and delete all files in their sandboxes?`,
       yes: flags.yes,
-      act: (orchestrator, { id }) => Effect.flatMap(orchestrator.terminate(id), Bulk.statusOf)
+      act: (orchestrator, agent) => Effect.flatMap(orchestrator.agents.of(agent).terminate, Bulk.statusOf)
     })
   )
 })

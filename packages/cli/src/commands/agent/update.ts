@@ -24,10 +24,10 @@ export const update = command({
         ? (count) => `Update ${Bulk.some(count)} and cancel their running queries?`
         : undefined,
       yes: flags.yes,
-      act: (orchestrator, { id, name }) =>
-        Effect.map(orchestrator.update(id, options), ({ from, to }) => ({
-          text: `${name} (${id}) ${from === to ? `is up to date${to === undefined ? "" : ` at ${to}`}.` : `is now at ${to ?? "?"}, was at ${from ?? "?"}.`}`,
-          document: { agentId: id, from: from ?? null, to: to ?? null }
+      act: (orchestrator, agent) =>
+        Effect.map(orchestrator.agents.of(agent).update(options), ({ from, to }) => ({
+          text: `${agent.name} (${agent.id}) ${from === to ? `is up to date${to === undefined ? "" : ` at ${to}`}.` : `is now at ${to ?? "?"}, was at ${from ?? "?"}.`}`,
+          document: { agentId: agent.id, from: from ?? null, to: to ?? null }
         }))
     })
   })

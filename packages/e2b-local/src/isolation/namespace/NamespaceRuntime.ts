@@ -1,26 +1,35 @@
 /**
- * A sandbox behind namespaces: PID 1 of it has been booted, everything else enters beside it.
+ * A sandbox behind namespaces. Its PID 1 is booted first, and every other process enters its namespaces.
  *
  * @since 0.1.0
  */
-import { Effect, Option } from "effect"
+import { Effect, Option, Scope } from "effect"
 import * as Fs from "node:fs/promises"
-import { RpcError } from "../../envd/ConnectProtocol.ts"
-import { BootFailed, E2bServerError } from "../../server/E2bServerError.ts"
-import * as GuestFiles from "./files.ts"
+import { BootFailed, E2bServerError } from "../../E2bServerError.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
-import * as Layout from "./mounts.ts"
-import type { Boot, Command, SandboxRuntime, Running } from "../SandboxRuntime.ts"
-import * as Shell from "../shell.ts"
-import * as Tcp from "../../ports/tcp.ts"
 import * as ResourceUsage from "../../host/ResourceUsage.ts"
+import * as Tcp from "../../host/tcp.ts"
+import { launch } from "../launch.ts"
+import {
+  type Account,
+  type Boot,
+  type Command,
+  CommandError,
+  type Running,
+  type SandboxRuntime
+} from "../SandboxRuntime.ts"
+import * as Shell from "../shell.ts"
+import * as SandboxFiles from "./files.ts"
+import * as Mounts from "./mounts.ts"
+import { connectWithin } from "./portRelay.ts"
+import * as RootNamespace from "./rootNamespace.ts"
 
-/** The environment of what runs before a command has its own. */
+/** The environment of programs that run before a command has its own. */
 const outerEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
 
 const noPrivileges = ["--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"]
 
-/** Arguments of `setpriv` that leave a command nothing; a change of user and bounds needs a real root. */
+/** Arguments of `setpriv` that leave a command without privileges. Only a server that is root can change the user. */
 const dropPrivileges = (uid: Option.Option<number>): ReadonlyArray<string> => [
   ...Option.match(uid, {
     onNone: () => [],
@@ -30,21 +39,25 @@ const dropPrivileges = (uid: Option.Option<number>): ReadonlyArray<string> => [
 ]
 
 /**
- * What PID 1 does: it says that it is there and lives as long as the pipe from the server does. A `cat` that a
- * command of the sandbox killed is replaced.
+ * PID 1 prints one line and lives for as long as the pipe from the server is open. It replaces a `cat` that a command of
+ * the sandbox has killed.
  */
 const initScript =
   'exec 3<&0; echo READY; while :; do cat <&3 >/dev/null; code=$?; [ "$code" -gt 128 ] || exit 0; done'
 
 /**
- * The command that becomes PID 1 in the end. With a real root it stays uid 0, without any capability: the sandbox
- * cannot signal it, and the kernel lets a parent without capabilities deliver the death signal to it.
+ * The command that becomes PID 1.
+ *
+ * **Details**
+ *
+ * When the server is root, it stays uid 0 without any capability: the sandbox cannot signal it, and the kernel lets a
+ * parent without capabilities deliver the death signal to it.
  */
-const initCommand = (uid: Option.Option<number>): ReadonlyArray<string> => [
+const initCommand = (isRoot: boolean): ReadonlyArray<string> => [
   "setpriv",
   "--pdeathsig",
   "KILL",
-  ...(Option.isSome(uid) ? ["--bounding-set=-all"] : []),
+  ...(isRoot ? ["--bounding-set=-all"] : []),
   ...noPrivileges,
   "env",
   "-i",
@@ -69,7 +82,7 @@ const childrenOf = (pid: number): Effect.Effect<ReadonlyArray<number>> =>
 const bootFailed = (detail: string) =>
   new E2bServerError({ operation: "boot", reason: new BootFailed({ detail }) })
 
-/** Waits for the word of PID 1 and gives its pid as the host knows it. */
+/** Waits for the first line of PID 1 and returns its pid on the host. */
 const awaitReady = Effect.fnUntraced(function* (outer: HostProcess.HostProcess) {
   const said = yield* HostProcess.firstLine(outer.stdout)
   if (said !== "READY") {
@@ -86,10 +99,10 @@ const awaitReady = Effect.fnUntraced(function* (outer: HostProcess.HostProcess) 
 /** How to boot and enter one sandbox. */
 export interface Options {
   readonly boot: Boot
-  /** The command whose only child becomes what its last arguments, which are added here, say. */
+  /** A command that runs its last arguments as its only child. They are appended here. */
   readonly command: ReadonlyArray<string>
-  /** The uid of the host to drop to; none when a user namespace does that. */
-  readonly uid: Option.Option<number>
+  /** The uids on the host of the users. None when a user namespace of the sandbox drops the privileges. */
+  readonly owners: Option.Option<Mounts.Owners>
 }
 
 const killTree = (
@@ -98,17 +111,17 @@ const killTree = (
   entered: ReadonlySet<HostProcess.HostProcess>
 ) =>
   Effect.gen(function* () {
-    // The parent of PID 1 has not reaped it while it lives itself, so the number cannot be another's.
+    // The parent of PID 1 does not reap it while it lives itself, so the pid cannot belong to another process.
     yield* Effect.sync(() => {
       if (!outer.hasExited()) kill(init, "SIGKILL")
-      // The namespace is gone only when those who entered it have been reaped by their stopped parents.
+      // The namespace ends only when the stopped parents have reaped the processes that entered it.
       for (const process of entered) process.signal("SIGCONT")
     })
-    const everybody = [outer, ...entered]
-    yield* Effect.forEach(everybody, (process) => process.exited, { concurrency: "unbounded" }).pipe(
+    const all = [outer, ...entered]
+    yield* Effect.forEach(all, (process) => process.exited, { concurrency: "unbounded" }).pipe(
       Effect.timeoutOption("3 seconds")
     )
-    yield* Effect.forEach(everybody, (process) => process.dispose, {
+    yield* Effect.forEach(all, (process) => process.dispose, {
       concurrency: "unbounded",
       discard: true
     })
@@ -118,18 +131,26 @@ const kill = (pid: number, signal: NodeJS.Signals) => {
   try {
     process.kill(pid, signal)
   } catch {
-    // It is gone, which is what a signal could do at most.
+    // It has exited, which is all that a signal could achieve.
   }
 }
 
-/** Boots a sandbox in the scope. Fails with `BootFailed` and what the tools said. */
+type Io = Pick<HostProcess.Options, "stdin" | "stdio" | "control">
+
+/** Boots a sandbox in the scope. Fails with `BootFailed` and the message of the tools. */
 export const boot = Effect.fnUntraced(function* (options: Options) {
   const scope = yield* Effect.scope
   const entered = new Set<HostProcess.HostProcess>()
   const booted = yield* Effect.acquireRelease(
     Effect.gen(function* () {
-      const args = ["--pdeathsig", "KILL", ...options.command, "--", ...initCommand(options.uid)]
-      const first = options.boot.cage.wrap({ command: "setpriv", args })
+      const args = [
+        "--pdeathsig",
+        "KILL",
+        ...options.command,
+        "--",
+        ...initCommand(Option.isSome(options.owners))
+      ]
+      const first = options.boot.cgroup.wrap({ command: "setpriv", args })
       const outer = yield* HostProcess.spawn({ ...first, env: outerEnv, stdin: true }).pipe(
         Effect.mapError((error) => bootFailed(error.message))
       )
@@ -144,40 +165,76 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
     }),
     ({ init, outer }) => killTree(outer, init, entered)
   )
-  const drop = Option.isSome(options.uid)
-  const entry = (argv: ReadonlyArray<string>): ReadonlyArray<string> => [
+  const isRoot = Option.isSome(options.owners)
+  /** Enters the namespaces, and the given user namespace last. */
+  const enterNamespaces = (
+    user: ReadonlyArray<string>,
+    argv: ReadonlyArray<string>
+  ): ReadonlyArray<string> => [
     "--pdeathsig",
     "KILL",
     "nsenter",
     "-t",
     `${booted.init}`,
-    ...(drop ? [] : ["-U", "--preserve-credentials"]),
+    ...user,
     "-m",
     "-p",
     "-i",
     "-u",
     ...(options.boot.internet ? [] : ["-n"]),
     "setpriv",
-    ...dropPrivileges(options.uid),
     ...argv
   ]
-  const enter = (argv: ReadonlyArray<string>, io: Pick<HostProcess.Options, "stdin" | "stdio" | "control">) =>
-    HostProcess.spawn({
-      ...options.boot.cage.wrap({ command: "setpriv", args: entry(argv) }),
-      env: outerEnv,
-      ...io
-    })
+  const spawn = (args: ReadonlyArray<string>, io: Io) =>
+    HostProcess.spawn({ ...options.boot.cgroup.wrap({ command: "setpriv", args }), env: outerEnv, ...io })
+  const rootNamespace = yield* Effect.cached(
+    Option.match(
+      Option.flatMap(options.owners, ({ root, user }) =>
+        Option.map(root, (id) => RootNamespace.make(id, user))
+      ),
+      {
+        onNone: () =>
+          Effect.fail(new HostProcess.HostProcessError({ command: "unshare", detail: "no root user" })),
+        onSome: Scope.provide(scope)
+      }
+    )
+  )
+  const enterAs = {
+    user: (argv: ReadonlyArray<string>, io: Io) =>
+      spawn(
+        enterNamespaces(isRoot ? [] : ["-U", "--preserve-credentials"], [
+          ...dropPrivileges(Option.map(options.owners, ({ user }) => user)),
+          ...argv
+        ]),
+        io
+      ),
+    root: (argv: ReadonlyArray<string>, io: Io) =>
+      Effect.flatMap(rootNamespace, (path) => {
+        rootWasUsed = true
+        return spawn(
+          enterNamespaces(
+            [`--user=${path}`],
+            [`--bounding-set=${RootNamespace.capabilities}`, ...noPrivileges, ...argv]
+          ),
+          io
+        )
+      })
+  }
+  let rootWasUsed = false
 
   const start = Effect.fnUntraced(
     function* (command: Command) {
       const stdio = yield* options.boot.pipes.stdio(command.stdin)
-      const outer = yield* enter(["sh", "-c", Shell.launcher], { stdio, control: true })
+      const outer = yield* enterAs[command.user ?? "user"](["sh", "-c", Shell.launcher], {
+        stdio,
+        control: true
+      })
       entered.add(outer)
       if (stdio.stdin !== undefined) {
         yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(outer.exited)), scope)
       }
       const forget = Effect.sync(() => void entered.delete(outer))
-      const pid = yield* HostProcess.launch(outer, { ...command, limits: options.boot.limits }).pipe(
+      const pid = yield* launch(outer, { ...command, limits: options.boot.limits }).pipe(
         Effect.onError(() => Effect.andThen(outer.dispose, forget))
       )
       const [leader] = yield* childrenOf(outer.pid)
@@ -196,41 +253,57 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       return running
     },
     Effect.catchTag("HostProcessError", (error) =>
-      Effect.fail(new RpcError({ code: "internal", message: error.message }))
+      Effect.fail(new CommandError({ reason: "Failed", message: error.message }))
     )
   )
 
-  const toAll = (signal: "STOP" | "CONT") =>
+  /** Each user can signal only its own processes. */
+  const toAllOf = (name: Account["name"], signal: "STOP" | "CONT") =>
     Effect.scoped(
       Effect.gen(function* () {
         const sender = yield* Effect.acquireRelease(
-          enter(["sh", "-c", `kill -${signal} -1 2>/dev/null; :`], { stdin: false, control: false }),
+          enterAs[name](["sh", "-c", `kill -${signal} -1 2>/dev/null; :`], { stdin: false, control: false }),
           ({ dispose }) => dispose
         )
         yield* sender.exited
       })
-    ).pipe(Effect.mapError((error) => new RpcError({ code: "internal", message: error.message })))
+    ).pipe(Effect.mapError((error) => new CommandError({ reason: "Failed", message: error.message })))
+  const toAll = (signal: "STOP" | "CONT") =>
+    Effect.andThen(
+      toAllOf("user", signal),
+      Effect.suspend(() => (rootWasUsed ? toAllOf("root", signal) : Effect.void))
+    )
 
-  const machine: SandboxRuntime = {
-    home: Layout.home,
+  const account = (name: Account["name"], home: string): Account => ({
+    name,
+    home,
+    files: SandboxFiles.make(
+      (argv, stdin) => enterAs[name](argv, { stdin, control: true }),
+      options.boot.limits
+    )
+  })
+  const root = Option.flatMap(options.owners, (owners) => owners.root)
+
+  const runtime: SandboxRuntime = {
+    user: account("user", Mounts.home),
+    root: Option.map(root, () => account("root", "/root")),
     temporary: "/tmp",
-    path: Layout.path,
-    writable: Layout.writable,
+    path: Mounts.searchPath,
+    writable: Mounts.writableNames(Option.isSome(root)),
     start,
-    files: GuestFiles.make((argv, stdin) => enter(argv, { stdin, control: true }), options.boot.limits),
-    connect: (port) => (options.boot.internet ? Tcp.connect(port) : Tcp.connectWithin(start, port)),
+    connect: (port) => (options.boot.internet ? Tcp.connect(port) : connectWithin(start, port)),
     freeze: toAll("STOP"),
     thaw: Effect.tap(toAll("CONT"), () =>
       Effect.sync(() => {
         for (const process of entered) process.signal("SIGCONT")
       })
     ),
-    // The roots only wait outside.
+    // The roots of the tree only wait outside of the sandbox.
     usage: Effect.suspend(() => {
       const roots = new Set([booted.outer, ...entered].map(({ pid }) => pid))
       return ResourceUsage.ofTree(({ pid }) => roots.has(pid), false)
     }),
     died: Effect.asVoid(booted.outer.exited)
   }
-  return { machine, init: booted.init }
+  return { runtime, init: booted.init }
 })

@@ -1,18 +1,18 @@
 /**
- * Isolation by bubblewrap, which builds the same root in one process.
+ * Isolation with bubblewrap, which builds the same root file system in one process.
  *
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
 import * as NamespaceRuntime from "./NamespaceRuntime.ts"
-import type * as Layout from "./mounts.ts"
+import type { Item, Owners } from "./mounts.ts"
 import type { Boot } from "../SandboxRuntime.ts"
 
-// All that `--dev` puts there, which is the same; only so does bubblewrap make terminals.
-const isOfDev = (item: Layout.Item) =>
+// `--dev` makes all of these itself. Without it bubblewrap makes no terminals.
+const isOfDev = (item: Item) =>
   (item.kind === "dev" || item.kind === "link") && item.target.startsWith("/dev/")
 
-const flags = (item: Layout.Item): ReadonlyArray<string> => {
+const flags = (item: Item): ReadonlyArray<string> => {
   switch (item.kind) {
     case "ro":
       return ["--ro-bind", item.source, item.target]
@@ -31,14 +31,14 @@ const flags = (item: Layout.Item): ReadonlyArray<string> => {
   }
 }
 
-/** The folders above a path, from the outermost, without the root. */
+/** The parent folders of a path, outermost first, without the root. */
 const parents = (path: string): ReadonlyArray<string> => {
   const parts = path.split("/").slice(1, -1)
   return parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`)
 }
 
-/** Each item with the folders above it, which bubblewrap would close to everybody but root. */
-const allFlags = (items: ReadonlyArray<Layout.Item>): ReadonlyArray<string> => {
+/** Each item with its parent folders, which bubblewrap would otherwise make accessible to root only. */
+const allFlags = (items: ReadonlyArray<Item>): ReadonlyArray<string> => {
   const readOnly: Array<string> = []
   return items
     .filter((item) => !isOfDev(item))
@@ -51,18 +51,18 @@ const allFlags = (items: ReadonlyArray<Layout.Item>): ReadonlyArray<string> => {
     })
 }
 
-/** Boots a sandbox; `uid` is the uid of the host for a real root, none for everybody else. */
+/** Boots a sandbox. `owners` are set when the server runs as root. */
 export const boot = Effect.fnUntraced(function* (
   request: Boot,
-  items: ReadonlyArray<Layout.Item>,
-  uid: Option.Option<number>
+  items: ReadonlyArray<Item>,
+  owners: Option.Option<Owners>
 ) {
   return yield* NamespaceRuntime.boot({
     boot: request,
-    uid,
+    owners,
     command: [
       "bwrap",
-      ...(Option.isNone(uid) ? ["--unshare-user", "--uid", "1000", "--gid", "1000"] : []),
+      ...(Option.isNone(owners) ? ["--unshare-user", "--uid", "1000", "--gid", "1000"] : []),
       "--unshare-pid",
       "--unshare-ipc",
       "--unshare-uts",

@@ -1,32 +1,54 @@
 /**
- * The root file system of an isolated sandbox: the programs of the host read-only, an `/etc` of its own, and
- * three folders that it may write.
+ * The root file system of an isolated sandbox: the programs of the host read-only, its own `/etc`, and the folders that
+ * it may write.
  *
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
-import * as TreeCopy from "../../host/copyTree.ts"
+import * as CopyTree from "../../host/copyTree.ts"
+import { removeTree } from "../../host/removeTree.ts"
+import type { BootFiles } from "../SandboxRuntime.ts"
 
-/** One thing to put in place, in order. `source` is of the host, `target` of the sandbox. */
+/** One mount, link or device. `source` is a path of the host, `target` a path in the sandbox. Order matters. */
 export type Item =
   | { readonly kind: "ro" | "rw" | "dev" | "link"; readonly source: string; readonly target: string }
   | { readonly kind: "proc" | "shm" | "pts"; readonly target: string }
 
-/** Where the Node.js that runs the server is found in every sandbox. */
-export const nodePath = "/opt/node/bin/node"
-/** The home of the only user. */
+/** Path of the Node.js binary in every sandbox. It is outside of the folders that the sandbox may write. */
+export const nodePath = "/run/node/bin/node"
+/** The home of `user`. */
 export const home = "/home/user"
-/** The folders of a sandbox that it may write. */
-export const writable = ["home", "tmp", "vartmp"] as const
+
+/** Folders that a sandbox may write: the name in its directory, the path in the sandbox, and the mode. */
+const writable = [
+  ["home", home, 0o700],
+  ["tmp", "/tmp", 0o1777],
+  ["vartmp", "/var/tmp", 0o1777],
+  ["app", "/app", 0o755],
+  ["code", "/code", 0o755],
+  ["workspace", "/workspace", 0o755],
+  ["opt", "/opt", 0o755],
+  ["srv", "/srv", 0o755]
+] as const
+
+/** Name of the folder that is the home of `root`. */
+const rootFolder = "root"
+
+/** Names of the folders that a sandbox may write, with or without the home of `root`. */
+export const writableNames = (withRoot: boolean): ReadonlyArray<string> => [
+  ...writable.map(([name]) => name),
+  ...(withRoot ? [rootFolder] : [])
+]
+
 /** PATH of every isolated sandbox. */
-export const path = "/opt/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+export const searchPath = "/run/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 const systemFolders = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"]
 const devices = ["null", "zero", "full", "random", "urandom", "tty"]
 
-// What programs read to find libraries, names, certificates and times. Nothing here may hold a secret.
+// Programs read these to find libraries, names, certificates and time zones. None of them may contain a secret.
 const etcFolders = ["ssl", "ca-certificates", "pki", "crypto-policies", "alternatives"]
 const etcFiles = [
   "bash.bashrc",
@@ -51,12 +73,25 @@ const etcFiles = [
 const attempt = <A>(promise: () => Promise<A>): Effect.Effect<Option.Option<A>> =>
   Effect.option(Effect.tryPromise(promise))
 
-const ownFiles = (uid: number): Readonly<Record<string, string>> => ({
-  passwd: `root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:${uid}:${uid}:user:${home}:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
-  group: `root:x:0:\nuser:x:${uid}:\nnogroup:x:65534:\n`,
+/** The lines of `/etc/passwd` and `/etc/group`. Outside of its user namespace, root is known by its uid of the host. */
+const ownFiles = (uid: number, root: Option.Option<number>): Readonly<Record<string, string>> => ({
+  passwd: [
+    `root:x:0:0:root:/root:${Option.isSome(root) ? "/bin/bash" : "/usr/sbin/nologin"}`,
+    `user:x:${uid}:${uid}:user:${home}:/bin/bash`,
+    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
+    ...Option.toArray(root).map((id) => `root:x:${id}:${id}:root:/root:/bin/bash`),
+    ""
+  ].join("\n"),
+  group: [
+    "root:x:0:",
+    `user:x:${uid}:`,
+    "nogroup:x:65534:",
+    ...Option.toArray(root).map((id) => `root:x:${id}:`),
+    ""
+  ].join("\n"),
   hosts: "127.0.0.1 localhost sandbox\n::1 localhost ip6-localhost ip6-loopback\n",
   hostname: "sandbox\n",
-  // A login shell keeps the PATH it was given; the profile of the host would replace it.
+  // A login shell must keep the PATH that it was given. The profile of the host would replace it.
   profile:
     '[ -z "${BASH_VERSION-}" ] || [ -z "${PS1-}" ] || [ ! -r /etc/bash.bashrc ] || . /etc/bash.bashrc\n'
 })
@@ -85,9 +120,9 @@ const folderItems = (parent: string, names: ReadonlyArray<string>) =>
     )
   )
 
-/** Writes `/etc` into `folder` and gives the items of it. */
-const etcItems = Effect.fnUntraced(function* (folder: string, uid: number) {
-  // The modes are set afterwards because the umask of the server would narrow them.
+/** Writes `/etc` into `folder` and returns its items. */
+const etcItems = Effect.fnUntraced(function* (folder: string, uid: number, root: Option.Option<number>) {
+  // The modes are set afterwards, because the umask of the server would narrow them.
   const write = (name: string, content: string | Uint8Array) =>
     Effect.promise(async () => {
       await Fs.writeFile(Path.join(folder, name), content)
@@ -105,7 +140,7 @@ const etcItems = Effect.fnUntraced(function* (folder: string, uid: number) {
     }),
     { concurrency: 8, discard: true }
   )
-  yield* Effect.forEach(Object.entries(ownFiles(uid)), ([name, content]) => write(name, content), {
+  yield* Effect.forEach(Object.entries(ownFiles(uid, root)), ([name, content]) => write(name, content), {
     discard: true
   })
   const folders = yield* folderItems("/etc", etcFolders)
@@ -116,44 +151,96 @@ const etcItems = Effect.fnUntraced(function* (folder: string, uid: number) {
   ] satisfies ReadonlyArray<Item>
 })
 
-/** What the layout of one sandbox is made from. */
+/** Uids of the host that the users of a sandbox have. */
+export interface Owners {
+  readonly user: number
+  /** None where the sandbox has no root user. */
+  readonly root: Option.Option<number>
+}
+
+/** Input of {@link prepare}. */
 export interface Options {
-  /** The folder of the sandbox; `home`, `tmp`, `vartmp` and `etc` are made in it. */
+  /** The folder of the sandbox. The writable folders and `etc` are made in it. */
   readonly directory: string
-  /** Where `home`, `tmp` and `vartmp` are copied from; none makes empty ones. */
-  readonly seed: Option.Option<string>
-  /** The user as the sandbox knows it. */
+  readonly files: BootFiles
+  /** The uid of `user` inside of the sandbox. */
   readonly uid: number
-  /** The owner of the writable folders as the host knows it. */
-  readonly owner: Option.Option<number>
+  /** Owners of the writable folders on the host. None when the server is not root and owns them itself. */
+  readonly owners: Option.Option<Owners>
   /** The Node.js binary of the host. */
   readonly node: string
   readonly readOnlyPaths: ReadonlyArray<string>
 }
 
-const emptyFolders = ({ directory, owner }: Options) =>
-  Effect.forEach(
-    writable,
-    (name) =>
-      Effect.promise(async () => {
-        const folder = Path.join(directory, name)
-        await Fs.mkdir(folder, { mode: 0o700 })
-        if (name !== "home") await Fs.chmod(folder, 0o1777)
-        if (Option.isSome(owner)) await Fs.chown(folder, owner.value, owner.value)
-      }),
-    { discard: true }
-  )
-
-/** Lays out the folders of a sandbox and says what goes where. */
-export const prepare = Effect.fnUntraced(function* (options: Options) {
-  const folder = (name: string) => Path.join(options.directory, name)
-  const { directory, owner } = options
-  yield* Option.match(options.seed, {
-    onNone: () => emptyFolders(options),
-    onSome: (from) => TreeCopy.folders({ names: writable, from, to: directory, owner })
+const makeFolder = (target: string, mode: number, owner: Option.Option<number>) =>
+  Effect.promise(async () => {
+    await Fs.mkdir(target)
+    await Fs.chmod(target, mode)
+    if (Option.isSome(owner)) await Fs.chown(target, owner.value, owner.value)
   })
+
+const emptyFolders = Effect.fnUntraced(function* ({ directory, owners }: Options) {
+  const user = Option.map(owners, (both) => both.user)
+  const root = Option.flatMap(owners, (both) => both.root)
+  yield* Effect.forEach(writable, ([name, , mode]) => makeFolder(Path.join(directory, name), mode, user), {
+    discard: true
+  })
+  if (Option.isSome(root)) yield* makeFolder(Path.join(directory, rootFolder), 0o700, root)
+})
+
+/**
+ * Makes the place for a mount below a writable folder.
+ *
+ * **Details**
+ *
+ * Programs of the sandbox wrote the folder before, so every step is checked: a link in the path would lead the mount, or
+ * the creation of its place, out of the folder.
+ */
+const mountPoint = Effect.fnUntraced(function* (folder: string, target: string, isFolder: boolean) {
+  const parts = target.split("/").filter((part) => part !== "")
+  let at = folder
+  for (const [index, part] of parts.entries()) {
+    at = Path.join(at, part)
+    const wantsFolder = index < parts.length - 1 || isFolder
+    const found = yield* attempt(() => Fs.lstat(at))
+    if (Option.isSome(found) && (wantsFolder ? found.value.isDirectory() : found.value.isFile())) continue
+    if (Option.isSome(found)) yield* removeTree(at)
+    yield* Effect.promise(() => (wantsFolder ? Fs.mkdir(at, { mode: 0o755 }) : Fs.writeFile(at, "")))
+  }
+})
+
+const readOnlyItem = Effect.fnUntraced(function* (directory: string, source: string) {
+  const below = writable.find(([, target]) => source.startsWith(`${target}/`))
+  if (below !== undefined) {
+    const found = yield* attempt(() => Fs.stat(source))
+    const isFolder = Option.match(found, { onNone: () => false, onSome: (stats) => stats.isDirectory() })
+    yield* mountPoint(Path.join(directory, below[0]), source.slice(below[1].length), isFolder)
+  }
+  return { kind: "ro", source, target: source } satisfies Item
+})
+
+/** Lays out the folders of a sandbox and returns its mounts. */
+export const prepare = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<ReadonlyArray<Item>, CopyTree.CopyFailed> {
+  const folder = (name: string) => Path.join(options.directory, name)
+  const { directory, files, owners } = options
+  const root = Option.flatMap(owners, (both) => both.root)
+  const names = writableNames(Option.isSome(root))
+  switch (files._tag) {
+    case "Empty":
+      yield* emptyFolders(options)
+      break
+    case "CopyOf":
+      yield* CopyTree.folders({ names, from: files.folder, to: directory, owners, rootFolder })
+      break
+    case "Kept":
+      yield* Effect.forEach(["etc", "root.mount"], (name) => removeTree(folder(name)), { discard: true })
+      yield* CopyTree.requireFolders(names.map(folder))
+  }
   const system = yield* systemItems
-  const etc = yield* etcItems(folder("etc"), options.uid)
+  const etc = yield* etcItems(folder("etc"), options.uid, root)
+  const readOnly = yield* Effect.forEach(options.readOnlyPaths, (source) => readOnlyItem(directory, source))
   const items: ReadonlyArray<Item> = [
     { kind: "ro", source: "/usr", target: "/usr" },
     ...system,
@@ -166,11 +253,12 @@ export const prepare = Effect.fnUntraced(function* (options: Options) {
     { kind: "link", source: "/proc/self/fd/2", target: "/dev/stderr" },
     { kind: "shm", target: "/dev/shm" },
     { kind: "ro", source: options.node, target: nodePath },
-    { kind: "rw", source: folder("home"), target: home },
-    { kind: "rw", source: folder("tmp"), target: "/tmp" },
-    { kind: "rw", source: folder("vartmp"), target: "/var/tmp" },
-    // Last, because they may lie below the others.
-    ...options.readOnlyPaths.map((source): Item => ({ kind: "ro", source, target: source })),
+    ...writable.map(([name, target]): Item => ({ kind: "rw", source: folder(name), target })),
+    ...(Option.isSome(root)
+      ? [{ kind: "rw", source: folder(rootFolder), target: "/root" } satisfies Item]
+      : []),
+    // They may lie below the others, so they come after them.
+    ...readOnly,
     { kind: "proc", target: "/proc" }
   ]
   return items

@@ -1,14 +1,14 @@
 /**
- * Isolation out of util-linux alone: `unshare`, `mount`, `pivot_root`, `nsenter`, `setpriv`.
+ * Isolation with util-linux alone: `unshare`, `mount`, `pivot_root`, `nsenter`, `setpriv`.
  *
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
 import * as NamespaceRuntime from "./NamespaceRuntime.ts"
-import * as Layout from "./mounts.ts"
+import type { Item, Owners } from "./mounts.ts"
 import type { Boot } from "../SandboxRuntime.ts"
 
-// $1 the new root, $2 "net" for a network of its own, then triples of kind, source and target up to "--",
+// $1 is the new root and $2 is "net" for a separate network. Triples of kind, source and target follow up to "--",
 // then the command that becomes PID 1.
 const bootScript = `
 umask 022
@@ -18,7 +18,7 @@ cd "$root"
 place() {
   if [ -d "$1" ]; then mkdir -p ".$2"; else mkdir -p ".\${2%/*}"; [ -e ".$2" ] || : > ".$2"; fi
 }
-# A file system that is noexec or the like must keep that in a user namespace.
+# In a user namespace a mount must keep restrictions such as noexec.
 restrict() {
   mount -o "remount,bind,nosuid,nodev$2" "$1" 2>/dev/null || mount -o "remount,bind,nosuid,nodev,noexec$2" "$1"
 }
@@ -28,7 +28,7 @@ while [ "$1" != -- ]; do
     rw) place "$2" "$3"; mount --bind "$2" ".$3"; restrict ".$3" "" ;;
     dev) place "$2" "$3"; mount --bind "$2" ".$3" ;;
     link) mkdir -p ".\${3%/*}"; ln -s "$2" ".$3" ;;
-    # A kernel without them only has no terminals.
+    # Without devpts in the kernel only terminals are missing.
     pts)
       mkdir -p ".$3/pts"
       mount -t devpts -o newinstance,ptmxmode=0666,mode=620,nosuid,noexec devpts ".$3/pts" 2>/dev/null || :
@@ -54,25 +54,25 @@ cd /
 exec "$@"
 `
 
-const triple = (item: Layout.Item): ReadonlyArray<string> => [
+const triple = (item: Item): ReadonlyArray<string> => [
   item.kind,
   "source" in item ? item.source : "",
   item.target
 ]
 
-/** Boots a sandbox; `uid` is the uid of the host for a real root, none for everybody else. */
+/** Boots a sandbox. `owners` are set when the server runs as root. */
 export const boot = Effect.fnUntraced(function* (
   request: Boot,
-  items: ReadonlyArray<Layout.Item>,
+  items: ReadonlyArray<Item>,
   root: string,
-  uid: Option.Option<number>
+  owners: Option.Option<Owners>
 ) {
   return yield* NamespaceRuntime.boot({
     boot: request,
-    uid,
+    owners,
     command: [
       "unshare",
-      ...(Option.isNone(uid) ? ["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"] : []),
+      ...(Option.isNone(owners) ? ["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"] : []),
       "--mount",
       "--pid",
       "--ipc",

@@ -1,29 +1,37 @@
 /**
- * No isolation: plain processes in a folder and process group of their own. Only for programs that are trusted as
- * much as the server itself. Processes see the whole host; those that leave their group and session on purpose
- * survive their sandbox where the server can make no control groups. Absolute links into a sandbox's folders still lead
- * to the old ones in what is made from its snapshot.
+ * No isolation: plain processes in a folder and a process group of their own.
+ *
+ * Only for programs that are trusted as much as the server itself. Processes see the whole host. A process that leaves
+ * its group and session survives its sandbox where the server cannot make control groups. In a sandbox made from a
+ * snapshot, absolute links still lead to the folders of the first sandbox.
  *
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
-import { RpcError } from "../../envd/ConnectProtocol.ts"
-import { BootFailed, E2bServerError } from "../../server/E2bServerError.ts"
+import { BootFailed, E2bServerError } from "../../E2bServerError.ts"
+import * as CopyTree from "../../host/copyTree.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
-import type { Boot, Command, SandboxRuntime, RuntimeProvider, Running } from "../SandboxRuntime.ts"
-import * as PlainFiles from "./files.ts"
-import * as Shell from "../shell.ts"
-import * as OrphanCleanup from "../../server/OrphanCleanup.ts"
-import * as Tcp from "../../ports/tcp.ts"
-import * as TreeCopy from "../../host/copyTree.ts"
+import * as ProcessOwner from "../../host/ProcessOwner.ts"
 import * as ResourceUsage from "../../host/ResourceUsage.ts"
+import * as Tcp from "../../host/tcp.ts"
+import { launch } from "../launch.ts"
+import {
+  type Boot,
+  type Command,
+  CommandError,
+  type Running,
+  type RuntimeProvider,
+  type SandboxRuntime
+} from "../SandboxRuntime.ts"
+import * as Shell from "../shell.ts"
+import * as PlainFiles from "./files.ts"
 
 const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
 const env = { PATH: systemPath }
 
-// Told of every process group; when the server is gone, whatever ended it, it kills them.
+// Knows every process group and kills them when the server has ended for any reason.
 const watchdogScript = `
 trap '' HUP INT TERM
 groups=" "
@@ -35,10 +43,10 @@ while read -r word group; do
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done`
 
-// The command is a child and no leader of a group, so that `exec setsid` keeps its pid, as in a real sandbox.
+// The command is a child and not a group leader, so that `exec setsid` keeps its pid, as in E2B.
 const outerScript = 'exec 5>&2 2>/dev/null; sh -c "$1" 2>&5 5>&-; code=$?; exit "$code"'
 
-// A login shell would replace PATH by that of the host's profile.
+// A login shell would replace PATH with that of the host's profile.
 const profile =
   '[ -z "${E2B_LOCAL_PATH-}" ] || { PATH=$E2B_LOCAL_PATH; export PATH; unset E2B_LOCAL_PATH; }\n'
 
@@ -54,7 +62,7 @@ const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
 }
 
 const internal = (error: HostProcess.HostProcessError) =>
-  new RpcError({ code: "internal", message: error.message })
+  new CommandError({ reason: "Failed", message: error.message })
 
 const writable = ["home", "tmp"] as const
 
@@ -70,14 +78,16 @@ const emptyFolders = (directory: string) =>
     await Fs.writeFile(Path.join(directory, "home", ".profile"), profile)
   })
 
-const layOut = Effect.fnUntraced(function* ({ directory, seed }: Boot) {
-  yield* Option.match(seed, {
-    onNone: () => emptyFolders(directory),
-    onSome: (from) =>
-      TreeCopy.folders({ names: writable, from, to: directory, owner: Option.none() }).pipe(
-        Effect.mapError((error) => bootFailed(error.message))
-      )
-  })
+const layOut = Effect.fnUntraced(function* ({ directory, files }: Boot) {
+  if (files._tag === "Empty") yield* emptyFolders(directory)
+  if (files._tag === "CopyOf") {
+    yield* CopyTree.folders({
+      names: writable,
+      from: files.folder,
+      to: directory,
+      owners: Option.none()
+    }).pipe(Effect.mapError((error) => bootFailed(error.message)))
+  }
   const home = yield* attempt(() => Fs.realpath(Path.join(directory, "home")))
   const temporary = yield* attempt(() => Fs.realpath(Path.join(directory, "tmp")))
   return { home, temporary }
@@ -101,7 +111,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
   const add = Effect.fnUntraced(function* (group: number) {
     groups.add(group)
     yield* tell("add", group)
-    yield* OrphanCleanup.record(request.directory, group)
+    yield* ProcessOwner.record(request.directory, group)
   })
   const drop = Effect.fnUntraced(function* (group: number) {
     groups.delete(group)
@@ -115,7 +125,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     })
   )
 
-  /** Descendants may outlive a command; their number must be forgotten before it is given to another process. */
+  /** Descendants may outlive a command. The group must be forgotten before its number is reused. */
   const forgetWhenEmpty = (group: number) =>
     Effect.suspend(() =>
       signalGroup(group, 0) ? Effect.as(Effect.sleep("1 second"), false) : Effect.succeed(true)
@@ -125,7 +135,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     function* (command: Command) {
       const stdio = yield* request.pipes.stdio(command.stdin)
       const outer = yield* HostProcess.spawn({
-        ...request.cage.wrap({ command: "sh", args: ["-c", outerScript, "sh", Shell.launcher] }),
+        ...request.cgroup.wrap({ command: "sh", args: ["-c", outerScript, "sh", Shell.launcher] }),
         env,
         cwd: home,
         stdio,
@@ -135,9 +145,9 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
       if (stdio.stdin !== undefined) {
         yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(outer.exited)), scope)
       }
-      // Before it is told what to become: from here on it cannot outlive the server.
+      // Before it becomes the command, so that it cannot outlive the server.
       yield* add(outer.pid)
-      const pid = yield* HostProcess.launch(outer, {
+      const pid = yield* launch(outer, {
         ...command,
         env: { ...command.env, E2B_LOCAL_PATH: command.env["PATH"] ?? systemPath },
         limits: { openFiles: request.limits.openFiles, fileBytes: request.limits.fileBytes }
@@ -152,7 +162,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
           )
         )
       )
-      // Where it goes with `exec setsid`.
+      // The group that it gets with `exec setsid`.
       yield* add(pid)
       const sent = new Set<NodeJS.Signals>()
       const running: Running = {
@@ -161,7 +171,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
         stdout: outer.stdout,
         stderr: outer.stderr,
         exited: Effect.map(outer.exited, (status) => {
-          // A shell can only tell a signal as a code; one that was sent from here is told as what it was.
+          // A shell reports a signal as a code. A signal that was sent from here is reported as a signal.
           const signal = [...sent].find((name) => status.code === 128 + (signalNumbers[name] ?? 0))
           return signal === undefined ? status : { code: null, signal }
         }),
@@ -172,7 +182,7 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
             try {
               process.kill(pid, signal)
             } catch {
-              // It has ended a moment ago.
+              // It has exited.
             }
           }),
         release: Effect.gen(function* () {
@@ -192,12 +202,12 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     })
 
   return {
-    home,
+    user: { name: "user", home, files: PlainFiles.make([home, temporary]) },
+    root: Option.none(),
     temporary,
     path: `${Path.dirname(process.execPath)}:${systemPath}`,
     writable,
     start,
-    files: PlainFiles.make([home, temporary]),
     connect: Tcp.connect,
     freeze: toAll("SIGSTOP"),
     thaw: toAll("SIGCONT"),
@@ -206,5 +216,5 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
   } satisfies SandboxRuntime
 })
 
-/** Plain processes. Never taken unless it was asked for. */
+/** Plain processes. Never taken unless it is asked for. */
 export const provider: RuntimeProvider = { kind: "none", boot }

@@ -1,55 +1,37 @@
 /**
- * File operations of sandboxes without isolation, confined to their folders by resolving every link first. That keeps
- * clients in; a program that swaps links meanwhile can lead out, but it sees the whole host anyway.
+ * File operations of sandboxes without isolation, confined to their folders by resolving every link first.
+ *
+ * That confines clients. A program that swaps links meanwhile can lead out, but it sees the whole host anyway. Uses
+ * `node:fs`, because `FileSystem` has no `lstat` and no file handle that outlives one call.
  *
  * @since 0.1.0
  */
-import { Effect, Predicate, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { Scope } from "effect"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import type { Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import * as Attributes from "../extendedAttributes.ts"
-import { classify, fileError } from "../namespace/files.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
-import { type Content, type Entry, FileError, type FileReason, type Files } from "../SandboxRuntime.ts"
+import * as Attributes from "../extendedAttributes.ts"
+import * as FileErrors from "../fileErrors.ts"
+import { codeOf, fileError } from "../fileErrors.ts"
+import type { Content, Entry, FileError, Files, Metadata } from "../SandboxRuntime.ts"
 
-const reasons: Readonly<Record<string, FileReason>> = {
-  ENOENT: "NotFound",
-  EEXIST: "Exists",
-  ENOTEMPTY: "Exists",
-  ENOTDIR: "NotDirectory",
-  EISDIR: "IsDirectory",
-  EACCES: "Denied",
-  EPERM: "Denied",
-  EROFS: "Denied",
-  ENOSPC: "NoSpace",
-  EDQUOT: "NoSpace",
-  EFBIG: "NoSpace",
-  ENAMETOOLONG: "Invalid",
-  ELOOP: "Invalid",
-  EINVAL: "Invalid"
-}
-
-const codeOf = (cause: unknown): string =>
-  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
-
-const failure = (path: string) => (cause: unknown) =>
-  cause instanceof FileError ? cause : fileError(reasons[codeOf(cause)] ?? "Failed", path, codeOf(cause))
+const failure = FileErrors.ofNode
 
 const attempt = <A>(path: string, promise: () => Promise<A>) =>
   Effect.tryPromise({ try: promise, catch: failure(path) })
 
 const isWithin = (root: string, path: string) => path === root || path.startsWith(root + Path.sep)
 
-/** The real path of the nearest ancestor that exists, with the rest appended. */
+/** The real path of the nearest existing ancestor, with the rest appended. */
 const realOf = async (path: string): Promise<string> => {
   try {
     return await Fs.realpath(path)
   } catch (cause) {
-    // A link that leads nowhere would lead out as soon as it is written to.
+    // Writing through a broken link could create a file outside of the sandbox.
     if (
       codeOf(cause) !== "ENOENT" ||
       (await Fs.lstat(path).catch(() => undefined))?.isSymbolicLink() === true
@@ -61,18 +43,28 @@ const realOf = async (path: string): Promise<string> => {
   }
 }
 
-const letters = ["---", "--x", "-w-", "-wx", "r--", "r-x", "rw-", "rwx"]
-
-const permissionsOf = (stats: Stats): string =>
-  (stats.isDirectory() ? "d" : stats.isSymbolicLink() ? "l" : "-") +
-  [6, 3, 0].map((shift) => letters[(stats.mode >> shift) & 7]).join("")
+/** The type letter of `find -printf %y`. */
+const letterOf = (stats: Stats): string =>
+  stats.isDirectory()
+    ? "d"
+    : stats.isSymbolicLink()
+      ? "l"
+      : stats.isFIFO()
+        ? "p"
+        : stats.isSocket()
+          ? "s"
+          : stats.isCharacterDevice()
+            ? "c"
+            : stats.isBlockDevice()
+              ? "b"
+              : "f"
 
 const typeOf = (stats: Stats): Entry["type"] =>
   stats.isFile() ? "FILE_TYPE_FILE" : stats.isDirectory() ? "FILE_TYPE_DIRECTORY" : "FILE_TYPE_UNSPECIFIED"
 
 const owner = (id: number, own: number | undefined) => (id === own ? Os.userInfo().username : `${id}`)
 
-/** All but its metadata. */
+/** An entry without its metadata. */
 const entryOf = async (path: string): Promise<Entry> => {
   const stats = await Fs.lstat(path)
   const link = stats.isSymbolicLink()
@@ -81,12 +73,12 @@ const entryOf = async (path: string): Promise<Entry> => {
     path,
     type: target === undefined ? "FILE_TYPE_UNSPECIFIED" : typeOf(target),
     size: stats.size,
-    mode: stats.mode & 0o777,
-    permissions: permissionsOf(stats),
+    mode: (target?.mode ?? 0) & 0o777,
+    permissions: FileErrors.permissionsOf(letterOf(stats), stats.mode & 0o7777),
     owner: owner(stats.uid, process.geteuid?.()),
     group: owner(stats.gid, process.getegid?.()),
     modifiedTime: stats.mtime.toISOString(),
-    symlinkTarget: link ? Path.resolve(Path.dirname(path), await Fs.readlink(path)) : undefined,
+    symlinkTarget: link ? (target === undefined ? path : await Fs.realpath(path)) : undefined,
     metadata: {}
   }
 }
@@ -95,7 +87,7 @@ const walk = async (folder: string, depth: number): Promise<ReadonlyArray<Entry>
   const names = await Fs.readdir(folder)
   const entries = await Promise.all(
     names.toSorted().map(async (name): Promise<ReadonlyArray<Entry>> => {
-      // What is removed meanwhile is left out, what cannot be entered is not entered.
+      // An entry that was removed meanwhile is left out. A folder that cannot be entered is skipped.
       const entry = await entryOf(Path.join(folder, name)).catch(() => undefined)
       if (entry === undefined) return []
       const inner = depth > 1 && entry.type === "FILE_TYPE_DIRECTORY" && entry.symlinkTarget === undefined
@@ -105,7 +97,7 @@ const walk = async (folder: string, depth: number): Promise<ReadonlyArray<Entry>
   return entries.flat()
 }
 
-/** The entries with their metadata; without where there is none to be had. */
+/** The entries with their metadata. Without it where it cannot be read. */
 const withMetadata = Effect.fnUntraced(
   function* (entries: ReadonlyArray<Entry>) {
     if (entries.length === 0) return entries
@@ -141,7 +133,16 @@ const oneWithMetadata = (entry: Entry) => Effect.map(withMetadata([entry]), ([fo
 
 const close = (handle: Fs.FileHandle) => Effect.promise(() => handle.close().catch(() => {}))
 
-/** Files below `roots`, which must be real paths; everything else is refused as `Denied`. */
+const replaceMetadata = Effect.fnUntraced(function* (path: string, target: string, metadata: Metadata) {
+  const output = yield* HostProcess.run({
+    command: "sh",
+    args: ["-c", Attributes.replaceScript, "sh", target, ...Object.entries(metadata).flat()],
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C" }
+  }).pipe(Effect.mapError((error) => fileError("Failed", path, error.message)))
+  if (output.code !== 0) return yield* fileError(FileErrors.ofExit(output, output.stderr), path)
+})
+
+/** Files below `roots`, which must be real paths. Everything else is refused as `Denied`. */
 export const make = (roots: ReadonlyArray<string>): Files => {
   const check = (path: string, real: string) => {
     if (!roots.some((root) => isWithin(root, real))) {
@@ -149,9 +150,9 @@ export const make = (roots: ReadonlyArray<string>): Files => {
     }
     return real
   }
-  /** Where a path leads, links followed to the end. */
+  /** The path with all links followed. */
   const followed = async (path: string) => check(path, await realOf(path))
-  /** The entry itself, links followed but the last. */
+  /** The path with all links followed except the last. */
   const entry = async (path: string) =>
     roots.includes(path)
       ? path
@@ -169,29 +170,40 @@ export const make = (roots: ReadonlyArray<string>): Files => {
       const stats = yield* attempt(path, () => handle.stat())
       if (stats.isDirectory()) return yield* fileError("IsDirectory", path)
       return {
-        size: stats.size,
-        bytes: NodeStream.fromReadable<Uint8Array, FileError>({
-          evaluate: () => handle.createReadStream({ autoClose: false, end: Math.max(0, stats.size - 1) }),
-          onError: failure(path)
-        })
+        size: stats.isFile() && stats.size > 0 ? stats.size : undefined,
+        modified: Math.floor(stats.mtimeMs / 1000),
+        bytes: (range = { start: 0, length: stats.size }) =>
+          NodeStream.fromReadable<Uint8Array, FileError>({
+            evaluate: () =>
+              stats.isFile() && stats.size > 0
+                ? handle.createReadStream({
+                    autoClose: false,
+                    start: range.start,
+                    end: range.start + range.length - 1
+                  })
+                : handle.createReadStream({ autoClose: false }),
+            onError: failure(path)
+          })
       }
     })
 
   const write = <E>(
     path: string,
-    content: Stream.Stream<Uint8Array, E>
+    content: Stream.Stream<Uint8Array, E>,
+    metadata: Metadata
   ): Effect.Effect<void, FileError | E> =>
     Effect.scoped(
       Effect.gen(function* () {
+        const target = yield* attempt(path, () => followed(path))
         const handle = yield* Effect.acquireRelease(
           attempt(path, async () => {
-            const target = await followed(path)
             await Fs.mkdir(Path.dirname(target), { recursive: true })
             return Fs.open(target, "w")
           }),
           close
         )
         yield* Stream.runForEach(content, (chunk) => attempt(path, () => handle.writeFile(chunk)))
+        yield* replaceMetadata(path, target, metadata)
       })
     )
 
@@ -233,15 +245,6 @@ export const make = (roots: ReadonlyArray<string>): Files => {
         await Fs.rm(await entry(path), { recursive: true, force: true })
       }),
     read,
-    write,
-    annotate: Effect.fnUntraced(function* (path, metadata) {
-      const target = yield* attempt(path, () => followed(path))
-      const output = yield* HostProcess.run({
-        command: "sh",
-        args: ["-c", Attributes.setScript, "sh", target, ...Object.entries(metadata).flat()],
-        env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C" }
-      }).pipe(Effect.mapError((error) => fileError("Failed", path, error.message)))
-      if (output.code !== 0) return yield* fileError(classify(output, output.stderr), path)
-    })
+    write
   }
 }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { classify, parseEntries } from "../../../src/isolation/namespace/files.ts"
+import { ofExit, permissionsOf } from "../../../src/isolation/fileErrors.ts"
+import { compareBySegment, parseEntries } from "../../../src/isolation/namespace/files.ts"
 import { endEvent } from "../../../src/sandboxes/ProcessTable.ts"
 
 const exited = (code: number) => ({ code, signal: null })
@@ -11,20 +12,21 @@ const fields = (path: string) => [
   "f",
   "12",
   "640",
-  "-rw-r-----",
   "user",
   "user",
   "1700000000.1234567890",
   "",
+  "",
+  "",
   "61=62,63=c3a9"
 ]
 
-describe("classify", () => {
-  it.effect("goes by the exit status of the scripts, then by how the C library ends a message", () =>
+describe("the reason of a failed script", () => {
+  it.effect("follows from the exit status, then from the end of the message of the C library", () =>
     Effect.sync(() => {
-      assert.strictEqual(classify(exited(44), ""), "NotFound")
-      assert.strictEqual(classify(exited(45), ""), "Exists")
-      assert.strictEqual(classify(exited(153), ""), "NoSpace")
+      assert.strictEqual(ofExit(exited(44), ""), "NotFound")
+      assert.strictEqual(ofExit(exited(45), ""), "Exists")
+      assert.strictEqual(ofExit(exited(153), ""), "NoSpace")
       for (const [line, reason] of [
         ["cat: write error: No space left on device", "NoSpace"],
         ["mkdir: cannot create directory '/etc/x': Read-only file system", "Denied"],
@@ -35,7 +37,7 @@ describe("classify", () => {
         ["something else", "Failed"],
         ["", "Failed"]
       ] as const) {
-        assert.strictEqual(classify(exited(1), line), reason, line)
+        assert.strictEqual(ofExit(exited(1), line), reason, line)
       }
     })
   )
@@ -43,7 +45,7 @@ describe("classify", () => {
   it.effect("is not misled by the name of a file", () =>
     Effect.sync(() => {
       const line = "cat: '/home/user/No space left on device': Permission denied"
-      assert.strictEqual(classify(exited(1), line), "Denied")
+      assert.strictEqual(ofExit(exited(1), line), "Denied")
     })
   )
 })
@@ -72,21 +74,42 @@ describe("parseEntries", () => {
 
   it.effect("gives a link the type of its target, and the time to the nanosecond", () =>
     Effect.sync(() => {
-      const link = ["/a/l", "l", "d", "3", "777", "lrwxrwxrwx", "u", "g", "1700000000.1234567890", "../b", ""]
-      const broken = ["/a/x", "l", "N", "3", "777", "lrwxrwxrwx", "u", "g", "0", "none", "61=62,63=c3a9"]
+      const link = ["/a/l", "l", "d", "3", "777", "u", "g", "1700000000.1234567890", "../b", "/b", "755", ""]
+      const broken = ["/a/x", "l", "N", "3", "777", "u", "g", "0", "none", "/a/x", "0", "61=62,63=c3a9"]
       const [first, second] = parseEntries(
         Buffer.from([...link, ...broken].map((field) => `${field}\0`).join(""))
       )
       assert.deepInclude(first, {
         type: "FILE_TYPE_DIRECTORY",
         symlinkTarget: "/b",
+        mode: 0o755,
+        permissions: "Lrwxrwxrwx",
         modifiedTime: "2023-11-14T22:13:20.123456789Z"
       })
       assert.deepInclude(second, {
         type: "FILE_TYPE_UNSPECIFIED",
-        symlinkTarget: "/a/none",
+        symlinkTarget: "/a/x",
+        mode: 0,
         metadata: { a: "b", c: "é" }
       })
+    })
+  )
+})
+
+describe("entries", () => {
+  it.effect("have permissions in the form of Go", () =>
+    Effect.sync(() => {
+      assert.strictEqual(permissionsOf("f", 0o640), "-rw-r-----")
+      assert.strictEqual(permissionsOf("d", 0o1777), "dtrwxrwxrwx")
+      assert.strictEqual(permissionsOf("c", 0o666), "Dcrw-rw-rw-")
+      assert.strictEqual(permissionsOf("f", 0o6755), "ugrwxr-xr-x")
+    })
+  )
+
+  it.effect("are ordered as a walk of the tree", () =>
+    Effect.sync(() => {
+      const paths = ["/a.b", "/a/c", "/a", "/a/b/d", "/a/b"]
+      assert.deepStrictEqual(paths.toSorted(compareBySegment), ["/a", "/a/b", "/a/b/d", "/a/c", "/a.b"])
     })
   )
 })

@@ -8,6 +8,8 @@ import * as BundleRelay from "./bundleRelay.ts"
 import { type Dependencies, type Remote, refOf } from "./remote.ts"
 import { headOf } from "./run.ts"
 
+const listOf = ({ placed = [] }: CloneOptions): string => placed.join("\n")
+
 /** The kind of a ref, from what `clone-start.sh` listed of the server. */
 const kindOf = (listed: string, name: string, isDefault: boolean) => {
   if (isDefault || listed.includes(`\trefs/heads/${name}\n`)) return "branch"
@@ -16,7 +18,8 @@ const kindOf = (listed: string, name: string, isDefault: boolean) => {
 }
 
 export const make = ({ relay }: Dependencies, { gitOptions, mirrorOf, remoteOf, step }: Remote) => {
-  const cloneRelay = Effect.fnUntraced(function* (workspace: Workspace, { depth, ref }: CloneOptions) {
+  const cloneRelay = Effect.fnUntraced(function* (workspace: Workspace, options: CloneOptions) {
+    const { depth, ref } = options
     const { packed, resolved, url } = yield* Effect.scoped(
       Effect.gen(function* () {
         const mirror = yield* mirrorOf("clone", workspace.repository)
@@ -36,30 +39,30 @@ export const make = ({ relay }: Dependencies, { gitOptions, mirrorOf, remoteOf, 
     return yield* BundleRelay.withBundle("clone", workspace, bundle, (path) =>
       step("clone", workspace, {
         script: "clone-bundle.sh",
-        args: [path, url, resolved.kind, resolved.name, resolved.commit],
+        args: [path, url, resolved.kind, resolved.name, resolved.commit, listOf(options)],
         stdin: shallow.map((commit) => `${commit}\n`).join(""),
         command: "clone"
       })
     )
   })
 
-  const cloneDirect = Effect.fnUntraced(function* (workspace: Workspace, { depth, ref }: CloneOptions) {
+  const cloneDirect = Effect.fnUntraced(function* (workspace: Workspace, options: CloneOptions) {
+    const { depth, ref } = options
+    const placed = listOf(options)
     const { url } = yield* remoteOf(workspace.repository)
     const withServer = (script: `${string}.sh`, args: ReadonlyArray<string>) =>
       Effect.scoped(
-        Effect.flatMap(gitOptions("clone", workspace, workspace.mode), (options) =>
+        Effect.flatMap(gitOptions("clone", workspace, workspace.mode), (reach) =>
           step("clone", workspace, {
             script,
-            args: [...args, ...options],
+            args: [...args, ...reach],
             command: "clone",
             ref: ref ?? "HEAD"
           })
         )
       )
-    const listed = yield* withServer("clone-start.sh", [url, ref ?? ""])
-    const undo = Effect.mapError(workspace.sandbox.files.remove(workspace.dir), (cause) =>
-      GitError.fail("clone", new GitError.SandboxFailed({ cause }))
-    )
+    const listed = yield* withServer("clone-start.sh", [url, ref ?? "", placed])
+    const undo = step("clone", workspace, { script: "clone-undo.sh", args: [placed], command: "clone" })
     const name = ref ?? /^ref: refs\/heads\/(.*)\tHEAD$/m.exec(listed)?.[1]
     const kind = name === undefined ? undefined : kindOf(listed, name, ref === undefined)
     if (name === undefined || kind === undefined) {
@@ -70,11 +73,12 @@ export const make = ({ relay }: Dependencies, { gitOptions, mirrorOf, remoteOf, 
       const fetched = yield* withServer("clone-fetch.sh", [
         kind,
         name,
-        depth === undefined ? "" : String(depth)
+        depth === undefined ? "" : String(depth),
+        placed
       ])
       return yield* step("clone", workspace, {
         script: "clone-finish.sh",
-        args: [kind, name, fetched.trim()],
+        args: [kind, name, fetched.trim(), placed],
         command: "checkout"
       })
     }).pipe(

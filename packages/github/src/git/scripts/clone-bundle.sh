@@ -1,14 +1,15 @@
 #!/bin/sh
-# Makes a working tree from a bundle. Standard input is the content of the file `shallow`.
+# Makes a working tree from a bundle. $6 lists the placed files. Standard input is the content of the file `shallow`.
 . ./prelude.sh
-bundle=$(absolute "$1") url=$2 kind=$3 name=$4 commit=$5
+. ./destination.sh
 . ./check-out.sh
-[ ! -e "$dir" ] || { [ -d "$dir" ] && [ -z "$(ls -A -- "$dir")" ]; } || {
+bundle=$(absolute "$1") url=$2 kind=$3 name=$4 commit=$5 placed=$6
+is_vacant || {
   rm -f -- "$bundle"
   exit "$FOLDER_NOT_EMPTY"
 }
-made=
-[ -d "$dir" ] || made=yes
+existed=
+[ ! -d "$dir" ] || existed=yes
 
 write_shallow() {
   cat >"$dir/.git/shallow.new" || return
@@ -32,8 +33,7 @@ fill
 code=$?
 rm -f -- "$bundle"
 [ $code = 0 ] || {
-  rm -rf -- "$dir"
-  [ -n "$made" ] || mkdir -- "$dir"
+  remove_clone "$existed"
   exit $code
 }
 head

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Fetches what clone-start.sh found: $1 is its kind, $2 its name, $3 the number of commits or empty. The rest of the
-# arguments are options of git. Prints the commit.
+# Fetches what clone-start.sh found: $1 is its kind, $2 its name, $3 the number of commits or empty. $4 lists the
+# placed files. The rest of the arguments are options of git. Prints the commit.
 . ./prelude.sh
-kind=$1 name=$2 depth=$3
-shift 3
+. ./destination.sh
+kind=$1 name=$2 depth=$3 placed=$4
+shift 4
 
 undo() {
-  rm -rf -- "$dir"
+  remove_clone ''
   exit "$1"
 }
 

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Checks out what clone-fetch.sh fetched, or removes the clone.
+# Checks out what clone-fetch.sh fetched, or removes the clone. $4 lists the placed files.
 . ./prelude.sh
-kind=$1 name=$2 commit=$3
+. ./destination.sh
 . ./check-out.sh
+kind=$1 name=$2 commit=$3 placed=$4
 check_out "$kind" "$name" "$commit" || {
   code=$?
-  rm -rf -- "$dir"
+  remove_clone ''
   exit $code
 }
 head

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Makes a repository without a commit and prints what the server has under $2, or its default branch when $2 is empty.
-# The rest of the arguments are options of git.
+# $3 lists the placed files. The rest of the arguments are options of git.
 . ./prelude.sh
-url=$1 ref=$2
-shift 2
-[ ! -e "$dir" ] || { [ -d "$dir" ] && [ -z "$(ls -A -- "$dir")" ]; } || exit "$FOLDER_NOT_EMPTY"
+. ./destination.sh
+url=$1 ref=$2 placed=$3
+shift 3
+is_vacant || exit "$FOLDER_NOT_EMPTY"
 
 undo() {
-  rm -rf -- "$dir"
+  remove_clone ''
   exit "$1"
 }
 

@@ -1,6 +1,6 @@
-import { Agent, AgentLifecycle, type Lease, StateStoreError } from "@remote-agent/domain"
+import { Agent, AgentLifecycle, AgentLookup, type Lease, StateStoreError } from "@remote-agent/domain"
 import { Array as Arr, Effect, Result, Stream } from "effect"
-import { type AgentFilter, isIdPrefix, mostFound, type StateStore } from "../StateStore.ts"
+import { type AgentFilter, mostFound, type StateStore } from "../StateStore.ts"
 import { inOrder, insert, known, step, type Tables, unchanged } from "./MemoryTables.ts"
 
 /**
@@ -22,17 +22,6 @@ const matches = ({ labels = {}, name, pool, profile, status }: AgentFilter) => {
     (pool === undefined || agent.pool === pool) &&
     (name === undefined || agent.name === name) &&
     Object.entries(labels).every(([key, value]) => agent.labels[key] === value)
-}
-
-/** The rank of a match with `text`; the least is the best. Undefined when the agent does not match. */
-const rankOf = (text: string) => {
-  const isPrefix = isIdPrefix(text)
-  return ({ id, name, status }: Agent.Agent): number | undefined => {
-    if (id === text) return 0
-    const match = name === text ? 0 : isPrefix && id.startsWith(text) ? 1 : undefined
-    if (match === undefined) return undefined
-    return 1 + match + 2 * (AgentLifecycle.mayHoldSandbox(status) ? 0 : status === "terminated" ? 2 : 1)
-  }
 }
 
 /**
@@ -95,18 +84,7 @@ export const make = (tables: Tables): MemoryAgents => {
   )
 
   const findAgents = Effect.fn("StateStore.findAgents")((text: string) =>
-    Effect.sync(() => {
-      const rank = rankOf(text)
-      const ranked = inOrder(agents).flatMap((agent) => {
-        const found = rank(agent)
-        return found === undefined ? [] : [{ agent, rank: found }]
-      })
-      const best = Math.min(...ranked.map((one) => one.rank))
-      return ranked
-        .flatMap(({ agent, rank: found }) => (found === best ? [agent] : []))
-        .toReversed()
-        .slice(0, mostFound)
-    })
+    Effect.sync(() => AgentLookup.select(text, inOrder(agents)).toReversed().slice(0, mostFound))
   )
 
   return {

@@ -1,8 +1,16 @@
-import { Agent, type Id, type Lease, AgentLifecycle, StateStoreError, TokenUsage } from "@remote-agent/domain"
+import {
+  Agent,
+  AgentLifecycle,
+  AgentLookup,
+  type Id,
+  type Lease,
+  StateStoreError,
+  TokenUsage
+} from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
 import { SqlError, type Statement } from "effect/sql"
 import { type Database, failed, first, pageSize, plain, Whole } from "./database/SqlDatabase.ts"
-import { type AgentFilter, isIdPrefix, mostFound, type PageOptions, type StateStore } from "../StateStore.ts"
+import { type AgentFilter, mostFound, type PageOptions, type StateStore } from "../StateStore.ts"
 
 /**
  * The methods of the store that read and write agents.
@@ -238,7 +246,7 @@ export const make = ({ fencing, reader, run, sql }: Database): SqlAgents => {
   })
 
   const findAgents = Effect.fn("StateStore.findAgents")(function* (text: string) {
-    const [byName, byPrefix] = [isName(text), isIdPrefix(text)]
+    const [byName, byPrefix] = [isName(text), AgentLookup.isIdPrefix(text)]
     if (!byName && !byPrefix) return []
     // No character of an id comes after `z`.
     const prefixed = byPrefix ? sql`(id >= ${text} AND id < ${`${text}~`})` : sql`1 = 0`

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { OrchestratorError, Profile, SandboxError } from "@remote-agent/domain"
-import { LaunchIntents, Orchestrator, SnapshotIndex } from "@remote-agent/orchestrator"
+import { LaunchIntents, SnapshotIndex } from "@remote-agent/orchestrator"
 import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import * as SetupSnapshots from "../../../src/runtime/setup/SetupSnapshots.ts"
@@ -19,6 +19,7 @@ import {
   tiny,
   unreachable
 } from "../../support/support.ts"
+import { byId } from "../../support/byId.ts"
 
 const named = (name: string) =>
   new Profile.Profile({
@@ -49,7 +50,7 @@ const world = (options: Options = {}) => {
   }
 }
 
-const launch = Effect.flatMap(Orchestrator.Orchestrator, (orchestrator) => orchestrator.launch())
+const launch = Effect.flatMap(byId, (orchestrator) => orchestrator.launch())
 const kept = Effect.flatMap(MemorySandboxes.Ledger, ({ snapshots }) => snapshots)
 const listed = Effect.flatMap(SnapshotIndex.SnapshotIndex, ({ list }) => list)
 
@@ -121,7 +122,7 @@ describe("A second launch of a profile", () => {
     const not = new Profile.Profile({ ...slow, cacheable: false })
     return Effect.gen(function* () {
       const profiles = [slow, new Profile.Profile({ ...other, name: "other" })]
-      const second = Effect.flatMap(Orchestrator.Orchestrator, (all) => all.launch({ profile: "other" }))
+      const second = Effect.flatMap(byId, (all) => all.launch({ profile: "other" }))
       assert.deepStrictEqual(yield* twice({ profiles }, second), [2, 2])
       assert.deepStrictEqual(yield* twice({ profiles: [not] }), [2, 0])
       const settings = { REMOTE_AGENT_PROFILE: "slow", REMOTE_AGENT_SETUP_CACHE: "false" }
@@ -135,7 +136,7 @@ describe("A second launch of a profile", () => {
       const launching = yield* start(launch)
       yield* pass("1 minute")
       const { id } = yield* Fiber.join(launching)
-      const updating = yield* start(Effect.flatMap(Orchestrator.Orchestrator, (all) => all.update(id)))
+      const updating = yield* start(Effect.flatMap(byId, (all) => all.update(id)))
       yield* pass("1 minute")
       yield* Fiber.join(updating)
       assert.deepStrictEqual(yield* kept, [])
@@ -277,7 +278,7 @@ describe("Keeping a set-up", () => {
     const all = Array.from({ length: SetupSnapshots.capacity + 1 }, (_, index) => named(`p${index}`))
     const { layer: provided } = world({ profiles: all, settings: { REMOTE_AGENT_PROFILE: "p0" } })
     return Effect.gen(function* () {
-      const { launch: launchOf } = yield* Orchestrator.Orchestrator
+      const { launch: launchOf } = yield* byId
       for (const { name } of all.slice(0, -1)) yield* finish(launchOf({ profile: name }))
       const oldest = yield* kept
       assert.lengthOf(oldest, SetupSnapshots.capacity)
@@ -297,7 +298,7 @@ describe("The keys of a profile", () => {
       new Profile.EnvRule({ name: "SOME_KEY", from: ["SOME_SETTING"], secret: true, required: true })
     ]
     return Effect.gen(function* () {
-      const { launch: launchWith } = yield* Orchestrator.Orchestrator
+      const { launch: launchWith } = yield* byId
       const { status } = yield* launchWith({ env: { SOME_KEY: Redacted.make("given") } })
       assert.strictEqual(status, "active")
       for (const given of [{}, { SOME_KEY: "" }, { SOME_SETTING: "given" }]) {

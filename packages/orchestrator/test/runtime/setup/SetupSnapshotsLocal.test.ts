@@ -17,6 +17,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inject } from "vitest"
+import { byId } from "../../support/byId.ts"
 
 // A busy machine starts processes slowly; nothing here depends on how long they take.
 vi.setConfig({ testTimeout: 180_000 })
@@ -97,7 +98,7 @@ const look = [
 const launched = Effect.fnUntraced(function* (
   spec: { readonly env?: Record<string, Redacted.Redacted> } = {}
 ) {
-  const orchestrator = yield* Orchestrator.Orchestrator
+  const orchestrator = yield* byId
   const { binding, id } = yield* orchestrator.launchScoped(spec)
   assert(binding !== undefined)
   const { sandbox } = yield* (yield* Sandboxes.Sandboxes).connect(binding.sandboxId, "10 minutes")
@@ -112,7 +113,7 @@ describeWhere(isolates, "no isolation works here")("A kept set-up, in sandboxes 
       Effect.gen(function* () {
         const { profile } = yield* made
         yield* Effect.gen(function* () {
-          const orchestrator = yield* Orchestrator.Orchestrator
+          const orchestrator = yield* byId
           const first = yield* launched()
           const before = yield* first.shown(look)
           yield* orchestrator.query(first.id, "What was Tesla's revenue in 2024?", { session: "s" })

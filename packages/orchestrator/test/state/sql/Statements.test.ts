@@ -6,6 +6,7 @@ import { Effect, Layer, Stream } from "effect"
 import { statementsOf } from "../../support/statements.ts"
 import { newPath, openStore } from "../../support/storeSupport.ts"
 import { exit, resultLine, tiny } from "../../support/support.ts"
+import { byId } from "../../support/byId.ts"
 
 const run = (command: Sandbox.Command) =>
   "script" in command ? undefined : Stream.make(command.argv[0] === "answer" ? resultLine("42") : exit(0))
@@ -39,7 +40,7 @@ describe("the number of SQL statements", () => {
     Effect.gen(function* () {
       const path = yield* newPath
       yield* Effect.gen(function* () {
-        const orchestrator = yield* Orchestrator.Orchestrator
+        const orchestrator = yield* byId
         const { id } = yield* orchestrator.launch()
         const [{ answer }, seen] = yield* statementsOf(orchestrator.query(id, "why?"))
         assert.strictEqual(answer, "42")

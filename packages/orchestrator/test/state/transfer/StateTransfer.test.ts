@@ -15,6 +15,7 @@ import { Effect, Layer, Stream } from "effect"
 import { readFile, writeFile } from "node:fs/promises"
 import { newPath } from "../../support/storeSupport.ts"
 import { answers, layer, nothingLeft, tiny } from "../../support/support.ts"
+import { byId } from "../../support/byId.ts"
 
 /** Another installation, with a state and an owner of its own, over the same provider. */
 const elsewhere = Effect.fnUntraced(function* <A, E, R>(use: Effect.Effect<A, E, R>) {
@@ -47,7 +48,7 @@ const states = Effect.flatMap(MemorySandboxes.Ledger, ({ alive }) =>
 describe("Orchestrator.exportState and importState", () => {
   it.effect("hand agents over whose sandboxes live, which can be used there and are never reaped", () =>
     Effect.gen(function* () {
-      const here = yield* Orchestrator.Orchestrator
+      const here = yield* byId
       const [kept, gone] = [yield* here.launch(), yield* here.launch()]
       yield* here.query(kept.id, "why?", { session: "s" })
       assert(gone.binding !== undefined)
@@ -56,7 +57,7 @@ describe("Orchestrator.exportState and importState", () => {
       assert.deepStrictEqual(yield* here.state.export(file), { pools: 0, agents: 2, queries: 1, events: 2 })
       yield* elsewhere(
         Effect.gen(function* () {
-          const there = yield* Orchestrator.Orchestrator
+          const there = yield* byId
           const { agents, queries } = yield* there.state.import(file)
           assert.deepStrictEqual(agents.map(({ outcome }) => outcome).toSorted(), ["imported", "lost"])
           assert.strictEqual(queries, 1)
@@ -87,7 +88,7 @@ describe("Orchestrator.exportState and importState", () => {
 
   it.effect("leave the secrets of the configuration out", () =>
     Effect.gen(function* () {
-      const here = yield* Orchestrator.Orchestrator
+      const here = yield* byId
       const { id } = yield* here.launch()
       yield* here.query(id, "is it fake-key-of-e2b?")
       const file = `${yield* newPath}.json`
@@ -108,7 +109,7 @@ describe("Orchestrator.exportState and importState", () => {
 
   it.effect("name every problem of a file, and take nothing of it", () =>
     Effect.gen(function* () {
-      const here = yield* Orchestrator.Orchestrator
+      const here = yield* byId
       const file = `${yield* newPath}.json`
       const missing = yield* Effect.flip(here.state.import(file))
       assert.deepStrictEqual([missing.operation, missing.reason._tag], ["importState", "StoreFailed"])
@@ -118,7 +119,7 @@ describe("Orchestrator.exportState and importState", () => {
       yield* Effect.promise(() => writeFile(file, text.replace('"active"', '"awake"').replace(id, "agt_x")))
       yield* elsewhere(
         Effect.gen(function* () {
-          const there = yield* Orchestrator.Orchestrator
+          const there = yield* byId
           const { reason } = yield* Effect.flip(there.state.import(file))
           assert(reason._tag === "StoreFailed")
           assert(reason.cause.reason._tag === "InvalidDocument")
