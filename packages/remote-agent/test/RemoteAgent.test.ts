@@ -21,7 +21,7 @@ describe("The layers of the library", () => {
       const answer = yield* Effect.gen(function* () {
         const remoteAgent = yield* Local.RemoteAgent
         return yield* remoteAgent.queries.ask("Tesla revenue 2024")
-      }).pipe(Effect.provide(Local.layer({ directory })))
+      }).pipe(Effect.scoped, Effect.provide(Local.layer({ directory })))
       assert.include(answer.answer, "$97,690 million")
       const left = (yield* Effect.promise(() => readdir(directory))).filter((name) => !name.startsWith("."))
       assert.deepStrictEqual(left, [])
@@ -39,7 +39,7 @@ describe("The layers of the library", () => {
         const remoteAgent = yield* Library.RemoteAgent
         yield* remoteAgent.queries.ask("Tesla revenue 2024")
         return yield* owner
-      }).pipe(Effect.provide(Local.layer({ state })))
+      }).pipe(Effect.scoped, Effect.provide(Local.layer({ state })))
       const [second, agents] = yield* Effect.gen(function* () {
         const remoteAgent = yield* Library.RemoteAgent
         return [yield* owner, yield* Stream.runCollect(remoteAgent.agents.list())] as const
