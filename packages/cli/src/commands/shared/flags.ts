@@ -94,6 +94,16 @@ export const state = text(
 /** The flags of every command that works with agents that outlive it. */
 export const durable = { provider, isolation, state }
 
+/** The flags of a command on agents that may be answering queries. */
+export const busy = {
+  agents,
+  all: onOff("all", "Every active agent"),
+  wait: onOff("wait", "Wait for running queries to end"),
+  cancel: onOff("cancel", "Cancel running queries"),
+  yes,
+  ...durable
+}
+
 /** The flags of every command that launches agents. */
 export const app = { profile, provider, env, isolation, state }
 
