@@ -54,6 +54,23 @@ describe("one command", () => {
   )
 
   it.live(
+    "continues the conversation of the last query when it is asked to, and starts one of its own otherwise",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      yield* launch(cwd, "ada")
+      const first = yield* run(cwd, ["query", "ada", "AAPL revenue 2024"])
+      assert.include(first.stdout, "391,035", first.stderr)
+      const continued = yield* run(cwd, ["query", "ada", "and in 2023?", "--continue"])
+      assert.include(continued.stdout, "383,285", continued.stderr)
+      const alone = yield* run(cwd, ["query", "ada", "and in 2023?"])
+      assert.strictEqual(alone.code, 1, alone.stdout)
+      const both = yield* run(cwd, ["query", "ada", "and in 2023?", "--continue", "--session", "s"])
+      assert.strictEqual(both.code, 2)
+    }),
+    limit
+  )
+
+  it.live(
     "can look into the sandbox of a launch that failed and kept it",
     Effect.fnUntraced(function* () {
       const cwd = yield* home

@@ -6,7 +6,7 @@ import { env } from "node:process"
 import * as GitServer from "../support/gitServer.ts"
 import { author, canary, layer, reasonOf, setUp } from "../support/gitSupport.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 60_000 })
 
 const program = (marker: string) => `#!/bin/sh\necho "$0" >>'${marker}'\n`
@@ -136,7 +136,7 @@ mkdir -p .git/hooks; for hook in pre-commit commit-msg post-commit pre-push post
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("gives the token to the server it is for, not to where that server sends us", () =>
+it.live("sends the token only to its own server, not to a redirect target", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const thief = yield* GitServer.make({ token: "another token" })
@@ -166,7 +166,7 @@ it.live("gives the token to the server it is for, not to where that server sends
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("keeps the copies of repositories within the limit, least recently used first", () =>
+it.live("removes the least recently used mirrors beyond the size limit", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const directory = yield* fs.makeTempDirectoryScoped()
@@ -185,7 +185,7 @@ it.live("keeps the copies of repositories within the limit, least recently used 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("says that git is missing, too old, too slow or says too much", () =>
+it.live("reports that git is missing, too old, too slow or prints too much", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const folder = yield* fs.makeTempDirectoryScoped()
@@ -205,7 +205,7 @@ it.live("says that git is missing, too old, too slow or says too much", () =>
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("variables of git in the agent's environment lead no step to another repository", () =>
+it.live("ignores variables of git in the agent's environment", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     yield* out("git init -q other && git -C other commit -q --allow-empty -m other", ".")
