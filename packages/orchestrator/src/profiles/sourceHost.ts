@@ -2,13 +2,23 @@ import type { Profile } from "@remote-agent/domain"
 import { Effect } from "effect"
 import { lookup } from "node:dns/promises"
 
-/** How long a name may take to be found. */
+/** The time limit for resolving a name. */
 const patience = "5 seconds"
 
-/** What says that this machine reaches others by a proxy, which finds names itself. */
+/**
+ * The variables that name a proxy. A proxy resolves names itself.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
 export const proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
 
-/** The host that the code of a source is fetched from; undefined when that is this machine, or cannot be told. */
+/**
+ * The host of a source. Undefined for this machine, and for an address without a known host.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
 export const of = ({ repository }: Profile.Source): string | undefined => {
   const [, scp] = /^(?:[\w.-]+@)?([\w.-]+):(?!\/\/)/.exec(repository) ?? []
   if (scp !== undefined) return scp
