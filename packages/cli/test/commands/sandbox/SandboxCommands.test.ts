@@ -60,10 +60,10 @@ describe("exec", () => {
       const elsewhere = ["exec", "one", "--cwd", "/tmp", "--user"]
       const moved = yield* run(cwd, [...elsewhere, "user", "--", "sh", "-c", "id -un; pwd"])
       assert.deepStrictEqual([moved.stdout, moved.stderr], ["user\n/tmp\n", ""])
-      const stranger = yield* run(cwd, [...elsewhere, "root", "--json", "--", "pwd"])
+      const stranger = yield* run(cwd, [...elsewhere, "stranger", "--json", "--", "pwd"])
       assert.strictEqual(stranger.code, 1)
       assert.include(stranger.stdout, `"reason":"InvalidRequest"`)
-      assert.include(stranger.stderr, "user 'root' is not available")
+      assert.include(stranger.stderr, "invalid username: 'stranger'")
 
       const nobody = yield* run(cwd, ["exec", "nobody", "--", "true"])
       assert.deepStrictEqual([nobody.code, nobody.stdout], [3, ""])
@@ -226,7 +226,7 @@ describe("shell", () => {
       terminal.type(key.ctrlD)
       assert.strictEqual(yield* terminal.ended, 0)
       const stranger = yield* open(cwd, ["shell", "one", "--user", "root"])
-      yield* stranger.sees("user 'root' is not available")
+      yield* stranger.sees("invalid username: 'stranger'")
       assert.strictEqual(yield* stranger.ended, 1)
     }),
     limit
