@@ -123,7 +123,7 @@ const margin = Duration.minutes(1)
 export const make: Effect.Effect<
   AgentSandboxes,
   never,
-  RemoteAgentConfig.RemoteAgentConfig | Profiles | Sandboxes.Sandboxes | StateStore
+  AgentStore.AgentStore | RemoteAgentConfig.RemoteAgentConfig | Profiles | Sandboxes.Sandboxes | StateStore
 > = Effect.gen(function* () {
   const [config, profiles, sandboxes, store] = yield* Effect.all([
     RemoteAgentConfig.RemoteAgentConfig,
@@ -131,7 +131,7 @@ export const make: Effect.Effect<
     Sandboxes.Sandboxes,
     StateStore
   ])
-  const { move } = AgentStore.make(store)
+  const { move } = yield* AgentStore.AgentStore
   const places = new Map<Id.AgentId, Known>()
   const secretsThere = new WeakMap<AgentSandbox, ReadonlyArray<Redacted.Redacted>>()
 

@@ -5,7 +5,6 @@ import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import type { Queries } from "./Queries.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
-import { StateStore } from "../state/StateStore.ts"
 
 /** How the second agent differs from the first; what is absent is as it is there, but for the keys, which nobody keeps. */
 export type ForkOptions = Omit<LaunchSpec, "profile" | "pool">
@@ -98,10 +97,8 @@ export const make = (
   agents: Agents,
   places: AgentSandboxes,
   queries: Queries
-): Effect.Effect<ForkAgent, never, StateStore> =>
-  Effect.map(StateStore, (store) => {
-    const { change } = AgentStore.make(store)
-
+): Effect.Effect<ForkAgent, never, AgentStore.AgentStore> =>
+  Effect.map(AgentStore.AgentStore, ({ change }) => {
     /** While nobody asks it anything. */
     const conversations = Effect.fnUntraced(function* (id: Id.AgentId) {
       const { lost } = yield* queries.acquireIdle("fork", id, "refuse")

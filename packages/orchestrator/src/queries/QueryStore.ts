@@ -85,9 +85,10 @@ const without = (sessions: Agent.Agent["sessions"] = {}, name: string | undefine
 }
 
 /** The records of a store. */
-export const make = (store: StateStore["Service"]): QueryStore => {
-  const { change } = AgentStore.make(store)
-
+export const make = (
+  store: StateStore["Service"],
+  { change }: AgentStore.AgentStore["Service"]
+): QueryStore => {
   const counted = Effect.fnUntraced(function* (query: Query.Query, turn: AgentLocks.AgentLock) {
     const { agentId, session } = query
     const now = yield* DateTime.now
