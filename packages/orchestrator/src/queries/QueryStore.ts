@@ -117,8 +117,8 @@ export const make = (
     const name = query.session ?? unnamedSession
     const agent = yield* store.getAgent(query.agentId)
     if (agent.sessions?.[name] === sessionId && total === undefined) return
-    yield* change(query.agentId, (known) => withSession(known, name, sessionId, total), turn.lease)
-  })
+    yield* store.updateAgent(withSession(agent, name, sessionId, total), turn.lease)
+  }, Effect.retry(AgentStore.startOver))
 
   const forgetSession = Effect.fnUntraced(function* (
     { agentId, session }: Query.Query,
