@@ -182,7 +182,7 @@ export const make = Effect.fnUntraced(function* (
   const update: AgentLifecycle["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
     const { lost } = yield* acquireIdle("update", id, options.whenRunning ?? "refuse")
     const place = yield* places.of("update", id, { resume: options.resume })
-    yield* Effect.forkScoped(places.keepAlive(id))
+    yield* places.keepAlive(id)
     const updated = yield* runtime.update(place).pipe(
       Effect.catch((failure) =>
         Effect.andThen(aftermath(id, failure), Effect.fail(AgentStore.failure("update", failure)))
@@ -199,7 +199,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const { lost } = yield* acquireIdle(operation, id, options.whenRunning ?? "refuse")
       const place = yield* places.of(operation, id, { resume: options.resume })
-      yield* Effect.forkScoped(places.keepAlive(id))
+      yield* places.keepAlive(id)
       return yield* Effect.raceFirst(work(place), lost)
     }).pipe(
       Effect.scoped,
