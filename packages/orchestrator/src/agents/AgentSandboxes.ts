@@ -7,7 +7,7 @@ import {
   type SandboxError
 } from "@remote-agent/domain"
 import { KeepAlive, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { Clock, Duration, Effect, RcMap, type Redacted, type Scope } from "effect"
+import { Clock, Duration, Effect, RcMap, type Redacted, Schedule, type Scope } from "effect"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as SandboxSecrets from "../runtime/SandboxSecrets.ts"
 import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
@@ -223,15 +223,18 @@ export const make: Effect.Effect<
       const known = connections.get(id)
       if (known?.ttl === undefined) return
       const { place, ttl } = known
+      const longer = (asked: Duration.Input) =>
+        extend(connections.get(id) ?? known, Duration.fromInputUnsafe(asked))
       const left = known.until - (yield* Clock.currentTimeMillis)
-      const keep = KeepAlive.keep(
-        { extend: (_, asked) => extend(connections.get(id) ?? known, Duration.fromInputUnsafe(asked)) },
-        place.sandbox.id,
-        ttl
+      const third = Duration.toMillis(ttl) / 3
+      // Extends for the first time when a third of the ttl is over, which may be the case already.
+      const first = longer(ttl).pipe(
+        Effect.retry({ schedule: Schedule.spaced(third / 4), times: 8 }),
+        Effect.catch((error) => Effect.logWarning("The ttl of a sandbox could not be extended", error)),
+        Effect.delay(Math.max(0, left - 2 * third))
       )
-      // Nothing to extend while more than two thirds of the ttl are left.
-      const wait = Math.max(0, left - (2 * Duration.toMillis(ttl)) / 3)
-      yield* Effect.forkScoped(Effect.delay(keep, wait))
+      const keep = KeepAlive.keep({ extend: (_, asked) => longer(asked) }, place.sandbox.id, ttl)
+      yield* Effect.forkScoped(Effect.andThen(first, keep))
     })
   })
 
