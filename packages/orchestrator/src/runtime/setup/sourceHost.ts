@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { lookup } from "node:dns/promises"
 
 /** How long a name may take to be found. */
-const patience = "5 seconds"
+const lookupTimeout = "5 seconds"
 
 /** What says that this machine reaches others by a proxy, which finds names itself. */
 export const proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
@@ -35,7 +35,7 @@ export const needed = ({ egress, source }: Profile.Profile): ReadonlyArray<Neede
 /** Whether the name of a host is known here. Nothing is sent to the host. */
 export const isKnown = (host: string): Effect.Effect<boolean> =>
   Effect.tryPromise(() => lookup(host)).pipe(
-    Effect.timeout(patience),
+    Effect.timeout(lookupTimeout),
     Effect.as(true),
     Effect.orElseSucceed(() => false)
   )
