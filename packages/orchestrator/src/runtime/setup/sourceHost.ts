@@ -2,13 +2,13 @@ import type { Profile } from "@remote-agent/domain"
 import { Effect } from "effect"
 import { lookup } from "node:dns/promises"
 
-/** How long a name may take to be found. */
+/** The time limit for resolving a name. */
 const lookupTimeout = "5 seconds"
 
-/** What says that this machine reaches others by a proxy, which finds names itself. */
+/** The variables of a proxy. A proxy resolves names itself. */
 export const proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
 
-/** The host that the code of a source is fetched from; undefined when that is this machine, or cannot be told. */
+/** The host of a source; `undefined` when it is this machine or unknown. */
 export const of = ({ repository }: Profile.Source): string | undefined => {
   const [, scp] = /^(?:[\w.-]+@)?([\w.-]+):(?!\/\/)/.exec(repository) ?? []
   if (scp !== undefined) return scp
@@ -16,13 +16,13 @@ export const of = ({ repository }: Profile.Source): string | undefined => {
   return protocol === "file:" || hostname === "" ? undefined : hostname.replaceAll(/^\[|\]$/g, "")
 }
 
-/** A host that set-up cannot do without, and what for. */
+/** A host that setup needs, and why. */
 export interface Needed {
   readonly host: string
   readonly of: "source" | "egress"
 }
 
-/** Every host that the set-up of a profile cannot do without, once. */
+/** Every host that the setup of a profile needs, once. */
 export const needed = ({ egress, source }: Profile.Profile): ReadonlyArray<Needed> => {
   const code = source === undefined ? undefined : of(source)
   const others = new Set(egress?.setup.filter((host) => host !== code))
@@ -32,7 +32,7 @@ export const needed = ({ egress, source }: Profile.Profile): ReadonlyArray<Neede
   ]
 }
 
-/** Whether the name of a host is known here. Nothing is sent to the host. */
+/** Whether the name of a host resolves here. Sends nothing to the host. */
 export const isKnown = (host: string): Effect.Effect<boolean> =>
   Effect.tryPromise(() => lookup(host)).pipe(
     Effect.timeout(lookupTimeout),
