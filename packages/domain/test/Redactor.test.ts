@@ -23,6 +23,17 @@ describe("Redactor", () => {
     assert.strictEqual(mask("the line fake-line-1 alone"), "the line *** alone")
   })
 
+  it("finds a secret inside a longer Base64 text, as the header of git has it", () => {
+    const redact = Redactor.make(["ghp_fake1234567890"])
+    for (const user of ["", "u", "us", "x-access-token"]) {
+      const redacted = redact(btoa(`${user}:ghp_fake1234567890`))
+      assert.include(redacted, "***")
+      // The remaining text encodes the user and at most a part of a character at each end of the secret.
+      assert.isBelow(redacted.length, btoa(`${user}:`).length + 8)
+    }
+    assert.include(redact(btoa("?>?>ghp_fake1234567890").replaceAll("+", "-").replaceAll("/", "_")), "***")
+  })
+
   it("leaves short values and all other text unchanged", () => {
     assert.strictEqual(Redactor.make(["yes", ""])("yes, it is"), "yes, it is")
     assert.strictEqual(Redactor.make([])("text"), "text")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bun
 // @ts-check
 /**
- * Runs one query of Dexter (github.com/virattt/dexter) without its terminal interface, and tells on standard output,
- * in lines of JSON, what happens. It lives outside Dexter's checkout, which it does not change.
+ * Runs one query of Dexter (github.com/virattt/dexter) without its terminal interface, and reports events on standard
+ * output as lines of JSON. It lives outside Dexter's checkout, which it does not change.
  *
  *   dexter-runner.mjs --request <file or "-" for standard input>    {"id", "query", "session"?, "newSession"?, …}
  *   dexter-runner.mjs --health
@@ -31,11 +31,11 @@ const write = process.stdout.write.bind(process.stdout)
 /** @param {object} line */
 const emit = (line) => void write(`${JSON.stringify(line)}\n`)
 
-// Standard output is ours alone: whatever Dexter or a library of it prints goes to standard error.
+// Standard output carries only events: everything that Dexter or its libraries print goes to standard error.
 process.stdout.write = process.stderr.write.bind(process.stderr)
 for (const name of /** @type {const} */ (["log", "info", "debug"])) console[name] = console.error
 
-/** What is wrong with the request or the installation, in words for people. */
+/** A problem with the request or the installation, with a message for people. */
 class Problem extends Error {}
 
 /** @param {string} path */
@@ -134,12 +134,93 @@ async function historyOf(turns) {
   }
 }
 
+// ---- Requests to the model: Dexter's libraries retry without a word, so what they meet is told here ----
+
+/** The paths under which the providers of models answer. */
+const MODEL_PATHS = /\/(?:chat\/completions|responses|messages|api\/chat|[^/]*:(?:stream)?generateContent)$/i
+
+const isRetried = (/** @type {number} */ status) =>
+  status === 408 || status === 409 || status === 429 || status >= 500
+
+/** The requests to the model so far: how many succeeded, and the failures since the last success. */
+const requests = { succeeded: 0, failures: 0, last: "", problem: "" }
+
+/** @param {Response} response */
+async function problemOf(response) {
+  try {
+    const body = await response.text()
+    try {
+      const { error, message } = JSON.parse(body)
+      return String(error?.message ?? error ?? message ?? body)
+    } catch {
+      return body
+    }
+  } catch {
+    return ""
+  }
+}
+
+/** Reports failed requests to the model, live. @param {(event: object) => void} tell */
+function watchModel(tell) {
+  const { fetch } = globalThis
+  /** @param {string} problem @param {number | undefined} status @param {Response} [response] */
+  const failed = (problem, status, response) => {
+    const shown = problem.replace(/\s+/g, " ").trim().slice(0, 300)
+    requests.failures += 1
+    requests.problem = shown
+    requests.last = `The model's server ${status === undefined ? "could not be reached" : `answered ${status}`}${shown === "" ? "." : `: ${shown}`}`
+    const seconds = Number(response?.headers.get("retry-after") ?? NaN)
+    if (status === undefined || isRetried(status)) {
+      tell({
+        type: "retry",
+        attempt: requests.failures,
+        ...(status === undefined ? {} : { status }),
+        ...(Number.isFinite(seconds) && seconds >= 0 ? { delayMillis: seconds * 1000 } : {})
+      })
+    }
+    tell({ type: "notice", message: requests.last })
+  }
+  /** @param {Parameters<typeof fetch>} args */
+  const watched = async (...args) => {
+    const [input] = args
+    const address = input instanceof Request ? input.url : String(input)
+    const path = URL.canParse(address) ? new URL(address).pathname : ""
+    if (!MODEL_PATHS.test(path)) return fetch(...args)
+    try {
+      const response = await fetch(...args)
+      if (response.ok) {
+        requests.succeeded += 1
+        requests.failures = 0
+        requests.last = ""
+      } else failed(await problemOf(response.clone()), response.status, response)
+      return response
+    } catch (error) {
+      const aborted = error instanceof Error && error.name === "AbortError"
+      if (!aborted) failed(error instanceof Error ? error.message : String(error), undefined)
+      throw error
+    }
+  }
+  globalThis.fetch = Object.assign(watched, fetch)
+}
+
+/** Adds the last failure to an error that does not name it. @param {string} error */
+const withLastFailure = (error) => {
+  const { last, problem } = requests
+  return last === "" || (problem !== "" && error.includes(problem)) ? error : `${error} ${last}`.trim()
+}
+
 // ---- One query ----
 
-/** Dexter tells of failures in the words of an answer. @param {string} answer @param {boolean} refused */
-const outcomeOf = (answer, refused) => {
-  if (answer.startsWith("Error:")) return "error"
-  if (answer.startsWith("Reached maximum iterations")) return "max_iterations"
+/**
+ * Dexter reports its failures in the words of an answer. The same words may be the model's own: they are a failure when
+ * the last request to the model failed, when none succeeded, or when Dexter names its part that failed.
+ * @param {{ answer: string, refused: boolean, iterations: number, maxIterations: number }} ended
+ */
+const outcomeOf = ({ answer, iterations, maxIterations, refused }) => {
+  const hasFailed =
+    requests.failures > 0 || requests.succeeded === 0 || /^Error: \[[\w ]{1,40}\]/.test(answer)
+  if (answer.startsWith("Error:") && hasFailed) return "error"
+  if (answer.startsWith("Reached maximum iterations") && iterations >= maxIterations) return "max_iterations"
   if (answer.trim() !== "") return "ok"
   return refused ? "denied" : "empty"
 }
@@ -193,6 +274,7 @@ async function run(request, { Agent, getTools }, signal) {
   const model = request.model ?? process.env.DEXTER_MODEL ?? (await settingOf("modelId"))
   /** @param {object} event */
   const tell = (event) => emit({ type: "event", id, event })
+  watchModel(tell)
   if (session !== undefined && newSession) rmSync(sessionFile(session), { force: true })
   const turns =
     session === undefined ? [] : loadTurns(session, (message) => tell({ type: "notice", message }))
@@ -225,13 +307,14 @@ async function run(request, { Agent, getTools }, signal) {
   }
   if (done === undefined) return { outcome: "crash", answer: "", error: "Dexter ended without an answer." }
   const answer = typeof done.answer === "string" ? done.answer : ""
-  const outcome = outcomeOf(answer, refused)
+  const iterations = Number(done.iterations ?? 0)
+  const outcome = outcomeOf({ answer, refused, iterations, maxIterations: request.maxIterations })
   if (session !== undefined && outcome === "ok") saveTurns(session, [...turns, { query, answer }])
   return {
     outcome,
     answer: outcome === "ok" ? answer : "",
-    ...(outcome === "ok" ? {} : { error: answer.replace(/^Error: */, "") }),
-    iterations: done.iterations ?? 0,
+    ...(outcome === "ok" ? {} : { error: withLastFailure(answer.replace(/^Error: */, "")) }),
+    iterations,
     usage: done.tokenUsage ?? null
   }
 }
@@ -266,7 +349,8 @@ async function handle(args) {
     process.on(name, () => {
       stop.abort(new Problem(`Stopped by ${name}.`))
       // Dexter may be waiting to try something again, and does not look at the signal then.
-      setTimeout(() => finish({ outcome: "aborted", answer: "", error: `Stopped by ${name}.` }), 2000)
+      const error = `Stopped by ${name}.`
+      setTimeout(() => finish({ outcome: "aborted", answer: "", error: withLastFailure(error) }), 2000)
     })
   }
   let id = "unknown"
@@ -296,18 +380,24 @@ async function handle(args) {
       setTimeout(() => {
         const error = `Stopped after the time limit of ${request.timeoutMs} ms.`
         stop.abort(new Problem(error))
-        setTimeout(() => finish({ outcome: "aborted", answer: "", error }), 2000)
+        setTimeout(() => finish({ outcome: "aborted", answer: "", error: withLastFailure(error) }), 2000)
       }, request.timeoutMs)
     }
     const ended = await run(request, dexter, signal)
     finish(
-      signal.aborted ? { ...ended, outcome: "aborted", answer: "", error: signal.reason.message } : ended
+      signal.aborted
+        ? { ...ended, outcome: "aborted", answer: "", error: withLastFailure(signal.reason.message) }
+        : ended
     )
   } catch (error) {
     if (!(error instanceof Problem) && !signal.aborted) console.error(error)
     const problem = error instanceof Error ? error.message : String(error)
-    if (signal.aborted) finish({ outcome: "aborted", answer: "", error: signal.reason.message })
-    else finish({ outcome: error instanceof Problem ? "error" : "crash", answer: "", error: problem })
+    if (signal.aborted) {
+      finish({ outcome: "aborted", answer: "", error: withLastFailure(signal.reason.message) })
+    } else {
+      const outcome = error instanceof Problem ? "error" : "crash"
+      finish({ outcome, answer: "", error: withLastFailure(problem) })
+    }
   }
 }
 

@@ -42,7 +42,7 @@ export type End =
       readonly _tag: "Killed"
       readonly by: "request" | "idle" | "wall"
       readonly exitCode: number
-      /** The position in the output when it was told to end. Absent where nothing can be written after that. */
+      /** The position in the output when its termination began. Absent where nothing can be written after that. */
       readonly before?: Cursor
     }
   | { readonly _tag: "Lost" }

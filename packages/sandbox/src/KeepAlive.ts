@@ -40,7 +40,7 @@ export const keep = (
  *
  * **Details**
  *
- * When this process dies, the provider ends the sandbox within its ttl.
+ * When this process dies, the sandbox expires within its ttl.
  *
  * @category constructors
  * @since 0.1.0

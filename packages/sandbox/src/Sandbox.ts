@@ -26,7 +26,7 @@ export interface SandboxSpec {
 }
 
 /**
- * What the provider knows about a sandbox.
+ * The provider's description of a sandbox.
  *
  * @category models
  * @since 0.1.0
@@ -188,7 +188,7 @@ export interface SandboxFiles {
  *
  * **Details**
  *
- * All ids are well formed. Operations on a job fail with `FileNotFound` when it does not exist.
+ * All ids are valid. Operations on a job fail with `FileNotFound` when it does not exist.
  *
  * @category models
  * @since 0.1.0
@@ -299,7 +299,8 @@ export interface Sandbox {
   /** Jobs of a provider without a shell. Absent where the module `Job` runs them with the shell of the sandbox. */
   readonly jobs?: SandboxJobs | undefined
   /**
-   * Returns the address of a server that listens at a port in the sandbox, without checking that one listens. A client with
+   * Returns the address of a server that listens at a port in the sandbox, without checking that one listens. For a
+   * local sandbox the address needs no name resolution: the headers select the sandbox and the port. A client with
    * the URL and the headers can reach it. A local sandbox with a network shares that of this machine: its ports are ports
    * of this machine, and two sandboxes cannot listen at the same one. Fails with `InvalidRequest` for a number that is
    * not a port, and with `Unsupported` where no server can listen.

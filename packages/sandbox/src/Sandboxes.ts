@@ -85,7 +85,7 @@ export class Sandboxes extends Context.Service<
       id: Id.SandboxId,
       ttl: Duration.Input
     ) => Effect.Effect<Connected, SandboxError.SandboxError>
-    /** Returns what the provider knows about a sandbox. Never resumes it. */
+    /** Returns the provider's description of a sandbox. Never resumes it. */
     readonly info: (id: Id.SandboxId) => Effect.Effect<SandboxInfo, SandboxError.SandboxError>
     /** Lists the sandboxes that match, page by page, newest first. */
     readonly list: (filter?: Filter) => Stream.Stream<SandboxInfo, SandboxError.SandboxError>

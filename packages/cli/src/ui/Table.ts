@@ -47,9 +47,10 @@ const shrunk = (widths: ReadonlyArray<number>, width: number): ReadonlyArray<num
 
 const isAscii = (text: string): boolean => /^[\x20-\x7e]*$/.test(text)
 
-// The library's own truncation counts some letters as two.
-const cut = (text: string, width: number): string => {
+/** Shortens a text to a display width, and marks what is missing with `…`. */
+export const cut = (text: string, width: number): string => {
   if (stringWidth(text) <= width) return text
+  // The truncation of the library counts some letters as two.
   if (isAscii(text)) return `${text.slice(0, Math.max(0, width - 1))}…`
   let kept = ""
   for (const { segment } of new Intl.Segmenter().segment(text)) {

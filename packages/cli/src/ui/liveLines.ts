@@ -1,6 +1,7 @@
 import { AgentEvent } from "@remote-agent/domain"
 import type { AgentPool } from "@remote-agent/orchestrator"
 import { plain } from "./plainText.ts"
+import * as Table from "./Table.ts"
 
 /** What one agent is doing. */
 interface Row {
@@ -15,10 +16,8 @@ export type View = ReadonlyMap<number, Row>
 /** No agents yet. */
 export const empty: View = new Map()
 
-const short = (text: string, length = 60): string => {
-  const flat = plain(text).replaceAll(/\s+/g, " ").trim()
-  return flat.length > length ? `${flat.slice(0, length - 1)}…` : flat
-}
+const short = (text: string, width = 60): string =>
+  Table.cut(plain(text).replaceAll(/\s+/g, " ").trim(), width)
 
 const outcome = ({ result }: AgentPool.PoolResult): string => {
   if (result._tag === "Success") return `answered: ${short(result.success.answer)}`

@@ -1,18 +1,19 @@
 import { TerminalText } from "@remote-agent/domain"
 
-/** Removes what a terminal would act on from foreign text. Every text that is printed passes through here. */
+/** Removes everything that a terminal would act on. Use it for every text that is not from this binary. */
 export const plain = TerminalText.strip
 
-/** The styles that the binary prints itself. */
-// oxlint-disable-next-line no-control-regex -- a style is a control sequence
+// oxlint-disable-next-line no-control-regex -- styles begin with ESC
 const styles = /\u001B\[(?:0|1|2|31|32)m/g
 
 /** {@link plain}, but keeps the styles of this binary where they are wanted. */
 export const printable = (text: string, withStyles: boolean): string => {
   if (!withStyles) return plain(text)
-  const parts = text.split(styles)
   const kept = text.match(styles) ?? []
-  return parts.map((part, index) => plain(part) + (kept[index] ?? "")).join("")
+  return text
+    .split(styles)
+    .map((part, index) => plain(part) + (kept[index] ?? ""))
+    .join("")
 }
 
 /** A document as JSON without raw control characters, also those that JSON allows. */

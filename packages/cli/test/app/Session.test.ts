@@ -54,6 +54,55 @@ describe("one command", () => {
   )
 
   it.live(
+    "continues the conversation of the last query when it is asked to, and starts one of its own otherwise",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      yield* launch(cwd, "ada")
+      const first = yield* run(cwd, ["query", "ada", "AAPL revenue 2024"])
+      assert.include(first.stdout, "391,035", first.stderr)
+      const continued = yield* run(cwd, ["query", "ada", "and in 2023?", "--continue"])
+      assert.include(continued.stdout, "383,285", continued.stderr)
+      const alone = yield* run(cwd, ["query", "ada", "and in 2023?"])
+      assert.strictEqual(alone.code, 1, alone.stdout)
+      const both = yield* run(cwd, ["query", "ada", "and in 2023?", "--continue", "--session", "s"])
+      assert.strictEqual(both.code, 2)
+    }),
+    limit
+  )
+
+  it.live(
+    "can look into the sandbox of a launch that failed and kept it",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const broken = {
+        description: "Its setup fails",
+        work: "{home}/work",
+        assets: [],
+        setup: [{ argv: ["sh", "-c", "touch {home}/trace; echo no such package >&2; exit 3"] }],
+        health: { argv: ["true"] },
+        run: {
+          argv: ["true"],
+          input: "stdin-text",
+          protocol: "text",
+          wallTimeout: "1 minute",
+          idleTimeout: "1 minute"
+        }
+      }
+      const env = { REMOTE_AGENT_PROFILES: JSON.stringify({ broken }) }
+      const args = ["launch", "--name", "bad", "--profile", "broken", "--keep-failed"]
+      const failed = yield* run(cwd, args, env)
+      assert.strictEqual(failed.code, 1)
+      assert.include(failed.stderr, "The sandbox of a failed launch is kept.")
+      const looked = yield* run(cwd, ["exec", "bad", "--", "ls"], env)
+      assert.strictEqual(looked.code, 0, looked.stderr)
+      assert.include(looked.stdout, "trace")
+      assert.strictEqual((yield* run(cwd, ["query", "bad", "hello"], env)).code, 1)
+      assert.strictEqual((yield* run(cwd, ["terminate", "bad"], env)).code, 0)
+    }),
+    limit
+  )
+
+  it.live(
     "that only follows a query says so at Ctrl-C, and leaves the query running",
     Effect.fnUntraced(function* () {
       const cwd = yield* home

@@ -20,7 +20,7 @@ const unusedPort = () =>
     })
   })
 
-/** The text that stays on a terminal when every line was drawn over as it was told. */
+/** The text that remains on a terminal after all escape sequences were carried out. */
 const settle = (text: string): ReadonlyArray<string> => {
   const rows = [""]
   let row = 0

@@ -10,8 +10,8 @@ import { family, finish, type Ran, start } from "../support/support.ts"
 const limit = { timeout: 600_000 }
 
 /**
- * A key that is like no other text. What is searched for is its middle: around it are characters that JSON, addresses
- * and shells write in another way, so a key that is written in another way is found too.
+ * A key that resembles no other text. The search is for its middle: the characters around it are escaped differently by
+ * JSON, addresses and shells.
  */
 const canary = (name: string) => {
   const middle = `Canary${name}Zq7Xw3Vn9Lp5`
@@ -39,7 +39,7 @@ const needles = Object.values(canaries).flatMap(({ middle, value }) => [middle, 
 const findIn = (where: string, content: string | Buffer): ReadonlyArray<string> =>
   needles.filter((needle) => content.includes(needle)).map((needle) => `${where}: ${needle}`)
 
-/** Says its keys in every way that a program has. What it is asked says how it ends. */
+/** A program that prints its keys in every possible way. The question decides how it ends. */
 const program = `
 import { existsSync, readFileSync, watch, writeFileSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
@@ -230,7 +230,7 @@ describe("a key of an agent", () => {
         assert.notStrictEqual(code, 0)
         assert.notStrictEqual(stdout, "")
       }
-      // Nothing of it is known to who asks, for people and for machines.
+      // No output shows the key, neither the text for people nor the JSON.
       assert.match(
         yield* done({ REMOTE_AGENT_LOG_FORMAT: "json" }, "query", "one", "all", "--verbose"),
         masked
@@ -266,7 +266,7 @@ describe("a key of an agent", () => {
       const inside = processes.filter((one) => one.inside).map(({ environ }) => environ)
       assert.isTrue(inside.some((environ) => findIn("", environ ?? "").length > 0))
 
-      // What failed, with what it says.
+      // Failures and their messages.
       assert.strictEqual((yield* does(later, "launch", "--profile", "canary", "--name", "three")).code, 2)
       assert.notStrictEqual(
         (yield* does(atLaunch, "launch", "--profile", "unwell", "--name", "four", ...byName)).code,

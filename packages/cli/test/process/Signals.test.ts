@@ -7,10 +7,10 @@ import { family, finish, folder, leftFolders, lines, run, start, survivors } fro
 
 const limit = { timeout: 120_000 }
 
-/** Lines that the demo writes before it has put away everything. */
+/** The number of lines that the demo prints before it has cleaned up. */
 const moments = 40
 
-/** After which lines it is stopped: one for everybody, and in the rest some that nobody has chosen. */
+/** The lines after which the demo is stopped: a fixed one by default, and random ones in the full tests. */
 const momentsOf = (fixed: number): ReadonlyArray<number> => [
   ...(runsDefault ? [fixed] : []),
   ...(runsRest ? Array.from({ length: 4 }, () => randomInt(1, moments)) : [])

@@ -89,7 +89,7 @@ describe("telemetry", () => {
       })
       assert.deepStrictEqual([...new Set(asked.spans.map((span) => span.traceId))], [traceId])
 
-      // Nobody waits for it, so whoever follows it takes it over.
+      // No process waits for the query, so the one that follows it takes it over.
       const id = asked.stdout.trim()
       const { received, url } = yield* receiver
       const follower = start(cwd, ["logs", "--follow", id], { OTEL_EXPORTER_OTLP_ENDPOINT: url })

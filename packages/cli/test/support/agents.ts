@@ -14,10 +14,10 @@ import { Screen, silent } from "../../src/ui/Screen.ts"
 import * as Redaction from "../../src/process/redaction.ts"
 import { bin, folder, run, withoutCache } from "./support.ts"
 
-/** Where the binary keeps its data when its home is this folder. */
+/** The data folder of the binary, whose home is this folder. */
 const dataOf = (cwd: string) => join(cwd, ".local", "share", "remote-agent")
 
-/** The process that commands run in when its home is this folder, and its settings. */
+/** The process of a command, whose home is this folder, and its settings. */
 const world = (cwd: string) => Layer.provideMerge(Settings.layer, processOf(cwd))
 
 const processOf = (cwd: string) =>
@@ -36,15 +36,15 @@ const processOf = (cwd: string) =>
     })
   )
 
-/** Works with what the binary works with when its home is this folder. */
+/** Runs an effect with the services of the binary, whose home is this folder. */
 const durably = <A, E>(cwd: string, effect: Effect.Effect<A, E, App.Durable>) =>
   Effect.orDie(Effect.provide(effect, Layer.provide(App.durable({}), world(cwd))))
 
-/** Works with the records that the binary has when its home is this folder. */
+/** Runs an effect with the state of the binary, whose home is this folder. */
 export const recorded = <A, E>(cwd: string, effect: Effect.Effect<A, E, StateStore.StateStore>) =>
   Effect.orDie(Effect.provide(effect, Layer.provide(State.layer({}), world(cwd))))
 
-/** Launches an agent of that name that outlives the launch. */
+/** Launches an agent that outlives the launch. */
 export const launch = (cwd: string, name: string): Effect.Effect<Agent.Agent> =>
   durably(
     cwd,
@@ -53,7 +53,7 @@ export const launch = (cwd: string, name: string): Effect.Effect<Agent.Agent> =>
     )
   )
 
-/** A home of its own; at its end the server of it has ended, and no folder of a sandbox may be left. */
+/** A home for one test. Afterwards its server is stopped, and no folder of a sandbox may be left. */
 export const home = Effect.acquireRelease(folder, (cwd) =>
   Effect.gen(function* () {
     yield* run(cwd, ["local", "stop", "--yes"])

@@ -2,7 +2,7 @@ import { CommandHost } from "@remote-agent/cli"
 import { Layer } from "effect"
 import { join } from "node:path"
 
-/** What a process knows in whose folder everything is, where nobody can be asked and no local server started. */
+/** A process without a terminal that keeps everything in one folder and cannot start a local server. */
 export const host = (
   cwd: string,
   env: Readonly<Record<string, string>> = {},

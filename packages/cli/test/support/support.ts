@@ -11,16 +11,16 @@ import { inject } from "vitest"
 /** The file of the binary: the bundle that users run. */
 export const bin = inject("bin")
 
-/** A folder for one test that is gone afterwards; also the TMPDIR of what the test starts. */
+/** A folder for one test, deleted afterwards. It is also the TMPDIR of the programs that the test starts. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "remote-agent-cli-"))),
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
-/** A home that is new for every test gains nothing by compiled code, and a server that ends late would still write it. */
+/** Every test has a new home, where a compile cache is never reused; a server that stops late would still write to it. */
 export const withoutCache = { NODE_DISABLE_COMPILE_CACHE: "1" }
 
-/** Starts the binary in a pipe, with nothing of this machine's settings but what a program needs. */
+/** Starts the binary in a pipe, with a minimal environment. */
 export const start = (
   cwd: string,
   args: ReadonlyArray<string>,
@@ -41,7 +41,7 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** Everything a process writes, and how it ends. */
+/** The output and the exit of a process. */
 export const finish = (child: ChildProcess): Promise<Ran> =>
   new Promise((resolve) => {
     let [stdout, stderr] = ["", ""]
@@ -54,7 +54,7 @@ export const finish = (child: ChildProcess): Promise<Ran> =>
 export const run = (cwd: string, args: ReadonlyArray<string>, env?: Readonly<Record<string, string>>) =>
   Effect.promise(() => finish(start(cwd, args, env)))
 
-/** Settles when the process has written so many lines, or has ended before. */
+/** Resolves when the process has written this many lines, or has ended. */
 export const lines = (child: ChildProcess, count: number): Promise<void> =>
   new Promise((resolve) => {
     let seen = 0
@@ -65,7 +65,7 @@ export const lines = (child: ChildProcess, count: number): Promise<void> =>
     reader.on("close", resolve)
   })
 
-/** Settles when the process has said this on standard error; fails when it ends without. */
+/** Resolves when the process has written this text on standard error. Rejects when it ends first. */
 export const saying = (child: ChildProcess, text: string): Promise<void> =>
   new Promise((resolve, reject) => {
     let said = ""
@@ -100,7 +100,7 @@ interface Process {
   readonly pid: number
   readonly parent: number
   readonly state: string
-  /** Tells a process from a later one of the same id. */
+  /** Distinguishes a process from a later one with the same id. */
   readonly startedAt: string
 }
 
@@ -130,7 +130,7 @@ export const family = async (pid: number): Promise<ReadonlyArray<Process>> => {
   return all.filter((one) => members.has(one.pid))
 }
 
-/** Those of the given processes that still run. A zombie does not: it waits for nobody but its parent. */
+/** The processes that are still running. A zombie is not. */
 export const survivors = async (processes: ReadonlyArray<Process>): Promise<ReadonlyArray<Process>> => {
   const now = await Promise.all(processes.map(({ pid }) => readProcess(pid)))
   return processes.filter(({ startedAt }, index) => {

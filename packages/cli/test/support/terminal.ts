@@ -29,7 +29,7 @@ export class NotSeen extends Data.TaggedError("NotSeen")<{
 export interface Terminal {
   /** Types. */
   readonly type: (keys: string) => void
-  /** Gives the terminal another width, as a window has that somebody drags. */
+  /** Changes the width of the terminal. */
   readonly resize: (columns: number) => Effect.Effect<void>
   /** Settles when the screen has shown this, after what was waited for before; fails when the binary ends without. */
   readonly sees: (text: string | RegExp) => Effect.Effect<void, NotSeen>
@@ -66,7 +66,7 @@ const closed = (child: ChildProcess) =>
     child.kill("SIGHUP")
   })
 
-/** What runs on the terminal says which it is, and the kernel tells it of the size: once, for one number. */
+/** Finds the terminal of the process and sets its width, which the kernel signals to the process once. */
 const resize = async ({ pid }: ChildProcess, columns: number): Promise<void> => {
   const [shell] = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).split(" ")
   const device = await readlink(`/proc/${shell}/fd/0`)

@@ -41,6 +41,12 @@ describe("a table", () => {
     for (const cell of ["active", "sample", "12", "3d"]) assert.include(line, cell)
   })
 
+  it("cuts a text between characters as they are shown", () => {
+    assert.strictEqual(Table.cut("漢字漢字", 5), "漢字…")
+    assert.strictEqual(Table.cut("👨‍👩‍👧👨‍👩‍👧", 3), "👨‍👩‍👧…")
+    assert.strictEqual(Table.cut("fits", 4), "fits")
+  })
+
   it("puts a cell with line breaks on one line", () => {
     assert.deepStrictEqual(Table.render([["a\nb\tc", "d"]]), ["a b c  d"])
   })

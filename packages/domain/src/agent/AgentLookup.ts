@@ -15,8 +15,8 @@ export const isIdPrefix = (text: string): boolean => /^agt_[0-9a-hjkmnp-tv-z]{4,
 type Candidate = Pick<Agent, "id" | "name" | "status">
 
 /**
- * Makes the function that ranks how well a text names an agent. The least rank is the best; an agent that the text does
- * not name has none.
+ * Makes the function that ranks how well a text names an agent. The least rank is the best; agents that do not match
+ * are unranked.
  *
  * **Details**
  *

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RemoteAgentConfig, StateLocation } from "@remote-agent/domain"
-import { Effect, Option, Redacted } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
 
 const show = (text: string) =>
   Option.match(StateLocation.parse(text), {
@@ -57,6 +57,29 @@ describe("StateLocation", () => {
       assert.include(wrong.message, "REMOTE_AGENT_STATE is not valid")
       assert.notInclude(wrong.message, "hunter2")
       assert.isTrue(RemoteAgentConfig.settings.REMOTE_AGENT_STATE.secret)
+    })
+  )
+})
+
+describe("StateLocation.parse", () => {
+  it.effect.prop("never throws, and takes every path as it is", [Schema.String], ([text]) =>
+    Effect.sync(() => {
+      const parsed = StateLocation.parse(text)
+      if (text.trim() === "" || text.includes("\0")) return assert.isTrue(Option.isNone(parsed))
+      if (text !== "memory" && !text.includes("://")) {
+        assert.deepStrictEqual(Option.getOrThrow(parsed), { _tag: "File", path: text })
+      }
+    })
+  )
+
+  it.effect.prop("reads the path of a file address", [Schema.String], ([text]) =>
+    Effect.sync(() => {
+      const path = `/${text.toWellFormed().replaceAll(/[\0\\]/g, "")}`
+      const parsed = StateLocation.parse(`file://${path.split("/").map(encodeURIComponent).join("/")}`)
+      // An address resolves dots, and starts a host after a second slash.
+      if (!/(?:^|\/)\.{1,2}(?:\/|$)/.test(path)) {
+        assert.deepStrictEqual(Option.getOrThrow(parsed), { _tag: "File", path })
+      }
     })
   )
 })

@@ -185,7 +185,7 @@ export const Logs = Schema.Struct({
 /** The second version of the logs. */
 export const SecondLogs = Schema.Struct({ logs: Schema.Array(LogEntry) })
 
-/** A snapshot. `memory` is not part of E2B's protocol: it tells clients that no process is in it. */
+/** A snapshot. `memory` is not part of E2B's protocol: it shows clients that it contains no processes. */
 export const SnapshotInfo = Schema.Struct({
   snapshotID: Schema.String,
   names: Schema.Array(Schema.String),

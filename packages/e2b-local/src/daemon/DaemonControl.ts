@@ -1,5 +1,7 @@
 /**
- * What one says to a daemon: are you there, somebody uses you, end.
+ * Requests to a daemon: its status, its presence and its stop.
+ *
+ * Uses `node:http`: a presence is a connection that is closed on purpose, and a client with a pool could keep it open.
  *
  * @since 0.1.0
  */
@@ -10,34 +12,40 @@ import { DaemonError, SandboxesLeft, Unanswered } from "./DaemonError.ts"
 import * as DaemonFile from "./DaemonFile.ts"
 import * as ProcessOwner from "../host/ProcessOwner.ts"
 
-/** The paths of the requests, beside those of E2B. */
+/** The paths of the requests. They are not part of E2B's API. */
 export const paths = { status: "/daemon", presence: "/daemon/presence", stop: "/daemon/stop" } as const
 
-/** How a daemon says that it is. */
+/**
+ * The status of a daemon.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const Status = Schema.Struct({
   owner: ProcessOwner.Owner,
   running: Schema.Int,
   paused: Schema.Int,
-  /** Requests that are being answered; everybody who uses the daemon keeps one. */
+  /** Requests that are being handled. Every client of the daemon keeps one open. */
   requests: Schema.Int,
-  /** After how many milliseconds without a sandbox and a request it ends by itself; null: never. */
+  /** Time without a sandbox, running or paused, and without a request after which it stops. Null: never. */
   idleMillis: Schema.NullOr(Schema.Int)
 })
+/** @see {@link Status} */
 export type Status = typeof Status.Type
 
-/** What there is of a daemon of a folder. */
+/** The state of the daemon of a folder. */
 export type Found =
   | Exclude<DaemonFile.Read, { readonly _tag: "Read" }>
-  /** Its process has ended without a chance to say so. */
+  /** Its process was killed. */
   | { readonly _tag: "Dead"; readonly entry: DaemonFile.Entry }
-  /** It starts, ends, hangs, or is not to be reached from here. */
+  /** It starts, stops, hangs, or cannot be reached from here. */
   | { readonly _tag: "Silent"; readonly entry: DaemonFile.Entry }
   | { readonly _tag: "Running"; readonly entry: DaemonFile.Entry; readonly status: Status }
 
-/** Asks to end; `force` although there are sandboxes. */
+/** Body of a stop. `force` stops the daemon although it has sandboxes. */
 export const StopRequest = Schema.Struct({ force: Schema.Boolean })
 
-/** Why it does not end: how many sandboxes there are. */
+/** Body of a refused stop: the number of its sandboxes. */
 export const Refusal = Schema.Struct({ running: Schema.Int, paused: Schema.Int })
 
 class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {}) {}
@@ -58,7 +66,7 @@ const call = (entry: DaemonFile.Entry, path: string, method?: "POST", body?: str
       let text = ""
       response.setEncoding("utf8").on("data", (chunk: string) => {
         text += chunk
-        // Whoever says so much is not the daemon.
+        // A daemon never sends this much.
         if (text.length > MAX_BYTES) sent.destroy(new Error("too much"))
       })
       response.on("error", fail)
@@ -73,7 +81,7 @@ const decodeStatus = Schema.decodeEffect(Schema.fromJsonString(Status))
 const decodeRefusal = Schema.decodeEffect(Schema.fromJsonString(Refusal))
 const encodeStop = Schema.encodeEffect(Schema.fromJsonString(StopRequest))
 
-/** How it is; fails when what answers is not this daemon, or is about to end. Does not keep it from being idle. */
+/** Fails when another process answers or the daemon is stopping. The request does not count as use. */
 const status = Effect.fnUntraced(function* (entry: DaemonFile.Entry) {
   const answer = yield* call(entry, paths.status)
   if (answer.status !== 200) return yield* new NoAnswer()
@@ -82,8 +90,15 @@ const status = Effect.fnUntraced(function* (entry: DaemonFile.Entry) {
 })
 
 /**
- * Looks for the daemon of a folder, without starting one. It is `Running` when it answers, with its own key, that it
- * is the process of the file; a pid alone proves nothing, for it may be that of another process by now.
+ * Looks for the daemon of a folder without starting one.
+ *
+ * **Details**
+ *
+ * It is `Running` when a request with its key is answered by the process in the file. A pid alone proves nothing, because
+ * it may belong to another process now.
+ *
+ * @category getters
+ * @since 0.1.0
  */
 export const look = Effect.fn("DaemonControl.look")(function* (folder: string): Effect.fn.Return<Found> {
   const found = yield* DaemonFile.read(folder)
@@ -97,8 +112,10 @@ export const look = Effect.fn("DaemonControl.look")(function* (folder: string): 
 })
 
 /**
- * Is there, as long as the scope is open, so that the daemon does not take itself for idle. Fails with `Unanswered`
- * when it is about to end.
+ * Keeps the daemon from becoming idle for the duration of the scope. Fails with `Unanswered` when it is stopping.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const presence = (
   folder: string,
@@ -116,7 +133,7 @@ export const presence = (
         fail()
       })
       sent.on("error", fail)
-      // Not from outside: what is being acquired is not interrupted.
+      // An acquisition is not interruptible, so the time limit is inside of it.
       sent.setTimeout(5000, () => sent.destroy(new Error("no answer")))
     }),
     (sent) => Effect.sync(() => sent.destroy())
@@ -128,8 +145,11 @@ export const presence = (
   )
 
 /**
- * Asks a daemon to end. Fails with `SandboxesLeft` when it holds sandboxes and `force` is false, with `Unanswered`
+ * Asks a daemon to stop. Fails with `SandboxesLeft` when it has sandboxes and `force` is false, and with `Unanswered`
  * when it does not answer.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const askToStop = Effect.fn("DaemonControl.askToStop")(function* (
   folder: string,

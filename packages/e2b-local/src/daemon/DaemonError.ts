@@ -1,5 +1,5 @@
 /**
- * Everything that can keep a daemon from being started, found or stopped.
+ * Failures to start, find or stop a daemon.
  *
  * @since 0.1.0
  */
@@ -12,15 +12,15 @@ export class AlreadyRunning extends Schema.TaggedError<AlreadyRunning>()("Alread
   background: Schema.Boolean
 }) {}
 
-/** Nobody serves the folder. */
+/** No process serves the folder. */
 export class NotRunning extends Schema.TaggedError<NotRunning>()("NotRunning", {}) {}
 
-/** A process holds the folder and does not answer: it hangs, or is out of sight (in a container, of another host). */
+/** A process holds the folder and does not answer: it hangs, or it is in a container or on another host. */
 export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", {
   pid: Schema.NullOr(Schema.Int)
 }) {}
 
-/** The process that was started to serve has ended, or has not come to answer. `log` is the file that says why. */
+/** The started process has ended or does not answer. `log` is the path of its log. */
 export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
   detail: Schema.String,
   log: Schema.String
@@ -37,27 +37,32 @@ export class FileUnusable extends Schema.TaggedError<FileUnusable>()("FileUnusab
   detail: Schema.String
 }) {}
 
-/** The daemon is of another version than who wants to use it. */
+/** The daemon and the client have different versions. */
 export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("VersionMismatch", {
   running: Schema.String,
   wanted: Schema.String,
   pid: Schema.Int
 }) {}
 
-/** The daemon isolates its sandboxes in another way than was asked for. */
+/** The daemon has another isolation than the client asks for. */
 export class IsolationMismatch extends Schema.TaggedError<IsolationMismatch>()("IsolationMismatch", {
   running: Schema.String,
   wanted: Schema.String,
   pid: Schema.Int
 }) {}
 
-/** To stop would end sandboxes, and nobody has said that it may. Those that are being created count as running. */
+/** Stopping would kill sandboxes and was not forced. Sandboxes that are being created count as running. */
 export class SandboxesLeft extends Schema.TaggedError<SandboxesLeft>()("SandboxesLeft", {
   running: Schema.Int,
   paused: Schema.Int
 }) {}
 
-/** `operation` says where it failed, `reason` why. */
+/**
+ * A failure of the daemon. `operation` says where, `reason` says why.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class DaemonError extends Schema.TaggedError<DaemonError>()("DaemonError", {
   operation: Schema.Literals(["serve", "start", "status", "stop"]),
   folder: Schema.String,
@@ -77,27 +82,27 @@ export class DaemonError extends Schema.TaggedError<DaemonError>()("DaemonError"
     const { folder, reason } = this
     switch (reason._tag) {
       case "AlreadyRunning":
-        return `A server of ${folder} runs already (pid ${reason.pid}${reason.background ? ", in the background" : ""}). Use it, stop it first, or take another folder.`
+        return `A server of ${folder} runs already (pid ${reason.pid}${reason.background ? ", in the background" : ""}). Use it, stop it first, or choose another folder.`
       case "NotRunning":
         return `No server of ${folder} is running. Start one first.`
       case "Unanswered":
-        return `The server of ${folder}${reason.pid === null ? "" : ` (pid ${reason.pid})`} does not answer. Wait a moment and try again, or end that process.`
+        return `The server of ${folder}${reason.pid === null ? "" : ` (pid ${reason.pid})`} does not answer. Wait a moment and try again, or kill that process.`
       case "StartFailed":
-        return `The server of ${folder} did not start: ${reason.detail}. Look into ${reason.log}.`
+        return `The server of ${folder} did not start: ${reason.detail}. Its log is ${reason.log}.`
       case "ServerFailed":
         return reason.cause.message.replace(/\.?\n/, ". ")
       case "FileUnusable":
         return `The file ${reason.path} cannot be used: ${reason.detail}. Remove it, or check who may read and write it.`
       case "VersionMismatch":
-        return `The server of ${folder} (pid ${reason.pid}) is of version ${reason.running}, and this is ${reason.wanted}. Stop it when its sandboxes are no longer needed, then try again; or use the version ${reason.running}.`
+        return `The server of ${folder} (pid ${reason.pid}) has version ${reason.running}, and this is version ${reason.wanted}. Stop it when its sandboxes are no longer needed, then try again; or use version ${reason.running}.`
       case "IsolationMismatch":
-        return `The server of ${folder} (pid ${reason.pid}) runs with the isolation "${reason.running}", and "${reason.wanted}" was asked for. Stop it when its sandboxes are no longer needed, then try again; or ask for what it has.`
+        return `The server of ${folder} (pid ${reason.pid}) runs with isolation "${reason.running}", but "${reason.wanted}" is requested. Stop it when its sandboxes are no longer needed, then try again; or request its isolation.`
       case "SandboxesLeft":
-        return `The server holds ${count(reason.running + reason.paused, "sandbox", "sandboxes")} (${reason.running} running, ${reason.paused} paused), which would end with it. End them first, or say that they may.`
+        return `The server holds ${count(reason.running + reason.paused, "sandbox", "sandboxes")} (${reason.running} running, ${reason.paused} paused), which would be killed with it. Kill them first, or force the stop.`
     }
   }
 
-  /** Whether the same call may succeed later without anything being changed. */
+  /** Whether the same call may succeed later without a change. */
   get isRetryable() {
     return this.reason._tag === "Unanswered"
   }

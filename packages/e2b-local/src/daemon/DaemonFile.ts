@@ -1,5 +1,7 @@
 /**
- * The files by which the daemon of a folder is found.
+ * The files in a data folder through which its daemon is found.
+ *
+ * Uses `node:fs`, because `FileSystem` has no `lstat` and cannot write a file that must not exist yet.
  *
  * @since 0.1.0
  */
@@ -10,23 +12,28 @@ import { DaemonError, FileUnusable, ServerFailed } from "./DaemonError.ts"
 import * as DataDirectory from "../sandboxes/DataDirectory.ts"
 import * as ProcessOwner from "../host/ProcessOwner.ts"
 
-/** How sandboxes may be isolated. */
+/** The forms of isolation. */
 export const Kind = Schema.Literals(["bubblewrap", "namespaces", "none"])
 
 const Loopback = Schema.String.check(Schema.isPattern(/^http:\/\/127\.0\.0\.1:\d{1,5}$/))
 
-/** What the daemon of a folder says of itself. */
+/**
+ * The content of the file: where the daemon is and how it runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Entry extends Schema.Class<Entry>("@remote-agent/e2b-local/DaemonFile/Entry")({
   owner: ProcessOwner.Owner,
-  /** Of the program that serves. */
+  /** Version of the program that serves. */
   version: Schema.String,
   apiUrl: Loopback,
   sandboxUrl: Loopback,
   apiKey: Schema.RedactedFromValue(Schema.NonEmptyString),
   isolation: Kind,
-  /** Whether no isolation was asked for in words; else `none` means that none works here. */
+  /** Whether isolation `none` was requested. Otherwise `none` means that no form works here. */
   waived: Schema.Boolean,
-  /** Whether it runs detached, and ends by itself when it is idle. */
+  /** Whether it runs detached and stops when it is idle. */
   background: Schema.Boolean,
   /** Milliseconds since the epoch. */
   startedAt: Schema.Int
@@ -35,15 +42,15 @@ export class Entry extends Schema.Class<Entry>("@remote-agent/e2b-local/DaemonFi
 /** The files of a data folder. */
 export const paths = (folder: string) => ({
   entry: Path.join(folder, "local.json"),
-  /** Held by whoever serves the folder, for as long as it does. */
+  /** Held by the process that serves the folder. */
   lock: Path.join(folder, "local.lock"),
-  /** Held by whoever starts a daemon, so that many at once start one. */
+  /** Held by the client that starts a daemon, so that several clients start only one. */
   startLock: Path.join(folder, "local.start.lock"),
   log: Path.join(folder, "local.log"),
   sandboxes: Path.join(folder, "sandboxes")
 })
 
-/** What is known from the file alone. */
+/** The result of reading the file. */
 export type Read =
   | { readonly _tag: "Missing" }
   | { readonly _tag: "Damaged"; readonly path: string; readonly detail: string }
@@ -59,8 +66,8 @@ const unusable = (operation: DaemonError["operation"], folder: string, path: str
   new DaemonError({ operation, folder, reason: new FileUnusable({ path, detail: detailOf(cause) }) })
 
 /**
- * The folder by its real name, made for its user alone when it is not there. Fails with `ServerFailed` when others can
- * write in it.
+ * The real path of the folder, which is made for its user alone when it is missing. Fails with `ServerFailed` when other
+ * users can write in it.
  */
 export const ensureFolder = Effect.fnUntraced(function* (
   operation: DaemonError["operation"],
@@ -80,7 +87,7 @@ export const ensureFolder = Effect.fnUntraced(function* (
   return real
 })
 
-/** Reads the file. A file that another user could have written is a damaged one: it could lead anywhere. */
+/** Reads the file. A file that another user could have written counts as damaged: it could point to any server. */
 export const read = Effect.fn("DaemonFile.read")(function* (folder: string): Effect.fn.Return<Read> {
   const path = paths(folder).entry
   const damaged = (detail: string): Read => ({ _tag: "Damaged", path, detail })
@@ -104,7 +111,7 @@ export const read = Effect.fn("DaemonFile.read")(function* (folder: string): Eff
   })
 })
 
-/** Puts the file in place in one step, readable by its user alone. */
+/** Writes the file in one step, readable by its user alone. */
 export const write = Effect.fn("DaemonFile.write")(function* (folder: string, entry: Entry) {
   const path = paths(folder).entry
   const text = yield* Effect.orDie(encode(entry))
@@ -119,7 +126,7 @@ export const write = Effect.fn("DaemonFile.write")(function* (folder: string, en
   })
 })
 
-/** Whether the file says exactly this. */
+/** Whether the file has exactly this content. */
 export const says = (folder: string, entry: Entry): Effect.Effect<boolean> =>
   Effect.gen(function* () {
     const found = yield* read(folder)
@@ -127,14 +134,14 @@ export const says = (folder: string, entry: Entry): Effect.Effect<boolean> =>
     return (yield* Effect.orDie(encode(found.entry))) === (yield* Effect.orDie(encode(entry)))
   })
 
-/** Which file the lock is; none when it is gone. Asked without opening it, which would give up the lock. */
+/** Inode of the lock, none when it was removed. The file is not opened, because closing it would release the lock. */
 export const lockOf = (folder: string): Effect.Effect<Option.Option<number>> =>
   Effect.option(Effect.tryPromise(async () => (await Fs.stat(paths(folder).lock)).ino))
 
 /**
- * Writes the file again when somebody has removed or damaged it: nobody would find the daemon, and nobody could take
- * its place. Leaves alone a folder whose lock is no longer the one that the daemon holds: it is another's by now.
- * Succeeds with whether it was written.
+ * Writes the file again when it was removed or damaged: clients could not find the daemon, and no other daemon could take
+ * its place. Does nothing when the lock is no longer the one that the daemon holds, because the folder belongs to another
+ * daemon then. Returns whether it was written.
  */
 export const restore = Effect.fn("DaemonFile.restore")(function* (
   folder: string,
@@ -144,12 +151,12 @@ export const restore = Effect.fn("DaemonFile.restore")(function* (
   if (yield* says(folder, entry)) return false
   const now = yield* lockOf(folder)
   if (Option.getOrUndefined(now) !== Option.getOrUndefined(lock) || Option.isNone(now)) return false
-  // A promise cannot be taken back: it would put the file there after the daemon has removed it.
+  // An interrupted promise would still write the file, possibly after the daemon has removed it.
   yield* Effect.uninterruptible(write(folder, entry))
   return true
 })
 
-/** Removes the file unless it speaks of another. */
+/** Removes the file unless it belongs to another daemon. */
 export const remove = Effect.fn("DaemonFile.remove")(function* (folder: string, entry: Entry) {
   if (!(yield* says(folder, entry))) return
   const path = paths(folder).entry

@@ -1,5 +1,7 @@
 /**
- * Finds the daemon of a data folder, or starts it.
+ * Finds the daemon of a data folder or starts it.
+ *
+ * Uses `node:child_process`: the daemon must outlive this process, which `effect/process` does not allow.
  *
  * @since 0.1.0
  */
@@ -23,34 +25,39 @@ import type * as E2bServer from "../server/E2bServer.ts"
 import * as FileLock from "../host/FileLock.ts"
 import * as ProcessOwner from "../host/ProcessOwner.ts"
 
-/** A daemon that runs, and stays for as long as it is used. */
+/**
+ * A running daemon. It keeps running for as long as it is used.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Daemon extends Context.Service<
   Daemon,
   {
     readonly url: string
     readonly apiKey: Redacted.Redacted
     readonly pid: number
-    /** `none` when it was asked for, or when it was left to the daemon and nothing else works here. */
+    /** `none` when it was requested, or when the daemon chose it because no form works here. */
     readonly isolation: E2bServer.E2bServer["Service"]["isolation"]
   }
 >()("@remote-agent/e2b-local/DaemonStart/Daemon") {}
 
-/** Which daemon, and how it is started when there is none. */
+/** Options to find the daemon, and to start it when there is none. */
 export interface Options {
   readonly folder: string
-  /** Of the program that asks; a daemon of another one is refused. */
+  /** Version of the client. A daemon of another version is refused. */
   readonly version: string
   /** The program that calls `Daemon.serve` for this folder, in the background. */
   readonly command: readonly [string, ...ReadonlyArray<string>]
-  /** All of its environment. It outlives whoever starts it, so give it no secret. */
+  /** The whole environment of the daemon. It outlives the client, so it must not contain a secret. */
   readonly env: Readonly<Record<string, string>>
-  /** What is wanted: a daemon that isolates in another way is refused. Default `auto`: any but a waived isolation. */
+  /** The requested isolation. A daemon with another one is refused. Default `auto`: any that was not waived. */
   readonly isolation?: E2bServer.Options["isolation"]
 }
 
-const PATIENCE = "60 seconds"
+const START_TIMEOUT = "60 seconds"
 
-/** Says why a daemon is not the one that is wanted, or nothing. */
+/** Why a daemon is not the requested one. Undefined when it is. */
 export const mismatch = (
   { folder, isolation = "auto", version }: Pick<Options, "folder" | "version" | "isolation">,
   entry: DaemonFile.Entry
@@ -60,16 +67,16 @@ export const mismatch = (
   if (entry.version !== version) {
     return fail(new VersionMismatch({ running: entry.version, wanted: version, pid }))
   }
-  // Who says nothing must not run in a daemon that somebody else has said may do without isolation.
+  // A client that requests nothing must not use a daemon whose isolation another client has waived.
   const fits = isolation === "auto" ? !entry.waived : isolation === entry.isolation
   return fits ? undefined : fail(new IsolationMismatch({ running: entry.isolation, wanted: isolation, pid }))
 }
 
 const decodeError = Schema.decodeUnknownEffect(Schema.toCodecJson(DaemonError))
 
-/** A process that was started to serve. */
+/** A process that was started as a daemon. */
 interface Started {
-  /** That it has ended because another serves; fails with why it has ended otherwise. */
+  /** Completes when it has ended because another daemon serves. Fails when it has ended for another reason. */
   readonly ended: Effect.Effect<void, DaemonError>
 }
 
@@ -89,22 +96,22 @@ const spawn = Effect.fnUntraced(function* (
         const out = Fs.openSync(log, "a", 0o600)
         const [program, ...args] = command
         try {
-          // In a session of its own, so that neither the terminal nor the end of this process reaches it.
+          // In its own session, so that neither the terminal nor the end of this process reaches it.
           const child = NodeChildProcess.spawn(program, args, {
             cwd: "/",
             detached: true,
             env: { ...env },
             stdio: ["ignore", out, out, "ipc"]
           })
-          let said: unknown
-          child.on("message", (message) => (said = message))
+          let message: unknown
+          child.on("message", (sent) => (message = sent))
           child.on("error", (cause) => fail(cause.message))
           child.on("exit", (code, signal) => {
             const conclude = () =>
-              said === undefined
+              message === undefined
                 ? fail(`its process ended with ${signal ?? `code ${code}`}`)
-                : Deferred.doneUnsafe(ended, Effect.succeed(said))
-            // What it has said may still be under way.
+                : Deferred.doneUnsafe(ended, Effect.succeed(message))
+            // Its message may still be in transit.
             if (child.connected) child.once("disconnect", conclude)
             else conclude()
           })
@@ -122,12 +129,12 @@ const spawn = Effect.fnUntraced(function* (
         if (child.connected) child.disconnect()
       })
   )
-  const why = (said: unknown) =>
-    Effect.matchEffect(decodeError(said), {
-      onFailure: () => Effect.fail(failed("its process ended without a word")),
+  const reasonOf = (message: unknown) =>
+    Effect.matchEffect(decodeError(message), {
+      onFailure: () => Effect.fail(failed("its process ended without a message")),
       onSuccess: (error) => (error.reason._tag === "AlreadyRunning" ? Effect.void : Effect.fail(error))
     })
-  return { ended: Effect.flatMap(Deferred.await(ended), why) }
+  return { ended: Effect.flatMap(Deferred.await(ended), reasonOf) }
 })
 
 const running = (folder: string) =>
@@ -136,7 +143,7 @@ const running = (folder: string) =>
     schedule: Schedule.spaced("25 millis")
   })
 
-/** Starts a daemon if nobody else does just now, and waits until one runs or this one has ended. */
+/** Starts a daemon unless another client is starting one. Waits until a daemon runs or the started one has ended. */
 const startUnlessStarting = Effect.fnUntraced(function* (options: Options) {
   const { folder } = options
   const free = yield* FileLock.tryAcquire(DaemonFile.paths(folder).startLock).pipe(
@@ -146,12 +153,12 @@ const startUnlessStarting = Effect.fnUntraced(function* (options: Options) {
     )
   )
   if (!free) return yield* Effect.sleep("25 millis")
-  // It may have come while the lock was another's.
+  // Another client may have started it while it held the lock.
   const found = yield* DaemonControl.look(folder)
   if (found._tag === "Running") return
   if (found._tag === "Damaged") {
     yield* Effect.logWarning(
-      `${found.path} is damaged (${found.detail}). It is written anew, by the server that it was of or by a new one.`
+      `${found.path} is damaged (${found.detail}). It is restored by its server or by a new one.`
     )
   }
   const { ended } = yield* spawn(options)
@@ -159,8 +166,14 @@ const startUnlessStarting = Effect.fnUntraced(function* (options: Options) {
 }, Effect.scoped)
 
 /**
- * The daemon of the folder, started when there is none; it takes itself for used as long as the scope is open. Any
- * number may ask at once and get the same one.
+ * Connects to the daemon of the folder and starts it when there is none.
+ *
+ * **Details**
+ *
+ * The daemon does not become idle for the duration of the scope. Any number of clients get the same daemon.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const connect = Effect.fn("DaemonStart.connect")(function* (
   given: Options
@@ -183,26 +196,34 @@ export const connect = Effect.fn("DaemonStart.connect")(function* (
         pid: entry.owner.pid,
         isolation: entry.isolation
       }),
-      // It has just ended.
+      // It has just stopped.
       Effect.catchReason("DaemonError", "Unanswered", () =>
         Effect.andThen(Effect.sleep("25 millis"), attempt)
       )
     )
   })
   return yield* Effect.timeoutOrElse(attempt, {
-    duration: PATIENCE,
+    duration: START_TIMEOUT,
     orElse: () =>
       Effect.fail(new DaemonError({ operation: "start", folder, reason: new Unanswered({ pid: null }) }))
   })
 })
 
-/** {@link connect} for the length of the layer. */
+/**
+ * {@link connect} while the layer is in use.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: Options): Layer.Layer<Daemon, DaemonError> =>
   Layer.effect(Daemon, connect(options))
 
 /**
- * Asks the daemon of a folder to end, and waits until it has. Fails with `NotRunning`, with `SandboxesLeft` when it
- * holds sandboxes and `force` is false, and with `Unanswered`.
+ * Stops the daemon of a folder and waits until its process has ended. Fails with `NotRunning`, with `SandboxesLeft` when
+ * it has sandboxes and `force` is false, and with `Unanswered`.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const stop = Effect.fn("DaemonStart.stop")(function* (folder: string, force: boolean) {
   const found = yield* DaemonControl.look(folder)
@@ -219,7 +240,7 @@ export const stop = Effect.fn("DaemonStart.stop")(function* (folder: string, for
     schedule: Schedule.spaced("25 millis")
   }).pipe(
     Effect.timeoutOrElse({
-      duration: PATIENCE,
+      duration: START_TIMEOUT,
       orElse: () => Effect.fail(fail(new Unanswered({ pid: entry.owner.pid })))
     })
   )

@@ -66,7 +66,7 @@ const SendSignalRequest = Schema.Struct({
   signal: optional(Schema.Union([Schema.String, Schema.Int]))
 })
 
-/** The variables of a sandbox that envd tells and gives to every command. */
+/** The variables of a sandbox: envd returns them and sets them for every command. */
 export const sandboxVariables = (sandbox: Sandbox): Readonly<Record<string, string>> => ({
   E2B_SANDBOX: "true",
   E2B_SANDBOX_ID: sandbox.id,

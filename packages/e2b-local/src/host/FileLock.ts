@@ -34,10 +34,15 @@ const open = async (path: string): Promise<Option.Option<DatabaseSync>> => {
 }
 
 /**
- * Takes the lock of a file, which is made when it is not there, until the scope closes or the process dies. Succeeds
- * with whether it was free; never waits. Two holders exclude each other within one process as well.
+ * Takes the lock of a file until the scope closes or the process dies. Returns whether it was free, without waiting.
  *
- * Nobody may open the file in another way while it is locked: closing it would give up the lock.
+ * **Details**
+ *
+ * The file is made when it is missing. Two holders within one process exclude each other too.
+ *
+ * **Gotchas**
+ *
+ * The process must not open the file in another way while it is locked: closing it would release the lock.
  */
 export const tryAcquire = (path: string): Effect.Effect<boolean, LockUnusable, Scope.Scope> =>
   Effect.acquireRelease(

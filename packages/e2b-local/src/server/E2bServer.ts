@@ -79,7 +79,7 @@ export interface Options {
   readonly isolation?: "auto" | "bubblewrap" | "namespaces" | "none" | undefined
   /** Default: any free port of the loopback. */
   readonly port?: number | undefined
-  /** Per sandbox, except for open files and file sizes, which are per process. `E2bServer.enforced` says which hold. */
+  /** Limits per sandbox. Open files and file sizes are per process. `E2bServer.enforced` lists the ones that hold. */
   readonly limits?:
     | {
         /** Default 4096, threads included. */

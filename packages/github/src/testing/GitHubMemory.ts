@@ -1,58 +1,22 @@
 import { GitHubError } from "@remote-agent/domain"
-import { Context, DateTime, Effect, Layer, Option, type Redacted, Ref, Stream } from "effect"
+import { Context, DateTime, Effect, Layer, Option, Ref } from "effect"
 import { GitHub } from "../api/GitHub.ts"
 import * as GitHubHooks from "../api/internal/hooks.ts"
 import * as GitHubPulls from "../api/internal/pulls.ts"
 import * as Model from "../api/model.ts"
+import {
+  type Call,
+  inState,
+  invalid,
+  makeMemory,
+  type Memory,
+  nameOf,
+  notFound,
+  openFor,
+  type Options
+} from "./internal/memory.ts"
 
-/**
- * The initial state of a repository.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ScriptedRepository {
-  /** Default: `main`. */
-  readonly defaultBranch?: string | undefined
-  readonly private?: boolean | undefined
-  /** The id of the newest commit, by branch. */
-  readonly branches?: Readonly<Record<string, string>> | undefined
-  readonly pullRequests?: ReadonlyArray<Model.PullRequest> | undefined
-  readonly issues?: ReadonlyArray<Model.Issue> | undefined
-  /** Checks, by the id of their commit. */
-  readonly checks?: Readonly<Record<string, ReadonlyArray<Model.Check>>> | undefined
-}
-
-/**
- * One call of a `GitHub` method, for assertions on the calls and their order.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Call {
-  readonly operation: GitHubError.Operation
-  /** `owner/name`; empty for a call without a repository. */
-  readonly target: string
-  /** The arguments after the repository. */
-  readonly input: ReadonlyArray<unknown>
-}
-
-/**
- * The content and the faults of the fake.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /** Repositories, by `owner/name`. */
-  readonly repositories: Readonly<Record<string, ScriptedRepository>>
-  /** Invoked for every call, in order. A reason makes the call fail before it has an effect. */
-  readonly fault?: ((call: Call, index: number) => GitHubError.Reason | undefined) | undefined
-  /** The result of `token`. Default: none. */
-  readonly token?: Redacted.Redacted | undefined
-  /** The login of the credential. Default: `agent`. */
-  readonly login?: string | undefined
-}
+export type { Call, Options, ScriptedRepository } from "./internal/memory.ts"
 
 /**
  * The recorded calls, for assertions.
@@ -71,89 +35,7 @@ export class Calls extends Context.Service<
   }
 >()("@remote-agent/github/GitHubMemory/Calls") {}
 
-interface Repository {
-  readonly defaultBranch: string
-  readonly private: boolean
-  readonly branches: Map<string, string>
-  readonly pulls: Map<number, Model.PullRequest>
-  readonly issues: Map<number, Model.Issue>
-  readonly comments: Map<number, Array<string>>
-  readonly checks: ReadonlyMap<string, ReadonlyArray<Model.Check>>
-  readonly hooks: Map<number, Model.Hook>
-  last: number
-}
-
-const byNumber = <A extends { readonly number: number }>(all: ReadonlyArray<A> | undefined) =>
-  new Map((all ?? []).map((one) => [one.number, one]))
-
-const start = (scripted: ScriptedRepository): Repository => ({
-  defaultBranch: scripted.defaultBranch ?? "main",
-  private: scripted.private ?? true,
-  branches: new Map(Object.entries(scripted.branches ?? {})),
-  pulls: byNumber(scripted.pullRequests),
-  issues: byNumber(scripted.issues),
-  comments: new Map(),
-  checks: new Map(Object.entries(scripted.checks ?? {})),
-  hooks: new Map(),
-  last: Math.max(
-    0,
-    ...[...(scripted.pullRequests ?? []), ...(scripted.issues ?? [])].map(({ number }) => number)
-  )
-})
-
-const nameOf = ({ name, owner }: Model.Repo) => `${owner}/${name}`
-
-const inState =
-  ({ state = "open" }: Model.Filter) =>
-  (one: { readonly state: string }) =>
-    state === "all" || state === one.state
-
-const invalid = (...problems: ReadonlyArray<string>) => new GitHubError.Invalid({ problems })
-
-const notFound = new GitHubError.NotFound({ credential: "token", needs: [] })
-
-const openFor = (repository: Repository, repo: Model.Repo, head: string) =>
-  [...repository.pulls.values()].filter(
-    (pull) => pull.state === "open" && Model.qualified(repo, pull.head.branch) === Model.qualified(repo, head)
-  )
-
-/**
- * Makes the fake and the record of its calls.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = Effect.fnUntraced(function* (options: Options) {
-  const login = options.login ?? "agent"
-  const repositories = new Map(
-    Object.entries(options.repositories).map(([name, scripted]) => [name.toLowerCase(), start(scripted)])
-  )
-  const calls = yield* Ref.make<ReadonlyArray<Call>>([])
-
-  const called = Effect.fnUntraced(function* (
-    operation: GitHubError.Operation,
-    target: string,
-    ...input: ReadonlyArray<unknown>
-  ) {
-    const call: Call = { operation, target, input }
-    const index = (yield* Ref.getAndUpdate(calls, (all) => [...all, call])).length
-    const reason = options.fault?.(call, index)
-    if (reason !== undefined) return yield* new GitHubError.GitHubError({ operation, target, reason })
-    return (why: GitHubError.Reason) => new GitHubError.GitHubError({ operation, target, reason: why })
-  })
-
-  const opened = Effect.fnUntraced(function* (
-    operation: GitHubError.Operation,
-    repo: Model.Repo,
-    ...input: ReadonlyArray<unknown>
-  ) {
-    const failure = yield* called(operation, nameOf(repo), ...input)
-    const repository = repositories.get(nameOf(repo).toLowerCase())
-    if (repository === undefined) return yield* failure(notFound)
-    const url = `https://github.com/${nameOf(repo)}`
-    return { repository, failure, url }
-  })
-
+const pullRequestMethods = ({ listed, login, opened }: Memory) => {
   const createPullRequest = Effect.fn("GitHub.createPullRequest")(function* (
     repo: Model.Repo,
     spec: Model.PullRequestSpec
@@ -203,6 +85,28 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
   })
 
+  return {
+    createPullRequest,
+    pullRequest: Effect.fn("GitHub.pullRequest")(function* (repo: Model.Repo, number: number) {
+      const { failure, repository } = yield* opened("pullRequest", repo, number)
+      return repository.pulls.get(number) ?? (yield* failure(notFound))
+    }),
+    pullRequests: (repo: Model.Repo, filter: Model.PullRequestFilter = {}) =>
+      listed("pullRequests", repo, filter, ({ pulls }) =>
+        [...pulls.values()]
+          .filter(inState(filter))
+          .filter(({ base }) => filter.base === undefined || filter.base === base.branch)
+          .filter(
+            ({ head }) =>
+              filter.head === undefined ||
+              Model.qualified(repo, filter.head) === Model.qualified(repo, head.branch)
+          )
+          .toReversed()
+      )
+  }
+}
+
+const webhookMethods = ({ listed, opened }: Memory) => {
   const createWebhook = Effect.fn("GitHub.createWebhook")(function* (
     repo: Model.Repo,
     spec: Model.HookSpec
@@ -226,93 +130,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return { hook, outcome: "created", secret: Option.some(spec.secret ?? (yield* GitHubHooks.randomSecret)) }
   })
 
-  const listed = <A>(
-    operation: GitHubError.Operation,
-    repo: Model.Repo,
-    filter: unknown,
-    all: (repository: Repository) => ReadonlyArray<A>
-  ) =>
-    Stream.unwrap(
-      Effect.map(opened(operation, repo, filter), ({ repository }) => Stream.fromIterable(all(repository)))
-    )
-
-  const service = {
-    token: Effect.as(called("token", ""), Option.fromUndefinedOr(options.token)),
-    repository: Effect.fn("GitHub.repository")(function* (repo: Model.Repo) {
-      const { repository, url } = yield* opened("repository", repo)
-      return {
-        id: [...repositories.values()].indexOf(repository) + 1,
-        ...repo,
-        url,
-        cloneUrl: `${url}.git`,
-        defaultBranch: repository.defaultBranch,
-        private: repository.private,
-        archived: false
-      }
-    }),
-    latestCommit: Effect.fn("GitHub.latestCommit")(function* (repo: Model.Repo, branch?: string) {
-      const { failure, repository, url } = yield* opened("latestCommit", repo, branch)
-      const sha = repository.branches.get(branch ?? repository.defaultBranch)
-      if (sha === undefined) return yield* failure(notFound)
-      return { sha, url: `${url}/commit/${sha}`, message: "A commit", author: login }
-    }),
-    createPullRequest,
-    pullRequest: Effect.fn("GitHub.pullRequest")(function* (repo: Model.Repo, number: number) {
-      const { failure, repository } = yield* opened("pullRequest", repo, number)
-      return repository.pulls.get(number) ?? (yield* failure(notFound))
-    }),
-    pullRequests: (repo: Model.Repo, filter: Model.PullRequestFilter = {}) =>
-      listed("pullRequests", repo, filter, ({ pulls }) =>
-        [...pulls.values()]
-          .filter(inState(filter))
-          .filter(({ base }) => filter.base === undefined || filter.base === base.branch)
-          .filter(
-            ({ head }) =>
-              filter.head === undefined ||
-              Model.qualified(repo, filter.head) === Model.qualified(repo, head.branch)
-          )
-          .toReversed()
-      ),
-    comment: Effect.fn("GitHub.comment")(function* (repo: Model.Repo, number: number, body: string) {
-      const { failure, repository, url } = yield* opened("comment", repo, number, body)
-      if (!repository.issues.has(number) && !repository.pulls.has(number)) return yield* failure(notFound)
-      const comments = repository.comments.get(number) ?? []
-      comments.push(body)
-      repository.comments.set(number, comments)
-      const id = comments.length
-      return { id, url: `${url}/issues/${number}#issuecomment-${id}`, body, author: login }
-    }),
-    createIssue: Effect.fn("GitHub.createIssue")(function* (repo: Model.Repo, spec: Model.IssueSpec) {
-      const { failure, repository, url } = yield* opened("createIssue", repo, spec)
-      if (spec.title.trim() === "") return yield* failure(invalid("title: missing field"))
-      const [number, now] = [++repository.last, yield* DateTime.now]
-      const issue: Model.Issue = {
-        number,
-        url: `${url}/issues/${number}`,
-        title: spec.title,
-        body: spec.body ?? "",
-        state: "open",
-        author: login,
-        labels: spec.labels ?? [],
-        createdAt: now,
-        updatedAt: now
-      }
-      repository.issues.set(number, issue)
-      return issue
-    }),
-    listIssues: (repo: Model.Repo, filter: Model.IssueFilter = {}) =>
-      listed("listIssues", repo, filter, ({ issues }) =>
-        [...issues.values()]
-          .filter(inState(filter))
-          .filter(({ labels }) => GitHubPulls.missing(filter.labels, labels).length === 0)
-          .toReversed()
-      ),
-    checks: Effect.fn("GitHub.checks")(function* (repo: Model.Repo, ref: string) {
-      const { repository } = yield* opened("checks", repo, ref)
-      const sha = repository.branches.get(ref) ?? ref
-      const checks = repository.checks.get(sha) ?? []
-      return { sha, state: Model.verdict(checks), checks }
-    }),
+  return {
     createWebhook,
     listWebhooks: (repo: Model.Repo) =>
       listed("listWebhooks", repo, undefined, ({ hooks }) => [...hooks.values()]),
@@ -323,18 +141,94 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     pingWebhook: Effect.fn("GitHub.pingWebhook")(function* (repo: Model.Repo, id: number) {
       const { failure, repository } = yield* opened("pingWebhook", repo, id)
       if (!repository.hooks.has(id)) return yield* failure(notFound)
-    }),
-    deleteBranch: Effect.fn("GitHub.deleteBranch")(function* (repo: Model.Repo, branch: string) {
-      const { failure, repository } = yield* opened("deleteBranch", repo, branch)
-      if (branch === repository.defaultBranch) {
-        return yield* failure(invalid("the default branch cannot be deleted"))
-      }
-      repository.branches.delete(branch)
-      for (const pull of openFor(repository, repo, branch)) {
-        repository.pulls.set(pull.number, { ...pull, state: "closed" })
-      }
     })
   }
+}
+
+const issueMethods = ({ listed, login, opened }: Memory) => ({
+  comment: Effect.fn("GitHub.comment")(function* (repo: Model.Repo, number: number, body: string) {
+    const { failure, repository, url } = yield* opened("comment", repo, number, body)
+    if (!repository.issues.has(number) && !repository.pulls.has(number)) return yield* failure(notFound)
+    const comments = repository.comments.get(number) ?? []
+    comments.push(body)
+    repository.comments.set(number, comments)
+    const id = comments.length
+    return { id, url: `${url}/issues/${number}#issuecomment-${id}`, body, author: login }
+  }),
+  createIssue: Effect.fn("GitHub.createIssue")(function* (repo: Model.Repo, spec: Model.IssueSpec) {
+    const { failure, repository, url } = yield* opened("createIssue", repo, spec)
+    if (spec.title.trim() === "") return yield* failure(invalid("title: missing field"))
+    const [number, now] = [++repository.last, yield* DateTime.now]
+    const issue: Model.Issue = {
+      number,
+      url: `${url}/issues/${number}`,
+      title: spec.title,
+      body: spec.body ?? "",
+      state: "open",
+      author: login,
+      labels: spec.labels ?? [],
+      createdAt: now,
+      updatedAt: now
+    }
+    repository.issues.set(number, issue)
+    return issue
+  }),
+  listIssues: (repo: Model.Repo, filter: Model.IssueFilter = {}) =>
+    listed("listIssues", repo, filter, ({ issues }) =>
+      [...issues.values()]
+        .filter(inState(filter))
+        .filter(({ labels }) => GitHubPulls.missing(filter.labels, labels).length === 0)
+        .toReversed()
+    )
+})
+
+const repositoryMethods = ({ called, login, opened, repositories, token }: Memory) => ({
+  token: Effect.as(called("token", ""), Option.fromUndefinedOr(token)),
+  repository: Effect.fn("GitHub.repository")(function* (repo: Model.Repo) {
+    const { repository, url } = yield* opened("repository", repo)
+    return {
+      id: [...repositories.values()].indexOf(repository) + 1,
+      ...repo,
+      url,
+      cloneUrl: `${url}.git`,
+      defaultBranch: repository.defaultBranch,
+      private: repository.private,
+      archived: false
+    }
+  }),
+  latestCommit: Effect.fn("GitHub.latestCommit")(function* (repo: Model.Repo, branch?: string) {
+    const { failure, repository, url } = yield* opened("latestCommit", repo, branch)
+    const sha = repository.branches.get(branch ?? repository.defaultBranch)
+    if (sha === undefined) return yield* failure(notFound)
+    return { sha, url: `${url}/commit/${sha}`, message: "A commit", author: login }
+  }),
+  checks: Effect.fn("GitHub.checks")(function* (repo: Model.Repo, ref: string) {
+    const { repository } = yield* opened("checks", repo, ref)
+    const sha = repository.branches.get(ref) ?? ref
+    const checks = repository.checks.get(sha) ?? []
+    return { sha, state: Model.verdict(checks), checks }
+  }),
+  deleteBranch: Effect.fn("GitHub.deleteBranch")(function* (repo: Model.Repo, branch: string) {
+    const { failure, repository } = yield* opened("deleteBranch", repo, branch)
+    if (branch === repository.defaultBranch) {
+      return yield* failure(invalid("the default branch cannot be deleted"))
+    }
+    repository.branches.delete(branch)
+    for (const pull of openFor(repository, repo, branch)) {
+      repository.pulls.set(pull.number, { ...pull, state: "closed" })
+    }
+  })
+})
+
+/**
+ * Makes the fake and the record of its calls.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const memory = yield* makeMemory(options)
+  const { calls, repositories } = memory
 
   const push = (repo: Model.Repo, branch: string, sha: string) =>
     Effect.sync(() => {
@@ -347,7 +241,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })
 
   return {
-    service,
+    service: {
+      ...repositoryMethods(memory),
+      ...pullRequestMethods(memory),
+      ...issueMethods(memory),
+      ...webhookMethods(memory)
+    },
     calls: Calls.of({
       all: Ref.get(calls),
       comments: (repo, number) =>

@@ -50,28 +50,12 @@ const nameOf = (cause: Cause.Cause<unknown>): string => {
   return error instanceof Error ? error.name : "failed"
 }
 
-/**
- * Claims deliveries and handles them in the background. Deliveries with the same key are handled one after the other, in
- * the order in which they were accepted; others at the same time, within the limits. When the scope closes, no more are
- * accepted, running work may finish within `grace`, and unfinished deliveries may be delivered again.
- */
-export const make = Effect.fnUntraced(function* (limits: Limits) {
+/** Extending the claim on a delivery, and recording its outcome. */
+const makeClaims = Effect.fnUntraced(function* ({ claimFor }: Limits) {
   const deliveries = yield* Deliveries
-  const running = yield* FiberSet.make<void>()
-  const slots = yield* Semaphore.make(limits.concurrency)
-  const last = new Map<string, Deferred.Deferred<void>>()
-  let accepted = 0
-  let isClosing = false
-
-  yield* Effect.addFinalizer(() =>
-    Effect.gen(function* () {
-      isClosing = true
-      yield* Effect.timeoutOption(FiberSet.awaitEmpty(running), limits.grace)
-    })
-  )
 
   const extendClaim = (id: string, token: string) =>
-    deliveries.extend(id, token, limits.claimFor).pipe(
+    deliveries.extend(id, token, claimFor).pipe(
       Effect.catchReason(
         "StateStoreError",
         "ClaimLost",
@@ -79,7 +63,7 @@ export const make = Effect.fnUntraced(function* (limits: Limits) {
         // The store may be reachable again in time for the next extension.
         (_, error) => Effect.logWarning("The claim on a webhook delivery could not be extended", error)
       ),
-      Effect.delay(Duration.divideUnsafe(limits.claimFor, 3)),
+      Effect.delay(Duration.divideUnsafe(claimFor, 3)),
       Effect.forever
     )
 
@@ -92,6 +76,30 @@ export const make = Effect.fnUntraced(function* (limits: Limits) {
       Effect.andThen(recorded(deliveries.fail(id, token, nameOf(exit.cause))))
     )
   }
+
+  return { extendClaim, record }
+})
+
+/**
+ * Claims deliveries and handles them in the background. Deliveries with the same key are handled one after the other, in
+ * the order in which they were accepted; others at the same time, within the limits. When the scope closes, no more are
+ * accepted, running work may finish within `grace`, and unfinished deliveries may be delivered again.
+ */
+export const make = Effect.fnUntraced(function* (limits: Limits) {
+  const deliveries = yield* Deliveries
+  const { extendClaim, record } = yield* makeClaims(limits)
+  const running = yield* FiberSet.make<void>()
+  const slots = yield* Semaphore.make(limits.concurrency)
+  const last = new Map<string, Deferred.Deferred<void>>()
+  let accepted = 0
+  let isClosing = false
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      isClosing = true
+      yield* Effect.timeoutOption(FiberSet.awaitEmpty(running), limits.grace)
+    })
+  )
 
   const start = Effect.fnUntraced(function* <E>(
     id: string,

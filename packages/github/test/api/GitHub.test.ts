@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 import { generateKeyPairSync } from "node:crypto"
 import * as FakeGitHub from "../support/FakeGitHub.ts"
 
-// A busy machine may take its time.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 120_000 })
 
 const repo = { owner: "acme", name: "app" }
@@ -178,7 +178,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("asks nobody for a second review", () =>
+  it.effect("does not request a second review", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const spec = { head: "feature", title: "A title", reviewers: ["ann", "bob"] }
@@ -193,7 +193,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("keeps a pull request for which a reviewer cannot be asked, and says why", () =>
+  it.effect("keeps a pull request whose reviewer cannot be requested, and reports why", () =>
     withFake((_, gitHub) =>
       Effect.gen(function* () {
         const spec = { head: "feature", title: "A title", labels: ["bot"], reviewers: ["octocat"] }
@@ -210,7 +210,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("makes one pull request of twenty who want it at the same time", () =>
+  it.effect("opens one pull request for twenty concurrent calls", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const others = yield* GitHub.make({
@@ -245,7 +245,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("waits for the list when it is behind the refusal that says there is one", () =>
+  it.effect("waits for the list of pull requests when it lags behind the refusal", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const spec = { head: "feature", title: "A title" }
@@ -339,7 +339,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("says whether the checks of a commit are done, runs and statuses together", () =>
+  it.effect("combines check runs and statuses into the state of a commit", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const { sha } = yield* gitHub.latestCommit(repo, "feature")
@@ -361,7 +361,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("makes one webhook per address, with a secret that nobody else knows", () =>
+  it.effect("creates one webhook per address, with a random secret", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const { hooks } = fake.repository("acme/app")
@@ -416,7 +416,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("does not take a webhook that may not be deleted for one that is gone", () =>
+  it.effect("tells a webhook that must not be deleted from one that is gone", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const { hook } = yield* gitHub.createWebhook(repo, { url: `${fake.url}/hook` })
@@ -426,7 +426,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("makes one webhook of ten who want it at the same time", () =>
+  it.effect("creates one webhook for ten concurrent calls", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const others = yield* GitHub.make({
@@ -455,7 +455,7 @@ describe("GitHub", () => {
     )
   )
 
-  it.effect("asks again only whether something has changed", () =>
+  it.effect("revalidates a known reply instead of transferring it again", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const first = yield* gitHub.latestCommit(repo, "feature")
@@ -472,7 +472,7 @@ describe("GitHub", () => {
 })
 
 describe("GitHub's memory", () => {
-  it.effect("is bounded: what was asked long ago is asked for anew", () =>
+  it.effect("is bounded: an old entry is requested again", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         const labels = Array.from({ length: 101 }, (_, index) => `label-${index}`)
@@ -736,7 +736,7 @@ describe("GitHub's clock", () => {
     })
   )
 
-  it.effect("says that an app is refused when the clock is not the reason", () =>
+  it.effect("reports a refused app when the clock is not the reason", () =>
     withFake(
       (fake, gitHub) =>
         Effect.gen(function* () {
@@ -769,7 +769,7 @@ describe("GitHub's clock", () => {
     })
   )
 
-  it.effect("waits and repeats when something was submitted too quickly", () =>
+  it.effect("waits and retries after a submission that was too quick", () =>
     withFake((fake, gitHub) =>
       Effect.gen(function* () {
         for (const body of [

@@ -7,7 +7,7 @@ import { generateKeyPairSync } from "node:crypto"
 import { inspect } from "node:util"
 import * as FakeGitHub from "../support/FakeGitHub.ts"
 
-// A busy machine may take its time.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 120_000 })
 
 const repo = { owner: "acme", name: "app" }

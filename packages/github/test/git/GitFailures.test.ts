@@ -2,10 +2,10 @@ import { assert, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { author, layer, reasonOf, setUp } from "../support/gitSupport.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 60_000 })
 
-it.live("refuses what is not fast-forward, on push and on pull, unless told what to do", () =>
+it.live("refuses a push or pull that is not a fast-forward, unless an option allows it", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     const workspace = yield* clone()
@@ -52,7 +52,7 @@ it.live("a merge that conflicts and a pull over local changes name the files and
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("follows a branch that was replaced on the server when asked to", () =>
+it.live("follows a branch that was replaced on the server when an option allows it", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     yield* server.commit("octo/hello", "main", { "b.txt": "b" })
@@ -89,7 +89,7 @@ it.live("pushes all commits when the server has lost those that the sandbox buil
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("says that a branch is protected, a head is detached, a branch exists or is missing", () =>
+it.live("names a protected branch, a detached head, an existing branch and a missing one", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     const workspace = yield* clone()
@@ -114,7 +114,7 @@ it.live("says that a branch is protected, a head is detached, a branch exists or
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("says why a repository cannot be reached", () =>
+it.live("reports why a repository cannot be reached", () =>
   Effect.gen(function* () {
     const { clone, server } = yield* setUp()
     assert.strictEqual(yield* reasonOf(clone({ repository: "octo/nothing" })), "RepositoryNotFound")
@@ -129,7 +129,7 @@ it.live("says why a repository cannot be reached", () =>
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("checks for files that the server would not take before anything is pushed", () =>
+it.live("refuses files that the server would refuse, before anything is pushed", () =>
   Effect.gen(function* () {
     const { clone, git, sandbox, server } = yield* setUp({ largestFile: 1000 })
     const workspace = yield* clone()
@@ -150,7 +150,7 @@ it.live("checks for files that the server would not take before anything is push
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("bounds what is moved at once", () =>
+it.live("limits the size of one transfer", () =>
   Effect.gen(function* () {
     const { clone, sandbox } = yield* setUp({ largestTransfer: 100 })
     assert.strictEqual(yield* reasonOf(clone()), "TooLarge")
@@ -160,7 +160,7 @@ it.live("bounds what is moved at once", () =>
 
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"ab".repeat(32)}\nsize 12345\n`
 
-it.live("judges Git LFS and submodules by the files of a commit, not by rules that concern none", () =>
+it.live("judges Git LFS and submodules by the files of a commit, not by rules without a file", () =>
   Effect.gen(function* () {
     const { clone, first, out, server } = yield* setUp()
     yield* server.commit("octo/hello", "main", {
@@ -188,7 +188,7 @@ it.live("judges Git LFS and submodules by the files of a commit, not by rules th
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("refuses submodules and Git LFS unless asked to leave them be", () =>
+it.live("refuses submodules and Git LFS unless an option allows them", () =>
   Effect.gen(function* () {
     const { clone, first, git, out, server } = yield* setUp()
     yield* server.git("octo/hello", ["branch", "sub", first])

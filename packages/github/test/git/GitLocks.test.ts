@@ -7,7 +7,7 @@ vi.setConfig({ testTimeout: 120_000 })
 
 const message = "work"
 
-it.live("goes on after a git that was killed and left its locks", () =>
+it.live("continues after a killed git left its locks", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     const workspace = yield* clone()
@@ -31,7 +31,7 @@ it.live("goes on after a git that was killed and left its locks", () =>
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("leaves the lock of a git that is running, and names it", () =>
+it.live("keeps the lock of a running git, and names it", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox } = yield* setUp()
     const workspace = yield* clone()
@@ -90,7 +90,7 @@ it.live("follows a branch of the server that became a folder of branches, and ba
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("names what is in the way of a pull: an untracked folder or file of another kind", () =>
+it.live("names the untracked files and folders that block a pull", () =>
   Effect.gen(function* () {
     const { clone, git, out, server } = yield* setUp()
     const workspace = yield* clone()

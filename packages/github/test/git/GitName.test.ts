@@ -9,7 +9,7 @@ import { env } from "node:process"
 import { promisify } from "node:util"
 import { author, layer, setUp } from "../support/gitSupport.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 600_000 })
 
 /** How many names are tried against real git, and where the numbers start: `GIT_NAMES=10000 GIT_SEED=7`. */
@@ -148,7 +148,7 @@ it.live("branches, tags and paths come back from git as they went in", () =>
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("takes as authors those whom git does not change, and nobody else", () =>
+it.live("accepts exactly the authors that git does not change", () =>
   Effect.gen(function* () {
     const { count, seed } = yield* settings
     const names = all(count, seed + 1).filter((name) => name.isWellFormed() && !name.includes("\0"))
@@ -247,7 +247,7 @@ it.live("names, messages and paths go through a sandbox and to the server as the
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.effect("refuses what is no repository, folder, file, message or commit", () =>
+it.effect("refuses invalid repositories, folders, files, messages and commits", () =>
   Effect.sync(() => {
     const no = (results: ReadonlyArray<Result.Result<unknown, unknown>>) =>
       assert.deepStrictEqual(

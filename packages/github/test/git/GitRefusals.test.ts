@@ -54,7 +54,7 @@ it.live("refuses to push a link to a repository that the agent committed itself,
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("refuses conflict markers in changed files, and takes files that only look like it", () =>
+it.live("refuses conflict markers in changed files, and accepts files that only resemble them", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     yield* server.commit("octo/hello", "main", {

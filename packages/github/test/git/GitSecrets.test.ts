@@ -5,7 +5,7 @@ import { Cause, Effect, Exit, FileSystem, Logger, References, Stream, Tracer } f
 import { env, execPath } from "node:process"
 import { author, canary, layer, setUp } from "../support/gitSupport.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 60_000 })
 
 const basic = Buffer.from(`x-access-token:${canary}`).toString("base64")

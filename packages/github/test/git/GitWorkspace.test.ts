@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite"
 import { promisify } from "node:util"
 import { author, counted, layer, reasonOf, setUp } from "../support/gitSupport.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 120_000 })
 
 it.live("clones a private repository, commits and pushes, and pulls what others pushed", () =>
@@ -242,7 +242,7 @@ it.live("an interrupted transfer leaves no process, no lock, no half of a clone"
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones into a folder that has only files of the profile, which stay and are never committed", () =>
+it.live("clones into a folder with only placed files, which stay and are never committed", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     const placed = ["settings/a [1]*.json", "AGENTS.md", "README.md", "trailing "]

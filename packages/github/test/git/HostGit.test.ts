@@ -6,7 +6,7 @@ import { env } from "node:process"
 import * as GitServer from "../support/gitServer.ts"
 import { author, canary, layer, reasonOf, setUp } from "../support/gitSupport.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 60_000 })
 
 const program = (marker: string) => `#!/bin/sh\necho "$0" >>'${marker}'\n`
@@ -42,7 +42,18 @@ it.live("does not use the configuration, hooks, helpers or netrc of the machine"
           XDG_CONFIG_HOME: folder,
           GIT_CONFIG_GLOBAL: `${folder}/.gitconfig`,
           GIT_CONFIG_SYSTEM: `${folder}/.gitconfig`,
-          GIT_CONFIG_NOSYSTEM: "0"
+          GIT_CONFIG_NOSYSTEM: "0",
+          GIT_DIR: `${folder}/elsewhere`,
+          GIT_INDEX_FILE: `${folder}/index`,
+          GIT_OBJECT_DIRECTORY: `${folder}/objects`,
+          GIT_SSH_COMMAND: evil,
+          GIT_ASKPASS: evil,
+          GIT_TEMPLATE_DIR: folder,
+          GIT_EXEC_PATH: folder,
+          GIT_TRACE_CURL: `${folder}/trace`,
+          GIT_CONFIG_COUNT: "1",
+          GIT_CONFIG_KEY_0: "core.fsmonitor",
+          GIT_CONFIG_VALUE_0: evil
         }
       }
     })
@@ -125,7 +136,7 @@ mkdir -p .git/hooks; for hook in pre-commit commit-msg post-commit pre-push post
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("gives the token to the server it is for, not to where that server sends us", () =>
+it.live("sends the token only to its own server, not to a redirect target", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const thief = yield* GitServer.make({ token: "another token" })
@@ -155,7 +166,7 @@ it.live("gives the token to the server it is for, not to where that server sends
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("keeps the copies of repositories within the limit, least recently used first", () =>
+it.live("removes the least recently used mirrors beyond the size limit", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const directory = yield* fs.makeTempDirectoryScoped()
@@ -174,7 +185,7 @@ it.live("keeps the copies of repositories within the limit, least recently used 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("says that git is missing, too old, too slow or says too much", () =>
+it.live("reports that git is missing, too old, too slow or prints too much", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const folder = yield* fs.makeTempDirectoryScoped()
@@ -192,4 +203,37 @@ it.live("says that git is missing, too old, too slow or says too much", () =>
       [true, true, false, false]
     )
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("ignores variables of git in the agent's environment", () =>
+  Effect.gen(function* () {
+    const { clone, git, out, sandbox, server } = yield* setUp()
+    yield* out("git init -q other && git -C other commit -q --allow-empty -m other", ".")
+    const exec: typeof sandbox.exec = (command) =>
+      sandbox.exec({
+        ...command,
+        env: {
+          GIT_DIR: "other/.git",
+          GIT_WORK_TREE: "other",
+          GIT_INDEX_FILE: "/tmp/other-index",
+          GIT_OBJECT_DIRECTORY: "/tmp/other-objects",
+          GIT_NAMESPACE: "other",
+          GIT_CONFIG_COUNT: "1",
+          GIT_CONFIG_KEY_0: "core.bare",
+          GIT_CONFIG_VALUE_0: "true",
+          GIT_LITERAL_PATHSPECS: "1",
+          ...command.env
+        }
+      })
+    const cloned = yield* clone()
+    const workspace = { ...cloned, sandbox: { ...sandbox, exec } }
+    yield* sandbox.files.write("work/new.txt", "new")
+    const { commit } = yield* git.commit(workspace, { message: "new", author })
+    yield* git.push(workspace)
+    assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), commit)
+    assert.strictEqual(
+      yield* out("git -C other log --format=%s; ls /tmp/other-* 2>/dev/null; :", "."),
+      "other"
+    )
+  }).pipe(Effect.scoped, Effect.provide(layer))
 )

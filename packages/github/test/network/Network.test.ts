@@ -47,7 +47,7 @@ const chosen = (variables: Record<string, string>, address: string) =>
   }).pipe(Effect.provide(RemoteAgentConfig.layerFrom(variables)))
 
 describe("Network", () => {
-  it.live("leads the API and git through the same proxy, to a server with a certificate of its own", () =>
+  it.live("routes the API and git through one proxy, to a server with a private certificate", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const fake = yield* FakeGitHub.make()
@@ -116,7 +116,7 @@ describe("Network", () => {
       })
   )
 
-  it.effect("takes the proxy of the protocol, with or without one of its own", () =>
+  it.effect("chooses the proxy of the protocol, else ALL_PROXY", () =>
     Effect.gen(function* () {
       const both = { HTTPS_PROXY: "proxy:1", http_proxy: "http://proxy:2", ALL_PROXY: "socks5://proxy:3" }
       assert.strictEqual(yield* chosen(both, "https://api.github.com"), "http://proxy:1")

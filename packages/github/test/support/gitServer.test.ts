@@ -6,7 +6,7 @@ import { env } from "node:process"
 import { promisify } from "node:util"
 import * as GitServer from "./gitServer.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 60_000 })
 
 const git = (args: ReadonlyArray<string>) =>
@@ -32,7 +32,7 @@ const git = (args: ReadonlyArray<string>) =>
 
 const withToken = (url: string, token: string) => url.replace("http://", `http://x-access-token:${token}@`)
 
-it.live("serves a private repository to whoever has the token, and to nobody else", () =>
+it.live("serves a private repository only with a token for it", () =>
   Effect.gen(function* () {
     const server = yield* GitServer.make()
     yield* server.createRepository("octo/secret")
@@ -54,7 +54,7 @@ it.live("serves a private repository to whoever has the token, and to nobody els
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("lets everybody read a public repository, and only those push who may", () =>
+it.live("serves a public repository to all clients, and accepts pushes only with write access", () =>
   Effect.gen(function* () {
     const server = yield* GitServer.make()
     yield* server.createRepository("octo/open", { private: false, protectedBranches: ["main"] })

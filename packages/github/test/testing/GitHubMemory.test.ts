@@ -6,7 +6,7 @@ import { GitHubMemory } from "@remote-agent/github/testing"
 import { Effect, Option, Redacted, Result, Stream } from "effect"
 import * as FakeGitHub from "../support/FakeGitHub.ts"
 
-// A busy machine may take its time.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 120_000 })
 
 const repo = { owner: "acme", name: "app" }
@@ -109,7 +109,7 @@ describe("GitHub in memory", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.effect("records what it was asked, and fails where the test says so", () =>
+  it.effect("records its calls, and fails where the test injects a fault", () =>
     Effect.gen(function* () {
       const [gitHub, calls] = [yield* GitHub.GitHub, yield* GitHubMemory.Calls]
       yield* gitHub.comment(repo, 1, "First")

@@ -12,7 +12,7 @@ import { env } from "node:process"
 import { promisify } from "node:util"
 import * as FakeGitHub from "../support/FakeGitHub.ts"
 
-// A busy machine may take its time.
+// Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 120_000 })
 
 const secret = Redacted.make("fake-webhook-secret-canary")
@@ -167,7 +167,7 @@ describe("Webhook", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("refuses what is forged, unsigned or without GitHub's headers, and handles none of it", () =>
+  it.live("refuses forged, unsigned and incomplete deliveries without handling them", () =>
     Effect.gen(function* () {
       const { handle, handled } = counted(1)
       const url = yield* serve(handle)
@@ -275,7 +275,7 @@ describe("Webhook", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("refuses more than there is room for, claims none of it, and takes it later", () =>
+  it.live("refuses deliveries beyond the capacity without claiming them, and accepts them later", () =>
     Effect.gen(function* () {
       const slow = gate()
       const url = yield* serve(() => slow.wait, { capacity: 3, concurrency: 1 })
@@ -414,7 +414,7 @@ describe("Webhook", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("keeps its claim for as long as it works, and somebody else takes over after its death", () =>
+  it.effect("extends its claim while it works, and another process takes over after a crash", () =>
     Effect.gen(function* () {
       const store = yield* Layer.build(Deliveries.layerMemory())
       const { claim } = Context.get(store, Deliveries.Deliveries)
@@ -449,7 +449,7 @@ describe("Webhook", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("stops when somebody else has taken over", () =>
+  it.effect("stops when another process has taken over", () =>
     Effect.gen(function* () {
       const store = yield* Layer.build(Deliveries.layerMemory())
       const { claim, complete } = Context.get(store, Deliveries.Deliveries)
@@ -556,7 +556,7 @@ const git = (cwd: string, ...args: ReadonlyArray<string>) =>
 describe("Webhook and a repository", () => {
   const repo = { owner: "acme", name: "app" }
 
-  it.live("hears of real pushes, pull requests and issues, and once of what is delivered again", () =>
+  it.live("receives real pushes, pull requests and issues, and handles a redelivery once", () =>
     Effect.gen(function* () {
       const fake = yield* FakeGitHub.make()
       yield* fake.createRepository("acme/app")
@@ -638,7 +638,7 @@ const decode = (event: string, payload: unknown, type?: string) =>
   )
 
 describe("decode", () => {
-  it.effect("reads the form that a webhook made by hand sends", () =>
+  it.effect("decodes the form that a webhook created by hand sends", () =>
     Effect.gen(function* () {
       const form = new URLSearchParams({ payload: JSON.stringify(issue(7)) }).toString()
       const event = yield* decode("issues", form, "application/x-www-form-urlencoded")
@@ -648,7 +648,7 @@ describe("decode", () => {
     })
   )
 
-  it.effect("gives events that it does not know as they came", () =>
+  it.effect("returns unknown events unchanged", () =>
     Effect.gen(function* () {
       const payload = { action: "completed", workflow_run: { id: 1 }, repository: { full_name: "acme/app" } }
       assert.deepStrictEqual(yield* decode("workflow_run", payload), {
@@ -659,7 +659,7 @@ describe("decode", () => {
     })
   )
 
-  it.effect("tells comments on pull requests from those on issues, and knows deleted accounts", () =>
+  it.effect("distinguishes comments on pull requests from those on issues, and names deleted accounts", () =>
     Effect.gen(function* () {
       const comment = { id: 5, html_url: "https://github.com/x", body: "Hm", user: null }
       const payload = { ...issue(7, "created"), comment, sender: null }
@@ -674,7 +674,7 @@ describe("decode", () => {
     })
   )
 
-  it.effect("requires no more of a payload than is read", () =>
+  it.effect("requires only the fields of a payload that are read", () =>
     Effect.gen(function* () {
       const repository = { id: 99, name: "app", owner: { login: "acme" } }
       const pull = yield* decode("pull_request", {
@@ -724,7 +724,7 @@ describe("decode", () => {
     })
   )
 
-  it.effect("refuses other payloads without showing them", () =>
+  it.effect("refuses other payloads without showing their content", () =>
     Effect.gen(function* () {
       for (const [event, payload] of [
         ["push", { ref: "canary" }],

@@ -99,8 +99,8 @@ export const make: Effect.Effect<AgentLocks, never, Leases | Scope.Scope> = Effe
   const { beat, ttl } = yield* Policy
   const holder = `process/${yield* Id.nextToken}`
   /** One for each agent that is waited for, so that this process grants its locks in the order of the requests. */
-  const queue = Semaphore.make(1)
-  const queues = yield* RcMap.make<Id.AgentId, Semaphore.Semaphore, never, never>({ lookup: () => queue })
+  const newQueue = Semaphore.make(1)
+  const queues = yield* RcMap.make<Id.AgentId, Semaphore.Semaphore, never, never>({ lookup: () => newQueue })
 
   // Only the waiting can be interrupted: a lease that is not released keeps all other processes waiting.
   const leaseOf = (id: Id.AgentId) =>

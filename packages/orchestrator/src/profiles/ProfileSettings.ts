@@ -6,7 +6,12 @@ type JsonObject = Readonly<Record<string, Schema.Json>>
 const isObject = (value: Schema.Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Puts one JSON object over another: objects are merged, `null` removes, everything else takes the place. */
+/**
+ * Merges one JSON object over another: objects are merged, `null` removes a field, everything else replaces it.
+ *
+ * @category merging
+ * @since 0.1.0
+ */
 export const merge = (base: JsonObject, over: JsonObject): JsonObject => {
   const merged = new Map(Object.entries(base))
   for (const [name, value] of Object.entries(over)) {
@@ -17,13 +22,13 @@ export const merge = (base: JsonObject, over: JsonObject): JsonObject => {
   return Object.fromEntries(merged)
 }
 
-/** The lists of a profile whose items have a key, under which a configuration can add or replace one. */
+/** The lists of a profile whose items have a key, by which a configuration adds or replaces one. */
 const keys: Readonly<Record<string, string>> = { assets: "path", env: "name", needs: "name" }
 
 const keyOf = (item: Schema.Json, key: string): Schema.Json | undefined =>
   isObject(item) ? item[key] : undefined
 
-/** Puts the settings of a profile over another profile: like {@link merge}, but such lists are put together by key. */
+/** Merges the settings of a profile over another profile: like {@link merge}, but these lists are merged by key. */
 const over = (base: JsonObject, settings: JsonObject): JsonObject => {
   const merged = new Map(Object.entries(merge(base, settings)))
   for (const [list, key] of Object.entries(keys)) {
@@ -36,7 +41,12 @@ const over = (base: JsonObject, settings: JsonObject): JsonObject => {
   return Object.fromEntries(merged)
 }
 
-/** A profile as JSON: everything in it, as it is written in a configuration. */
+/**
+ * Encodes a profile as the JSON of a configuration.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
 export const toJson = Schema.encodeSync(Schema.toCodecJson(Profile.Profile))
 
 const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(Profile.Profile), {
@@ -82,7 +92,7 @@ const read = Effect.fnUntraced(function* (
       problems: [problem(`profiles.${name}.extends`, "there is no such profile", `Name one of ${names}.`)]
     }
   }
-  // Whatever a configuration changes is not our own harmless program any more.
+  // A profile that a configuration changes is no longer the bundled program that is known to be harmless.
   const under = base === undefined ? {} : (toJson(base) as JsonObject)
   return yield* decode({ ...over(under, own), name, trusted: false }).pipe(
     Effect.map((profile) => ({ profile })),
@@ -91,10 +101,16 @@ const read = Effect.fnUntraced(function* (
 })
 
 /**
- * The known profiles with those of the configuration: new ones, and changed ones in the place of the known. A
- * profile of the configuration builds on the one that it `extends`, or on the known one of its name: objects are
- * merged, `null` removes, lists are replaced, but for `assets` (by path), `env` and `needs` (by name), to which it
- * adds. None of them is trusted. Fails with every problem at once, each with its path.
+ * Adds the profiles of the configuration to the known profiles, or changes these.
+ *
+ * **Details**
+ *
+ * A profile of the configuration builds on the profile that it `extends`, or on the known profile of its name. Objects
+ * are merged, `null` removes a field, and lists are replaced, except `assets` (merged by path), `env` and `needs`
+ * (merged by name). No profile of a configuration is trusted. Fails with every problem at once, each with its path.
+ *
+ * @category merging
+ * @since 0.1.0
  */
 export const apply = Effect.fnUntraced(function* (
   profiles: ReadonlyArray<Profile.Profile>,

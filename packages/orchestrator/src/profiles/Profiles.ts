@@ -1,52 +1,63 @@
 import { RemoteAgentConfig, OrchestratorError, type Profile, ProfileEnvironment } from "@remote-agent/domain"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { access, constants } from "node:fs/promises"
-import * as AgentProfiles from "./AgentProfiles.ts"
-import * as LocalRepository from "../runtime/setup/localRepository.ts"
+import * as CodingProfiles from "./coding.ts"
+import * as DexterProfile from "./dexter.ts"
+import * as LocalRepository from "./localRepository.ts"
 import * as ProfileSettings from "./ProfileSettings.ts"
-import * as SourceHost from "../runtime/setup/sourceHost.ts"
+import * as SampleProfile from "./sample.ts"
+import * as SourceHost from "./sourceHost.ts"
 
-/** What the sandbox of an agent gets from the configuration. */
+/**
+ * What the configuration gives to the sandbox of an agent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Prepared {
-  /** The environment of the sandbox, to be given when it is created. */
+  /** The environment of the sandbox, for its creation. */
   readonly env: Readonly<Record<string, Redacted.Redacted>>
-  /** The secrets of the configuration among it. */
+  /** The secrets of the configuration in that environment. */
   readonly secrets: ReadonlyArray<Redacted.Redacted>
-  /** What is to be struck out of everything that the agent prints, by the variables of its sandbox. */
+  /** The values that are masked in everything that the agent prints, by the variables of its sandbox. */
   readonly masked: Readonly<Record<string, Redacted.Redacted>>
 }
 
-/** The profiles that agents can be launched from. */
+/**
+ * The profiles from which agents are launched.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Profiles extends Context.Service<
   Profiles,
   {
-    /** Fails with `UnknownProfile`, which names those there are. */
+    /** Fails with `UnknownProfile`, which names the known profiles. */
     readonly get: (name: string) => Effect.Effect<Profile.Profile, OrchestratorError.OrchestratorError>
-    /** All of them, by name. */
+    /** All profiles, ordered by name. */
     readonly list: ReadonlyArray<Profile.Profile>
     /**
-     * What a sandbox of the profile is to get. Fails with `NotConfigured`, which names everything that is missing:
-     * keys that are not `given` for the launch either, files of the user's own, a repository on this machine.
-     * Nothing has been created then.
+     * Prepares the environment of a sandbox. Fails with `NotConfigured`, which names everything that is missing: keys
+     * that the launch does not give either, files of the user, a repository on this machine. Creates nothing.
      */
     readonly prepare: (
       profile: Profile.Profile,
       given?: ProfileEnvironment.Given
     ) => Effect.Effect<Prepared, OrchestratorError.OrchestratorError>
     /**
-     * Whether the hosts that set-up needs are known on this machine, whose network sandboxes on it use: that of the
-     * profile's code, and `egress.setup`. Fails with `NotConfigured`, which names every host that is not. Behind a
-     * proxy, of this machine or in the environment that is `given`, there is nothing to check. Nothing is sent to them.
+     * Checks that this machine can resolve the hosts that the setup needs: that of the profile's code, and
+     * `egress.setup`. Fails with `NotConfigured`, which names every unknown host. Checks nothing behind a proxy, of
+     * this machine or in the environment that the launch gives. Sends nothing to the hosts.
      */
     readonly reachable: (
       profile: Profile.Profile,
       given?: ProfileEnvironment.Given
     ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
-    /** The model that agents of the profile use when a query names none, as far as the configuration says. */
+    /** The model of a query that names none, as far as the configuration says. */
     readonly model: (
       profile: Profile.Profile
     ) => Effect.Effect<string | undefined, OrchestratorError.OrchestratorError>
-    /** The secrets of the profile that are set here now, for reading what an agent prints. */
+    /** The secrets of the profile that are set now, to be masked in what an agent prints. */
     readonly secrets: (
       profile: Profile.Profile
     ) => Effect.Effect<ReadonlyArray<Redacted.Redacted>, OrchestratorError.OrchestratorError>
@@ -112,7 +123,7 @@ const isSet = (given: ProfileEnvironment.Given, name: string): boolean => {
   return value !== undefined && (Redacted.isRedacted(value) ? Redacted.value(value) : value) !== ""
 }
 
-/** Exactly these profiles, with the variables of the configuration. */
+/** Makes the service over exactly these profiles and the variables of the configuration. */
 export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile.Profile>) {
   const variables = yield* RemoteAgentConfig.Variables
   const byName = new Map(profiles.map((profile) => [profile.name, profile]))
@@ -179,13 +190,37 @@ export const make = Effect.fnUntraced(function* (profiles: ReadonlyArray<Profile
   return Profiles.of({ list, get, prepare, model, secrets, reachable })
 })
 
-/** Exactly these profiles. */
+/**
+ * Makes the service over exactly these profiles.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerFrom = (profiles: ReadonlyArray<Profile.Profile>): Layer.Layer<Profiles> =>
   Layer.effect(Profiles, make(profiles))
 
+/** The profiles that come with this package. */
+const bundled: Effect.Effect<ReadonlyArray<Profile.Profile>> = Effect.map(
+  Effect.all([SampleProfile.make, DexterProfile.make, DexterProfile.makePython]),
+  (made) => [
+    ...made,
+    CodingProfiles.claudeCode,
+    CodingProfiles.codex,
+    CodingProfiles.opencode,
+    CodingProfiles.custom
+  ]
+)
+
 /**
- * The profiles that come with this package and more, one of the same name in the place of ours, and over both what
- * the setting `REMOTE_AGENT_PROFILES` says. Fails with everything that is wrong in it.
+ * The profiles that come with this package and more.
+ *
+ * **Details**
+ *
+ * A profile in `more` replaces a bundled one of the same name. The setting `REMOTE_AGENT_PROFILES` adds to and changes
+ * both. Fails with every problem of that setting.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layer = (
   more: ReadonlyArray<Profile.Profile> = []
@@ -194,7 +229,6 @@ export const layer = (
     Profiles,
     Effect.gen(function* () {
       const { REMOTE_AGENT_PROFILES } = yield* RemoteAgentConfig.RemoteAgentConfig
-      const ours = yield* AgentProfiles.all
-      return yield* make(yield* ProfileSettings.apply([...ours, ...more], REMOTE_AGENT_PROFILES))
+      return yield* make(yield* ProfileSettings.apply([...(yield* bundled), ...more], REMOTE_AGENT_PROFILES))
     })
   )

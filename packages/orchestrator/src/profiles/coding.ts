@@ -1,12 +1,13 @@
 import { Profile } from "@remote-agent/domain"
 import { Duration } from "effect"
+import * as Npm from "./npm.ts"
 
-/** A program of an npm package of a pinned version, in a folder named by that version. */
+/** Installs a program from a pinned version of an npm package, into a folder named after the version. */
 const fromNpm = (options: {
   readonly name: string
   readonly npmPackage: string
   readonly version: string
-  /** The package's own install script, which newer versions of npm do not run. */
+  /** The install script of the package. Newer versions of npm do not run it. */
   readonly script?: string
 }): Profile.Tool => {
   const { name, npmPackage, script, version } = options
@@ -17,9 +18,10 @@ const fromNpm = (options: {
     install: {
       commands: [
         new Profile.ProfileCommand({
-          argv: ["npm", "install", "--no-audit", "--no-fund", "--prefix", folder, `${npmPackage}@${version}`],
+          argv: Npm.install(folder, `${npmPackage}@${version}`),
           timeout: Duration.minutes(10)
         }),
+        Npm.removeCache,
         ...(script === undefined
           ? []
           : [
@@ -41,7 +43,16 @@ const registry = ["registry.npmjs.org"]
 const health = (name: string) =>
   new Profile.ProfileCommand({ argv: [`{run}/bin/${name}`, "--version"], timeout: Duration.minutes(1) })
 
-/** Claude Code. A limit of money becomes its own flag; an MCP configuration is an asset and two arguments more. */
+/**
+ * The profile of Claude Code.
+ *
+ * **Details**
+ *
+ * A budget in dollars becomes its own flag. An MCP configuration is an asset and two more arguments.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
 export const claudeCode = new Profile.Profile({
   name: "claude-code",
   description: "Claude Code, a coding agent; needs ANTHROPIC_API_KEY and ENABLE_CLAUDE_CODE",
@@ -61,7 +72,7 @@ export const claudeCode = new Profile.Profile({
   env: [
     new Profile.EnvRule({ name: "ANTHROPIC_API_KEY", secret: true, required: true }),
     new Profile.EnvRule({ name: "ANTHROPIC_BASE_URL" }),
-    // Its own ten retries take three minutes to say that a key is wrong.
+    // Ten retries, its default, take three minutes to report a wrong key.
     new Profile.EnvRule({ name: "CLAUDE_CODE_MAX_RETRIES", value: "2" }),
     new Profile.EnvRule({ name: "DISABLE_AUTOUPDATER", from: [], value: "1" }),
     new Profile.EnvRule({ name: "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", from: [], value: "1" }),
@@ -93,7 +104,7 @@ export const claudeCode = new Profile.Profile({
   cacheable: true
 })
 
-// A provider of its own: the one that comes with Codex wants a login, and does not read a key from the environment.
+// A separate provider: the built-in one asks for a login and does not read a key from the environment.
 const codexConfig = `model_provider = "key"
 
 [model_providers.key]
@@ -103,7 +114,12 @@ env_key = "OPENAI_API_KEY"
 wire_api = "responses"
 `
 
-/** Codex. It has no limit of money or steps of its own. */
+/**
+ * The profile of Codex, which has no limits of its own for money or steps.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
 export const codex = new Profile.Profile({
   name: "codex",
   description: "Codex, a coding agent; needs OPENAI_API_KEY",
@@ -118,7 +134,7 @@ export const codex = new Profile.Profile({
   setup: [],
   health: health("codex"),
   run: new Profile.RunSpec({
-    // The sandbox is ours: one more inside it would need rights that it does not have.
+    // A sandbox inside the sandbox would need rights that it does not have.
     argv: [
       "{run}/bin/codex",
       "exec",
@@ -137,7 +153,16 @@ export const codex = new Profile.Profile({
   cacheable: true
 })
 
-/** opencode. A model is `provider/model`; more providers go into an `opencode.json` in the work folder, an asset. */
+/**
+ * The profile of opencode.
+ *
+ * **Details**
+ *
+ * A model is written `provider/model`. More providers go into an asset `opencode.json` in the work folder.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
 export const opencode = new Profile.Profile({
   name: "opencode",
   description: "opencode, a coding agent; needs a key for a language model",
@@ -170,8 +195,15 @@ export const opencode = new Profile.Profile({
 })
 
 /**
- * A program of the user's own, to build on: it reads the question on standard input, and what it prints is the
- * answer. Give it as an asset at `{run}/agent`, or change `run.argv` and `health.argv`.
+ * The profile of a program of the user, as a base for others.
+ *
+ * **Details**
+ *
+ * The program reads the query on standard input, and its output is the answer. Add it as the asset `{run}/agent`, or
+ * change `run.argv` and `health.argv`.
+ *
+ * @category profiles
+ * @since 0.1.0
  */
 export const custom = new Profile.Profile({
   name: "custom",

@@ -1,6 +1,7 @@
 import { Profile } from "@remote-agent/domain"
 import { Duration, Effect } from "effect"
 import * as Assets from "./assets.ts"
+import * as Npm from "./npm.ts"
 
 const key = (name: string) => new Profile.EnvRule({ name, secret: true })
 const llmKey = (name: string) => new Profile.EnvRule({ name, secret: true, group: "llm" })
@@ -12,12 +13,19 @@ const bun = "{run}/bin/bun"
 
 const places = { DEXTER_HOME: "{source}", DEXTER_WORKDIR: "{work}" }
 
-// `{run}` and not the work folder: Dexter reads a `.env` of the folder that it is started in, and skills too.
+// `{run}` instead of the work folder: Dexter reads `.env` and skills from the folder that it is started in.
 const runner = [bun, "--no-install", "--no-env-file", "{run}/dexter-runner.mjs"] as const
 
 /**
- * Dexter, the agent for financial research, in TypeScript on Bun. It has no headless mode of its own, so a runner of
- * ours stands beside its checkout. Skills of the user's own go to `{run}/.dexter/skills/<name>/SKILL.md`.
+ * The profile of Dexter, the agent for financial research, in TypeScript on Bun.
+ *
+ * **Details**
+ *
+ * Dexter has no headless mode, so a runner beside its checkout starts it. Skills of the user go to
+ * `{run}/.dexter/skills/<name>/SKILL.md`.
+ *
+ * @category profiles
+ * @since 0.1.0
  */
 export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
   const [program, setup] = yield* Effect.all([
@@ -41,9 +49,10 @@ export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
         install: {
           commands: [
             new Profile.ProfileCommand({
-              argv: ["npm", "install", "--no-audit", "--no-fund", "--prefix", "{run}/bun-1.4.5", "bun@1.4.5"]
+              argv: Npm.install("{run}/bun-1.4.5", "bun@1.4.5")
             }),
-            // What its own install script does, which newer versions of npm do not run.
+            Npm.removeCache,
+            // The install script of the package. Newer versions of npm do not run it.
             new Profile.ProfileCommand({
               argv: ["node", "install.js"],
               cwd: "{run}/bun-1.4.5/node_modules/bun"
@@ -69,7 +78,7 @@ export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
       key("TAVILY_API_KEY"),
       key("LANGSEARCH_API_KEY"),
       key("X_BEARER_TOKEN"),
-      // Said in words, so that nothing else in the sandbox can say where the keys are sent.
+      // Set explicitly, so that nothing else in the sandbox decides where the keys are sent.
       new Profile.EnvRule({ name: "OPENAI_BASE_URL", value: "https://api.openai.com/v1" }),
       new Profile.EnvRule({ name: "ANTHROPIC_BASE_URL", value: "https://api.anthropic.com" }),
       new Profile.EnvRule({ name: "LANGSMITH_TRACING", from: [], value: "false" }),
@@ -107,7 +116,7 @@ export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
     session: new Profile.SessionSpec({ kind: "runner-file", files: ["{work}/.dexter"] }),
     egress: {
       setup: ["registry.npmjs.org"],
-      // One library comes from there, and from the registry where they cannot be reached.
+      // One library comes from there. The registry replaces it where they cannot be reached.
       optional: ["github.com", "api.github.com", "codeload.github.com"],
       run: [
         "api.openai.com",
@@ -125,7 +134,12 @@ export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
 
 const python = ["{run}/bin/uv", "run", "--frozen", "--project", "{source}", "python"] as const
 
-/** The last version of Dexter in Python, which nobody maintains: a profile that is not Bun. */
+/**
+ * The profile of the last version of Dexter in Python, which is no longer maintained.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
 export const makePython: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
   const program = yield* Assets.read("dexter-runner.py")
   return new Profile.Profile({
@@ -147,7 +161,17 @@ export const makePython: Effect.Effect<Profile.Profile> = Effect.gen(function* (
         install: {
           commands: [
             new Profile.ProfileCommand({
-              argv: ["python3", "-m", "pip", "install", "--quiet", "--target", "{run}/uv", "uv"]
+              argv: [
+                "python3",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-cache-dir",
+                "--target",
+                "{run}/uv",
+                "uv"
+              ]
             })
           ],
           program: "{run}/uv/bin/uv"
@@ -165,7 +189,7 @@ export const makePython: Effect.Effect<Profile.Profile> = Effect.gen(function* (
     ],
     setup: [
       new Profile.ProfileCommand({
-        argv: ["{run}/bin/uv", "sync", "--frozen"],
+        argv: ["{run}/bin/uv", "sync", "--frozen", "--no-cache"],
         cwd: "{source}",
         timeout: Duration.minutes(10)
       })

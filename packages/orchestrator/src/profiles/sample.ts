@@ -3,8 +3,15 @@ import { Duration, Effect } from "effect"
 import * as Assets from "./assets.ts"
 
 /**
- * The profile of the sample agent: a program of ours that answers questions on a few companies from figures that
- * come with it. It has no language model, needs no key and no network, and says what it cannot answer.
+ * The profile of the sample agent.
+ *
+ * **Details**
+ *
+ * The sample agent answers questions on a few companies from bundled figures. It has no language model and needs no key
+ * and no network. It reports the questions that it cannot answer.
+ *
+ * @category profiles
+ * @since 0.1.0
  */
 export const make: Effect.Effect<Profile.Profile> = Effect.gen(function* () {
   const [program, data] = yield* Effect.all([

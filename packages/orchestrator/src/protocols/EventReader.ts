@@ -44,6 +44,8 @@ export interface EventReader {
   readonly concluded: () => boolean
   /** The number of results that the program has given so far. */
   readonly results: () => number
+  /** What the agent was retrying when it last gave a sign of life, if it was. */
+  readonly retrying: () => string | undefined
   /** Whether one of the first `counted` results is the result of the query: the program did not go on after it. */
   readonly answered: (counted: number) => boolean
 }
@@ -118,10 +120,35 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     stderr = `${stderr}${cut ? "(a long line)" : mask(text)}\n`.slice(-lastWords)
   }
 
+  /** Follows what the agent retries: a success shows as anything that it does. */
+  let [attempt, trouble] = [undefined as string | undefined, undefined as string | undefined]
+  const follow = (event: AgentEvent.AgentEvent): void => {
+    switch (event.type) {
+      case "retry": {
+        const status = event.status === undefined ? "" : ` after status ${event.status}`
+        attempt = trouble = `attempt ${event.attempt}${status}`
+        return
+      }
+      case "notice":
+        // The text to the attempt before it.
+        if (attempt !== undefined) trouble = `${attempt}: ${event.text}`
+        return
+      case "raw":
+      case "usage":
+        return
+      default:
+        attempt = trouble = undefined
+    }
+  }
+
   const shown = (events: ReadonlyArray<AgentEvent.AgentEvent>): ReadonlyArray<AgentEvent.AgentEvent> =>
     events.flatMap((event) => {
       if (event.type === "usage") ({ usage: used } = event)
-      if (event.type !== "result") return [tidied(event)]
+      if (event.type !== "result") {
+        const tidy = tidied(event)
+        follow(tidy)
+        return [tidy]
+      }
       results.push(event)
       return []
     })
@@ -187,6 +214,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     read,
     concluded: () => parser.progress() === "final",
     results: () => results.length,
+    retrying: () => trouble,
     answered: (counted) => resultOf(counted) !== undefined
   }
 })

@@ -3,6 +3,7 @@ import { GitHub, type GitHubModel, type WebhookReceiver, WebhookEvent } from "@r
 import { Context, Deferred, Effect, Layer, Metric, Option, Result, Schema, Semaphore, Stream } from "effect"
 import { Orchestrator } from "../Orchestrator.ts"
 import { Profiles } from "../profiles/Profiles.ts"
+import * as RenamedRepository from "./renamedRepository.ts"
 import { Repositories } from "./Repositories.ts"
 
 /** What a push means for an agent: its working tree is pulled, its own program is updated, or both. */
@@ -103,6 +104,7 @@ const concurrency = 4
 /** Updates over the agents of an orchestrator. */
 export const make = Effect.gen(function* () {
   const [orchestrator, profiles, repositories] = yield* Effect.all([Orchestrator, Profiles, Repositories])
+  const renamed = yield* RenamedRepository.make
   const lines = new Map<Id.AgentId, Line>()
 
   const inLine = (id: Id.AgentId) =>
@@ -173,24 +175,52 @@ export const make = Effect.gen(function* () {
     return [{ agentId: id, message }]
   })
 
-  const affected = (push: WebhookEvent.Push) =>
+  const sourceOf = (agent: Agent.Agent) =>
+    profiles.get(agent.profile).pipe(
+      Effect.map(({ source }) => source),
+      // It is known where it was launched, and needs not be here.
+      Effect.catchReason("OrchestratorError", "UnknownProfile", () => Effect.undefined)
+    )
+
+  const affected = (
+    push: WebhookEvent.Push,
+    decide: (
+      agent: Agent.Agent,
+      source: Profile.Source | undefined
+    ) => Effect.Effect<Option.Option<Affected>> = (agent, source) =>
+      Effect.succeed(affectedBy(push, agent, source))
+  ) =>
     orchestrator.agents.list({ status: ["active", "paused"] }).pipe(
-      Stream.mapEffect((agent) =>
-        profiles.get(agent.profile).pipe(
-          Effect.map(({ source }) => source),
-          // It is known where it was launched, and needs not be here.
-          Effect.catchReason("OrchestratorError", "UnknownProfile", () => Effect.undefined),
-          Effect.map((source) => affectedBy(push, agent, source))
-        )
-      ),
+      Stream.mapEffect((agent) => Effect.flatMap(sourceOf(agent), (source) => decide(agent, source))),
       Stream.flatMap((found) => Stream.fromIterable(Option.toArray(found))),
       Stream.runCollect
+    )
+
+  /** The agents that know the repository of a push by a name that it had before. */
+  const affectedByRename = (push: WebhookEvent.Push) =>
+    affected(push, (agent, source) =>
+      Effect.gen(function* () {
+        for (const address of [agent.repository?.url, source?.repository]) {
+          if (address === undefined) continue
+          const repository = yield* renamed(push, address)
+          if (Option.isSome(repository)) {
+            return affectedBy({ ...push, repository: repository.value }, agent, source)
+          }
+        }
+        return Option.none<Affected>()
+      })
     )
 
   const handle = Effect.fn("UpdateOnPush.handle")(function* ({ event }: WebhookReceiver.Delivery) {
     if (event._tag !== "Push" || event.branch === undefined || event.deleted) return
     const { branch, repository } = event
-    const agents = yield* affected(event)
+    const named = yield* affected(event)
+    const agents = named.length > 0 ? named : yield* affectedByRename(event)
+    if (agents.length === 0) {
+      yield* Effect.logInfo(
+        `No agent tracks ${branch} of ${repository.owner}/${repository.name}. A repository may have been renamed.`
+      )
+    }
     const [first, ...rest] = (yield* Effect.forEach(agents, (agent) => one(event, agent), {
       concurrency
     })).flat()

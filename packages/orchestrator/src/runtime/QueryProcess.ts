@@ -67,7 +67,7 @@ const eventsOf = (
 
   return Stream.unwrap(
     Effect.gen(function* () {
-      const { answered, concluded, read, results } = yield* EventReader.make({
+      const { answered, concluded, read, results, retrying } = yield* EventReader.make({
         ...where.profile.run,
         secrets
       })
@@ -104,7 +104,10 @@ const eventsOf = (
         const result = events.at(-1)
         if (result?.type !== "result") return events
         const concludes = answered(counted)
-        return [...events.slice(0, -1), ...programResult({ exit, result, concluded: concludes }, limits)]
+        return [
+          ...events.slice(0, -1),
+          ...programResult({ exit, result, concluded: concludes, retrying: retrying() }, limits)
+        ]
       })
 
       return Stream.flattenIterable(

@@ -29,6 +29,8 @@ export interface ProgramEnd {
   readonly result: AgentEvent.ResultEvent
   /** Whether the program gave that result by itself: before one of our signals reached it. */
   readonly concluded: boolean
+  /** What the program was retrying when it was last heard of. */
+  readonly retrying?: string | undefined
 }
 
 const timeout = (
@@ -37,11 +39,11 @@ const timeout = (
   error: string
 ): AgentEvent.ResultEvent => ({ ...result, outcome: "timeout", answer: "", error, limit })
 
-const tooSlow = (result: AgentEvent.ResultEvent, wall: Duration.Duration, did: string) =>
+const tooSlow = (result: AgentEvent.ResultEvent, wall: Duration.Duration, did: string, meanwhile: string) =>
   timeout(
     result,
     "wall",
-    `The agent was not done within ${Duration.format(wall)} and ${did}. Allow the query more time.`
+    `The agent was not done within ${Duration.format(wall)} and ${did}.${meanwhile} Allow the query more time.`
   )
 
 const afterResult = (by: "request" | "idle" | "wall", limits: ProgramLimits): string => {
@@ -72,21 +74,22 @@ const isOwn = ({ before }: Job.End & { readonly _tag: "Killed" }, { outcome }: A
  * @since 0.1.0
  */
 export const programResult = (
-  { concluded, exit, result }: ProgramEnd,
+  { concluded, exit, result, retrying }: ProgramEnd,
   limits: ProgramLimits
 ): ReadonlyArray<AgentEvent.AgentEvent> => {
+  const meanwhile = retrying === undefined ? "" : ` It was retrying (${retrying}).`
   if (exit._tag === "Killed" && exit.by !== "request" && !(concluded && isOwn(exit, result))) {
     return [
       exit.by === "wall"
-        ? tooSlow(result, limits.wall, "was killed")
+        ? tooSlow(result, limits.wall, "was killed", meanwhile)
         : timeout(
             result,
             "idle",
-            `The agent was silent for ${Duration.format(limits.idle)} and was killed. Allow a longer silence (idleTimeout), or find out why it hangs.`
+            `The agent was silent for ${Duration.format(limits.idle)} and was killed.${meanwhile} Allow a longer silence (idleTimeout), or find out why it hangs.`
           )
     ]
   }
-  const last = result.outcome === "aborted" ? tooSlow(result, limits.wall, "stopped") : result
+  const last = result.outcome === "aborted" ? tooSlow(result, limits.wall, "stopped", meanwhile) : result
   if (exit._tag !== "Killed" || !concluded) return [last]
   return [
     {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { RemoteAgentConfig, Profile } from "@remote-agent/domain"
 import { Profiles, ProfileSettings, SampleProfile } from "@remote-agent/orchestrator"
 import { Duration, Effect, Layer, Redacted, Schema } from "effect"
-import * as SourceHost from "../../src/runtime/setup/sourceHost.ts"
+import * as SourceHost from "../../src/profiles/sourceHost.ts"
 import { tiny } from "../support/support.ts"
 
 /** The profiles of this package, with `tiny`, under these settings. */

@@ -265,3 +265,24 @@ describe("a runner", () => {
     })
   )
 })
+
+describe("what an agent retries", () => {
+  it.effect("is known until the agent goes on", () =>
+    Effect.gen(function* () {
+      const reader = yield* EventReader.make({ protocol: "runner-jsonl" })
+      const event = (value: object) =>
+        reader.read(out(`${JSON.stringify({ type: "event", event: value })}\n`))
+      yield* event({ type: "notice", message: "hello" })
+      assert.isUndefined(reader.retrying())
+      yield* event({ type: "retry", attempt: 1, status: 500 })
+      yield* event({ type: "retry", attempt: 2, status: 429 })
+      assert.strictEqual(reader.retrying(), "attempt 2 after status 429")
+      yield* event({ type: "notice", message: "Slow down" })
+      assert.strictEqual(reader.retrying(), "attempt 2 after status 429: Slow down")
+      yield* reader.read(out("noise\n"))
+      assert.isDefined(reader.retrying())
+      yield* event({ type: "thinking", message: "hm" })
+      assert.isUndefined(reader.retrying())
+    })
+  )
+})

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, Id, Query, TokenUsage } from "@remote-agent/domain"
-import { ReportFile, Repositories } from "@remote-agent/orchestrator"
+import { ReportFile } from "@remote-agent/orchestrator"
 import { DateTime, Effect, Schema } from "effect"
+import { branchFor } from "../../src/repositories/internal/pullRequest.ts"
 
 const at = DateTime.makeUnsafe("2026-01-31T23:59:59Z")
 
@@ -69,7 +70,7 @@ describe("Report", () => {
       const { body, title } = make("```\n@octocat ````", "An answer")
       assert.include(body, "`````text\n```\n@octocat ````\n`````")
       assert.strictEqual(title, "Report: ``` @octocat ````")
-      assert.match(Repositories.branchFor(agent, at), /^agents\/an-alyst-lock-\w{6}\/2026-01-31$/)
+      assert.match(branchFor(agent, at), /^agents\/an-alyst-lock-\w{6}\/2026-01-31$/)
     })
   )
 })

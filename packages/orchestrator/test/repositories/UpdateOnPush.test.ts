@@ -3,7 +3,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, RemoteAgentConfig, GitError, Id, OrchestratorError, Profile } from "@remote-agent/domain"
 import { E2bServer } from "@remote-agent/e2b-local"
-import type { WebhookEvent } from "@remote-agent/github"
+import { GitHub, type WebhookEvent } from "@remote-agent/github"
 import {
   AgentRuntime,
   LaunchIntents,
@@ -126,6 +126,46 @@ describe("which agents a push is about", () => {
 })
 
 const delivery = (event: WebhookEvent.Event) => ({ id: "delivery", event, attempt: 1 })
+
+it.effect("a push under the new name of a repository reaches the agents that know the old one", () =>
+  Effect.gen(function* () {
+    const [renamed, other] = [yield* agentOf(url), yield* agentOf("https://github.com/octo/other")]
+    const pulled: Array<Id.AgentId> = []
+    const asked: Array<string> = []
+    const layer = over([renamed, other], (id) => Effect.sync(() => void pulled.push(id))).pipe(
+      Layer.provide(
+        Layer.mock(GitHub.GitHub, {
+          repository: ({ name }) =>
+            Effect.sync(() => {
+              asked.push(name)
+              return {
+                id: name === "hello" ? 7 : 8,
+                owner: "octo",
+                name: name === "hello" ? "greeting" : name,
+                url,
+                cloneUrl: url,
+                defaultBranch: "main",
+                private: false,
+                archived: false
+              }
+            })
+        } as Partial<GitHub.GitHub["Service"]> as GitHub.GitHub["Service"])
+      )
+    )
+    yield* Effect.gen(function* () {
+      const { handle } = yield* UpdateOnPush.UpdateOnPush
+      const repository = { owner: "octo", name: "greeting" }
+      yield* handle(delivery(push({ repository, repositoryId: 7 })))
+      yield* handle(delivery(push({ repository, repositoryId: 7 })))
+      assert.deepStrictEqual(pulled, [renamed.id, renamed.id])
+      assert.deepStrictEqual(asked.toSorted(), ["hello", "other"])
+      // Another repository, and one whose id is not known.
+      yield* handle(delivery(push({ repository, repositoryId: 9 })))
+      yield* handle(delivery(push({ repository })))
+      assert.strictEqual(pulled.length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+)
 
 const turns = Effect.yieldNow.pipe(Effect.repeat({ times: 50 }))
 

@@ -50,6 +50,25 @@ describe("programResult", () => {
     })
   }
 
+  it("the error of a time limit names what the agent was retrying", () => {
+    const retrying = "attempt 7 after status 429: The model's server answered 429: Slow down"
+    for (const [exit, outcome] of [
+      [killed("idle", start), "crash"],
+      [killed("wall", start), "crash"],
+      [{ _tag: "Exited", exitCode: 1 }, "aborted"]
+    ] as const) {
+      const [event] = programResult(
+        { exit, concluded: false, result: result(outcome), retrying },
+        limits
+      ).slice(-1)
+      const [without] = programResult({ exit, concluded: false, result: result(outcome) }, limits)
+      assert(event?.type === "result" && without?.type === "result")
+      assert.strictEqual(event.outcome, "timeout")
+      assert.include(event.error, `It was retrying (${retrying}). Allow`)
+      assert.notInclude(without.error, "retrying")
+    }
+  })
+
   it("the answer of a killed program is not shown, and its error names the limit and what to do", () => {
     const [event] = programResult(
       { exit: killed("idle", start), concluded: false, result: result("ok") },

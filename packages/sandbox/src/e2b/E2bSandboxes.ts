@@ -41,25 +41,34 @@ const accountOf = ({ apiKey, apiUrl = "" }: Connection): string =>
     .digest("hex")
     .slice(0, 12)
 
+/** Names below `localhost` are on this machine, but many systems and languages do not resolve them. */
+const belowLocalhost = /\.localhost(:\d+)?$/
+
 /**
- * The address of a port of a sandbox. With a `sandboxUrl`, all sandboxes are behind that one address, and headers select
- * the sandbox and the port; no name has to be resolved. Otherwise each port has a host name of its own.
+ * The one address that all sandboxes share, where there is one: then headers select the sandbox and the port, and no
+ * name has to be resolved.
  */
+const sharedAddress = (host: string, sandboxUrl: string | undefined): string | undefined => {
+  if (sandboxUrl !== undefined) return sandboxUrl.replace(/\/+$/, "")
+  const local = belowLocalhost.exec(host)
+  return local === null ? undefined : `http://127.0.0.1${local[1] ?? ""}`
+}
+
+/** The address of a port of a sandbox. Where sandboxes share no address, each port has a host name of its own. */
 const hostOf = (sandbox: Sdk.Sandbox, sandboxUrl: string | undefined): Sandbox["host"] =>
   Effect.fn("Sandbox.host")(function* (port: number) {
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
       const invalid = new SandboxError.InvalidRequest({ detail: `${port} is no port` })
       return yield* SandboxError.fail("host", invalid, Id.SandboxId.make(sandbox.sandboxId))
     }
-    const token = sandbox.trafficAccessToken
+    const [token, ownHost] = [sandbox.trafficAccessToken, sandbox.getHost(port)]
+    const shared = sharedAddress(ownHost, sandboxUrl)
     const headers: Record<string, string> = {
-      ...(sandboxUrl === undefined
-        ? {}
-        : { "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": `${port}` }),
+      ...(shared === undefined ? {} : { "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": `${port}` }),
       ...(token === undefined ? {} : { "e2b-traffic-access-token": token })
     }
     return {
-      url: sandboxUrl === undefined ? `https://${sandbox.getHost(port)}` : sandboxUrl.replace(/\/+$/, ""),
+      url: shared ?? `https://${ownHost}`,
       headers: Object.fromEntries(
         Object.entries(headers).map(([name, value]) => [name, Redacted.make(value)])
       )

@@ -99,7 +99,7 @@ const runScript = (
 const lines = (stdout: string): ReadonlyArray<string> => stdout.trimEnd().split("\n")
 
 /**
- * Starts a command that keeps running whatever happens to this process or its connection.
+ * Starts a command that keeps running when this process dies or its connection breaks.
  *
  * **Details**
  *
@@ -256,7 +256,7 @@ export const read = (
  * **Details**
  *
  * The process group of its command receives SIGTERM. After `grace`, five seconds when absent, the command and every
- * process it started are killed. The grace period is enforced inside the sandbox, whatever happens to this process. A job
+ * process it started are killed. The grace period is enforced inside the sandbox, independently of this process. A job
  * that has ended stays as it is.
  *
  * @category running

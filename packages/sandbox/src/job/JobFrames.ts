@@ -1,11 +1,12 @@
 import type { Cursor, Output } from "../JobEvent.ts"
 
 /**
- * One thing that the reader printed: a piece of output, a line of words, or text that does not follow from what it
- * printed before.
+ * One thing that the reader printed: that it begins, a piece of output, a line of words, or text that does not follow from
+ * its earlier output.
  */
 export type Frame =
   | Output
+  | { readonly _tag: "Begun" }
   | { readonly _tag: "Words"; readonly words: ReadonlyArray<string> }
   | { readonly _tag: "Broken" }
 
@@ -21,6 +22,9 @@ const encoder = new TextEncoder()
 
 const heading = /^([oe]) (\d+) (\d+)$/
 
+/** The first line of the reader. The shell profile of the sandbox may print anything before. */
+const marker = "\nremote-agent-output\n"
+
 /** No line of the reader is longer, except for blocks. */
 const longestLine = 200
 
@@ -32,6 +36,8 @@ const longestLine = 200
  */
 export class JobFrames {
   #cursor: Cursor
+  #begun = false
+  /** The end of the text before the marker, or the start of an unfinished line after it. */
   #line = ""
   #rest = ""
   #block: Block | undefined
@@ -48,12 +54,30 @@ export class JobFrames {
   push(text: string): ReadonlyArray<Frame> {
     const frames: Array<Frame> = []
     for (let at = 0; at < text.length;) {
+      if (!this.#begun) {
+        at = this.#skipTo(text, frames)
+        continue
+      }
       const end =
         this.#block === undefined ? this.#readLine(text, at, frames) : this.#readBlock(text, at, frames)
       if (end === undefined) return [...frames, { _tag: "Broken" }]
       at = end
     }
     return frames
+  }
+
+  #skipTo(text: string, frames: Array<Frame>): number {
+    const all = this.#line + text
+    const found = all.indexOf(marker)
+    if (found === -1) {
+      this.#line = all.slice(-marker.length)
+      return text.length
+    }
+    const end = found + marker.length - this.#line.length
+    this.#begun = true
+    this.#line = ""
+    frames.push({ _tag: "Begun" })
+    return end
   }
 
   #readLine(text: string, from: number, frames: Array<Frame>): number | undefined {

@@ -22,7 +22,7 @@ const turn = { bytes: 32 * 1024 * 1024, seconds: 240 } as const
 /** The same as the last arguments of the reader script. */
 export const turnArguments = [turn.bytes, turn.seconds] as const
 
-/** The reader prints something every five seconds. After this silence it is cut off, whatever the connection reports. */
+/** The reader prints something every five seconds. After this silence it is cut off, even if the connection seems to be open. */
 const silenceTimeout = "30 seconds"
 
 /** Tells whether a failure is about the connection, so that the job may be running unaffected. */
@@ -48,7 +48,7 @@ export const whileTransient = (schedule: Schedule.Schedule<unknown>) =>
 export interface Reading {
   /** The first command, which must print the output from the same cursor on. */
   readonly first?: Command | undefined
-  /** Explains the exit code of a first command that printed neither `started` nor `attached`. */
+  /** Explains the exit code of a first command that ended before it read anything. */
   readonly explain?: ((exitCode: number) => SandboxError.Reason | undefined) | undefined
 }
 
@@ -72,10 +72,13 @@ export const follow = (
 
     const onFrame = (frame: Frame): Events => {
       if (frame._tag === "Broken") return Effect.fail(fail(new SandboxError.ProviderFailed({})))
+      if (frame._tag === "Begun") {
+        // From here on the job exists, so every further command only reads it.
+        first = undefined
+        return Effect.succeed([])
+      }
       if (frame._tag === "Words") {
         last = frame.words
-        // From here on the job exists, so every further command only reads it.
-        if (last[0] === "started" || last[0] === "attached") first = undefined
         return Effect.succeed([])
       }
       cursor = frame.cursor

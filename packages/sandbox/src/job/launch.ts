@@ -32,7 +32,7 @@ export const asUser = (user: string | undefined) => (user === undefined ? {} : {
 const commandText = (command: Command): string => {
   const variables = Object.entries(command.env ?? {}).map(([name, value]) => quote(`${name}=${value}`))
   const program = "argv" in command ? command.argv.map(quote).join(" ") : 'bash -c "$script"'
-  // setsid comes before env, so that it is found whatever PATH the command is given.
+  // setsid comes before env, so that it is found with any PATH of the command.
   const env = variables.length === 0 ? "" : `env ${variables.join(" ")} `
   return `export ${marker}="$mark"; exec setsid ${env}${program}`
 }

@@ -25,7 +25,7 @@ export interface Options extends FaultSchedule.Faults {
 }
 
 /**
- * What the provider holds and which calls were made, for the assertions of tests.
+ * The sandboxes that the provider holds and the calls that were made, for the assertions of tests.
  *
  * @category services
  * @since 0.1.0

@@ -3,7 +3,7 @@ import { type Effect, Stream } from "effect"
 import type { Command, ProcessEvent, SandboxFiles } from "../Sandbox.ts"
 
 /**
- * What a program sees of the sandbox it runs in.
+ * The view of a sandbox that a program in it has.
  *
  * @category models
  * @since 0.1.0

@@ -3,7 +3,7 @@ import { type Id, SandboxError } from "@remote-agent/domain"
 import { type Duration, Effect, Ref } from "effect"
 
 /**
- * A call of the provider, for assertions on what was done and in which order.
+ * A call of the provider, for assertions on the calls and their order.
  *
  * @category models
  * @since 0.1.0

@@ -31,7 +31,7 @@ export { awkward, type Case, Nonconforming, scripts } from "./conformance/case.t
  *
  * **Details**
  *
- * The cases use the real clock, leave nothing behind, and fail with a description of what the provider did instead.
+ * The cases use the real clock, leave nothing behind, and fail with a description of the difference.
  *
  * @category cases
  * @since 0.1.0

@@ -17,10 +17,10 @@ import {
   silence
 } from "../support/wire.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes and requests depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
-/** What happens on the way to a create; everything else gets through. */
+/** The fault of a create; every other request passes. */
 type Fault = (arrived: Arrived, pass: () => Promise<Answer>) => Promise<Answer>
 
 interface Options extends Partial<E2bSandboxes.Options> {
@@ -29,7 +29,7 @@ interface Options extends Partial<E2bSandboxes.Options> {
   readonly other?: Fault | undefined
 }
 
-/** A real server, our adapter behind a proxy that does what `options` say, and one that sees the truth. */
+/** A real server, an adapter behind a proxy with the faults of `options`, and an adapter without a proxy. */
 const world = Effect.fnUntraced(function* ({ create, list, other, ...options }: Options) {
   const { apiKey, live, url } = yield* E2bServer.E2bServer
   const respond: Respond = (arrived) => {
@@ -69,7 +69,7 @@ const refuse =
   async () =>
     refusal(status)
 
-/** That a create whose reply was lost gave a handle on the one sandbox there is, which ends with its scope. */
+/** Checks that a create with a lost reply returned the only sandbox, and that its scope terminates it. */
 const adopts = (options: Options) =>
   Effect.gen(function* () {
     const { alive, creates, live, sandboxes } = yield* world(options)
@@ -90,19 +90,19 @@ const adopts = (options: Options) =>
 
 const provided = Effect.provide(E2bServer.layer({ isolation: "none" }))
 
-it.live("adopts the sandbox when the connection is reset after the server has made it", () =>
+it.live("adopts the sandbox when the connection is reset after the create", () =>
   provided(adopts({ create: thenReset }))
 )
 
-it.live("adopts the sandbox when the reply never comes", () =>
+it.live("adopts the sandbox when the reply never arrives", () =>
   provided(adopts({ create: thenSilence, requestTimeout: "1 second" }))
 )
 
-it.live("adopts the sandbox when a gateway answers 504 though it was made", () =>
+it.live("adopts the sandbox when a gateway answers 504 although it was created", () =>
   provided(adopts({ create: thenGatewayTimeout }))
 )
 
-it.live("adopts the sandbox when it is made only after the first look", () =>
+it.live("adopts the sandbox when it appears after the first look", () =>
   Effect.gen(function* () {
     let make: (() => Promise<Answer>) | undefined
     yield* adopts({
@@ -128,7 +128,7 @@ const createError = (sandboxes: Sandboxes.Sandboxes["Service"]) =>
     return reason
   })
 
-it.live("gives the original error when nothing was made", () =>
+it.live("fails with the original error when no sandbox was created", () =>
   Effect.gen(function* () {
     const { creates, live, proxy, sandboxes } = yield* world({ create: async () => reset })
     assert.deepStrictEqual(yield* createError(sandboxes), new SandboxError.Unreachable({ sent: true }))
@@ -139,7 +139,7 @@ it.live("gives the original error when nothing was made", () =>
 )
 
 it.live(
-  "looks until the server has certainly stopped working on it before it says that nothing was made",
+  "looks until the server has certainly stopped working on the create before it concludes that there is no sandbox",
   () =>
     Effect.gen(function* () {
       const { creates, proxy, sandboxes } = yield* world({
@@ -161,7 +161,7 @@ it.live("does not look for what certainly did not arrive", () =>
   }).pipe(provided)
 )
 
-it.live("marks every try with the attempt id that it was given", () =>
+it.live("labels every try with the given attempt id", () =>
   Effect.gen(function* () {
     const { proxy, sandboxes } = yield* world({ create: refuse(503) })
     const attemptId = yield* Id.nextAttemptId
@@ -173,7 +173,7 @@ it.live("marks every try with the attempt id that it was given", () =>
   }).pipe(provided)
 )
 
-it.live("marks every try with an attempt id of its own", () =>
+it.live("labels every try with a generated attempt id", () =>
   Effect.gen(function* () {
     const { proxy, sandboxes } = yield* world({ create: refuse(503) })
     yield* createError(sandboxes)
@@ -197,17 +197,17 @@ const ambiguous = (options: Options) =>
     yield* Effect.forEach(yield* alive, ({ id }) => truth.terminate(id))
   }).pipe(provided)
 
-it.live("says that it does not know, and the attempt's id, when listing fails too", () =>
+it.live("fails with Ambiguous and the attempt id when listing fails too", () =>
   ambiguous({ list: refuse(500) })
 )
 
-it.live("says that it does not know when it may not list", () => ambiguous({ list: refuse(401) }))
+it.live("fails with Ambiguous when listing is refused", () => ambiguous({ list: refuse(401) }))
 
-it.live("says that it does not know when what it found cannot be reached", () =>
+it.live("fails with Ambiguous when the sandbox it found cannot be reached", () =>
   ambiguous({ other: refuse(500) })
 )
 
-/** Interrupts a create while its request is on the way, then lets the request go on to `fault`. */
+/** Interrupts a create while its request is on its way, and then lets the request meet `fault`. */
 const interrupted = (fault: Fault) =>
   Effect.gen(function* () {
     const [arrived, gate, answered] = [
@@ -228,7 +228,7 @@ const interrupted = (fault: Fault) =>
     yield* Effect.promise(() => arrived.promise)
     const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
     gate.resolve()
-    // Whoever gave up early would leave here what the server makes only now.
+    // An early return would leave the sandbox that the server creates only now.
     yield* Effect.promise(() => answered.promise)
     yield* Fiber.join(interruption)
     assert.strictEqual(creates(), 1)

@@ -23,7 +23,7 @@ import {
   view
 } from "../support/wire.ts"
 
-// Real requests: how long they take is up to the machine.
+// The duration of real requests depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
 type Question = (sandbox: Sandbox.Sandbox) => Effect.Effect<unknown, SandboxError.SandboxError>
@@ -41,7 +41,7 @@ type Operation = keyof typeof questions
 
 const startPath = "/process.Process/Start"
 
-// A kill is a command too; only what was asked for carries the mark.
+// A kill is a command too; only the requested command carries the mark.
 const isMarked = ({ body }: Arrived) => new TextDecoder().decode(body).includes('"REMOTE_AGENT_COMMAND":')
 
 const isAsked: Record<Operation, (arrived: Arrived) => boolean> = {
@@ -69,7 +69,7 @@ const rpcError = (status: number, code: string) => json(status, { code, message:
 const streamError = (code: string) => reply(200, frame(2, { error: { code, message: code } }), streamHeaders)
 const cut = (body: Uint8Array): Answer => ({ _tag: "Cut", status: 200, headers: streamHeaders, body })
 
-/** What the API says of a sandbox that does not answer. */
+/** The state that the API reports for a sandbox that does not answer. */
 const fates = {
   running: json(200, detail("running")),
   paused: json(200, detail("paused")),
@@ -150,7 +150,7 @@ const rows: ReadonlyArray<
   ],
   [
     "exec",
-    "deadline_exceeded while it sleeps",
+    "deadline_exceeded while it is paused",
     streamError("deadline_exceeded"),
     "paused",
     "Paused",
@@ -176,7 +176,7 @@ const rows: ReadonlyArray<
   ],
   [
     "exec",
-    "a stream that ends and does not say how",
+    "a stream that ends without an exit",
     reply(200, Buffer.concat([started, frame(2, {})]), streamHeaders),
     "running",
     "Unreachable",
@@ -193,7 +193,7 @@ for (const [operation, name, answer, fate, reason, isRetryable, requests] of row
   )
 }
 
-it.live("no answer: a read times out and is asked again", () =>
+it.live("no response: a read times out and is retried", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(yield* ask("read", silence, fates.running, { requestTimeout: "500 millis" }), {
       reason: "RequestTimedOut",
@@ -203,7 +203,7 @@ it.live("no answer: a read times out and is asked again", () =>
   })
 )
 
-it.live("no answer: a command that may run is not started again", () =>
+it.live("no response: a command that may be running is not started again", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(yield* ask("exec", silence, fates.running, { requestTimeout: "500 millis" }), {
       reason: "Unreachable",
@@ -213,7 +213,7 @@ it.live("no answer: a command that may run is not started again", () =>
   })
 )
 
-it.live("a sandbox that is gone after its lifetime has expired", () =>
+it.live("a sandbox that is gone after its ttl has expired", () =>
   Effect.gen(function* () {
     const { url } = yield* serve((request) => {
       if (isCreate(request)) return json(201, view)

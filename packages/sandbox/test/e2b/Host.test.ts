@@ -37,3 +37,17 @@ it.live("selects sandbox and port by headers behind one address, and adds the to
     })
   })
 )
+
+it.live("needs no name resolution for a sandbox below localhost", () =>
+  Effect.gen(function* () {
+    for (const [domain, url] of [
+      ["localhost:3001", "http://127.0.0.1:3001"],
+      ["localhost", "http://127.0.0.1"]
+    ] as const) {
+      assert.deepStrictEqual(yield* hostAt(undefined, { domain }), {
+        url,
+        headers: { "e2b-sandbox-id": id, "e2b-sandbox-port": "3000" }
+      })
+    }
+  })
+)

@@ -2,7 +2,7 @@ import { assert, it, vi } from "@effect/vitest"
 import { LocalSandboxes, MemorySandboxes, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes and requests depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
 const local = LocalSandboxes.layer({ isolation: "none" })
@@ -12,7 +12,7 @@ const keys = (text: string) => new TextEncoder().encode(text)
 
 const sandbox = Effect.flatMap(Sandboxes.Sandboxes, ({ create }) => create({ ttl: "2 minutes" }))
 
-/** Reads what a terminal shows, and settles each time that it has shown something. */
+/** Reads the output of a terminal, and settles at each piece of output. */
 const reading = Effect.fnUntraced(function* ({ output }: Sandbox.Terminal) {
   let shown = ""
   const waiting = new Map<string, Deferred.Deferred<void>>()
@@ -48,13 +48,13 @@ it.live("a terminal has its size, its keys and its exit code", () =>
     yield* terminal.write(keys("exit 9\n"))
     yield* ended
     assert.strictEqual(yield* terminal.exitCode, 9)
-    // Who types or resizes too late is told by the end alone.
+    // Input and resizing after the end have no effect.
     yield* terminal.write(keys("late\n"))
     yield* terminal.resize(size)
   }).pipe(Effect.scoped, Effect.provide(local))
 )
 
-it.live("a terminal that is left is killed with all that was started on it", () =>
+it.live("a terminal is killed with everything started on it when its scope closes", () =>
   Effect.gen(function* () {
     const box = yield* sandbox
     yield* Effect.scoped(
@@ -72,7 +72,7 @@ it.live("a terminal that is left is killed with all that was started on it", () 
   }).pipe(Effect.scoped, Effect.provide(local))
 )
 
-it.live("a command reads its input as it comes", () =>
+it.live("a command reads its input as it arrives", () =>
   Effect.gen(function* () {
     const box = yield* sandbox
     const open = Stream.concat(Stream.succeed(keys("one\n")), Stream.never)
@@ -87,7 +87,7 @@ it.live("a command reads its input as it comes", () =>
   }).pipe(Effect.scoped, Effect.provide(local))
 )
 
-it.effect("a sandbox in memory says that it has no terminal", () =>
+it.effect("a sandbox in memory has no terminal", () =>
   Effect.gen(function* () {
     const { reason } = yield* Effect.flip((yield* sandbox).terminal(size))
     assert.strictEqual(reason._tag, "Unsupported")

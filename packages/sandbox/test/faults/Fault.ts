@@ -1,18 +1,18 @@
 import type { IncomingMessage } from "node:http"
 
 /**
- * What happens to one request on its way.
+ * The fault of one request.
  *
  * - `Delay`: it arrives later.
  * - `ResetBefore`: the connection breaks before the server has seen it.
  * - `ResetAfter`: the server does it, and then the connection breaks.
- * - `Lost`: the server does it, the client hears nothing for so long, and then the connection breaks.
- * - `Duplicate`: it arrives twice; the client gets the second answer.
- * - `Refuse`: something on the way refuses it, with or without `retry-after` in seconds.
- * - `RefuseAfter`: the server does it, and something on the way says that it failed.
- * - `Slow`: the answer comes a few bytes at a time.
- * - `Cut`: the connection breaks after so many bytes of the answer, in the midst of an event or not.
- * - `Before`, `After`: something else happens before the server sees it, or once it has begun to answer.
+ * - `Lost`: the server does it, the client receives nothing for some time, and then the connection breaks.
+ * - `Duplicate`: it arrives twice; the client receives the second response.
+ * - `Refuse`: a gateway refuses it, with or without `retry-after` in seconds.
+ * - `RefuseAfter`: the server does it, and a gateway reports a failure.
+ * - `Slow`: the response arrives a few bytes at a time.
+ * - `Cut`: the connection breaks after some bytes of the response, inside or between events.
+ * - `Before`, `After`: an effect runs before the server sees it, or after the response has started.
  */
 export type Fault =
   | { readonly _tag: "None" }
@@ -30,7 +30,7 @@ export type Fault =
 
 export const none: Fault = { _tag: "None" }
 
-/** What a request asks for: an operation on sandboxes, a stream of a command, or anything else in a sandbox. */
+/** The kind of a request: an operation on sandboxes, the stream of a command, or any other operation in a sandbox. */
 export type Kind =
   | "create"
   | "list"
@@ -42,20 +42,20 @@ export type Kind =
   | "stream"
   | "envd"
 
-/** A request on its way. */
+/** A request that passes the proxy. */
 export interface Asked {
   readonly kind: Kind
-  /** How many of its kind came before it. */
+  /** The number of earlier requests of its kind. */
   readonly nth: number
-  /** How many came before it. */
+  /** The number of earlier requests. */
   readonly index: number
   readonly method: string
   readonly path: string
-  /** The sandbox to which it goes rather than to the API. */
+  /** The sandbox it is for; absent when it is for the API. */
   readonly sandboxId: string | undefined
 }
 
-/** What a request asks for. */
+/** The kind of a request. */
 export const kindOf = ({ headers, method, url = "/" }: IncomingMessage): Kind => {
   const [path = "/"] = url.split("?")
   if (headers["e2b-sandbox-id"] !== undefined) {
@@ -68,7 +68,7 @@ export const kindOf = ({ headers, method, url = "/" }: IncomingMessage): Kind =>
   return path.endsWith("/timeout") ? "extend" : "info"
 }
 
-/** A number from 0 to 1 that looks like chance and is the same for the same words. */
+/** A pseudo-random number from 0 to 1 that is the same for the same words. */
 const draw = (...words: ReadonlyArray<string | number>): number => {
   let hash = 0x811c9dc5
   for (const char of words.join("\n")) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193)
@@ -93,8 +93,8 @@ const kinds: ReadonlyArray<(part: number, asked: Asked) => Fault> = [
 ]
 
 /**
- * A schedule of faults: the same for the same seed and the same requests, whatever order they come in. `often` is the
- * part of all requests that something happens to.
+ * A schedule of faults. It is the same for the same seed and the same requests, in any order. `often` is the fraction of
+ * requests with a fault.
  */
 export const schedule =
   (seed: string | number, often: number) =>

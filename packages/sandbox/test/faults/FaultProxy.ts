@@ -3,29 +3,29 @@ import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { type Asked, type Fault, kindOf } from "./Fault.ts"
 
-/** A server behind the proxy. Its key takes the place of whatever key a client sends. */
+/** A server behind the proxy. Its key replaces the key that a client sends. */
 export interface Target {
   readonly url: string
   readonly apiKey: string
 }
 
-/** Decides what happens to a request; asked once for each, in the order in which they arrive. */
+/** Chooses the fault of a request. It is asked once for each request, in the order of their arrival. */
 export type Choose = (asked: Asked) => Fault
 
-/** A proxy between an unmodified client and a real server, which harms what passes through it. */
+/** A proxy between an unmodified client and a real server that injects faults. */
 export interface FaultProxy {
   readonly url: string
-  /** What went wrong so far, in order. */
+  /** The faults so far, in order. */
   readonly told: ReadonlyArray<string>
   /** Every request that arrived. */
   readonly asked: ReadonlyArray<Asked>
-  /** Requests that have no whole answer yet, but for those in the background. */
+  /** The number of requests without a complete response, except for those in the background. */
   readonly pending: () => number
-  /** How many connections of clients there are. Of one that has died there are none when all it said has arrived. */
+  /** The number of client connections. A dead client has none when everything it sent has arrived. */
   readonly connections: () => number
-  /** Where requests go from now on; nowhere while the server is dead: then every connection breaks. */
+  /** Sets the server that receives requests from now on. Without one, the server is dead and every connection breaks. */
   readonly point: (target: Target | undefined) => void
-  /** Breaks every connection of the clients, as the death of their process does, and takes no more. */
+  /** Breaks every client connection, like the death of the client process, and accepts no more. */
   readonly sever: () => void
 }
 
@@ -54,14 +54,14 @@ const written = async (response: Http.ServerResponse, piece: Buffer, pause: numb
   if (pause > 0) await after(pause)
 }
 
-/** Passes the body on as it comes: whole, a few bytes at a time, or up to where it is cut. */
+/** Forwards the body as it arrives: whole, a few bytes at a time, or up to the cut. */
 const pour = async (answer: Http.IncomingMessage, response: Http.ServerResponse, fault: Fault) => {
   response.writeHead(
     answer.statusCode ?? 502,
     Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !ofTheHop.has(name)))
   )
   response.flushHeaders()
-  // The server is told at once when the client has gone, not with its next word.
+  // Reports a closed client connection to the server at once, not with its next data.
   response.once("close", () => answer.destroy())
   let left = fault._tag === "Cut" ? fault.bytes : Infinity
   for await (const chunk of answer as AsyncIterable<Buffer>) {
@@ -82,18 +82,18 @@ const pour = async (answer: Http.IncomingMessage, response: Http.ServerResponse,
   else reset(response)
 }
 
-/** The server did its part and nobody hears of it. */
+/** The server handles the request, and its response is lost. */
 const unheard = async (answer: Http.IncomingMessage) => {
   if (answer.headers["content-type"]?.startsWith("application/connect") === true) answer.destroy()
   else for await (const _ of answer);
 }
 
-/** A proxy on a free port of the loopback that ends with the scope. */
+/** A proxy on a free loopback port that ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   first: Target,
   choose: Choose,
   options: {
-    /** Commands whose streams do not count as pending, by the body of their request; none when absent. */
+    /** Selects commands whose streams do not count as pending, by the body of their request; none when absent. */
     readonly background?: (body: string) => boolean
   } = {}
 ) {
@@ -194,7 +194,7 @@ export const make = Effect.fnUntraced(function* (
         if (options.background?.(body.toString()) === true) uncount()
         return carry(request, response, body, fault)
       })
-      // What fails is one of the two sides that went away.
+      // One of the two sides has closed its connection.
       .catch(() => reset(response))
       .finally(uncount)
   })

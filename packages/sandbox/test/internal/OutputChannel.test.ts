@@ -10,7 +10,7 @@ const collect = async (self: AsyncIterable<ReadonlyArray<string>>) => {
   return values
 }
 
-/** Whether a promise has settled by the time everything that can happen now has happened. */
+/** Whether a promise has settled after one turn of the event loop. */
 const isSettled = async (promise: Promise<unknown> | void) => {
   let settled = promise === undefined
   void promise?.then(() => (settled = true))
@@ -18,7 +18,7 @@ const isSettled = async (promise: Promise<unknown> | void) => {
   return settled
 }
 
-it("gives what was written before and while it is read, in order, and then ends", async () => {
+it("returns values written before and during reading, in order, and then ends", async () => {
   const one = channel()
   void one.push("a")
   void one.push("b")
@@ -40,7 +40,7 @@ it("holds a writer back beyond its limit until the reader has caught up", async 
   assert.isUndefined(one.push("f"))
 })
 
-it("lets the writers go when the reader leaves, and takes nothing more", async () => {
+it("releases the writers when the reader leaves, and accepts no more values", async () => {
   const one = channel()
   const reader = one[Symbol.asyncIterator]()
   void one.push("a")
@@ -53,7 +53,7 @@ it("lets the writers go when the reader leaves, and takes nothing more", async (
   assert.deepStrictEqual(await collect(one), ["bcde"])
 })
 
-it("gives what waits before the failure, which is the first one", async () => {
+it("returns the waiting values before the first failure", async () => {
   const one = channel()
   void one.push("a")
   one.fail("first")
@@ -70,7 +70,7 @@ it("gives what waits before the failure, which is the first one", async () => {
   assert.strictEqual(cause, "first")
 })
 
-it("takes nothing after its end", async () => {
+it("accepts no value after its end", async () => {
   const one = channel()
   one.end()
   assert.isUndefined(one.push("a"))
@@ -78,7 +78,7 @@ it("takes nothing after its end", async () => {
 })
 
 it.effect.prop(
-  "keeps the order and loses nothing, whatever the limit",
+  "keeps the order and loses no value, with any limit",
   [Schema.Array(Schema.String), Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 }))],
   ([values, limit]) =>
     Effect.promise(async () => {

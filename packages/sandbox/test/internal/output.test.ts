@@ -16,7 +16,7 @@ const chatty = (every: Duration.Input): Stream.Stream<Sandbox.ProcessEvent> =>
 
 const limits = (timeouts: Sandbox.Timeouts): Sandbox.Command => ({ script: "test", timeouts })
 
-/** Runs output under limits; `ended` says whether its finalizer has run, which is what kills a command. */
+/** Runs output with timeouts. `ended` tells whether its finalizer has run, which kills a command. */
 const run = Effect.fnUntraced(function* (
   output: Stream.Stream<Sandbox.ProcessEvent>,
   timeouts: Sandbox.Timeouts
@@ -32,7 +32,7 @@ const run = Effect.fnUntraced(function* (
   return { ended: Ref.get(ended), fiber, running: Effect.sync(() => fiber.pollUnsafe() === undefined) }
 })
 
-it.effect("ends a command that has been silent for so long, and not before", () =>
+it.effect("fails a silent command at its idle timeout, and not before", () =>
   Effect.gen(function* () {
     const { ended, fiber, running } = yield* run(silent, { idle: "10 seconds" })
     yield* TestClock.adjust("9999 millis")
@@ -46,7 +46,7 @@ it.effect("ends a command that has been silent for so long, and not before", () 
   })
 )
 
-it.effect("begins to count anew with every output", () =>
+it.effect("restarts the idle timeout with every output", () =>
   Effect.gen(function* () {
     const output = Stream.concat(Stream.take(chatty("9 seconds"), 3), silent)
     const { fiber, running } = yield* run(output, { idle: "10 seconds" })
@@ -57,7 +57,7 @@ it.effect("begins to count anew with every output", () =>
   })
 )
 
-it.effect("does not take a slow reader for a silent command", () =>
+it.effect("does not count a slow reader as silence", () =>
   Effect.gen(function* () {
     const output = Stream.fromIterable([out("a"), out("b"), exit]).pipe(Stream.rechunk(1))
     const fiber = yield* withTimeouts(output, limits({ idle: "1 second" }), id).pipe(
@@ -70,7 +70,7 @@ it.effect("does not take a slow reader for a silent command", () =>
   })
 )
 
-it.effect("ends a command that takes too long, however much it writes", () =>
+it.effect("fails a command at its wall timeout, however much it writes", () =>
   Effect.gen(function* () {
     const { ended, fiber, running } = yield* run(chatty("1 second"), { idle: "5 seconds", wall: "1 minute" })
     yield* TestClock.adjust("59999 millis")
@@ -82,7 +82,7 @@ it.effect("ends a command that takes too long, however much it writes", () =>
   })
 )
 
-it.effect("ends a silent command at the end of its time when that comes first", () =>
+it.effect("fails a silent command at its wall timeout when that comes first", () =>
   Effect.gen(function* () {
     const { fiber } = yield* run(silent, { idle: "1 minute", wall: "10 seconds" })
     yield* TestClock.adjust("10 seconds")
@@ -90,7 +90,7 @@ it.effect("ends a silent command at the end of its time when that comes first", 
   })
 )
 
-it.effect("waits for ever when there is no limit", () =>
+it.effect("waits without a limit when there is no timeout", () =>
   Effect.gen(function* () {
     const { fiber, running } = yield* run(silent, {})
     yield* TestClock.adjust("365 days")
@@ -99,7 +99,7 @@ it.effect("waits for ever when there is no limit", () =>
   })
 )
 
-it.effect("leaves a command alone that ends in time", () =>
+it.effect("does not affect a command that ends in time", () =>
   Effect.gen(function* () {
     const output = Stream.fromEffect(Effect.delay(Effect.succeed(exit), "9 seconds"))
     const fiber = yield* Effect.forkChild(
@@ -125,7 +125,7 @@ it.effect("keeps the two outputs apart", () =>
   })
 )
 
-it.effect("has the exit code -1 for a command that does not say how it ended", () =>
+it.effect("returns the exit code -1 for a command without an exit", () =>
   Effect.gen(function* () {
     assert.strictEqual((yield* collect(Stream.make(out("a")), id)).exitCode, -1)
   })
@@ -140,7 +140,7 @@ it.effect("holds 64 MiB of output", () =>
   })
 )
 
-it.effect("ends a command that writes more", () =>
+it.effect("fails a command that writes more", () =>
   Effect.gen(function* () {
     const ended = yield* Ref.make(false)
     const output = Stream.concat(

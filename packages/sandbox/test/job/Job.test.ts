@@ -3,13 +3,13 @@ import { Job, LocalSandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { assert, layer, vi } from "@effect/vitest"
 import { chosen, type Kind, works } from "#test/isolation"
 import { describeWhere } from "#test/where"
-import { Effect, Redacted, Stream } from "effect"
+import { Effect, Redacted, Schedule, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { awaits, chance, eventually, family, Log, readOn, readUntil, runningOf } from "../support/jobs.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes and requests depends on the machine.
 vi.setConfig({ testTimeout: 120_000 })
 
 const box = Effect.flatMap(Sandboxes.Sandboxes, (sandboxes) => sandboxes.create({ ttl: "5 minutes" }))
@@ -23,7 +23,7 @@ const sequence = (count: number) => Array.from({ length: count }, (_, index) => 
 const suite = (isolation: Kind) =>
   describeWhere(works(isolation), `${isolation} does not work here`)(`Job, isolation ${isolation}`, () => {
     layer(LocalSandboxes.layer({ isolation }), { excludeTestServices: true })((local) => {
-      local.effect("tells both streams and the exit code", () =>
+      local.effect("returns both streams and the exit code", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const ref = yield* Job.start(sandbox, { script: "echo out; echo err >&2; echo more; exit 3" })
@@ -41,7 +41,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("is started and read in one command, and not started twice", () =>
+      local.effect("starts and reads a job in one command, and starts it only once", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const command = { script: "echo run >>runs; cat; exit 3", stdin: "é\n".repeat(50_000) }
@@ -63,7 +63,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("clears away what has ended, and nothing else", () =>
+      local.effect("removes ended jobs with the prefix, and no others", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const over = { script: ":" }
@@ -78,7 +78,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("goes on when the stream that started it is left", () =>
+      local.effect("continues when the stream that started it is left", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const command = { script: `echo up; ${awaits("go")}; echo done` }
@@ -91,7 +91,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("passes on words, input, folder and variables, and nothing of its own", () =>
+      local.effect("passes arguments, input, folder and variables, and adds none", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           yield* sandbox.files.makeDir("in here")
@@ -121,7 +121,25 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("refuses ids, folders and variables that cannot be", () =>
+      local.effect("reads the output after any output of the sandbox's shell profile", () =>
+        Effect.gen(function* () {
+          const sandbox = yield* box
+          const banner = `echo "welcome"; echo "o 0 3=hi"; printf '%0.s=' {1..1000}; printf lost`
+          yield* sandbox.files.write(".profile", banner)
+          const { stdout } = yield* sandbox.exec({ argv: ["true"] })
+          assert.isTrue(stdout.startsWith("welcome\n"), "the profile should be read")
+          const events = yield* Stream.runCollect(
+            Job.run(sandbox, { script: "echo first" }, { id: "q_1", reattach: Schedule.recurs(0) })
+          )
+          assert.deepStrictEqual(events.at(-1), { _tag: "Exited", exitCode: 0 })
+          const ref = yield* Job.attach(sandbox, "q_1")
+          const log = yield* readOn(sandbox, ref)
+          assert.strictEqual(log.stdout.toString(), "first\n")
+          assert.deepStrictEqual(yield* Job.status(sandbox, ref), { _tag: "Exited", exitCode: 0 })
+        }).pipe(Effect.scoped)
+      )
+
+      local.effect("refuses invalid ids, folders and variables", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const ids = [
@@ -157,7 +175,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("runs once however many start it at once", () =>
+      local.effect("runs once when many clients start it at the same time", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const script = `echo ran >>runs; ${awaits("go")}`
@@ -177,7 +195,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("tells a character when all its bytes are there", () =>
+      local.effect("emits a character when all its bytes have arrived", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const script = `printf 'a\\360\\237'; ${awaits("go")}; printf '\\230\\200\\377b\\303'`
@@ -202,7 +220,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("is read on from any place, without a gap or a repetition", () =>
+      local.effect("is read from any cursor without gaps or repetitions", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const ref = yield* Job.start(sandbox, { script: "seq 1 150000 | tee /dev/stderr" })
@@ -221,7 +239,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("goes on when its client is killed, and is read on by another", () =>
+      local.effect("continues when its client is killed, and another client reads on", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const { apiKey, url } = yield* E2bServer.E2bServer
@@ -260,7 +278,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("sleeps with its sandbox, and goes on with it", () =>
+      local.effect("pauses and resumes with its sandbox", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const { pause, resume } = yield* Sandboxes.Sandboxes
@@ -301,14 +319,14 @@ const suite = (isolation: Kind) =>
         )
       }
 
-      local.effect("may say goodbye when it is killed", () =>
+      local.effect("may write output after SIGTERM", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const script = `trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.02; done`
           const ref = yield* Job.start(sandbox, { script })
           const log = new Log()
           yield* readUntil(sandbox, ref, log, ({ cursor }) => cursor.stdout > 0)
-          // What it wrote after it was told to end comes behind `before`.
+          // Output after SIGTERM comes after `before`.
           const before = { stdout: "ready\n".length, stderr: 0 }
           const end = { _tag: "Killed", by: "request", exitCode: 4, before } as const
           assert.deepStrictEqual(yield* Job.kill(sandbox, ref, { grace: "1 minute" }), end)
@@ -318,7 +336,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("is killed though it will not go, with all it started", () =>
+      local.effect("is killed with everything it started when it ignores SIGTERM", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const script = `trap '' TERM; ${family} : >ready; while :; do sleep 0.02; done`
@@ -334,7 +352,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("is lost when what watches over it is killed, and leaves nothing running", () =>
+      local.effect("is lost when its supervisor is killed, and leaves no process running", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           const ref = yield* Job.start(sandbox, { script: `${family} echo ready; sleep 600` }, { id: "lost" })
@@ -353,7 +371,7 @@ const suite = (isolation: Kind) =>
         }).pipe(Effect.scoped)
       )
 
-      local.effect("is no more once it was removed, and its id is free", () =>
+      local.effect("is gone after its removal, and its id is free", () =>
         Effect.gen(function* () {
           const sandbox = yield* box
           assert.strictEqual(yield* reasonOf(Job.attach(sandbox, "a")), "FileNotFound")

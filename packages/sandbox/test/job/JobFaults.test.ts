@@ -10,7 +10,7 @@ import { awaits, chance, Log, readOn, readUntil, runningOf } from "../support/jo
 import { dead } from "../support/processes.ts"
 import { type Answer, type Arrived, forward, pointedAt, reset, serve } from "../support/wire.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes and requests depends on the machine.
 vi.setConfig({ testTimeout: 180_000 })
 
 const textOf = ({ body }: Arrived) => new TextDecoder().decode(body)
@@ -19,7 +19,7 @@ const isStart = ({ path }: Arrived) => path === "/process.Process/Start"
 const isReader = (arrived: Arrived) => isStart(arrived) && textOf(arrived).includes("base64 -w 0")
 const isLauncher = (arrived: Arrived) => isStart(arrived) && textOf(arrived).includes("mkfifo")
 
-/** A sandbox of a real server behind a proxy that does something to some answers. */
+/** A sandbox of a real server, behind a proxy that changes some responses. */
 const world = Effect.fnUntraced(function* (
   instead: (arrived: Arrived, pass: () => Promise<Answer>) => Promise<Answer> | undefined
 ) {
@@ -32,10 +32,10 @@ const world = Effect.fnUntraced(function* (
   return { proxy, sandboxes, sandbox: yield* sandboxes.create({ ttl: "5 minutes" }) }
 })
 
-// The sandbox ends before its server does.
+// The sandbox is terminated before its server stops.
 const provided = flow(Effect.scoped, Effect.provide(E2bServer.layer({ isolation: "none" })))
 
-/** The first bytes of an answer, after which its connection breaks. */
+/** The first bytes of a response whose connection breaks after them. */
 const cutAfter = (answer: Answer, bytes: number): Answer => {
   if (!("body" in answer) || !(answer.body instanceof ReadableStream)) return answer
   const source: ReadableStream<Uint8Array> = answer.body
@@ -54,7 +54,7 @@ const cutAfter = (answer: Answer, bytes: number): Answer => {
   return { ...answer, _tag: "Cut", body }
 }
 
-describeOnce("a job out of reach", () => {
+describeOnce("an unreachable job", () => {
   for (const seed of [1, 2, 3]) {
     it.live(`attaches again wherever the connection breaks, seed ${seed}`, () =>
       Effect.gen(function* () {
@@ -78,7 +78,7 @@ describeOnce("a job out of reach", () => {
     )
   }
 
-  it.live("gives up when it stays out of reach", () =>
+  it.live("fails when it stays unreachable", () =>
     Effect.gen(function* () {
       const { proxy, sandbox } = yield* world((arrived) =>
         isReader(arrived) ? Promise.resolve(reset) : undefined
@@ -91,13 +91,13 @@ describeOnce("a job out of reach", () => {
     }).pipe(provided)
   )
 
-  it.live("is neither run twice nor killed when the answer to its start is lost", () =>
+  it.live("keeps running, once, when the response to its start is lost", () =>
     Effect.gen(function* () {
       let lost = 0
       const { proxy, sandbox } = yield* world((arrived, pass) => {
         if (!isLauncher(arrived) || lost++ > 0) return undefined
         return pass().then(async (answer) => {
-          // All of it, so that the job certainly runs.
+          // The whole response, so that the job certainly runs.
           if ("body" in answer) await new Response(answer.body).text()
           return reset
         })
@@ -112,7 +112,7 @@ describeOnce("a job out of reach", () => {
     }).pipe(provided)
   )
 
-  it.live("ends without isolation too, soon after its sandbox", () =>
+  it.live("ends soon after its sandbox, also without isolation", () =>
     Effect.gen(function* () {
       const pids = yield* Effect.scoped(
         Effect.gen(function* () {
@@ -129,10 +129,10 @@ describeOnce("a job out of reach", () => {
   )
 })
 
-/** More than what one command may read of a job. */
+/** More output than one command reads of a job. */
 const total = amount(40_000_000, 100_000_000)
 
-/** How far the reader in the sandbox has come, by what its `dd` was told to skip and has read since. */
+/** The position of the reader in the sandbox: the bytes that its `dd` skips, plus the bytes it has read. */
 const position = (sandbox: Sandbox.Sandbox, directory: string) =>
   Effect.map(
     sandbox.exec({
@@ -147,7 +147,7 @@ const position = (sandbox: Sandbox.Sandbox, directory: string) =>
 
 it.live(`gives ${total} bytes to a slow reader, with little of it on the way at any time`, () =>
   Effect.gen(function* () {
-    // Straight to the server: the proxy of the tests holds back nothing.
+    // Connected to the server itself, because the proxy of the tests buffers everything.
     const { apiKey, url } = yield* E2bServer.E2bServer
     const sandboxes = yield* E2bSandboxes.make(pointedAt(url, { apiKey }))
     const sandbox = yield* sandboxes.create({ ttl: "5 minutes" })
@@ -175,7 +175,7 @@ it.live(`gives ${total} bytes to a slow reader, with little of it on the way at 
       if (!("bytes" in event)) return Effect.void
       hash.update(event.bytes)
       received += event.bytes.length
-      // Nothing is taken until the reader in the sandbox stands still.
+      // Consume nothing until the reader in the sandbox has stopped.
       if (received > event.bytes.length) return Effect.void
       return Effect.asVoid(Effect.repeat(look, { until: (still) => still }))
     })
@@ -183,7 +183,7 @@ it.live(`gives ${total} bytes to a slow reader, with little of it on the way at 
     assert.strictEqual(received, total)
     assert.strictEqual(hash.digest("hex"), stdout.split(" ", 1)[0])
     assert.isBelow(furthest, 20_000_000)
-    // The SDK keeps what one command wrote until it ends.
+    // The SDK keeps the output of one command until the command ends.
     assert.isAbove(perCommand.length, 1)
     assert.isBelow(Math.max(...perCommand), 50_000_000)
   }).pipe(provided)

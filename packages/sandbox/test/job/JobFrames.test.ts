@@ -4,8 +4,10 @@ import { JobFrames, type Frame } from "../../src/job/JobFrames.ts"
 
 const beginning = { stdout: 0, stderr: 0 }
 
-/** What a reader says of the pieces, one block each: as it stands where it is ASCII, unless `encoded`. */
-const told = (pieces: ReadonlyArray<readonly [letter: "o" | "e", bytes: Buffer, encoded: boolean]>) => {
+const marker = "\nremote-agent-output\n"
+
+/** The text of a reader for the pieces, one block each: plain where it is ASCII, unless `encoded`. */
+const framed = (pieces: ReadonlyArray<readonly [letter: "o" | "e", bytes: Buffer, encoded: boolean]>) => {
   const at = { o: 0, e: 0 }
   return pieces
     .map(([letter, bytes, encoded]) => {
@@ -28,15 +30,15 @@ const Piece = Schema.Struct({
 })
 
 it.effect.prop(
-  "gives the bytes that were sent, however they were sent and cut",
-  [Schema.Array(Piece), Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 }))],
-  ([pieces, width]) =>
+  "returns the bytes that were sent, after any noise and however they were cut",
+  [Schema.Array(Piece), Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 })), Schema.String],
+  ([pieces, width, noise]) =>
     Effect.sync(() => {
       const sent = pieces.map(
         ({ binary, encoded, letter, text }) =>
           [letter, Buffer.from(text, binary ? "utf16le" : "utf8"), encoded] as const
       )
-      const text = told(sent)
+      const text = noise + marker + framed(sent)
       const frames = new JobFrames(beginning)
       const said: Array<Frame> = []
       for (let at = 0; at < text.length; at += width) said.push(...frames.push(text.slice(at, at + width)))
@@ -54,15 +56,16 @@ it.effect.prop(
 
 const lastOf = (...texts: ReadonlyArray<string>) => {
   const frames = new JobFrames(beginning)
+  frames.push(marker)
   return texts.flatMap((text) => frames.push(text)).at(-1)
 }
 
-it("leaves words alone that hold the letters of a block", () => {
+it("reads words that contain the letters of a block", () => {
   const words = ["started", "/a:b/c=d"]
   assert.deepStrictEqual(lastOf("started /a:", "b/c=d\n"), { _tag: "Words", words })
 })
 
-it("sees a gap, a repetition, a block of another length, and text that is not what was sent", () => {
+it("detects a gap, a repetition, a block of another length, and text that was not sent", () => {
   for (const text of [
     "o 1 1=a\n",
     "o 0 1=a\no 0 1=a\n",
@@ -73,5 +76,17 @@ it("sees a gap, a repetition, a block of another length, and text that is not wh
     "x".repeat(300)
   ]) {
     assert.strictEqual(lastOf(text)?._tag, "Broken", text)
+  }
+})
+
+it("ignores everything before the first line of the reader, however long and however cut", () => {
+  const text = `${"x".repeat(10_000)}\no 0 1=a\nlost\nremote-agent${marker}o 0 2=hi\n`
+  for (const width of [1, 7, 1000, text.length]) {
+    const frames = new JobFrames(beginning)
+    const read: Array<Frame> = []
+    for (let at = 0; at < text.length; at += width) read.push(...frames.push(text.slice(at, at + width)))
+    assert.strictEqual(read[0]?._tag, "Begun")
+    assert.strictEqual(bytesOf(read, "Stdout").toString(), "hi")
+    assert.isFalse(read.some(({ _tag }) => _tag === "Broken" || _tag === "Words"))
   }
 })

@@ -16,7 +16,7 @@ const conforming = Layer.unwrap(
   )
 )
 
-// The same server has the same cases in the process of the tests, in `Conformance.test.ts`.
+// `Conformance.test.ts` runs the same cases with the same server in its own process.
 describeRest(`a daemon, isolation ${kind}`, () => {
   layer(conforming, { excludeTestServices: true })((local) => {
     for (const one of Conformance.cases) {
@@ -40,7 +40,7 @@ const running = <A, E, R>(
 const failure = (options: LocalSandboxes.DaemonOptions) => Effect.flip(running(options, Sandboxes.Sandboxes))
 
 describeOnce("sandboxes of a daemon", () => {
-  it.live("keeps a sandbox, and all that runs in it, from one user of the daemon to the next", () =>
+  it.live("keeps a sandbox with its processes from one client of the daemon to the next", () =>
     Effect.gen(function* () {
       const options = daemonOptions(yield* daemonFolder, kind)
       const first = yield* running(
@@ -66,7 +66,7 @@ describeOnce("sandboxes of a daemon", () => {
     })
   )
 
-  it.live("names a daemon of another version, and leaves it alone", () =>
+  it.live("refuses a daemon of another version, and leaves it running", () =>
     Effect.gen(function* () {
       const folder = yield* daemonFolder
       const { pid } = yield* running(daemonOptions(folder, kind), DaemonStart.Daemon)
@@ -79,7 +79,7 @@ describeOnce("sandboxes of a daemon", () => {
     })
   )
 
-  it.live("does not run unasked in a daemon that somebody has said may do without isolation", () =>
+  it.live("refuses a daemon without isolation unless that was requested", () =>
     Effect.gen(function* () {
       const folder = yield* daemonFolder
       const waived = yield* running(daemonOptions(folder, "none"), Sandboxes.Sandboxes)
@@ -90,7 +90,7 @@ describeOnce("sandboxes of a daemon", () => {
     })
   )
 
-  it.live("is as isolated as this machine can when nothing is said", () =>
+  it.live("uses the best isolation of this machine by default", () =>
     Effect.gen(function* () {
       const { isolation } = yield* running(daemonOptions(yield* daemonFolder, "auto"), Sandboxes.Sandboxes)
       assert.strictEqual(isolation, kind !== "none" ? "isolated" : "missing")
@@ -98,7 +98,7 @@ describeOnce("sandboxes of a daemon", () => {
   )
 
   describeWhere(broken !== undefined, "every isolation works here")("an isolation", () => {
-    it.live("that does not work here is refused, as the daemon says", () =>
+    it.live("is refused by the daemon where it does not work", () =>
       Effect.gen(function* () {
         const { reason } = yield* failure(daemonOptions(yield* daemonFolder, broken ?? "none"))
         assert.strictEqual(reason._tag, "IsolationUnavailable")
@@ -106,7 +106,7 @@ describeOnce("sandboxes of a daemon", () => {
     )
   })
 
-  it.live("names the log when what is to serve does not", () =>
+  it.live("names the log when the serving program fails", () =>
     Effect.gen(function* () {
       const folder = yield* daemonFolder
       for (const command of [["false"], ["/no/such/program"]] as const) {

@@ -9,7 +9,7 @@ import { RemoteAgentConfig } from "@remote-agent/domain"
 import { dead } from "../support/processes.ts"
 import { detail, id, json, serve } from "../support/wire.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes and requests depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
 const isolationOf = <E>(layer: Layer.Layer<Sandboxes.Sandboxes | E2bServer.E2bServer, E>) =>
@@ -20,7 +20,7 @@ const isolationOf = <E>(layer: Layer.Layer<Sandboxes.Sandboxes | E2bServer.E2bSe
     return [sandboxes.isolation, server.isolation]
   }).pipe(Effect.provide(layer))
 
-it.live("says that isolation was waived when it was asked for none", () =>
+it.live("reports waived isolation when none was requested", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(yield* isolationOf(LocalSandboxes.layer({ isolation: "none" })), [
       "waived",
@@ -29,7 +29,7 @@ it.live("says that isolation was waived when it was asked for none", () =>
   })
 )
 
-it.live("takes the best isolation there is by itself, and says when there is none", () =>
+it.live("chooses the best isolation, and reports when there is none", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(
       yield* isolationOf(LocalSandboxes.layer()),
@@ -39,7 +39,7 @@ it.live("takes the best isolation there is by itself, and says when there is non
 )
 
 describeWhere(broken !== undefined, "every isolation works here")("an isolation", () => {
-  it.live("that does not work here is refused", () =>
+  it.live("is refused where it does not work", () =>
     Effect.gen(function* () {
       const { operation, reason } = yield* Effect.flip(
         isolationOf(LocalSandboxes.layer({ isolation: broken }))
@@ -50,7 +50,7 @@ describeWhere(broken !== undefined, "every isolation works here")("an isolation"
   )
 })
 
-it.live("is as isolated as the configuration says", () =>
+it.live("uses the isolation of the configuration", () =>
   Effect.gen(function* () {
     const layer = LocalSandboxes.layerConfig.pipe(
       Layer.provide(RemoteAgentConfig.layerFrom({ REMOTE_AGENT_ISOLATION: "none" }))
@@ -59,7 +59,7 @@ it.live("is as isolated as the configuration says", () =>
   })
 )
 
-it.live("refuses a directory that is none", () =>
+it.live("refuses a directory that is a file", () =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const directory = yield* files.makeTempFileScoped()
@@ -70,7 +70,7 @@ it.live("refuses a directory that is none", () =>
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("leaves no process and no folder when it ends", () =>
+it.live("leaves no process and no folder at its end", () =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const directory = yield* files.makeTempDirectoryScoped()
@@ -87,7 +87,7 @@ it.live("leaves no process and no folder when it ends", () =>
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.effect("the layer of E2B from the configuration names the key that is missing", () =>
+it.effect("the E2B layer from the configuration names the missing key", () =>
   Effect.gen(function* () {
     const layer = E2bSandboxes.layerConfig.pipe(Layer.provide(RemoteAgentConfig.layerFrom({})))
     const { problems } = yield* Effect.flip(Effect.provide(Sandboxes.Sandboxes, layer))
@@ -98,7 +98,7 @@ it.effect("the layer of E2B from the configuration names the key that is missing
   })
 )
 
-it.live("the layer of E2B from the configuration uses its key and address", () =>
+it.live("the E2B layer from the configuration uses its key and address", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve(() => json(200, [detail("running")]))
     const layer = E2bSandboxes.layerConfig.pipe(

@@ -47,7 +47,7 @@ const provide =
     )
 
 describe("the ledger", () => {
-  it.effect("records what was asked in order, what is alive, and the most there ever was", () =>
+  it.effect("records the calls in order, the living sandboxes, and their peak", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const ledger = yield* MemorySandboxes.Ledger
@@ -90,7 +90,7 @@ describe("the ledger", () => {
 })
 
 describe("faults and latency", () => {
-  it.effect("fails a call before anything is done, and tells the fault its place in the order", () =>
+  it.effect("fails a call before it has an effect, and passes its index to the fault", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       assert.strictEqual(yield* tagOf(sandboxes.launch(spec)), "Busy")
@@ -124,7 +124,7 @@ describe("faults and latency", () => {
     )
   )
 
-  it.effect("takes as long as it is told, and not longer", () =>
+  it.effect("takes exactly the scripted latency", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const launching = yield* start(sandboxes.launch(spec))
@@ -136,7 +136,7 @@ describe("faults and latency", () => {
     }).pipe(provide({ latency: ({ operation }) => (operation === "create" ? "3 seconds" : 0) }))
   )
 
-  it.effect("finishes a create that is interrupted, and ends what it made", () =>
+  it.effect("finishes an interrupted create, and terminates its sandbox", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const ledger = yield* MemorySandboxes.Ledger
@@ -154,8 +154,8 @@ describe("faults and latency", () => {
   )
 })
 
-describe("lifetimes", () => {
-  it.effect("kills at the end of a life, and not a moment before", () =>
+describe("the ttl", () => {
+  it.effect("terminates at its end, and not before", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const { id } = yield* sandboxes.launch({ ttl: "10 minutes" })
@@ -167,7 +167,7 @@ describe("lifetimes", () => {
     }).pipe(provide())
   )
 
-  it.effect("pauses at the end of a life when told so, and keeps what it holds for ever", () =>
+  it.effect("pauses at its end when told so, and keeps the contents", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const { files, id } = yield* sandboxes.launch({ ttl: "10 minutes", onExpiry: "pause" })
@@ -185,7 +185,7 @@ describe("lifetimes", () => {
     }).pipe(provide())
   )
 
-  it.effect("moves the end of a life, later or sooner", () =>
+  it.effect("can be extended and shortened", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const [longer, shorter] = [yield* sandboxes.launch(spec), yield* sandboxes.launch(spec)]
@@ -203,7 +203,7 @@ describe("lifetimes", () => {
     }).pipe(provide())
   )
 
-  it.effect("does not end what sleeps", () =>
+  it.effect("does not terminate a paused sandbox", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const { id } = yield* sandboxes.launch(spec)
@@ -216,7 +216,7 @@ describe("lifetimes", () => {
     }).pipe(provide())
   )
 
-  it.effect("says Expired to a command whose sandbox ends on time", () =>
+  it.effect("fails a running command with Expired at its end", () =>
     Effect.gen(function* () {
       const sandbox = yield* (yield* Sandboxes.Sandboxes).launch({ ttl: "1 minute" })
       const running = yield* start(tagOf(sandbox.exec({ script: "ticks" })))
@@ -228,7 +228,7 @@ describe("lifetimes", () => {
 })
 
 describe("programs", () => {
-  it.effect("see the sandbox's environment, secrets in the clear, with that of the command over it", () =>
+  it.effect("see the environment of the sandbox with its secrets, overridden by that of the command", () =>
     Effect.gen(function* () {
       const sandbox = yield* (yield* Sandboxes.Sandboxes).launch({
         ...spec,
@@ -244,7 +244,7 @@ describe("programs", () => {
     }).pipe(provide({ run: programs({ env: ({ env }) => MemorySandboxes.answer(JSON.stringify(env)) }) }))
   )
 
-  it.effect("are interrupted, daemons too, when their sandbox is terminated", () =>
+  it.effect("are interrupted, including daemons, when their sandbox is terminated", () =>
     Effect.gen(function* () {
       const stopped = yield* Ref.make<ReadonlyArray<string>>([])
       const started = yield* Latch.make()
@@ -268,7 +268,7 @@ describe("programs", () => {
     })
   )
 
-  it.effect("are interrupted when whoever runs them is", () =>
+  it.effect("are interrupted with their caller", () =>
     Effect.gen(function* () {
       const sandbox = yield* (yield* Sandboxes.Sandboxes).launch(spec)
       const scope = yield* Scope.make()
@@ -283,7 +283,7 @@ describe("programs", () => {
     }).pipe(provide({ run: programs({ ticks: () => ticks }) }))
   )
 
-  it.effect("write nothing while their sandbox sleeps, and go on when it wakes", () =>
+  it.effect("write nothing while their sandbox is paused, and continue when it is resumed", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const sandbox = yield* sandboxes.launch(spec)
@@ -311,7 +311,7 @@ describe("programs", () => {
     )
   )
 
-  it.effect("end with 0 when they do not say how, and say nothing after they did", () =>
+  it.effect("exit with 0 without an exit event, and write nothing after one", () =>
     Effect.gen(function* () {
       const sandbox = yield* (yield* Sandboxes.Sandboxes).launch(spec)
       assert.deepStrictEqual(yield* sandbox.exec({ script: "quiet" }), {
@@ -384,7 +384,7 @@ describe("programs", () => {
 })
 
 describe("a fleet", () => {
-  it.effect("carries the attempt id that it was given, and one of its own otherwise", () =>
+  it.effect("carries the given attempt id, or a generated one", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const attemptId = yield* Id.nextAttemptId
@@ -410,7 +410,7 @@ describe("a fleet", () => {
     }).pipe(provide())
   )
 
-  it.effect("says Gone of a sandbox that never was, except to whoever wants it gone", () =>
+  it.effect("fails with Gone for an unknown sandbox, except for terminate", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const nobody = Id.SandboxId.make("nobody")
@@ -427,7 +427,7 @@ const withFiles = (use: (files: Sandbox.SandboxFiles) => Effect.Effect<void, San
   ).pipe(provide())
 
 describe("files", () => {
-  it.effect("are found by any name of their path", () =>
+  it.effect("are found by every form of their path", () =>
     withFiles(
       Effect.fnUntraced(function* (files) {
         yield* files.write("a/./b/../c.txt", "text")
@@ -443,7 +443,7 @@ describe("files", () => {
     )
   )
 
-  it.effect("move with the folder they are in", () =>
+  it.effect("move with their folder", () =>
     withFiles(
       Effect.fnUntraced(function* (files) {
         yield* files.write("a/b/c.txt", "text")
@@ -457,7 +457,7 @@ describe("files", () => {
     )
   )
 
-  it.effect("go with the folder they are in", () =>
+  it.effect("are removed with their folder", () =>
     withFiles(
       Effect.fnUntraced(function* (files) {
         yield* files.makeDir("a/b")
@@ -470,7 +470,7 @@ describe("files", () => {
     )
   )
 
-  it.effect("do not change when the bytes they were written from do", () =>
+  it.effect("are independent of the bytes they were written from", () =>
     withFiles(
       Effect.fnUntraced(function* (files) {
         const bytes = Uint8Array.of(1, 2, 3)

@@ -1,4 +1,4 @@
-/** A daemon in a process and a folder of its own, for the length of a test. */
+/** A daemon in its own process and folder, for the duration of a test. */
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { DaemonStart } from "@remote-agent/e2b-local"
 import { LocalSandboxes } from "@remote-agent/sandbox"
@@ -12,7 +12,7 @@ import { assert } from "@effect/vitest"
 const program = fileURLToPath(new URL("../fixtures/daemon.ts", import.meta.url))
 const { PATH = "" } = process.env
 
-/** A folder whose daemon is stopped at the end of the scope, sandboxes and all, and which is empty of them then. */
+/** A folder whose daemon is stopped and whose sandboxes are terminated at the end of the scope. */
 export const daemonFolder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "remote-agent-daemon-"))),
   (folder) =>

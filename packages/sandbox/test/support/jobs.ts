@@ -4,14 +4,14 @@ import { Effect, Schedule, Stream } from "effect"
 
 const patiently = Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 1500 }))
 
-/** Asks until the answer is right, and gives the last one. */
+/** Repeats a question until the answer is right, and returns the last answer. */
 export const eventually = <A, E, R>(question: Effect.Effect<A, E, R>, right: (answer: A) => boolean) =>
   Effect.repeat(question, { until: right, schedule: patiently })
 
 /** A part of a script that waits for a file of that name. */
 export const awaits = (name: string) => `until [ -e ${name} ]; do sleep 0.02; done`
 
-/** What was read so far, and where to read on. */
+/** The output that was read, and the cursor to read on from. */
 export class Log {
   cursor: Job.Cursor = Job.beginning
   end: Job.End | undefined
@@ -47,7 +47,7 @@ export const readOn = (
     Effect.as(log)
   )
 
-/** Reads on until enough was read, and goes away. */
+/** Reads on until a condition holds, and leaves the stream. */
 export const readUntil = (
   sandbox: Sandbox.Sandbox,
   ref: Job.JobRef,
@@ -60,7 +60,7 @@ export const readUntil = (
     Stream.runDrain
   )
 
-/** The pids in a file that are those of processes that run, as the sandbox sees them. */
+/** The pids in a file that belong to running processes, as the sandbox sees them. */
 export const runningOf = (
   sandbox: Sandbox.Sandbox,
   file: string
@@ -72,7 +72,7 @@ export const runningOf = (
     ({ stdout }) => stdout.split("\n").filter((line) => line !== "")
   )
 
-/** Starts, in every way of leaving, what notes its pid in `pids`: a child, one in a session of its own, and its child. */
+/** Starts processes that write their pids to `pids`: a child, one in a session of its own, and a grandchild. */
 export const family = `
 echo $$ >>pids
 sleep 600 & echo $! >>pids
@@ -80,7 +80,7 @@ setsid bash -c 'echo $$ >>pids; sleep 600 & echo $! >>pids; : >born; wait' &
 ${awaits("born")}
 `
 
-/** Numbers that look like chance and are the same every time. */
+/** Pseudo-random numbers that are the same in every run. */
 export const chance = (seed: number) => {
   let state = seed
   return (below: number) => {

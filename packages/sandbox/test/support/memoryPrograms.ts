@@ -51,7 +51,7 @@ const byScript: Record<
     Stream.fromEffect(Effect.map(files.list("."), (all) => out(all.map(({ name }) => name).join("\n"))))
 }
 
-/** What the programs of the conformance suite do, for a provider without a shell. */
+/** The programs of the conformance suite, for a provider without a shell. */
 export const run: NonNullable<MemorySandboxes.Options["run"]> = (command, machine) => {
   if ("script" in command) return byScript[command.script]?.(machine, command)
   const [program, , ...rest] = command.argv

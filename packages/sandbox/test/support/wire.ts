@@ -13,8 +13,8 @@ export interface Arrived {
 }
 
 /**
- * What the client gets: a whole reply, one whose connection breaks after its body, a connection that is reset before
- * a word was said, or nothing at all until the client gives up.
+ * The response to a client: a complete one, one whose connection breaks after its body, a connection that is reset before
+ * any data, or no response until the client gives up.
  */
 export type Answer =
   | {
@@ -26,7 +26,7 @@ export type Answer =
   | { readonly _tag: "Reset" }
   | { readonly _tag: "Silence" }
 
-/** Decides what a request gets; `index` counts from 0. */
+/** Chooses the response to a request; `index` counts from 0. */
 export type Respond = (arrived: Arrived, index: number) => Answer | Promise<Answer>
 
 export const reply = (
@@ -38,7 +38,7 @@ export const reply = (
 export const json = (status: number, body: unknown, headers?: Readonly<Record<string, string>>): Answer =>
   reply(status, JSON.stringify(body), { "content-type": "application/json", ...headers })
 
-/** A refusal as the API of E2B words it. */
+/** A refusal in the form of E2B's API. */
 export const refusal = (status: number, headers?: Readonly<Record<string, string>>): Answer =>
   json(status, { code: status, message: `refused with ${status}` }, headers)
 
@@ -73,7 +73,7 @@ const send = async (answer: Answer, response: Http.ServerResponse): Promise<void
   else response.socket?.resetAndDestroy()
 }
 
-/** A server on a free port of the loopback that ends with the scope, and what arrived at it so far. */
+/** A server on a free loopback port that ends with the scope, and the requests it has received. */
 export const serve = Effect.fnUntraced(function* (respond: Respond) {
   const arrived: Array<Arrived> = []
   const answer = async (request: Http.IncomingMessage, response: Http.ServerResponse) => {
@@ -83,7 +83,7 @@ export const serve = Effect.fnUntraced(function* (respond: Respond) {
     await send(await respond(one, index), response)
   }
   const server = Http.createServer((request, response) => {
-    // What fails is the other side of a proxy that went away.
+    // The other side of a proxy has closed its connection.
     answer(request, response).catch(() => response.socket?.resetAndDestroy())
   })
   yield* Effect.acquireRelease(
@@ -99,12 +99,12 @@ export const serve = Effect.fnUntraced(function* (respond: Respond) {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, arrived }
 })
 
-/** The address of a port of the loopback on which nobody listens. */
+/** The address of a loopback port without a listener. */
 export const deadUrl = Effect.map(Effect.scoped(serve(() => silence)), ({ url }) => url)
 
 const ofTheHop = new Set(["host", "connection", "content-length", "transfer-encoding", "accept-encoding"])
 
-/** Passes a request on to another server; what it replies is streamed as it comes. */
+/** Forwards a request to another server, and streams its response. */
 export const forward = async (url: string, { body, headers, method, path }: Arrived): Promise<Answer> => {
   const kept = Object.entries(headers).flatMap(([name, value]): Array<[string, string]> =>
     value === undefined || ofTheHop.has(name) ? [] : [[name, String(value)]]
@@ -122,18 +122,18 @@ export const forward = async (url: string, { body, headers, method, path }: Arri
   })
 }
 
-/** The id of the sandbox to which a request goes rather than to the API. */
+/** The id of the sandbox that a request is for; absent when it is for the API. */
 export const sandboxOf = ({ headers }: Arrived): string | undefined => headers["e2b-sandbox-id"]?.toString()
 
-/** Whether a request asks for a new sandbox. */
+/** Whether a request creates a sandbox. */
 export const isCreate = (arrived: Arrived): boolean =>
   arrived.method === "POST" && arrived.path === "/v2/sandboxes"
 
-/** Whether a request asks for a list. */
+/** Whether a request lists sandboxes. */
 export const isList = (arrived: Arrived): boolean =>
   arrived.method === "GET" && arrived.path.startsWith("/v2/sandboxes")
 
-/** How the SDK is pointed at a server of a test: impatient, and with no pause between two tries. */
+/** Options for the server of a test: short timeouts, and no delay between retries. */
 export const pointedAt = (url: string, options?: Partial<E2bSandboxes.Options>): E2bSandboxes.Options => ({
   apiKey: Redacted.make("e2b_fake_key"),
   apiUrl: url,
@@ -143,13 +143,13 @@ export const pointedAt = (url: string, options?: Partial<E2bSandboxes.Options>):
   ...options
 })
 
-/** The reason of a failure; `none` when there is none. */
+/** The reason of a failure; `none` for a success. */
 export type Tag = SandboxError.Reason["_tag"] | "none"
 
-/** The sandbox of servers that only pretend to have one. */
+/** The sandbox of fake servers. */
 export const id = Id.SandboxId.make("isandbox")
 
-/** What such a server answers to a create. */
+/** The response of a fake server to a create. */
 export const view = {
   sandboxID: id,
   templateID: "base",
@@ -158,7 +158,7 @@ export const view = {
   envdAccessToken: "fake-token"
 }
 
-/** What it knows of the sandbox. */
+/** The fake server's description of the sandbox. */
 export const detail = (state: "running" | "paused") => ({
   ...view,
   state,
@@ -169,13 +169,13 @@ export const detail = (state: "running" | "paused") => ({
   memoryMB: 1
 })
 
-/** What one question came to. */
+/** The outcome of one call. */
 export interface Outcome {
   readonly reason: Tag
   readonly isRetryable: boolean
 }
 
-/** How a question ends. */
+/** Runs a call to its outcome. */
 export const outcomeOf = <A>(effect: Effect.Effect<A, SandboxError.SandboxError>): Effect.Effect<Outcome> =>
   Effect.map(
     Effect.result(effect),

@@ -27,7 +27,7 @@ describeOnce("Memory", () => {
   }
 })
 
-// A sandbox whose life has ended is gone for the caller a moment before its folder is.
+// An expired sandbox is gone for its caller a moment before its folder is removed.
 const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
   Effect.repeat(live, {
     until: (count) => count === 0,
@@ -37,7 +37,7 @@ const liveAtLast = Effect.flatMap(E2bServer.E2bServer, ({ live }) =>
 
 const suite = (isolation: Kind) =>
   describeWhere(works(isolation), `${isolation} does not work here`)(`Local, isolation ${isolation}`, () => {
-    // Pages of two, so that five sandboxes are several.
+    // Pages of two, so that five sandboxes fill several pages.
     layer(LocalSandboxes.layer({ isolation, pageSize: 2 }), { excludeTestServices: true })((local) => {
       for (const one of Conformance.cases) {
         local.effect(

@@ -33,6 +33,8 @@ const repositoryOf = Effect.fnUntraced(function* (
   })
 })
 
+const kept = "The sandbox of a failed launch is kept.\n  remote-agent list --status failed"
+
 /** `launch`. */
 export const launch = command({
   name: "launch",
@@ -48,7 +50,8 @@ export const launch = command({
       "The repository it works on, as owner/name or an address; it is cloned into the work folder"
     ),
     ref: text("ref", "The branch, tag or commit of the repository"),
-    ...budget("all queries of the agent")
+    ...budget("all queries of the agent"),
+    keepFailed: onOff("keep-failed", "Keep the sandbox of a launch that fails, to look into it")
   },
   examples: [
     { command: "remote-agent launch --name analyst", description: "On this machine, with the sample agent" },
@@ -66,14 +69,21 @@ export const launch = command({
       repository: yield* repositoryOf(flags.repository, flags.ref),
       budget: Budget.of(flags),
       ttl: flags.ttl === undefined ? undefined : Duration.seconds(flags.ttl),
-      persistent: flags.ephemeral ? false : undefined
+      persistent: flags.ephemeral ? false : undefined,
+      keepFailed: flags.keepFailed
     }
     const launched = Effect.gen(function* () {
       const { agents } = yield* Orchestrator.Orchestrator
       const onStage = flags.json ? undefined : yield* LaunchStages.make(note)
       return (yield* agents.launch({ ...spec, onStage })).record
     })
-    const agent = yield* Effect.provide(Effect.scoped(launched), App.durable(flags))
+    const agent = yield* Effect.provide(Effect.scoped(launched), App.durable(flags)).pipe(
+      Effect.tapError((error) =>
+        flags.keepFailed && error._tag === "OrchestratorError" && error.reason._tag === "LaunchFailed"
+          ? line(note, kept)
+          : Effect.void
+      )
+    )
     if (flags.json) return yield* line(out, jsonText(yield* Json.ofAgent(agent)))
     yield* line(out, agent.id)
     yield* line(note, `${agent.name} is ${agent.status}.\n  remote-agent query ${agent.name} "..."`)

@@ -4,6 +4,7 @@ import * as AgentLookup from "../../app/AgentLookup.ts"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import * as Answer from "../../ui/Answer.ts"
+import { Usage } from "../../ui/Failure.ts"
 import * as Json from "../../ui/json.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
@@ -23,6 +24,7 @@ export const query = command({
     question,
     session: text("session", "The conversation it belongs to: the agent remembers its earlier questions"),
     newSession: onOff("new-session", "Start that conversation over"),
+    continue: onOff("continue", "Continue the conversation of the agent's last query"),
     ...answering,
     ...budget("the query"),
     noResume: onOff("no-resume", "Fail when the agent is paused, and do not resume it"),
@@ -44,10 +46,14 @@ export const query = command({
   run: Effect.fn("query")(
     function* (flags): Run<State.Records> {
       const { json, question: asked } = flags
+      if (flags.continue && flags.session !== undefined) {
+        return yield* new Usage({ message: "--continue and --session exclude each other. Give one of them." })
+      }
       const found = yield* AgentLookup.one(flags.agent)
       const options: Queries.QueryOptions = {
         session: flags.session,
         newSession: flags.newSession,
+        continue: flags.continue,
         timeout: flags.timeout === undefined ? undefined : Duration.seconds(flags.timeout),
         model: flags.model,
         maxIterations: flags.maxSteps,

@@ -22,7 +22,7 @@ export const encoded = (
   argv: readonly [string, ...ReadonlyArray<string>]
 ): readonly [string, ...ReadonlyArray<string>] => ["sh", "-c", script, "sh", ...argv]
 
-/** Decodes the output of {@link encoded}. Takes text in any pieces, and returns the bytes of what is complete. */
+/** Decodes the output of {@link encoded}. The text may arrive in any pieces; every call returns the bytes that are complete. */
 export const makeDecoder = (): ((text: string) => Uint8Array) => {
   let pending = ""
   let isEncoded: boolean | undefined

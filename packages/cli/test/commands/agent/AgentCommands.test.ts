@@ -34,7 +34,7 @@ const binary = (cwd: string) => {
 
 type Binary = ReturnType<typeof binary>
 
-/** A test with a data folder of its own; at its end the server, its processes and every folder of a sandbox are gone. */
+/** A test with its own data folder. Afterwards the server, its processes and every folder of a sandbox are gone. */
 const test = (name: string, body: (bin: Binary) => Effect.Effect<void, NotSeen, Scope.Scope>) =>
   it.live(
     name,
@@ -146,7 +146,7 @@ describe("an agent that outlives its commands", () => {
         { code: 0, signal: null, stdout: "", stderr: "" }
       )
       const gone = yield* bin.run("query", "bob", "TSLA revenue 2024", "--json")
-      assert.deepStrictEqual([gone.code, reasonOf(gone)], [1, "AgentNotReady"])
+      assert.deepStrictEqual([gone.code, reasonOf(gone)], [3, "AgentNotReady"])
       assert.include(gone.stderr, "is terminated, and this cannot be done with it.\n  Launch another.\n")
       const unwell = yield* bin.run("health", "bob", "--json")
       assert.strictEqual(unwell.code, 0, "an agent that was ended has no sandbox, and needs none")
@@ -172,7 +172,7 @@ describe("an agent that outlives its commands", () => {
 
       yield* bin.done("terminate", "first")
       const gone = yield* bin.run("fork", "first", "--json")
-      assert.deepStrictEqual([gone.code, reasonOf(gone)], [1, "AgentNotReady"])
+      assert.deepStrictEqual([gone.code, reasonOf(gone)], [3, "AgentNotReady"])
       const badName = yield* bin.run("fork", "second", "--name", "a b")
       assert.strictEqual(badName.code, 2, badName.stderr)
       yield* bin.done("terminate", "second")

@@ -5,7 +5,10 @@ import { DateTime, Effect, Layer } from "effect"
 import { spawn } from "node:child_process"
 import { chmod, mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { Completions } from "effect/cli"
+import * as Cli from "../../../src/Cli.ts"
 import { profiles } from "../../../src/commands/completion/complete.ts"
+import { script } from "../../../src/commands/completion/script.ts"
 import { recorded } from "../../support/agents.ts"
 import { bin, finish, folder, run } from "../../support/support.ts"
 
@@ -72,6 +75,16 @@ it.live(
     assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "exec", "ad"]), ["ada", "adam"])
     assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "exec", "x"]), [])
     assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "ask", "--profile", "sam"]), ["sample"])
+    for (const words of [
+      ["rename"],
+      ["commit", "--message", "m"],
+      ["terminate", "--yes", "other"],
+      ["query", "--timeout", "5"]
+    ]) {
+      assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", ...words, "ad"]), ["ada", "adam"], words[0])
+    }
+    assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "query", "ada", "ad"]), [])
+    assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "profiles", "show", "sam"]), ["sample"])
   }),
   limit
 )
@@ -88,6 +101,19 @@ it.live(
   }),
   limit
 )
+
+it("the script knows every command that takes an agent, and none that does not exist", () => {
+  const tree = Completions.fromCommand(Cli.root)
+  const taking = tree.subcommands
+    .filter(({ arguments: all }) => all.some(({ name }) => name === "agent" || name === "query-or-agent"))
+    .map(({ name }) => name)
+  assert.includeMembers(taking, ["publish", "push", "label", "fork", "shell", "logs"])
+  for (const shell of ["bash", "zsh", "fish"] as const) {
+    const text = script(shell, tree)
+    for (const name of taking) assert.match(text, new RegExp(`["']${name}["']`), `${shell} ${name}`)
+    assert.notInclude(text, '"replace"')
+  }
+})
 
 it.effect("the profiles that are completed are those there are", () =>
   Effect.gen(function* () {

@@ -22,7 +22,7 @@ const limit = { timeout: 120_000 }
 /** Where the binary keeps its data when its home is this folder. */
 const dataOf = (cwd: string) => join(cwd, ".local", "share", "remote-agent")
 
-/** The processes that serve the data folder of a home, by what they were started with. */
+/** The processes that serve the data folder of a home, found by their arguments. */
 const daemons = async (cwd: string): Promise<ReadonlyArray<number>> => {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name))
   const found = await Promise.all(
@@ -208,7 +208,7 @@ describe("remote-agent local", () => {
       const from = yield* Clock.currentTimeMillis
       yield* create(variables, 4000)
       assert.strictEqual((yield* ended).code, 0)
-      // The life of the sandbox, and the time that nothing may happen.
+      // The ttl of the sandbox, and then the idle time.
       assert.isAtLeast((yield* Clock.currentTimeMillis) - from, 6000)
     }))
 
@@ -255,7 +255,7 @@ describe("remote-agent local", () => {
       assert.notStrictEqual(next.pid, process.pid)
       yield* run(cwd, ["local", "stop"])
 
-      // Even one that lives since the same moment: it does not answer with the key.
+      // Even a process with the same start time: it does not answer with the key.
       const startedAt = yield* Effect.promise(() => startOf(process.pid))
       const boot = yield* Effect.promise(() => readFile("/proc/sys/kernel/random/boot_id", "utf8"))
       yield* put({ ...entry.owner, pid: process.pid, startedAt: `${boot.trim()} ${startedAt}` })
@@ -444,17 +444,18 @@ await box.kill()`
       assert.strictEqual((yield* run(cwd, ["local", "stop"])).code, 0)
       const { code, stderr } = yield* Effect.promise(() => ended)
       assert.strictEqual(code, 0)
-      assert.include(stderr, "told to")
+      assert.include(stderr, "Stopped on request.")
     }))
 
   test("refuses a server with another isolation, and says what to do", (cwd) =>
     Effect.gen(function* () {
       const { pid } = yield* started(cwd, "--isolation", "none")
-      const { code, stderr, stdout } = yield* run(cwd, background)
+      const { code, stderr, stdout } = yield* run(cwd, [...background, "--isolation", "auto"])
       assert.strictEqual(code, 2)
       assert.include(stdout, `"IsolationMismatch"`)
       assert.include(stderr, `pid ${pid}`)
       assert.include(stderr, "remote-agent local stop")
+      assert.strictEqual((yield* started(cwd)).pid, pid, "without an isolation it is taken as it is")
       assert.strictEqual((yield* started(cwd, "--isolation", "none")).pid, pid)
     }))
 

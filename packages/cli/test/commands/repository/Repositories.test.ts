@@ -163,7 +163,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
         assert.strictEqual(reasonOf(onBase), "InvalidName")
         yield* done("query", "coder", "the first note")
 
-        // Everything that runs beside us is looked at for as long as the work goes on.
+        // Reads every process of the server until the work is done.
         const pid = (yield* daemon) ?? 0
         let seen = 0
         const look = Effect.map(
@@ -272,7 +272,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
         const file = (yield* inSandbox("src/a.txt")) ?? ""
         assert.strictEqual(yield* contentOf(file), "two\n")
         assert.include(yield* done("info", "coder", "--json"), after)
-        // A branch that nobody tracks, and a repository that nobody works on.
+        // A branch and a repository that no agent tracks.
         yield* post(url, pushOf("other", before, after), randomUUID())
         const health = yield* Effect.promise(() => ask("/health", url))
         assert.strictEqual(health.status, 200)

@@ -9,7 +9,7 @@ import { key, open } from "../../support/terminal.ts"
 
 const limit = { timeout: 600_000 }
 
-/** Runs the binary with something on standard input. */
+/** Runs the binary with standard input. */
 const piped = (cwd: string, args: ReadonlyArray<string>, input: string | Uint8Array) =>
   Effect.promise<Ran>(() => {
     const child = start(cwd, args, {}, "pipe")
@@ -17,7 +17,7 @@ const piped = (cwd: string, args: ReadonlyArray<string>, input: string | Uint8Ar
     return finish(child)
   })
 
-/** Runs the binary, and gives back what it wrote on standard output as bytes. */
+/** Runs the binary and returns its standard output as bytes. */
 const bytesOf = (cwd: string, args: ReadonlyArray<string>) =>
   Effect.promise(
     () =>
@@ -29,7 +29,7 @@ const bytesOf = (cwd: string, args: ReadonlyArray<string>) =>
       })
   )
 
-/** Every byte there is, in no order that text would have. */
+/** Every byte, in an order that is not text. */
 const everyByte = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * 7919) % 256))
 
 describe("exec", () => {
@@ -96,7 +96,7 @@ describe("exec", () => {
       yield* launch(cwd, "one")
       const child = start(cwd, ["exec", "one", "--", "head", "-n", "1"], {}, "pipe")
       child.stdin?.write("first\n")
-      // Standard input stays open: nobody ever ends it.
+      // Standard input stays open until the command has ended.
       const { code, stdout } = yield* Effect.promise(() => finish(child))
       assert.deepStrictEqual([code, stdout], [0, "first\n"])
     }),
@@ -162,7 +162,7 @@ describe("cp", () => {
       assert.strictEqual(refused.code, 2)
       assert.include(refused.stderr, "Give --force")
       assert.isTrue(existsSync(join(cwd, "place", "thing", "kept")))
-      // The same the other way round.
+      // The same in the other direction.
       assert.strictEqual((yield* run(cwd, ["cp", "place", "one:place"])).code, 0)
       assert.strictEqual((yield* run(cwd, ["cp", "thing", "one:place"])).code, 2)
       assert.strictEqual((yield* run(cwd, ["exec", "one", "--", "cat", "place/thing/kept"])).stdout, "kept")

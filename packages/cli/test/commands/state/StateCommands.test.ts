@@ -12,7 +12,7 @@ const at = DateTime.makeUnsafe("2026-01-31T12:00:00Z")
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(StateDocument.StateDocument)))
 
-/** A document of one agent that has ended and answered one question. */
+/** A document with one terminated agent and its one ended query. */
 const document = Effect.gen(function* () {
   const [agentId, queryId] = [yield* Id.nextAgentId, yield* Id.nextQueryId]
   const usage = new TokenUsage.TokenUsage({
@@ -182,7 +182,7 @@ describe("state and cost", () => {
   })
 })
 
-/** A kind of agent whose set-up waits for somebody who never comes. */
+/** A profile whose setup never ends. */
 const stuck = JSON.stringify({
   stuck: {
     description: "Is never ready",
@@ -200,7 +200,7 @@ const stuck = JSON.stringify({
   }
 })
 
-/** A machine on which it is an hour later than it is: what was made just now is old there. */
+/** Moves the clock of the binary one hour ahead, so that new sandboxes look old. */
 const later = {
   NODE_OPTIONS: `--import=data:text/javascript,const{now}=Date;Date.now=()=>now()+3600000`
 }

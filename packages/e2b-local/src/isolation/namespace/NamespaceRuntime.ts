@@ -1,5 +1,5 @@
 /**
- * A sandbox behind namespaces. PID 1 of it has been booted; everything else enters beside it.
+ * A sandbox behind namespaces. Its PID 1 is booted first, and every other process enters its namespaces.
  *
  * @since 0.1.0
  */
@@ -117,11 +117,11 @@ const killTree = (
       // The namespace ends only when the stopped parents have reaped the processes that entered it.
       for (const process of entered) process.signal("SIGCONT")
     })
-    const everybody = [outer, ...entered]
-    yield* Effect.forEach(everybody, (process) => process.exited, { concurrency: "unbounded" }).pipe(
+    const all = [outer, ...entered]
+    yield* Effect.forEach(all, (process) => process.exited, { concurrency: "unbounded" }).pipe(
       Effect.timeoutOption("3 seconds")
     )
-    yield* Effect.forEach(everybody, (process) => process.dispose, {
+    yield* Effect.forEach(all, (process) => process.dispose, {
       concurrency: "unbounded",
       discard: true
     })

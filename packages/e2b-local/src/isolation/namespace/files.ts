@@ -46,7 +46,7 @@ const moveScript = `
 [ -e "$1" ] || [ -L "$1" ] || { stat -- "$1" >/dev/null; exit 44; }
 mkdir -p -- "$3" && mv -T -f -- "$1" "$2" && shift && ${printEntry}`
 const removeScript = `rm -rf -- "$1"`
-// Writes the size and the modification time to descriptor 4; the size is "-" when only reading to the end tells it.
+// Writes the size and the modification time to descriptor 4; the size is "-" when it is unknown before the end.
 // Then reads from descriptor 3 which part is wanted.
 const readScript = `
 [ -e "$1" ] || { stat -- "$1" >/dev/null; exit 44; }

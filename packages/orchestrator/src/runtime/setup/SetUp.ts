@@ -4,7 +4,7 @@ import { Duration, Effect, Option } from "effect"
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { stripVTControlCharacters } from "node:util"
-import * as LocalRepository from "./localRepository.ts"
+import * as LocalRepository from "../../profiles/localRepository.ts"
 import * as AgentVersion from "./agentVersion.ts"
 
 /** A sandbox with the program of an agent. */

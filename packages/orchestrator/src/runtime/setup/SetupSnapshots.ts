@@ -9,7 +9,7 @@ import {
 import { Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Duration, Effect, Option, Redacted } from "effect"
 import { Leases } from "../../state/Leases.ts"
-import * as LocalRepository from "./localRepository.ts"
+import * as LocalRepository from "../../profiles/localRepository.ts"
 import * as SetUp from "./SetUp.ts"
 import { type Entry, SnapshotIndex } from "../../state/SnapshotIndex.ts"
 

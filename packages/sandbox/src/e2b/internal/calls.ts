@@ -106,7 +106,7 @@ export class E2bCalls {
     return this.retrying(this.attempt(call, evaluate))
   }
 
-  /** Fails with the meaning of a rejection of the SDK. Asks the control plane where only that can tell. */
+  /** Fails with the meaning of a rejection of the SDK. Asks the control plane where the rejection is not enough. */
   readonly explain = Effect.fnUntraced(function* (
     this: E2bCalls,
     cause: unknown,

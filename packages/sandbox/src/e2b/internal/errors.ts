@@ -33,11 +33,11 @@ export interface Call {
 }
 
 /**
- * What a rejection of the SDK means.
+ * The meaning of a rejection of the SDK.
  *
  * - `known`: this is the reason.
  * - `vanished`: the sandbox did not answer like a running one: it is gone, paused, or out of reach. Only the control plane
- *   can tell which.
+ *   knows which.
  */
 export type Verdict =
   | { readonly _tag: "known"; readonly reason: SandboxError.Reason }

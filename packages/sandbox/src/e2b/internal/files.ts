@@ -34,7 +34,7 @@ const body = (content: string | Uint8Array): string | ArrayBuffer =>
 
 /**
  * Uploads are sent as plain bytes. In the SDK's default, a multipart form, an interrupted upload makes Node's fetch throw
- * outside of every promise (`ERR_INVALID_STATE`), which ends the process without any cleanup.
+ * outside of every promise (`ERR_INVALID_STATE`), and the process dies without any cleanup.
  */
 export const upload = { useOctetStream: true } as const
 

@@ -1,4 +1,4 @@
-/** Runs commands in an E2B sandbox, and follows and kills whatever runs there, terminals included. */
+/** Runs commands in an E2B sandbox, and follows and kills its commands and terminals. */
 import { Id, type SandboxError } from "@remote-agent/domain"
 import type { CommandHandle, Sandbox as SdkSandbox } from "e2b"
 import { Effect, Stream } from "effect"
@@ -12,7 +12,7 @@ import { upload } from "./files.ts"
 import { isAmbiguous } from "./reconcile.ts"
 
 /**
- * Kills everything in a sandbox that was started with a mark, and whatever it started. `pid` is the leader, where it is
+ * Kills everything in a sandbox that was started with a mark, and everything it started. `pid` is the leader, where it is
  * known. Never fails: a process that may still be running is logged.
  */
 export type Kill = (mark: string, pid?: number) => Effect.Effect<void>
@@ -47,7 +47,7 @@ export interface Running<A> {
   ended: boolean
 }
 
-/** The exit code in whatever the SDK returns or throws at the end of a command. */
+/** The exit code in the value that the SDK returns or throws at the end of a command. */
 const exitCodeOf = (cause: unknown): number | undefined =>
   typeof cause === "object" && cause !== null && "exitCode" in cause && typeof cause.exitCode === "number"
     ? cause.exitCode

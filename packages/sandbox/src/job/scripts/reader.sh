@@ -1,5 +1,6 @@
 #!/bin/bash
-# Prints the output of a job from two offsets on, and follows it. Each block is a line `o <offset> <length>=<text>`, or
+# Prints the output of a job from two offsets on, and follows it. The first line is `remote-agent-output`, because the
+# shell profile of the sandbox may have printed anything before. Each block is a line `o <offset> <length>=<text>`, or
 # `o <offset> <length>:<base64>` for bytes that are not all ASCII (`e` instead of `o` for stderr). `beat` appears every
 # few seconds without output. The last line is `exit` with the rest of the state, `lost`, `none`, or `turn` when the reader has
 # printed enough and has to be started again.
@@ -16,6 +17,7 @@ LC_ALL=C
 # shellcheck source=state.sh
 . ./state.sh
 exec 8<> <(:)
+printf '\nremote-agent-output\n'
 little=65536 block=4194304
 open() {
   { exec 6<"$dir/stdout" 7<"$dir/stderr"; } 2>/dev/null || return

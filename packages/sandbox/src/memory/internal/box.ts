@@ -86,7 +86,7 @@ export const cuttable = (box: Box, cut: Cut) =>
 /** The sandboxes of one provider, by id. */
 export type Boxes = Map<Id.SandboxId, Box>
 
-/** Ends a sandbox and all its streams. */
+/** Terminates a sandbox and ends its streams. */
 export const end = Effect.fnUntraced(function* (boxes: Boxes, box: Box, reason: SandboxError.Reason) {
   if (!boxes.delete(box.id)) return
   cutStreams(box, reason)
@@ -106,7 +106,7 @@ export const pause = Effect.fnUntraced(function* (box: Box) {
 export const setTtl = Effect.fnUntraced(function* (boxes: Boxes, box: Box, ttl: Duration.Input) {
   box.endsAt = DateTime.addDuration(yield* DateTime.now, ttl)
   const expire = box.spec.onExpiry === "pause" ? pause(box) : end(boxes, box, new SandboxError.Expired({}))
-  // The expiry closes the scope that this fiber lives in, so it runs detached: it would wait for itself otherwise.
+  // The expiry closes the scope of this fiber, so it runs detached: it would wait for itself otherwise.
   yield* FiberHandle.run(box.expiry, Effect.andThen(Effect.sleep(ttl), Effect.forkDetach(expire)))
 })
 

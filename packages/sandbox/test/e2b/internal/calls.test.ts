@@ -13,7 +13,7 @@ const calls = Effect.map(
       new E2bCalls(sdk, { apiKey: Redacted.make("e2b_fake_key"), ...options })
 )
 
-/** When what always fails was tried, in milliseconds, by a caller with a seed of its own. */
+/** The times in milliseconds at which a caller with its own seed tries a call that always fails. */
 const triesOf = Effect.fnUntraced(function* (
   failing: Failing,
   options: {
@@ -52,8 +52,8 @@ const limited =
     )
   }
 
-describe("the retries there are when nobody says otherwise", () => {
-  it.effect("are five, each further apart than the one before", () =>
+describe("the default retries", () => {
+  it.effect("are five, with growing delays", () =>
     Effect.gen(function* () {
       const { at, gaps, reason } = yield* triesOf(busy)
       assert.strictEqual(reason, "Busy")
@@ -68,7 +68,7 @@ describe("the retries there are when nobody says otherwise", () => {
     })
   )
 
-  it.effect("are not in step with those of another caller", () =>
+  it.effect("are not synchronous with those of another caller", () =>
     Effect.gen(function* () {
       const all = yield* Effect.forEach(["a", "b", "c", "d"], (seed) => triesOf(busy, { seed }))
       for (const index of [0, 1, 2, 3, 4]) {
@@ -77,7 +77,7 @@ describe("the retries there are when nobody says otherwise", () => {
     })
   )
 
-  it.effect("end half a minute after the first failure, however long each try takes", () =>
+  it.effect("end half a minute after the first failure, for any duration of a try", () =>
     Effect.gen(function* () {
       const takes = Duration.seconds(12)
       const { at } = yield* triesOf(busy, { takes })
@@ -86,17 +86,17 @@ describe("the retries there are when nobody says otherwise", () => {
     })
   )
 
-  it.effect("come no sooner than the provider said", () =>
+  it.effect("start no sooner than the provider asked", () =>
     Effect.gen(function* () {
       const { at } = yield* triesOf(limited(10, 7))
       assert.isAtLeast(at[1] ?? 0, 10_000)
       assert.isAtLeast((at[2] ?? 0) - (at[1] ?? 0), 7000)
-      // What was said once does not hold for later tries.
+      // The request to wait holds only for the next try.
       assert.isBelow((at[3] ?? Infinity) - (at[2] ?? 0), 1000)
     })
   )
 
-  it.effect("do not wait for longer than half a minute because the provider says so", () =>
+  it.effect("wait at most half a minute for the provider", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* triesOf(limited(30))).at.slice(0, 2), [0, 30_000])
       assert.deepStrictEqual(yield* triesOf(limited(31)), { at: [0], gaps: [], reason: "RateLimited" })

@@ -26,7 +26,7 @@ import {
   view
 } from "../../support/wire.ts"
 
-// Real requests: how long they take is up to the machine.
+// The duration of real requests depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
 type Question = (
@@ -46,7 +46,7 @@ const questions = {
 
 type Operation = keyof typeof questions
 
-/** The requests that are the question itself, and not one that was asked because of it. */
+/** The requests of the call itself, without those that only diagnose it. */
 const isAsked: Record<Operation, (arrived: Arrived) => boolean> = {
   create: isCreate,
   connect: ({ path }) => path.endsWith("/connect"),
@@ -70,7 +70,7 @@ const ask = Effect.fnUntraced(function* (operation: Operation, answer: Answer, t
   return { ...outcome, requests: arrived.filter(isAsked[operation]).length }
 })
 
-/** An answer, what a create makes of it, and what a question does that may be asked again. */
+/** A response, and the reasons of a create and of an idempotent call that receive it. */
 interface Row {
   readonly name: string
   readonly answer: Answer
@@ -222,7 +222,7 @@ for (const [operation, name, answer, reason, isRetryable, requests] of others) {
   )
 }
 
-it.live("no answer: a create is given up once, and not repeated", () =>
+it.live("no response: a create fails once, and is not repeated", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(yield* ask("create", silence, "short"), {
       reason: "RequestTimedOut",
@@ -232,7 +232,7 @@ it.live("no answer: a create is given up once, and not repeated", () =>
   })
 )
 
-it.live("no answer: a question is asked again", () =>
+it.live("no response: an idempotent call is retried", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual(yield* ask("info", silence, "short"), {
       reason: "RequestTimedOut",
@@ -242,7 +242,7 @@ it.live("no answer: a question is asked again", () =>
   })
 )
 
-it.live("nobody listens: a create is Unreachable, certainly never arrived, and may be repeated", () =>
+it.live("no listener: a create is Unreachable, certainly never arrived, and may be repeated", () =>
   Effect.gen(function* () {
     const sandboxes = yield* E2bSandboxes.make(pointedAt(yield* deadUrl))
     const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
@@ -251,7 +251,7 @@ it.live("nobody listens: a create is Unreachable, certainly never arrived, and m
   })
 )
 
-it.live("a name that nobody has: a create is Unreachable and certainly never arrived", () =>
+it.live("an unknown host name: a create is Unreachable and certainly never arrived", () =>
   Effect.gen(function* () {
     const sandboxes = yield* E2bSandboxes.make(pointedAt("http://nobody.invalid"))
     const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
@@ -259,24 +259,26 @@ it.live("a name that nobody has: a create is Unreachable and certainly never arr
   })
 )
 
-it.live("a template too old for the SDK: a create says so, is asked once, and its sandbox is ended", () =>
-  Effect.gen(function* () {
-    const { arrived, url } = yield* serve((request) =>
-      isCreate(request) ? json(201, { ...view, envdVersion: "0.0.9" }) : reply(204)
-    )
-    const sandboxes = yield* E2bSandboxes.make(pointedAt(url))
-    const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
-    assert(error.reason._tag === "InvalidRequest", error.reason._tag)
-    assert.include(error.reason.detail, "template")
-    assert.isFalse(error.isRetryable)
-    assert.deepStrictEqual(
-      arrived.map(({ method }) => method),
-      ["POST", "DELETE"]
-    )
-  })
+it.live(
+  "a template too old for the SDK: a create reports it, is tried once, and its sandbox is terminated",
+  () =>
+    Effect.gen(function* () {
+      const { arrived, url } = yield* serve((request) =>
+        isCreate(request) ? json(201, { ...view, envdVersion: "0.0.9" }) : reply(204)
+      )
+      const sandboxes = yield* E2bSandboxes.make(pointedAt(url))
+      const error = yield* Effect.flip(sandboxes.launch({ ttl: "1 minute" }))
+      assert(error.reason._tag === "InvalidRequest", error.reason._tag)
+      assert.include(error.reason.detail, "template")
+      assert.isFalse(error.isRetryable)
+      assert.deepStrictEqual(
+        arrived.map(({ method }) => method),
+        ["POST", "DELETE"]
+      )
+    })
 )
 
-it.live("what a sandbox of an older template cannot do is an InvalidRequest", () =>
+it.live("an operation that an older template does not support is an InvalidRequest", () =>
   Effect.gen(function* () {
     const sdk = yield* Effect.promise(() => import("e2b"))
     for (const operation of ["watch", "write", "exec"] as const) {
@@ -307,7 +309,7 @@ for (const status of [404, 409]) {
   )
 }
 
-it.live("404 in the API's own words: a life that cannot be extended because it is over is Gone", () =>
+it.live("404 with the API's explanation: extending the ttl of a sandbox that has ended is Gone", () =>
   Effect.gen(function* () {
     const { url } = yield* serve(() => refusal(404))
     const { extend } = yield* E2bSandboxes.make(pointedAt(url))
@@ -315,7 +317,7 @@ it.live("404 in the API's own words: a life that cannot be extended because it i
   })
 )
 
-it.live("429: says when to come back, and does not wait for longer than it has patience", () =>
+it.live("429: reports how long to wait, and does not wait beyond the retry window", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve(() => refusal(429, { "retry-after": "7" }))
     const { info } = yield* E2bSandboxes.make(pointedAt(url, { retryWindow: "6 seconds" }))
@@ -325,14 +327,14 @@ it.live("429: says when to come back, and does not wait for longer than it has p
   })
 )
 
-it.effect("429: comes back when it was told to, and no sooner", () =>
+it.effect("429: retries at the requested time, and not before", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve((_, index) =>
       index === 0 ? refusal(429, { "retry-after": "7" }) : json(200, detail("paused"))
     )
     const { info } = yield* E2bSandboxes.make(pointedAt(url))
     const asking = yield* Effect.forkChild(info(id))
-    // The server is real and the clock is not: a second goes by only after a turn of the machine.
+    // The server is real and the clock is virtual, so the clock advances only after a turn of the event loop.
     while (asking.pollUnsafe() === undefined) {
       yield* Effect.promise(() => new Promise(setImmediate))
       yield* TestClock.adjust("1 second")
@@ -345,7 +347,7 @@ it.effect("429: comes back when it was told to, and no sooner", () =>
   })
 )
 
-it.live("a failure that passes is not seen", () =>
+it.live("a transient failure is hidden", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve((_, index) =>
       index < 2 ? refusal(503) : json(200, detail("paused"))
@@ -356,7 +358,7 @@ it.live("a failure that passes is not seen", () =>
   })
 )
 
-it.live("the key, metadata, environment and lifetime go out as E2B wants them", () =>
+it.live("the key, metadata, environment and ttl are sent in E2B's form", () =>
   Effect.gen(function* () {
     const { arrived, url } = yield* serve(() => json(201, view))
     const sandboxes = yield* E2bSandboxes.make(pointedAt(url, { template: "ours" }))

@@ -16,19 +16,19 @@ import {
   serve
 } from "../../support/wire.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes and requests depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
 const textOf = ({ body }: Arrived) => new TextDecoder().decode(body)
 
 const isStart = ({ path }: Arrived) => path === "/process.Process/Start"
 
-/** A command that was asked for carries its mark; what kills it does not. */
+/** A requested command carries its mark; the command that kills it does not. */
 const isCommand = (arrived: Arrived) =>
   isStart(arrived) && textOf(arrived).includes('"REMOTE_AGENT_COMMAND":')
 const isKill = (arrived: Arrived) => isStart(arrived) && !isCommand(arrived)
 
-/** A sandbox of a real server behind a proxy that answers in its stead, or lets the request pass. */
+/** A sandbox of a real server, behind a proxy that answers in its place or lets the request pass. */
 const world = Effect.fnUntraced(function* (
   instead: (arrived: Arrived, pass: () => Promise<Answer>, kills: number) => Promise<Answer> | undefined
 ) {
@@ -44,7 +44,7 @@ const world = Effect.fnUntraced(function* (
   return { proxy, sandbox, sandboxes }
 })
 
-// The sandbox ends before its server does.
+// The sandbox is terminated before its server stops.
 const provided = flow(Effect.scoped, Effect.provide(E2bServer.layer({ isolation: "none" })))
 
 const beat = ({ files }: Sandbox.Sandbox) =>
@@ -52,20 +52,20 @@ const beat = ({ files }: Sandbox.Sandbox) =>
 
 const patiently = Schedule.spaced("20 millis")
 
-/** Waits until two looks in a row see the same beat: the heart stands still. */
+/** Whether the process has stopped: the beat stays the same. It may be empty, when the process died while writing it. */
 const stands = (sandbox: Sandbox.Sandbox) =>
   Effect.gen(function* () {
     const before = yield* beat(sandbox)
     const after = yield* Effect.delay(beat(sandbox), "300 millis")
-    return before !== "" && before === after
+    return before === after
   })
 
-it.live("kills a command whose start was answered by a reset", () =>
+it.live("kills a command whose start was reset", () =>
   Effect.gen(function* () {
     const { sandbox } = yield* world((arrived, pass) =>
       isCommand(arrived)
         ? pass().then(async (answer) => {
-            // The first word of the stream says that it has started.
+            // The first message of the stream reports the start.
             if ("body" in answer && answer.body instanceof ReadableStream)
               await answer.body.getReader().read()
             return reset
@@ -81,7 +81,7 @@ it.live("kills a command whose start was answered by a reset", () =>
   }).pipe(provided)
 )
 
-it.live("repeats a kill that did not get through", () =>
+it.live("retries a kill that failed", () =>
   Effect.gen(function* () {
     const { proxy, sandbox } = yield* world((arrived, _, kills) =>
       isKill(arrived) && kills === 1 ? Promise.resolve(reset) : undefined
@@ -108,10 +108,10 @@ it.live("fails when input cannot be delivered, and kills the command", () =>
   }).pipe(provided)
 )
 
-/** What a provider answers to input for a pipe that nobody reads any more. */
+/** The response of a provider to input for a pipe without a reader. */
 const brokenPipe = json(500, { code: "internal", message: "broken pipe" })
 
-it.live("is content with a command that ends while its input is refused", () =>
+it.live("succeeds when a command ends while its input is refused", () =>
   Effect.gen(function* () {
     const { sandbox } = yield* world(({ path }) =>
       path === "/process.Process/SendInput" ? Promise.resolve(brokenPipe) : undefined
@@ -121,7 +121,7 @@ it.live("is content with a command that ends while its input is refused", () =>
   }).pipe(provided)
 )
 
-it.live("gives up a command that goes on while its input is refused", () =>
+it.live("fails when a command keeps running while its input is refused", () =>
   Effect.gen(function* () {
     const { proxy, sandbox } = yield* world(({ path }) =>
       path === "/process.Process/SendInput" ? Promise.resolve(brokenPipe) : undefined
@@ -132,7 +132,7 @@ it.live("gives up a command that goes on while its input is refused", () =>
   }).pipe(provided)
 )
 
-it.live("is content with a command that ends before it has read its input", () =>
+it.live("succeeds when a command ends before it has read its input", () =>
   Effect.gen(function* () {
     const { sandbox } = yield* world(() => undefined)
     const stdin = "x".repeat(2_000_000)
@@ -166,7 +166,7 @@ it.live("reports an argument that is too long for the kernel by the exit code", 
   }).pipe(provided)
 )
 
-it.live("holds no more of a command's output than its last pieces, which the SDK would", () =>
+it.live("holds only the last pieces of a command's output, unlike the SDK", () =>
   Effect.gen(function* () {
     const { apiKey, url } = yield* E2bServer.E2bServer
     const { sandbox } = yield* world(() => undefined)
@@ -200,7 +200,7 @@ it.live("holds no more of a command's output than its last pieces, which the SDK
   }).pipe(provided)
 )
 
-it.live("says Expired when the sandbox ends on time while a command runs", () =>
+it.live("fails with Expired when the ttl ends while a command runs", () =>
   Effect.gen(function* () {
     const { sandbox, sandboxes } = yield* world(() => undefined)
     const exec = Effect.flip(sandbox.exec({ script: Conformance.scripts.heart }))

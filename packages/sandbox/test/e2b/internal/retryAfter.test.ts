@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { parse } from "../../../src/e2b/internal/retryAfter.ts"
 
 const now = Date.parse("2026-06-01T12:00:00Z")
@@ -18,4 +18,11 @@ const cases: ReadonlyArray<readonly [value: string, Duration.Duration | undefine
 
 it.effect.each(cases)("reads %j", ([value, expected]) =>
   Effect.sync(() => assert.deepStrictEqual(parse(value, now), expected))
+)
+
+it.effect.prop("reads any text as a delay that is not negative, or as nothing", [Schema.String], ([text]) =>
+  Effect.sync(() => {
+    const delay = parse(text, now)
+    assert.isTrue(delay === undefined || Duration.isGreaterThanOrEqualTo(delay, Duration.zero))
+  })
 )

@@ -15,14 +15,14 @@ import {
   serve
 } from "../../support/wire.ts"
 
-// Real processes and requests: how long they take is up to the machine.
+// The duration of real processes and requests depends on the machine.
 vi.setConfig({ testTimeout: 60_000 })
 
 const isTake = ({ method, path }: Arrived) => method === "POST" && path.endsWith("/snapshots")
 const isSnapshotList = ({ method, path }: Arrived) => method === "GET" && path.startsWith("/snapshots")
 const isRemoval = ({ method, path }: Arrived) => method === "DELETE" && path.startsWith("/templates/")
 
-/** A real server, our adapter behind a proxy, a sandbox, and the snapshots that there really are. */
+/** A real server, an adapter behind a proxy, a sandbox, and the existing snapshots. */
 const world = Effect.fnUntraced(function* (
   fault: (arrived: Arrived, pass: () => Promise<Answer>, index: number) => Promise<Answer>
 ) {
@@ -42,7 +42,7 @@ const world = Effect.fnUntraced(function* (
 const provided = <A, E>(effect: Effect.Effect<A, E, E2bServer.E2bServer>) =>
   Effect.provide(effect, E2bServer.layer({ isolation: "none" }))
 
-it.live("finds the snapshot whose reply was lost, and takes no second one", () =>
+it.live("finds the snapshot whose reply was lost, and takes only one", () =>
   Effect.scoped(
     Effect.gen(function* () {
       const { count, id, kept, sandboxes } = yield* world(async (arrived, pass) => {
@@ -58,7 +58,7 @@ it.live("finds the snapshot whose reply was lost, and takes no second one", () =
   ).pipe(provided)
 )
 
-it.live("says that nobody knows when the request may have arrived and nothing is found", () =>
+it.live("fails with an ambiguous error when the request may have arrived and no snapshot is found", () =>
   Effect.scoped(
     Effect.gen(function* () {
       const { count, id, kept, sandboxes } = yield* world((arrived, pass) =>
@@ -74,7 +74,7 @@ it.live("says that nobody knows when the request may have arrived and nothing is
   ).pipe(provided)
 )
 
-it.live("takes it again when the server was busy, and removes again what was not removed", () =>
+it.live("retries a snapshot when the server was busy, and a removal that failed", () =>
   Effect.scoped(
     Effect.gen(function* () {
       const seen = new Set<string>()

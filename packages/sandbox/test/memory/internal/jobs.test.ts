@@ -7,7 +7,7 @@ type Event = Sandbox.ProcessEvent
 
 const out = (text: string): Event => ({ _tag: "Stdout", text })
 
-/** Says `up`, and `done` after a minute. */
+/** Prints `up`, and `done` after a minute. */
 const minute = Stream.concat(
   Stream.make(out("up\n")),
   Stream.fromEffect(Effect.delay(Effect.succeed(out("done\n")), "1 minute"))
@@ -27,7 +27,7 @@ const tags = Effect.fnUntraced(function* (sandbox: Sandbox.Sandbox, from?: Job.C
 const commands = Effect.flatMap(MemorySandboxes.Ledger, (ledger) => ledger.commands)
 
 describe("jobs in memory", () => {
-  it.effect("run on without a reader, once, and tell everything from any place on", () =>
+  it.effect("run once without a reader, and are read from any cursor", () =>
     Effect.gen(function* () {
       const sandbox = yield* box
       assert.isTrue((yield* Job.start(sandbox, command, { id: "one" })).fresh)
@@ -42,7 +42,7 @@ describe("jobs in memory", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
-  it.effect("do not age while the sandbox sleeps, whose readers are told", () =>
+  it.effect("do not age while the sandbox is paused, and fail their readers with Paused", () =>
     Effect.gen(function* () {
       const sandboxes = yield* Sandboxes.Sandboxes
       const sandbox = yield* box
@@ -62,7 +62,7 @@ describe("jobs in memory", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
-  it.effect("end at their limits, and when they are killed", () =>
+  it.effect("end at their timeouts, and when they are killed", () =>
     Effect.gen(function* () {
       const sandbox = yield* box
       for (const [id, timeouts, by] of [

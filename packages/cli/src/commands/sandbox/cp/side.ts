@@ -8,7 +8,7 @@ import { NotFound, Usage } from "../../../ui/Failure.ts"
 type Result<A> = Effect.Effect<A, SandboxError.SandboxError | Usage | NotFound>
 
 /** An entry of a folder. */
-export interface Entry {
+interface Entry {
   readonly name: string
   readonly type: "file" | "folder" | "other"
 }
@@ -40,9 +40,25 @@ const failed = (what: string, path: string) => (error: PlatformError.PlatformErr
 const oneOf = (type: FileSystem.File.Type): Entry["type"] =>
   type === "File" ? "file" : type === "Directory" ? "folder" : "other"
 
+/** Lists a folder of this machine. A name that is not UTF-8 cannot be opened and counts as `other`. */
+const listing = (fs: FileSystem.FileSystem, path: Path.Path): Side["list"] =>
+  Effect.fnUntraced(function* (folder) {
+    const entries = yield* Effect.mapError(fs.readDirectoryEntries(folder), failed("read", folder))
+    return yield* Effect.forEach(entries, ({ name, type }) =>
+      Effect.map(
+        mayNotBeUtf8(name)
+          ? Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
+          : Effect.succeed(true),
+        (exists): Entry => ({ name, type: exists ? oneOf(type) : "other" })
+      )
+    )
+  })
+
 /** The files of this machine. Relative paths start at `cwd`. */
 export const here = Effect.fnUntraced(function* (cwd: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+
+  const list = listing(fs, path)
 
   const walk = (folder: string): Result<ReadonlyArray<string>> =>
     Effect.flatMap(list(folder), (entries) =>
@@ -57,18 +73,6 @@ export const here = Effect.fnUntraced(function* (cwd: string) {
         (all) => all.flat()
       )
     )
-
-  const list: Side["list"] = Effect.fnUntraced(function* (folder) {
-    const entries = yield* Effect.mapError(fs.readDirectoryEntries(folder), failed("read", folder))
-    return yield* Effect.forEach(entries, ({ name, type }) =>
-      Effect.map(
-        mayNotBeUtf8(name)
-          ? Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
-          : Effect.succeed(true),
-        (exists): Entry => ({ name, type: exists ? oneOf(type) : "other" })
-      )
-    )
-  })
 
   const typeOf: Side["typeOf"] = (file) =>
     fs.stat(file).pipe(
