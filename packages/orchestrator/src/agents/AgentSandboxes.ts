@@ -14,7 +14,6 @@ import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
 
-<<<<<<< HEAD
 type Failure = OrchestratorError.OrchestratorError
 
 /**
@@ -23,15 +22,6 @@ type Failure = OrchestratorError.OrchestratorError
  * @category models
  * @since 0.1.0
  */
-=======
-/** The agents that take queries. */
-const ready: ReadonlySet<Agent.Agent["status"]> = new Set(["active", "paused"])
-
-/** The agents whose sandbox can be looked into: also one whose launch failed and kept it. */
-const reachable: ReadonlySet<Agent.Agent["status"]> = new Set([...ready, "failed"])
-
-/** How an agent's place is asked for. */
->>>>>>> main
 export interface AgentSandboxOptions {
   /** `false` for a paused agent that must stay paused; the call fails with `AgentPaused` then. */
   readonly resume?: boolean | undefined
@@ -113,6 +103,12 @@ interface Connection {
   /** When the ttl is over, in milliseconds since 1970. */
   until: number
 }
+
+/** The agents that take queries. */
+const ready: ReadonlySet<Agent.Agent["status"]> = new Set(["active", "paused"])
+
+/** The agents whose sandbox can be looked into: also an agent whose launch failed and kept its sandbox. */
+const reachable: ReadonlySet<Agent.Agent["status"]> = new Set([...ready, "failed"])
 
 /** Failures of one command or one file, which say nothing of the sandbox. */
 const commandFailures: ReadonlySet<SandboxError.Reason["_tag"]> = new Set([
@@ -200,21 +196,16 @@ export const make: Effect.Effect<
     return place
   })
 
-<<<<<<< HEAD
-  const of: AgentSandboxes["of"] = Effect.fnUntraced(function* (operation, id, options = {}) {
-    const agent = yield* AgentStore.stored(operation, store.getAgent(id))
-=======
   const of = Effect.fnUntraced(function* (
     operation: string,
     id: Id.AgentId,
     options: AgentSandboxOptions = {},
-    usable: ReadonlySet<Agent.Agent["status"]> = ready
-  ) {
-    const agent = yield* Effect.mapError(store.getAgent(id), AgentStore.fromStore(operation))
->>>>>>> main
+    allowed: ReadonlySet<Agent.Agent["status"]> = ready
+  ): Effect.fn.Return<AgentSandbox, Failure> {
+    const agent = yield* AgentStore.stored(operation, store.getAgent(id))
     const { status } = agent
     yield* AgentStore.bindingOf(operation, agent, sandboxes.provider)
-    if (!usable.has(status) || (status === "failed" && agent.binding === undefined)) {
+    if (!allowed.has(status) || (status === "failed" && agent.binding === undefined)) {
       return yield* AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
     }
     if (options.resume === false && (yield* isPaused(operation, agent))) {
@@ -222,21 +213,12 @@ export const make: Effect.Effect<
     }
     const known = connections.get(id)
     const now = yield* Clock.currentTimeMillis
-<<<<<<< HEAD
     // Another process may have paused the agent or replaced its sandbox, and the ttl may be over.
     const usable =
       status === "active" &&
       known?.place.sandbox.id === agent.binding?.sandboxId &&
       (known?.ttl === undefined || now < known.until)
     return known !== undefined && usable ? known.place : yield* connect(operation, agent)
-=======
-    // Another process may have put it to sleep, or given it another sandbox; and so may have the end of its life.
-    const isCurrent =
-      status === "active" &&
-      known?.place.sandbox.id === agent.binding?.sandboxId &&
-      (known?.life === undefined || now < known.until)
-    return known !== undefined && isCurrent ? known.place : yield* connect(operation, agent)
->>>>>>> main
   })
 
   /** Extends the ttl, unless the sandbox lives longer than that already. */
@@ -270,13 +252,8 @@ export const make: Effect.Effect<
   const keepAlive: AgentSandboxes["keepAlive"] = (id) => RcMap.get(alive, id)
 
   const open: AgentSandboxes["open"] = Effect.fnUntraced(function* (operation, id, options) {
-<<<<<<< HEAD
-    const { sandbox } = yield* of(operation, id, options)
-    yield* keepAlive(id)
-=======
     const { sandbox } = yield* of(operation, id, options, reachable)
-    yield* Effect.forkScoped(keepAlive(id))
->>>>>>> main
+    yield* keepAlive(id)
     return sandbox
   })
 
