@@ -89,7 +89,12 @@ const local = group("local", "The server of sandboxes on this machine, for any E
   daemon
 ])
 
-/** All commands. */
+/**
+ * All commands.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
 export const root = Command.make("remote-agent").pipe(
   Command.withDescription(
     "Runs research and coding agents in isolated sandboxes, and never leaves a sandbox behind"
@@ -161,7 +166,12 @@ const wantsWizard = (args: ReadonlyArray<string>): boolean => {
   return args.slice(0, end === -1 ? undefined : end).includes("--wizard")
 }
 
-/** Runs the command that the arguments name. Fails with `Ended`, which carries the exit code, unless it succeeds. */
+/**
+ * Runs the command that the arguments name. Fails with `Ended`, which carries the exit code, unless it succeeds.
+ *
+ * @category running
+ * @since 0.1.0
+ */
 export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const [{ err, out }, { interactive }] = [yield* Screen, yield* CommandHost]
   if (wantsWizard(args) && !interactive) {

@@ -1,4 +1,11 @@
+/** The tree of commands, and how it runs. */
 export * as Cli from "./Cli.ts"
+
+/** The process that a command runs in. */
 export * as CommandHost from "./process/CommandHost.ts"
-export * as Screen from "./ui/Screen.ts"
+
+/** The redaction of secrets. */
 export * as Redaction from "./process/redaction.ts"
+
+/** The output of commands. */
+export * as Screen from "./ui/Screen.ts"

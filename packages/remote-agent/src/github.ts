@@ -9,7 +9,14 @@ import { type Orchestrator, Repositories, type StateStore } from "@remote-agent/
 import { type FileSystem, Layer, type Path } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 
-export { GitHub, GitWorkspace, WebhookEvent, WebhookReceiver } from "@remote-agent/github"
+export {
+  GitHub,
+  GitHubModel,
+  GitWorkspace,
+  WebhookEvent,
+  WebhookReceiver,
+  WebhookSignature
+} from "@remote-agent/github"
 export { Repositories, UpdateOnPush } from "@remote-agent/orchestrator"
 
 /**

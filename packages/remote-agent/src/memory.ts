@@ -26,8 +26,13 @@ export interface Options extends Common, MemorySandboxes.Options {}
  * For tests of programs that run agents. `run` decides what each command prints, `fault` makes calls fail, and
  * `MemorySandboxes.Ledger` lists the calls to the provider and the remaining sandboxes.
  *
+ * **Details**
+ *
+ * Settings come from `settings` alone. The environment is not read, so that a key on a developer's machine does not
+ * change a test.
+ *
  * @category layers
  * @since 0.2.0
  */
 export const layer = (options: Options = {}): Layer.Layer<Services | MemorySandboxes.Ledger, Failure> =>
-  composed(options, MemorySandboxes.layer(options))
+  composed(options, MemorySandboxes.layer(options), false)

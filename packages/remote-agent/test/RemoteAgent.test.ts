@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { ConfigProvider, Effect, Layer, Stream } from "effect"
 import { mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -21,7 +21,7 @@ describe("The layers of the library", () => {
       const answer = yield* Effect.gen(function* () {
         const remoteAgent = yield* Local.RemoteAgent
         return yield* remoteAgent.queries.ask("Tesla revenue 2024")
-      }).pipe(Effect.provide(Local.layer({ directory })))
+      }).pipe(Effect.scoped, Effect.provide(Local.layer({ directory })))
       assert.include(answer.answer, "$97,690 million")
       const left = (yield* Effect.promise(() => readdir(directory))).filter((name) => !name.startsWith("."))
       assert.deepStrictEqual(left, [])
@@ -39,7 +39,7 @@ describe("The layers of the library", () => {
         const remoteAgent = yield* Library.RemoteAgent
         yield* remoteAgent.queries.ask("Tesla revenue 2024")
         return yield* owner
-      }).pipe(Effect.provide(Local.layer({ state })))
+      }).pipe(Effect.scoped, Effect.provide(Local.layer({ state })))
       const [second, agents] = yield* Effect.gen(function* () {
         const remoteAgent = yield* Library.RemoteAgent
         return [yield* owner, yield* Stream.runCollect(remoteAgent.agents.list())] as const
@@ -63,6 +63,23 @@ describe("The layers of the library", () => {
       )
       assert.deepStrictEqual(yield* (yield* Memory.MemorySandboxes.Ledger).alive, [])
     }).pipe(Effect.provide(Memory.layer({ settings: { REMOTE_AGENT_OWNER: "tests" } })))
+  )
+
+  it.effect("memory does not read the environment", () =>
+    Effect.gen(function* () {
+      const keyOf = Effect.map(
+        Library.RemoteAgentConfig.RemoteAgentConfig,
+        ({ OPENAI_API_KEY }) => OPENAI_API_KEY
+      )
+      const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({ OPENAI_API_KEY: "sk-not-a-key" }))
+      assert.isUndefined(yield* Effect.provide(keyOf, Layer.provide(Memory.layer(), environment)))
+      assert.isDefined(
+        yield* Effect.provide(
+          keyOf,
+          Layer.provide(E2b.layer({ settings: { E2B_API_KEY: "e2b_x" } }), environment)
+        )
+      )
+    })
   )
 
   it.effect("a location that cannot hold a state is told with what is expected", () =>

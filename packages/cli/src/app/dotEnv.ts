@@ -1,4 +1,4 @@
-/** Something in a `.env` file that cannot be read as it is meant. */
+/** A mistake in a `.env` file. */
 interface DotEnvProblem {
   /** The line, counted from 1. */
   readonly line: number

@@ -1,6 +1,11 @@
 import { Context, type Effect, type Scope, type Stream } from "effect"
 
-/** The terminal, for a program that wants to control all of it. */
+/**
+ * The terminal, for a program that wants to control all of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface RawTerminal {
   readonly size: () => { readonly columns: number; readonly rows: number }
   /** Emits when the size changes. */
@@ -10,7 +15,12 @@ export interface RawTerminal {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void>
 }
 
-/** The process that a command runs in. The bin reads it once; nothing else reads `process`. */
+/**
+ * The process that a command runs in. The bin reads it once; nothing else reads `process`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class CommandHost extends Context.Service<
   CommandHost,
   {
@@ -28,8 +38,8 @@ export class CommandHost extends Context.Service<
     /** Starts this binary again: the program and the file that it runs. */
     readonly command: readonly [string, ...ReadonlyArray<string>]
     /**
-     * Sets what is printed when the process exits without cleaning up, and for a command that cleans nothing up, what
-     * is printed at the first Ctrl-C.
+     * Sets the text that is printed when the process exits without cleaning up. A command that cleans nothing up also
+     * sets the announcement that the first Ctrl-C prints.
      */
     readonly leftovers: (text: string, announcement?: string) => void
   }

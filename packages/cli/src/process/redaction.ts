@@ -1,7 +1,12 @@
 import { Redactor } from "@remote-agent/domain"
 import { Context } from "effect"
 
-/** The secrets of this run. They are redacted in everything that the binary prints, logs or exports. */
+/**
+ * The secrets of this run. They are redacted in everything that the binary prints, logs or exports.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Redaction extends Context.Service<
   Redaction,
   {
@@ -11,7 +16,12 @@ export class Redaction extends Context.Service<
   }
 >()("@remote-agent/cli/Redaction") {}
 
-/** Makes a redaction without secrets. */
+/**
+ * Makes a redaction without secrets.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (): Redaction["Service"] => {
   const values = new Set<string>()
   let mask = Redactor.make(values)

@@ -70,7 +70,7 @@ export class QueryTimeouts extends Schema.Class<QueryTimeouts>("@remote-agent/do
 export const TracePlace = Schema.String.check(Schema.isPattern(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/))
 export type TracePlace = typeof TracePlace.Type
 
-const modelName = "the name of a model, without blanks"
+const modelName = "the name of a model, without spaces"
 
 /**
  * The name of a model. It has no blanks and does not start with a dash, so a program cannot mistake it for a flag.

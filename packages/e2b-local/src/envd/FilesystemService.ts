@@ -135,7 +135,11 @@ const watchDir = Envd.streaming(
     )
     const body = yield* decodeWatch(new Uint8Array(bytes), request.headers)
     const folder = yield* account.files.folder(yield* callPath(account, body.path ?? ""))
-    const changes = yield* DirectoryWatcher.watch(sandbox.runtime, folder, body.recursive ?? false)
+    const changes = yield* DirectoryWatcher.watch(sandbox.runtime, {
+      folder,
+      recursive: body.recursive ?? false,
+      user: account.name
+    })
     const encode = encodeChange(account, folder, body.includeEntry ?? body.include_entry ?? false)
     const messages = Stream.mapEffect(changes, (change): Effect.Effect<object> =>
       change === "ready"
@@ -161,6 +165,7 @@ const createWatcher = call(
     const watcherId = yield* sandbox.watchers.create({
       folder,
       recursive: body.recursive ?? false,
+      user: account.name,
       encode: encodeChange(account, folder, body.includeEntry ?? body.include_entry ?? false)
     })
     return { watcherId }

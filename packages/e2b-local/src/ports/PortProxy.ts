@@ -161,6 +161,16 @@ export const install = Effect.fnUntraced(function* (server: Http.Server) {
       if (Option.isSome(target)) run(onRequest(target.value, request, response))
       else for (const listener of requests) listener.call(server, request, response)
     })
+    // A client that sends a large body may first ask whether it is welcome, which is another event.
+    const expectations = server.listeners("checkContinue")
+    server.removeAllListeners("checkContinue")
+    server.on("checkContinue", (request, response) => {
+      const target = PortTable.targetOf(request.headers)
+      if (Option.isSome(target)) {
+        response.writeContinue()
+        run(onRequest(target.value, request, response))
+      } else for (const listener of expectations) listener.call(server, request, response)
+    })
     const upgrades = server.listeners("upgrade")
     server.removeAllListeners("upgrade")
     server.on("upgrade", (request, socket, head) => {

@@ -43,6 +43,8 @@ export const isFromItself = (target: Target, headers: IncomingHttpHeaders): bool
 
 /** Headers for this server. A program in a sandbox must not see them. */
 const ours = new Set([
+  // Answered by this server already.
+  "expect",
   "e2b-sandbox-id",
   "e2b-sandbox-port",
   "e2b-traffic-access-token",

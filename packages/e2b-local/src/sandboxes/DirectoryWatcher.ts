@@ -9,7 +9,7 @@
  */
 import { Effect, Schema, Stream } from "effect"
 import * as HostProcess from "../host/HostProcess.ts"
-import type { SandboxRuntime } from "../isolation/SandboxRuntime.ts"
+import type { Account, SandboxRuntime } from "../isolation/SandboxRuntime.ts"
 
 /** A folder cannot be watched, or its watcher has ended. The message is sent to the client. */
 export class WatchFailed extends Schema.TaggedError<WatchFailed>()("WatchFailed", {
@@ -114,8 +114,17 @@ const takePairs = (text: string): readonly [string, ReadonlyArray<readonly [stri
   return [fields.slice(whole * 2).join("\0"), pairs]
 }
 
+/** What to watch. */
+export interface Watched {
+  /** An absolute path without links. */
+  readonly folder: string
+  readonly recursive: boolean
+  /** The user that must be able to read the folder. */
+  readonly user: Account["name"]
+}
+
 /**
- * Watches `folder`, an absolute path without links in it.
+ * Watches a folder.
  *
  * **Details**
  *
@@ -125,8 +134,7 @@ const takePairs = (text: string): readonly [string, ReadonlyArray<readonly [stri
  */
 export const watch = Effect.fn("DirectoryWatcher.watch")(function* (
   runtime: SandboxRuntime,
-  folder: string,
-  recursive: boolean
+  { folder, recursive, user }: Watched
 ) {
   if (numbers === undefined)
     return yield* unavailable(`${process.platform} on ${process.arch} is not supported`)
@@ -134,8 +142,9 @@ export const watch = Effect.fn("DirectoryWatcher.watch")(function* (
     runtime.start({
       argv: ["perl", "-e", program, ...numbers.map(String), recursive ? "1" : "0", folder],
       env: { PATH: runtime.path, LC_ALL: "C" },
-      cwd: runtime.user.home,
-      stdin: false
+      cwd: "/",
+      stdin: false,
+      user
     }),
     // The process itself first: the process that waits for it outside of the sandbox would leave it behind.
     (process) => Effect.andThen(process.signal("SIGKILL"), process.release)

@@ -17,11 +17,8 @@ export class WatcherNotFound extends Schema.TaggedError<WatcherNotFound>()("Watc
   }
 }
 
-/** What to watch. */
-interface Request {
-  /** An absolute path without links. */
-  readonly folder: string
-  readonly recursive: boolean
+/** What to watch, and in which form its events are collected. */
+interface Request extends DirectoryWatcher.Watched {
   /** Turns each change into the event that the client gets, when it happens. */
   readonly encode: (change: DirectoryWatcher.Change) => Effect.Effect<object>
 }
@@ -56,13 +53,9 @@ export const make = Effect.fnUntraced(function* (runtime: SandboxRuntime) {
       return watcher === undefined ? Effect.fail(new WatcherNotFound({ id })) : Effect.succeed(watcher)
     })
 
-  const collect = (
-    watcher: Watched,
-    ready: Deferred.Deferred<void>,
-    { encode, folder, recursive }: Request
-  ) =>
+  const collect = (watcher: Watched, ready: Deferred.Deferred<void>, { encode, ...watched }: Request) =>
     Effect.scoped(
-      Effect.flatMap(DirectoryWatcher.watch(runtime, folder, recursive), (changes) =>
+      Effect.flatMap(DirectoryWatcher.watch(runtime, watched), (changes) =>
         Stream.runForEach(changes, (change) => {
           if (change === "ready") return Effect.asVoid(Deferred.succeed(ready, undefined))
           if (watcher.events.length >= MAX_EVENTS) return Effect.fail(DirectoryWatcher.overflow)

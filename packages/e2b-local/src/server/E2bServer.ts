@@ -108,7 +108,13 @@ export interface Extension {
 
 const listen = Effect.fnUntraced(function* (port: number) {
   // Uploads have no time limit, and idle clients keep their connection.
-  const server = Http.createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })
+  const server = Http.createServer({
+    requestTimeout: 0,
+    headersTimeout: 60_000,
+    keepAliveTimeout: 75_000,
+    // As at E2B. The default of 16 KiB refuses metadata and signed URLs that E2B accepts.
+    maxHeaderSize: 1024 * 1024
+  })
   const http = yield* NodeHttpServer.make(() => server, {
     port,
     host: "127.0.0.1",

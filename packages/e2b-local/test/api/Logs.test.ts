@@ -31,7 +31,7 @@ const messages = (box: Sandbox, query = "") =>
 
 describe("the logs of a sandbox", () => {
   layer(serverLayer({ isolation: best }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("tell its states and its commands, and nothing that could be secret", () =>
+    it.effect("contain its states and its commands, and nothing that could be secret", () =>
       Effect.gen(function* () {
         const box = yield* sandbox({ envs: { KEY: "fake-secret-1" }, metadata: { note: "fake-secret-2" } })
         yield* sdk(() => box.commands.run("echo fake-secret-3; exit 0", { envs: { OTHER: "fake-secret-4" } }))
@@ -62,7 +62,7 @@ describe("the logs of a sandbox", () => {
       })
     )
 
-    it.effect("are asked for by time, direction, level and text", () =>
+    it.effect("can be selected by time, direction, level and text", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* output(box, "true")

@@ -26,7 +26,7 @@ const calls: ReadonlyArray<readonly [name: string, word: string, call: (box: San
   ["updateNetwork", "denyOut", (box) => box.updateNetwork({ denyOut: ["1.1.1.1"] })]
 ]
 
-describe("what cannot be honoured here", () => {
+describe("an option that cannot be honoured here", () => {
   layer(serverLayer({ isolation: best }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect.each(creates)("is refused at the create, by name: %j", ([options, word]) =>
       Effect.gen(function* () {

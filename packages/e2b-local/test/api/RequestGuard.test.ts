@@ -69,7 +69,7 @@ describe("the server", () => {
       })
     )
 
-    it.effect("lets nobody into a sandbox without the token of that sandbox", () =>
+    it.effect("refuses requests into a sandbox without the token of that sandbox", () =>
       Effect.gen(function* () {
         const { apiKey, client, url } = yield* Server
         const one = yield* sandbox()
@@ -106,7 +106,7 @@ describe("the server", () => {
       })
     )
 
-    it.effect("answers nonsense with a refusal, not with a failure", () =>
+    it.effect("refuses invalid requests with a status below 500", () =>
       Effect.gen(function* () {
         const { apiKey, url } = yield* Server
         const headers = { "x-api-key": apiKey, "content-type": "application/json" }

@@ -46,7 +46,7 @@ describe("decodeMetadata", () => {
 })
 
 describe("tokens", () => {
-  it.effect("come back, and others are refused", () =>
+  it.effect("are decoded, and foreign tokens are refused", () =>
     Effect.sync(() => {
       const position = { startedAt: 1700000000000, id: "iabc" }
       assert.deepStrictEqual(decodeToken(encodeToken(position)), Option.some(position))
@@ -94,7 +94,7 @@ describe("page", () => {
     })
   )
 
-  it.effect("refuses parameters that make no sense", () =>
+  it.effect("refuses invalid parameters", () =>
     Effect.gen(function* () {
       for (const parameters of [
         { limit: "0" },

@@ -66,7 +66,7 @@ describe("the lock of a file", () => {
     })
   )
 
-  it.live("is refused where there can be none", () =>
+  it.live("is refused where a file cannot be locked", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const file = Path.join(folder, "other")
@@ -98,7 +98,7 @@ const send = (
 describe("the gate of a daemon", () => {
   const idle = 1000
 
-  it.effect("takes it for idle when there was no sandbox and no request for so long", () =>
+  it.effect("is idle after the given time without a sandbox and without a request", () =>
     Effect.gen(function* () {
       const gate = yield* DaemonGate.make
       yield* TestClock.adjust(999)
@@ -118,24 +118,26 @@ describe("the gate of a daemon", () => {
     })
   )
 
-  it.effect("does not while a request lasts, but to ask how it is is none, and to have no key is none", () =>
-    Effect.gen(function* () {
-      const gate = yield* DaemonGate.make
-      const left = yield* Deferred.make<void>()
-      const user = yield* Effect.forkChild(send(gate, "GET", "/daemon/presence", Deferred.await(left)))
-      yield* TestClock.adjust(5000)
-      assert.isFalse(yield* gate.shutIfIdle(idle, 0))
-      yield* Deferred.succeed(left, undefined)
-      yield* Fiber.join(user)
-      yield* TestClock.adjust(500)
-      assert.strictEqual(yield* send(gate, "GET", "/daemon"), 200)
-      assert.strictEqual(yield* send(gate, "GET", "/v2/sandboxes", Effect.void, 401), 401)
-      yield* TestClock.adjust(500)
-      assert.isTrue(yield* gate.shutIfIdle(idle, 0))
-    })
+  it.effect(
+    "is not idle during a request; a status request or a request without the key does not count",
+    () =>
+      Effect.gen(function* () {
+        const gate = yield* DaemonGate.make
+        const left = yield* Deferred.make<void>()
+        const user = yield* Effect.forkChild(send(gate, "GET", "/daemon/presence", Deferred.await(left)))
+        yield* TestClock.adjust(5000)
+        assert.isFalse(yield* gate.shutIfIdle(idle, 0))
+        yield* Deferred.succeed(left, undefined)
+        yield* Fiber.join(user)
+        yield* TestClock.adjust(500)
+        assert.strictEqual(yield* send(gate, "GET", "/daemon"), 200)
+        assert.strictEqual(yield* send(gate, "GET", "/v2/sandboxes", Effect.void, 401), 401)
+        yield* TestClock.adjust(500)
+        assert.isTrue(yield* gate.shutIfIdle(idle, 0))
+      })
   )
 
-  it.effect("is not shut while a sandbox is being created, unless forced", () =>
+  it.effect("stays open while a sandbox is being created, unless forced", () =>
     Effect.gen(function* () {
       const gate = yield* DaemonGate.make
       const made = yield* Deferred.make<void>()
@@ -156,7 +158,7 @@ describe("the gate of a daemon", () => {
 })
 
 describe("the log of a daemon", () => {
-  it.live("keeps the last of what it was told, in two files that never outgrow the limit", () =>
+  it.live("keeps the newest entries in two files of limited size", () =>
     Effect.gen(function* () {
       const path = Path.join(yield* temporaryFolder, "log")
       const limit = 2000
@@ -182,7 +184,7 @@ describe("the log of a daemon", () => {
 })
 
 describe("the file of a daemon", () => {
-  it.live("is read as it was written, and is its user's alone", () =>
+  it.live("is read as it was written and is accessible to its user alone", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       assert.deepStrictEqual(yield* DaemonFile.read(folder), { _tag: "Missing" })
@@ -197,7 +199,7 @@ describe("the file of a daemon", () => {
     })
   )
 
-  it.live("is damaged when it is something else, leads away from here, or others can write to it", () =>
+  it.live("is damaged when it has other content, points to another host, or others can write to it", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { entry: path } = DaemonFile.paths(folder)
@@ -220,7 +222,7 @@ describe("the file of a daemon", () => {
     })
   )
 
-  it.live("is not removed by another than its own daemon", () =>
+  it.live("is removed only by its own daemon", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const own = yield* ProcessOwner.self
@@ -235,7 +237,7 @@ describe("the file of a daemon", () => {
 })
 
 describe("the file of a daemon that was removed or damaged", () => {
-  it.live("is written again, but not into a folder that is another's by now", () =>
+  it.live("is restored unless the folder belongs to another daemon", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { entry: file, lock: path } = DaemonFile.paths(folder)
@@ -285,7 +287,7 @@ describeWhere(process.platform === "linux", "only on Linux")("a process that onl
   )
 })
 
-describe("a daemon that is not the one that is wanted", () => {
+describe("a daemon that is not the requested one", () => {
   const owner = new ProcessOwner.Owner({ pid: 1, startedAt: "then", namespace: null })
   const reasonOf = (
     isolation: DaemonStart.Options["isolation"],
@@ -366,7 +368,7 @@ describe("a daemon", () => {
       })
   )
 
-  it.live("ends with whoever runs it, although somebody uses it", () =>
+  it.live("stops with its process although a client uses it", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { entry, fiber } = yield* serving(folder)
@@ -378,7 +380,7 @@ describe("a daemon", () => {
     })
   )
 
-  it.live("writes its file again when it is removed", () =>
+  it.live("restores its file when it is removed", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { entry, fiber } = yield* serving(folder)
@@ -445,7 +447,7 @@ describe("a daemon", () => {
     })
   )
 
-  it.live("knows of those who use it, as long as they do", () =>
+  it.live("counts its clients for as long as they are connected", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { fiber } = yield* serving(folder)
@@ -465,7 +467,7 @@ describe("a daemon", () => {
     })
   )
 
-  it.live("waits for one that is about to end", () =>
+  it.live("waits for a daemon that is stopping", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const asked = yield* Deferred.make<void>()
@@ -496,7 +498,7 @@ describe("a daemon", () => {
     })
   )
 
-  it.live("is not there to be stopped when nobody serves", () =>
+  it.live("fails with NotRunning when no daemon serves", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       assert.strictEqual(yield* reasonOf(DaemonStart.stop(folder, true)), "NotRunning")

@@ -246,7 +246,7 @@ byMode(modes, "calls", (mode) => {
       })
     )
 
-    it.effect("tell the variables and the usage of the sandbox", () =>
+    it.effect("return the variables and the usage of the sandbox", () =>
       Effect.gen(function* () {
         const box = yield* sandbox({ envs: { MINE: "1" } })
         const own = yield* envdHeaders(box)
@@ -289,6 +289,27 @@ perMode(isolated, "root", (mode) => {
           (yield* sdk(() => box.files.getInfo("/root/by-api", { user: "root" }))).owner,
           "root"
         )
+        // It has terminals and watchers of its own.
+        const seen: Array<string> = []
+        const watch = yield* sdk(() =>
+          box.files.watchDir("/root", ({ name }) => void seen.push(name), { user: "root" })
+        )
+        yield* run(box, "touch /root/seen")
+        yield* eventually(Effect.sync(() => seen.includes("seen")))
+        yield* sdk(() => watch.stop())
+        let typed = ""
+        const terminal = yield* sdk(() =>
+          box.pty.create({
+            cols: 80,
+            rows: 24,
+            user: "root",
+            onData: (data) => void (typed += Buffer.from(data).toString())
+          })
+        )
+        yield* sdk(() => box.pty.resize(terminal.pid, { cols: 91, rows: 25 }))
+        yield* sdk(() => box.pty.sendInput(terminal.pid, Buffer.from("echo uid=$(id -u) $(stty size)\n")))
+        yield* eventually(Effect.sync(() => typed.includes("uid=0 25 91")))
+        yield* sdk(() => terminal.kill())
         // What it may not do.
         for (const command of [
           "unshare --user true",

@@ -46,7 +46,7 @@ byMode(modes, "commands", (mode) => {
       })
     )
 
-    it.effect("stream in order and whole, also a character that is split", () =>
+    it.effect("stream completely and in order, also a character that is split", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const seen: Array<string> = []
@@ -75,7 +75,7 @@ byMode(modes, "commands", (mode) => {
       })
     )
 
-    it.effect("carry megabytes, and hold the program back when nobody takes them", () =>
+    it.effect("carry megabytes and slow the program down when the reader stops", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const gate = yield* Deferred.make<void>()
@@ -159,7 +159,7 @@ byMode(modes, "commands", (mode) => {
       })
     )
 
-    it.effect("read stdin until it is closed, and have none unless asked", () =>
+    it.effect("read stdin until it is closed, and have none by default", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const handle = yield* sdk(() => box.commands.run("cat", { background: true, stdin: true }))
@@ -173,7 +173,7 @@ byMode(modes, "commands", (mode) => {
       })
     )
 
-    it.effect("are refused for an unknown user, a bad directory, and names that are none", () =>
+    it.effect("are refused for an unknown user, a missing directory, and invalid variable names", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         assert.instanceOf(
@@ -211,7 +211,7 @@ byMode(modes, "commands", (mode) => {
       })
     )
 
-    it.effect("outlive a client that goes away, and can be listened to again", () =>
+    it.effect("outlive a client that disconnects, and can be connected to again", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const handle = yield* sdk(() =>
@@ -236,7 +236,7 @@ byMode(modes, "commands", (mode) => {
       })
     )
 
-    it.effect("tell several listeners the same, from where each began, and one exit code", () =>
+    it.effect("send every listener the same events from its start on, and one exit code", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const handle = yield* sdk(() =>

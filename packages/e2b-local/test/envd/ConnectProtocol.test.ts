@@ -92,7 +92,7 @@ describe("requests", () => {
 })
 
 describe("headers", () => {
-  it.effect("give deadline and keepalive, and nonsense is no deadline", () =>
+  it.effect("give deadline and keepalive, and an invalid value is no deadline", () =>
     Effect.sync(() => {
       assert.deepStrictEqual(deadlineMillis({ "connect-timeout-ms": "1500" }), Option.some(1500))
       for (const value of ["0", "-1", "1.5", "soon", undefined]) {

@@ -81,7 +81,7 @@ byMode(modes, "contents", (mode) => {
       }).pipe(Effect.scoped)
     )
 
-    it.effect("are refused with a signature that has expired or is no time", () =>
+    it.effect("are refused with a signature that is expired or has no valid time", () =>
       Effect.gen(function* () {
         const { url } = yield* Server
         const box = yield* sandbox()
@@ -139,7 +139,7 @@ byMode(modes, "contents", (mode) => {
       })
     )
 
-    it.effect("carry metadata that info, list and rename tell, and that moves with the file", () =>
+    it.effect("carry metadata that info, list and rename return and that moves with the file", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const metadata = { author: "Jo = , % %", purpose: "", "x.y-z": "1" }

@@ -7,7 +7,18 @@ import * as Zlib from "node:zlib"
 import * as ByteRange from "../../src/envd/byteRange.ts"
 import * as ContentType from "../../src/envd/contentType.ts"
 import { api, envdHeaders, send } from "../support/http.ts"
-import { best, modes, noise, output, byMode, sandbox, sdk, Server, serverLayer } from "../support/support.ts"
+import {
+  best,
+  eventually,
+  modes,
+  noise,
+  output,
+  byMode,
+  sandbox,
+  sdk,
+  Server,
+  serverLayer
+} from "../support/support.ts"
 
 /** A form as any program may write it: the headers of each part are given literally. */
 const form = (parts: ReadonlyArray<readonly [headers: string, body: string]>) => ({
@@ -30,6 +41,7 @@ byMode(modes, "uploads", (mode) => {
           [file("up/c.json", "application/json"), large],
           [file("up/d", "multipart/mixed"), "d"],
           [file("up/e"), ""],
+          [`Content-Disposition: form-data; name="file"; filename*=UTF-8''up%2F%C3%A9`, "é"],
           ['Content-Disposition: form-data; name="other"\r\nContent-Type: text/plain', large]
         ])
         const headers = { ...(yield* envdHeaders(box)), "content-type": type }
@@ -37,7 +49,7 @@ byMode(modes, "uploads", (mode) => {
         assert.strictEqual(reply.status, 200, reply.text)
         assert.deepStrictEqual(
           JSON.parse(reply.text).map(({ name }: { readonly name: string }) => name),
-          ["a.json", "b.txt", "c.json", "d", "e"]
+          ["a.json", "b.txt", "c.json", "d", "e", "é"]
         )
         assert.strictEqual(yield* sdk(() => box.files.read("up/a.json")), '{"a":1}')
         assert.strictEqual(yield* output(box, "stat -c %s up/c.json up/d up/e | paste -sd' '"), "2000000 1 0")
@@ -203,6 +215,33 @@ describeOnce("a connection", () => {
           1
         )
         agent.destroy()
+      })
+    )
+
+    it.effect("takes headers and path parameters as large as E2B does", () =>
+      Effect.gen(function* () {
+        const box = yield* sandbox()
+        const headers = { ...(yield* envdHeaders(box)), "x-padding": "x".repeat(100_000) }
+        assert.strictEqual((yield* send("/files?path=none", { headers })).status, 404)
+        assert.strictEqual((yield* api("GET", `/sandboxes/${"i".repeat(5000)}`)).status, 404)
+      })
+    )
+
+    it.effect("passes on a body that asked whether it may be sent", () =>
+      Effect.gen(function* () {
+        const box = yield* sandbox()
+        const program = `require("http").createServer((q, r) => { let n = 0; q.on("data", (d) => n += d.length).on("end", () => r.end(q.headers.expect + " " + n)) }).listen(0, "127.0.0.1", function () { console.log(this.address().port) })`
+        const handle = yield* sdk(() =>
+          box.commands.run(`exec node -e '${program}'`, { background: true, timeoutMs: 0 })
+        )
+        yield* eventually(Effect.sync(() => /^\d+\n/.test(handle.stdout)))
+        const headers = {
+          "e2b-sandbox-id": box.sandboxId,
+          "e2b-sandbox-port": handle.stdout.trim(),
+          expect: "100-continue"
+        }
+        const reply = yield* send("/any", { method: "POST", headers, body: "x".repeat(10_000) })
+        assert.deepStrictEqual([reply.status, reply.text], [200, "undefined 10000"])
       })
     )
 

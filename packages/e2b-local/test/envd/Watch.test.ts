@@ -43,7 +43,7 @@ const watchers = (box: Sandbox) =>
 
 byMode(modes, "watching a folder", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("tells what envd tells, in order, and nothing of the folders below", () =>
+    it.effect("reports the events of envd in order, and none of the folders below", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* sdk(() => box.files.write("w/old", "x"))
@@ -69,7 +69,7 @@ byMode(modes, "watching a folder", (mode) => {
       })
     )
 
-    it.effect("recursively tells of new folders, what is in them, and where they are moved", () =>
+    it.effect("recursively reports new folders, their content, and their moves", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* sdk(() => box.files.write("w/a/file", "x"))
@@ -105,7 +105,7 @@ byMode(modes, "watching a folder", (mode) => {
       })
     )
 
-    it.effect("tells the entry when asked, while there is one", () =>
+    it.effect("reports the entry when requested, if it exists", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* sdk(() => box.files.makeDir("w"))
@@ -125,7 +125,7 @@ byMode(modes, "watching a folder", (mode) => {
       })
     )
 
-    it.effect("ends when it is stopped, at its time, and with the sandbox, and leaves no process", () =>
+    it.effect("ends when it is stopped, at its deadline, and with the sandbox, and leaves no process", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const before = yield* watchers(box)
@@ -148,7 +148,7 @@ byMode(modes, "watching a folder", (mode) => {
       })
     )
 
-    it.effect("is refused for what is no folder, or not in the sandbox", () =>
+    it.effect("is refused for a path that is not a folder or not in the sandbox", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* sdk(() => box.files.write("file", "f"))

@@ -67,7 +67,7 @@ const attempts = (box: Sandbox, folder: string): ReadonlyArray<readonly [string,
 
 perMode(modes, "no path", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("leads out of a sandbox, in whatever way it is written and whatever is done with it", () =>
+    it.effect("leads out of a sandbox, however it is written and for every operation", () =>
       Effect.gen(function* () {
         const { folder, untouched } = yield* canary
         const up = "../".repeat(20)
@@ -147,7 +147,7 @@ perMode(isolated, "no race", (mode) => {
       })
     )
 
-    it.effect("and no command reaches a process or a file of the host through /proc", () =>
+    it.effect("through /proc to a process or a file of the host", () =>
       Effect.gen(function* () {
         const { folder, untouched } = yield* canary
         const box = yield* sandbox()

@@ -88,7 +88,7 @@ perMode(isolated, "isolation", (mode) => {
       })
     )
 
-    it.effect("survives the attempt of a sandbox to kill all of itself", () =>
+    it.effect("survives when a sandbox tries to kill all of its processes", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* Effect.promise(() => box.commands.run("kill -KILL -1; kill -KILL 1").catch(() => undefined))
@@ -125,7 +125,7 @@ perMode(isolated, "isolation", (mode) => {
     )
   })
 
-  top.live("shows the extra folders that were asked for, read-only", () =>
+  top.live("shows the requested extra folders, read-only", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       yield* Effect.promise(() => Fs.chmod(folder, 0o755))
@@ -145,7 +145,7 @@ perMode(isolated, "isolation", (mode) => {
 })
 
 describe("probe", () => {
-  top.live("says of each form whether it works, and takes the best for auto", () =>
+  top.live("reports for each form whether it works, and takes the best one for auto", () =>
     Effect.gen(function* () {
       const report = yield* Isolation.probe
       assert.deepStrictEqual(

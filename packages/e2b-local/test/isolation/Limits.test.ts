@@ -59,7 +59,7 @@ const limits = { processes: 64, memoryBytes: 256 * MiB, diskBytes: 64 * MiB }
 perMode(modes, "limits", (mode) => {
   layer(serverLayer({ isolation: mode, limits }), { excludeTestServices: true, timeout: "60 seconds" })(
     (it) => {
-      it.effect("say what they are here: what is enforced, no more", () =>
+      it.effect("report exactly the ones that are enforced on this host", () =>
         Effect.gen(function* () {
           const { enforced } = yield* Server
           // Who is not root has no disks; the rest depends on the host.
@@ -68,7 +68,7 @@ perMode(modes, "limits", (mode) => {
         })
       )
 
-      it.effect("hold a fork bomb", ({ skip }) =>
+      it.effect("stop a fork bomb", ({ skip }) =>
         misbehaving((bad, other) =>
           Effect.gen(function* () {
             const { enforced } = yield* Server
@@ -92,7 +92,7 @@ perMode(modes, "limits", (mode) => {
         )
       )
 
-      it.effect("hold a memory hog", ({ skip }) =>
+      it.effect("stop a program that takes too much memory", ({ skip }) =>
         misbehaving((bad, other) =>
           Effect.gen(function* () {
             const { enforced } = yield* Server
@@ -118,7 +118,7 @@ perMode(modes, "limits", (mode) => {
         )
       )
 
-      it.effect("hold who fills the disk", ({ skip }) =>
+      it.effect("stop a program that fills the disk", ({ skip }) =>
         misbehaving((bad, other) =>
           Effect.gen(function* () {
             const { enforced } = yield* Server
@@ -156,7 +156,7 @@ perMode(modes, "limits", (mode) => {
         )
       )
 
-      it.effect("end with their sandboxes, what left its group included", () =>
+      it.effect("kill the processes of a killed sandbox, including those that left their group", () =>
         Effect.gen(function* () {
           const { client, enforced } = yield* Server
           if (mode === "none" && !enforced.processes) return

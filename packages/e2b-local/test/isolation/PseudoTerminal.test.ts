@@ -21,7 +21,7 @@ const terminal = Effect.fnUntraced(function* (box: Sandbox, options: Options = {
 
 byMode(modes, "terminals", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("run an interactive login shell of the size that was asked for", () =>
+    it.effect("run an interactive login shell of the requested size", () =>
       Effect.gen(function* () {
         const box = yield* sandbox({ envs: { FROM_SANDBOX: "box" } })
         const shell = yield* terminal(box, { envs: { MINE: "own" } })
@@ -45,7 +45,7 @@ byMode(modes, "terminals", (mode) => {
       })
     )
 
-    it.effect("are resized, and the program is told", () =>
+    it.effect("are resized, and the program is notified", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const shell = yield* terminal(box)
@@ -109,7 +109,7 @@ byMode(modes, "terminals", (mode) => {
       })
     )
 
-    it.effect("refuse what makes no sense", () =>
+    it.effect("refuse invalid values", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const shell = yield* terminal(box)

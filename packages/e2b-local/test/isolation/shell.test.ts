@@ -45,7 +45,7 @@ describe("quote", () => {
 })
 
 describe("launchScript", () => {
-  it.live("hands over arguments and environment unchanged, and tells the pid of the program", () =>
+  it.live("passes arguments and environment unchanged and returns the pid of the program", () =>
     Effect.gen(function* () {
       const awkward = "a'b\"c$d`e\\f\n\n é \u{1F600} -n * ~ #"
       const { own, pid, stdout } = yield* launch(

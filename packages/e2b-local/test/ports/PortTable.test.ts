@@ -160,7 +160,7 @@ byMode(modes, "a server in a sandbox", (mode) => {
       )
     }
 
-    it.effect("loses its connections when its sandbox sleeps, and is back when it wakes", () =>
+    it.effect("loses its connections when its sandbox is paused and answers again after the resume", () =>
       Effect.gen(function* () {
         const box = yield* sandbox({ timeoutMs: 60_000 })
         const waking = yield* sandbox({
@@ -184,7 +184,7 @@ byMode(modes, "a server in a sandbox", (mode) => {
       })
     )
 
-    it.effect("answers no other web page, no stranger to an id, and nobody once it is gone", () =>
+    it.effect("refuses other web pages, unknown ids, and requests after its end", () =>
       Effect.gen(function* () {
         const { client } = yield* Server
         const box = yield* sdk(() => client.Sandbox.create())

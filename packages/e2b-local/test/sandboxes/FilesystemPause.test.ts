@@ -45,7 +45,7 @@ byMode(modes, "a pause without memory", (mode) => {
       })
     )
 
-    it.effect("is what a resume by reboot makes of a pause with memory", () =>
+    it.effect("is the result of a reboot after a pause with memory", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* output(box, "echo file > file")
@@ -146,7 +146,7 @@ describeOnce("the first version of the API", () => {
       })
     )
 
-    it.effect("tells the template of a name", () =>
+    it.effect("returns the template of a name", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* sdk(() => box.createSnapshot({ name: "mine" }))

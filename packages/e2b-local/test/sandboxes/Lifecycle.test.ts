@@ -17,7 +17,7 @@ import {
 
 byMode(modes, "sandboxes", (mode) => {
   layer(serverLayer({ isolation: mode }), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("are created with what was asked, shown by info, and gone after kill", () =>
+    it.effect("are created with the given options, shown by info, and removed by kill", () =>
       Effect.gen(function* () {
         const { client, live } = yield* Server
         const before = yield* live
@@ -45,7 +45,7 @@ byMode(modes, "sandboxes", (mode) => {
       })
     )
 
-    it.effect("live 300 seconds unless told otherwise; connect only extends, setTimeout also shortens", () =>
+    it.effect("have a default ttl of 300 seconds; connect only extends it, setTimeout also shortens it", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const left = Effect.map(
@@ -62,7 +62,7 @@ byMode(modes, "sandboxes", (mode) => {
       })
     )
 
-    it.effect("keep processes, memory and files over a pause, and stand still in it", () =>
+    it.effect("keep processes, memory and files over a pause and run nothing during it", () =>
       Effect.gen(function* () {
         const { directory } = yield* Server
         const box = yield* sandbox()
@@ -118,7 +118,7 @@ byMode(modes, "sandboxes", (mode) => {
       })
     )
 
-    it.effect("are killed or paused by the server at the end of their time", () =>
+    it.effect("are killed or paused by the server at the end of their ttl", () =>
       Effect.gen(function* () {
         const { client, live } = yield* Server
         const dies = yield* sdk(() => client.Sandbox.create({ timeoutMs: 1000 }))
@@ -136,7 +136,7 @@ byMode(modes, "sandboxes", (mode) => {
       })
     )
 
-    it.effect("wake by traffic when that was asked for, and not by a question about them", () =>
+    it.effect("are resumed by traffic when they were created so, and not by a request for their state", () =>
       Effect.gen(function* () {
         const { url } = yield* Server
         const box = yield* sandbox({ timeoutMs: 1000, lifecycle: { onTimeout: "pause", autoResume: true } })
@@ -171,7 +171,7 @@ byMode(modes, "sandboxes", (mode) => {
       })
     )
 
-    it.effect("tell what their processes use, of their own alone", () =>
+    it.effect("report the usage of their own processes only", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         const other = yield* sandbox()

@@ -97,7 +97,7 @@ byMode(modes, "snapshots", (mode) => {
       })
     )
 
-    it.effect("are taken while nothing moves, and what ran goes on there alone", () =>
+    it.effect("are taken of a frozen sandbox, whose processes continue afterwards", () =>
       Effect.gen(function* () {
         const box = yield* sandbox({ envs: { SECRET: "s" }, metadata: { a: "1" } })
         const temporary = yield* output(box, 'echo "${TMPDIR:-/tmp}"')
@@ -174,7 +174,7 @@ byMode(modes, "snapshots", (mode) => {
       })
     )
 
-    it.effect("of a name that is taken again replace the former", () =>
+    it.effect("replace an earlier snapshot of the same name", () =>
       Effect.gen(function* () {
         const box = yield* sandbox()
         yield* sdk(() => box.files.write("f", "1"))
@@ -191,7 +191,7 @@ byMode(modes, "snapshots", (mode) => {
       })
     )
 
-    it.effect("can be taken of what is paused, not of what is gone", () =>
+    it.effect("can be taken of a paused sandbox and not of a killed one", () =>
       Effect.gen(function* () {
         const { client } = yield* Server
         const box = yield* sandbox()
@@ -206,7 +206,7 @@ byMode(modes, "snapshots", (mode) => {
     )
 
     if (mode === "none") {
-      it.effect("are not taken when a folder was replaced by a link, which would lead out", () =>
+      it.effect("are refused when a folder was replaced by a link", () =>
         Effect.gen(function* () {
           const box = yield* sandbox()
           yield* output(box, 'mv "$TMPDIR" ../kept && ln -s / "$TMPDIR"')
@@ -219,7 +219,7 @@ byMode(modes, "snapshots", (mode) => {
       )
     }
 
-    it.effect("are made for a fork, and gone when all are made", () =>
+    it.effect("are made for a fork and removed after it", () =>
       Effect.gen(function* () {
         const { client } = yield* Server
         const box = yield* sandbox({ envs: { INHERITED: "yes" }, metadata: { a: "1" } })

@@ -37,7 +37,7 @@ byMode(isolated, "the examples of E2B's documentation", (mode) => {
       })
     )
 
-    it.effect("streaming: stdout and stderr as they come", () =>
+    it.effect("streaming: stdout and stderr arrive as they are written", () =>
       example(async (sandbox) => {
         const [out, err] = [new Array<string>(), new Array<string>()]
         await sandbox.commands.run("echo hello; sleep 0.2; echo world >&2", {
@@ -162,7 +162,7 @@ byMode(isolated, "the examples of E2B's documentation", (mode) => {
       })
     )
 
-    it.effect("persistence: what is paused keeps its files and processes when it is connected to", () =>
+    it.effect("persistence: a paused sandbox keeps its files and processes when it is connected to", () =>
       example(async (sandbox, options) => {
         await sandbox.files.write("/home/user/kept", "kept")
         const { pid } = await sandbox.commands.run("sleep 600", { background: true, timeoutMs: 0 })
@@ -176,7 +176,7 @@ byMode(isolated, "the examples of E2B's documentation", (mode) => {
       })
     )
 
-    it.effect("lifetime: is said at the create, changed, and told, until it is over", () =>
+    it.effect("ttl: is set at the creation, changed, and returned until its end", () =>
       Effect.gen(function* () {
         const options = yield* connection
         const sandbox = yield* sdk(() => Sandbox.create({ ...options, timeoutMs: 60_000 }))
@@ -206,7 +206,7 @@ byMode(isolated, "the examples of E2B's documentation", (mode) => {
       })
     )
 
-    it.effect("internet access: off, there is nothing but the sandbox itself", () =>
+    it.effect("internet access: without it only the sandbox itself can be reached", () =>
       Effect.gen(function* () {
         const options = yield* connection
         const { port } = new URL(options.apiUrl)
@@ -224,13 +224,13 @@ byMode(isolated, "the examples of E2B's documentation", (mode) => {
       })
     )
 
-    it.effect("ports: a host is told for each", () =>
+    it.effect("ports: each has a host", () =>
       example(async (sandbox) => {
         assert.match(sandbox.getHost(3000), new RegExp(`^3000-${sandbox.sandboxId}\\.`))
       })
     )
 
-    it.effect("terminal: what is typed runs in a shell of that size", () =>
+    it.effect("terminal: input runs in a shell of the given size", () =>
       example(async (sandbox) => {
         let seen = ""
         const terminal = await sandbox.pty.create({

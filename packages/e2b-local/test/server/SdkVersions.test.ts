@@ -1,6 +1,7 @@
 /** The oldest and the newest SDK of both languages, and the E2B CLI. Needs the package registries. */
 import { runsRest } from "#test/tier"
-import { assert, describe, layer } from "@effect/vitest"
+import { describeWhere } from "#test/where"
+import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
@@ -60,76 +61,78 @@ const lastLine = (output: HostProcess.Output) => {
   return JSON.parse(output.stdout.toString().trim().split("\n").at(-1) ?? "")
 }
 
-// The installations take minutes.
-describe.runIf(runsRest)("SDKs and the CLI", () => {
-  layer(serverLayer({ isolation: best }), { excludeTestServices: true, timeout: "300 seconds" })((it) => {
-    it.effect.each(["e2b@2.14.0", "e2b@latest"])(
-      "of JavaScript work: %s",
-      (name, { skip }) =>
-        Effect.gen(function* () {
-          const folder = yield* temporaryFolder
-          const why = yield* npm(folder, name)
-          if (why !== undefined) return skip(why)
-          yield* Effect.promise(() => Fs.copyFile(fixture("program.mjs"), Path.join(folder, "program.mjs")))
-          assert.deepStrictEqual(lastLine(yield* run("node", ["program.mjs"], folder)), {
-            stdout: "from js",
-            read: ['{"x":1}', "text"],
-            listed: ["x.json", "x.txt"],
-            found: 1,
-            after: "text",
-            running: [true, false]
-          })
-        }),
-      300_000
-    )
+describeWhere(runsRest, "only test:full and test:rest install other SDKs, which takes minutes")(
+  "SDKs and the CLI",
+  () => {
+    layer(serverLayer({ isolation: best }), { excludeTestServices: true, timeout: "300 seconds" })((it) => {
+      it.effect.each(["e2b@2.14.0", "e2b@latest"])(
+        "of JavaScript work: %s",
+        (name, { skip }) =>
+          Effect.gen(function* () {
+            const folder = yield* temporaryFolder
+            const why = yield* npm(folder, name)
+            if (why !== undefined) return skip(why)
+            yield* Effect.promise(() => Fs.copyFile(fixture("program.mjs"), Path.join(folder, "program.mjs")))
+            assert.deepStrictEqual(lastLine(yield* run("node", ["program.mjs"], folder)), {
+              stdout: "from js",
+              read: ['{"x":1}', "text"],
+              listed: ["x.json", "x.txt"],
+              found: 1,
+              after: "text",
+              running: [true, false]
+            })
+          }),
+        300_000
+      )
 
-    it.effect.each(["e2b==2.20.0", "e2b"])(
-      "of Python work: %s",
-      (name, { skip }) =>
-        Effect.gen(function* () {
-          const folder = yield* temporaryFolder
-          const why = yield* pip(folder, name)
-          if (why !== undefined) return skip(why)
-          const output = yield* run("python3", [fixture("program.py")], folder, { PYTHONPATH: folder })
-          assert.deepStrictEqual(lastLine(output), {
-            stdout: "from python",
-            read: ['{"x":1}', '{"y":2}', "text"],
-            listed: ["x.json", "x.txt", "y.json"],
-            found: 1,
-            watched: true,
-            after: "text",
-            killed: true
-          })
-        }),
-      300_000
-    )
+      it.effect.each(["e2b==2.20.0", "e2b"])(
+        "of Python work: %s",
+        (name, { skip }) =>
+          Effect.gen(function* () {
+            const folder = yield* temporaryFolder
+            const why = yield* pip(folder, name)
+            if (why !== undefined) return skip(why)
+            const output = yield* run("python3", [fixture("program.py")], folder, { PYTHONPATH: folder })
+            assert.deepStrictEqual(lastLine(output), {
+              stdout: "from python",
+              read: ['{"x":1}', '{"y":2}', "text"],
+              listed: ["x.json", "x.txt", "y.json"],
+              found: 1,
+              watched: true,
+              after: "text",
+              killed: true
+            })
+          }),
+        300_000
+      )
 
-    it.effect(
-      "and the CLI lists, logs, runs in and kills sandboxes",
-      ({ skip }) =>
-        Effect.gen(function* () {
-          const folder = yield* temporaryFolder
-          const why = yield* npm(folder, "@e2b/cli@2.19.0")
-          if (why !== undefined) return skip(why)
-          const box = yield* sandbox()
-          const cli = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-            const bin = Path.join(folder, "node_modules/@e2b/cli/dist/index.js")
-            const output = yield* run("node", [bin, "sandbox", ...args], folder, { HOME: folder })
-            assert.strictEqual(
-              output.code,
-              0,
-              `${args.join(" ")}: ${output.stderr}${output.stdout.toString()}`
-            )
-            return output.stdout.toString()
-          })
-          assert.include(yield* cli("list"), box.sandboxId)
-          assert.include(yield* cli("exec", box.sandboxId, "echo from the CLI"), "from the CLI")
-          assert.include(yield* cli("logs", box.sandboxId), "sandbox created")
-          assert.include(yield* cli("metrics", box.sandboxId), box.sandboxId)
-          yield* cli("kill", box.sandboxId)
-          assert.notInclude(yield* cli("list"), box.sandboxId)
-        }).pipe(Effect.scoped),
-      300_000
-    )
-  })
-})
+      it.effect(
+        "and the CLI lists, logs, runs in and kills sandboxes",
+        ({ skip }) =>
+          Effect.gen(function* () {
+            const folder = yield* temporaryFolder
+            const why = yield* npm(folder, "@e2b/cli@2.19.0")
+            if (why !== undefined) return skip(why)
+            const box = yield* sandbox()
+            const cli = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+              const bin = Path.join(folder, "node_modules/@e2b/cli/dist/index.js")
+              const output = yield* run("node", [bin, "sandbox", ...args], folder, { HOME: folder })
+              assert.strictEqual(
+                output.code,
+                0,
+                `${args.join(" ")}: ${output.stderr}${output.stdout.toString()}`
+              )
+              return output.stdout.toString()
+            })
+            assert.include(yield* cli("list"), box.sandboxId)
+            assert.include(yield* cli("exec", box.sandboxId, "echo from the CLI"), "from the CLI")
+            assert.include(yield* cli("logs", box.sandboxId), "sandbox created")
+            assert.include(yield* cli("metrics", box.sandboxId), box.sandboxId)
+            yield* cli("kill", box.sandboxId)
+            assert.notInclude(yield* cli("list"), box.sandboxId)
+          }).pipe(Effect.scoped),
+        300_000
+      )
+    })
+  }
+)

@@ -97,7 +97,7 @@ byMode(linux ? modes : [], "a server that is killed", (mode) => {
       })
   )
 
-  it.live("ends in the middle of creates without leaving one", () =>
+  it.live("stops during creations without leaving a sandbox", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder
       const creates: Array<Promise<unknown>> = []
@@ -115,7 +115,7 @@ byMode(linux ? modes : [], "a server that is killed", (mode) => {
     })
   )
 
-  it.live("asked to end, ends its sandboxes and removes its folder first", () =>
+  it.live("kills its sandboxes and removes its folder when it is asked to stop", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder
       const server = yield* serve(mode, directory)
@@ -178,7 +178,7 @@ describeOnce("the folder of servers", () => {
     })
   )
 
-  it.live("keeps what belongs to the living or is not ours, and loses what the dead left", () =>
+  it.live("keeps folders of running servers and foreign ones, and removes those of dead servers", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder
       const own = yield* ProcessOwner.self
@@ -210,7 +210,7 @@ describeOnce("the folder of servers", () => {
     })
   )
 
-  it.live("kills what a dead server recorded, and nothing that merely has its pid", () =>
+  it.live("kills the recorded processes of a dead server, and no process that only has the same pid", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder
       const child = yield* Effect.acquireRelease(
@@ -260,7 +260,7 @@ describeOnce("the folder of servers", () => {
     })
   )
 
-  it.live("is not all: a port that is taken is told as such", () =>
+  it.live("reports a port that is in use", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryFolder
       const first = yield* Effect.flatMap(E2bServer.E2bServer, (server) => {

@@ -74,7 +74,7 @@ export interface Options {
  *
  * Names, messages and paths arrive in git exactly as they are given, or are refused with `InvalidName`. Every method
  * fails with `SandboxFailed` when the sandbox does and with `NotARepository` without a clone, and leaves the working
- * tree as it was when it fails. Methods that use the server also fail with `AuthenticationFailed`,
+ * tree as it was when it fails. Those that change it fail with `Locked` while another git works in it. Methods that use the server also fail with `AuthenticationFailed`,
  * `PermissionDenied`, `RepositoryNotFound` or `Unreachable`.
  *
  * @category services
@@ -95,9 +95,12 @@ export class GitWorkspace extends Context.Service<
      * `NonFastForward`, `Conflict` (also with local changes), or `RefNotFound` when the server's branch is gone.
      */
     readonly pull: (workspace: Workspace, options?: PullOptions) => Effect.Effect<Pulled, GitError.GitError>
-    /** Checks out a branch, tag or commit, and fetches it if needed. Fails with `RefNotFound` or `Conflict`. */
+    /**
+     * Checks out a branch, tag or commit, and fetches it if needed. Fails with `RefNotFound`, `Conflict`, or `RefConflict`
+     * when the name cannot exist beside another branch.
+     */
     readonly checkout: (workspace: Workspace, ref: string) => Effect.Effect<Head, GitError.GitError>
-    /** Creates a branch at `from` (default: HEAD) and checks it out. Fails with `BranchExists`. */
+    /** Creates a branch at `from` (default: HEAD) and checks it out. Fails with `BranchExists` or `RefConflict`. */
     readonly createBranch: (
       workspace: Workspace,
       name: string,
@@ -106,11 +109,15 @@ export class GitWorkspace extends Context.Service<
     readonly status: (workspace: Workspace) => Effect.Effect<Status, GitError.GitError>
     /** Compares the files with a commit. Default: the last one. Untracked files are left out. */
     readonly diff: (workspace: Workspace, from?: string) => Effect.Effect<Diff, GitError.GitError>
-    /** Fails with `NothingToCommit`. */
+    /**
+     * Commits every change, or the given paths. Fails with `NothingToCommit`, or with `NestedRepositories`,
+     * `ConflictMarkers` or `OperationInProgress` unless the options allow it.
+     */
     readonly commit: (workspace: Workspace, options: CommitOptions) => Effect.Effect<Head, GitError.GitError>
     /**
      * Pushes a branch. Succeeds when the server has it already. Fails with `NonFastForward`, `ProtectedBranch`,
-     * `PushRefused`, `FileTooLarge`, `DetachedHead` or `RefNotFound`.
+     * `PushRefused`, `FileTooLarge`, `DetachedHead`, `RefNotFound` or `RefConflict`, and for what the options do not
+     * allow as `commit` does.
      */
     readonly push: (workspace: Workspace, options?: PushOptions) => Effect.Effect<Pushed, GitError.GitError>
     /** The newest commits first. Default: 50. */

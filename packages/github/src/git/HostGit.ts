@@ -24,7 +24,7 @@ import { ChildProcess, ChildProcessSpawner } from "effect/process"
 export interface Options {
   /** Where git and its helpers are looked up. Default: the usual folders. */
   readonly path?: string | undefined
-  /** Added to the environment of git, such as `HTTPS_PROXY`. */
+  /** Added to the environment of git, such as `https_proxy`. Git's own variables are ignored, except `GIT_SSL_CAINFO`. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /** The time limit of one git process. Default: 10 minutes. */
   readonly timeout?: Duration.Input | undefined

@@ -224,7 +224,7 @@ export const make = (): Parser => {
   const messages = new Map<string, Tokens>()
   let [told, total, progress] = ["", nothing, "open" as Progress]
   let session: string | undefined
-  /** The number of tasks in the background, once Claude Code has told it. */
+  /** The number of tasks in the background, once Claude Code has reported it. */
   let tasks: number | undefined
 
   /** Reports the usage so far, unless it was reported: each message comes in several lines, one block in each. */
@@ -268,7 +268,7 @@ export const make = (): Parser => {
 
   const fromMessage = (line: Message): ReadonlyArray<AgentEvent.AgentEvent> | undefined => {
     const { content, id, usage } = line.message
-    // Kept as it came: the query told back, or words in the name of the user.
+    // Kept as it came: the query repeated, or words in the name of the user.
     if (typeof content === "string") return undefined
     if (line.type === "assistant" && typeof line.parent_tool_use_id !== "string") progress = "open"
     const text = typeOfText(line)

@@ -10,7 +10,12 @@ import { type Parser, raw } from "./Parser.ts"
 import * as PlainOutput from "./PlainOutput.ts"
 import * as RunnerJsonl from "./RunnerJsonl.ts"
 
-/** The result of a query whose agent gave none, with what it had used by then. */
+/**
+ * Makes the result of a query whose agent gave none, with the usage so far.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const failedResult = (
   outcome: AgentEvent.Outcome,
   error: string,
@@ -26,15 +31,25 @@ export const failedResult = (
   usage: new TokenUsage.TokenUsage({ ...used, wallMillis })
 })
 
-/** What is to be read. */
+/**
+ * The options of a reader.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options extends Pick<Profile.RunSpec, "protocol" | "jsonPath"> {
-  /** What is struck out of every event. */
+  /** Secrets that are masked in every event. */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
 }
 
-/** Reads one run of a program. */
+/**
+ * Reads one run of a program.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface EventReader {
-  /** The events that follow from what the program did. */
+  /** Returns the events that follow from the output or the exit of the program. */
   readonly read: (
     event: Sandbox.ProcessEvent,
     /** How many of its results count, of a program that has ended; all when absent. See {@link results}. */
@@ -50,16 +65,26 @@ export interface EventReader {
   readonly answered: (counted: number) => boolean
 }
 
-/** How much of a line is read, in UTF-16 units. A longer one is noise. */
+/**
+ * The length of a line that is read, in UTF-16 units. The rest of a longer line is left out, with a notice.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const longestLine = 8 * 1024 * 1024
 
-/** How much of a text is kept in an event that is not the result. */
+/** The length of a text in an event other than the result. */
 const longestText = 64 * 1024
 
-/** How much of standard error is kept, and shown when there is no result. */
+/** The length of standard error that is kept. It is shown when there is no result. */
 const lastWords = 2000
 
-/** Whether the counts of tokens in a result are those of all queries of its session together. */
+/**
+ * Whether a result counts the tokens of its whole session.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
 export const countsSessions = (protocol: Profile.Protocol): boolean => protocol === "codex-jsonl"
 
 const parserFor = ({ jsonPath, protocol }: Options): Parser => {
@@ -97,9 +122,16 @@ const shortened = (text: string): string =>
   text.length > longestText ? `${text.slice(0, longestText).toWellFormed()} … (cut)` : text
 
 /**
- * Turns what a program does into events: the same bytes into the same events, however they were cut, but for the
- * time in `usage`. The result waits until the program has ended, so that it is the last event; a program that ends
- * without one has crashed, whatever its exit code says, and its last words on standard error come before.
+ * Makes a reader that turns the output and the exit of a program into events.
+ *
+ * **Details**
+ *
+ * The same bytes give the same events, however they are split, except for the time in `usage`. The result is the last
+ * event: it is held back until the program has ended. A program that ends without a result has crashed, whatever its
+ * exit code, and the end of its standard error comes before the result.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<EventReader> {
   const started = yield* Clock.currentTimeMillis
@@ -115,7 +147,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const errors = new LineBuffer(longestText)
   let stderr = ""
 
-  // Line by line, before anything is left out: what is cut first may begin or end with half of a secret.
+  // Masked line by line before anything is cut: a cut could leave a part of a secret that is not recognised.
   const keepError = ({ cut, text }: Line) => {
     stderr = `${stderr}${cut ? "(a long line)" : mask(text)}\n`.slice(-lastWords)
   }

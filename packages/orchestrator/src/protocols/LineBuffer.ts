@@ -1,12 +1,24 @@
-/** A line, or the beginning of one that is longer than a line may be. */
+/**
+ * A line, or the beginning of a line that is too long.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Line {
   readonly text: string
   readonly cut: boolean
 }
 
 /**
- * Puts text that comes in pieces together into lines, the same lines however it was cut. Of a line that is longer
- * than `limit`, in UTF-16 units, only the beginning is kept, so no output takes more memory than that.
+ * Splits text that arrives in chunks into lines.
+ *
+ * **Details**
+ *
+ * The lines do not depend on how the text was split into chunks. Only the first `limit` UTF-16 units of a line are
+ * kept, which bounds the memory.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class LineBuffer {
   readonly #limit: number
@@ -27,7 +39,7 @@ export class LineBuffer {
     this.#size += kept.length
   }
 
-  /** What is left when no more text will come, as a line. */
+  /** Returns the rest as a line, when no more text will come. */
   end(): Line {
     const line = { text: this.#pieces.join(""), cut: this.#cut }
     this.#pieces = []
@@ -36,7 +48,7 @@ export class LineBuffer {
     return line
   }
 
-  /** The lines that `text` completes, without what ends them. */
+  /** Returns the lines that `text` completes, without their line breaks. */
   push(text: string): ReadonlyArray<Line> {
     const lines: Array<Line> = []
     let from = 0

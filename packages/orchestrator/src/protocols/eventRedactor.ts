@@ -1,7 +1,12 @@
 import type { AgentEvent } from "@remote-agent/domain"
 import type { Schema } from "effect"
 
-/** Does to every text in an event, however deep, what is done to a text. What the event is stays. */
+/**
+ * Applies `mask` to every text in an event, at any depth. The type, the outcome and the usage stay.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make =
   (mask: (text: string) => string) =>
   <E extends AgentEvent.AgentEvent>(self: E): E => {

@@ -15,95 +15,138 @@ import { LaunchIntents } from "../state/LaunchIntents.ts"
 import * as ReaperExecutor from "./ReaperExecutor.ts"
 import { StateStore } from "../state/StateStore.ts"
 
-/** What a pass of the reaper may see and do at the most; what is beyond it is left for the next. */
+/**
+ * The limits of one pass of the reaper. The next pass does the rest.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Budget {
-  /** Pages of the provider's list; 100 when absent. */
+  /** Pages of the provider's list. Default: 100. */
   readonly pages?: number | undefined
-  /** Sandboxes; 10,000 when absent. */
+  /** Sandboxes. Default: 10,000. */
   readonly items?: number | undefined
-  /** Time for all of it; 2 minutes when absent. What was begun is finished. */
+  /** The time for the whole pass. Default: 2 minutes. Steps that have begun are finished. */
   readonly time?: Duration.Input | undefined
 }
 
-/** How things are judged. */
+/**
+ * The options of a plan.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PlanOptions {
   /**
-   * How young a thing must be to be left alone. Must be several times as long as what lies between two renewals of an
-   * intent (`Intents.beat`), and not less than the clocks of machines differ. 10 minutes when absent.
+   * The age below which sandboxes and intents are left alone. Must be several times the interval between two renewals
+   * of an intent (`LaunchIntents.beat`), and more than the clocks of the machines differ. Default: 10 minutes.
    */
   readonly grace?: Duration.Input | undefined
-  /** How long a provider may still be working on a create after it began; 2 minutes when absent. */
+  /** How long a provider may take to create a sandbox. Default: 2 minutes. */
   readonly createDeadline?: Duration.Input | undefined
-  /** How long a sandbox may sleep before it is named; 7 days when absent. */
+  /** How long a sandbox may be paused before it is reported. Default: 7 days. */
   readonly retention?: Duration.Input | undefined
-  /** Whether those that have slept for longer are ended, and their agents with them. */
+  /** Whether to kill sandboxes that were paused for longer, and to terminate their agents. */
   readonly removePaused?: boolean | undefined
   readonly budget?: Budget | undefined
 }
 
-/** How a plan is carried out. */
+/**
+ * The options of a pass.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ReapOptions extends PlanOptions {
-  /** Says what would be done, and does nothing. */
+  /** Reports the plan and carries out nothing. */
   readonly dryRun?: boolean | undefined
-  /** How much is done at the same time; 4 when absent. */
+  /** The number of decisions that are carried out at the same time. Default: 4. */
   readonly concurrency?: number | undefined
 }
 
-/** What is to be done, and on what ground. */
+/**
+ * The decisions of a pass, and what they are based on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Plan {
   readonly at: DateTime.Utc
   readonly owner: string
   readonly provider: string
-  /** Whether every sandbox of the owner was seen. If not, nothing was concluded from what was not seen. */
+  /** Whether every sandbox of the owner was listed. If not, a sandbox that was not listed is not taken for gone. */
   readonly complete: boolean
   readonly decisions: ReadonlyArray<ReapPlan.Decision>
 }
 
 /**
- * What became of a decision.
+ * The outcome of a decision.
  *
- * - `left`: it was to leave alone.
+ * - `left`: the decision was to leave it alone.
  * - `planned`: this was a dry run.
- * - `done`: carried out.
- * - `spared`: the last look before it showed that it no longer held.
- * - `postponed`: the time was up.
+ * - `done`: the decision was carried out.
+ * - `spared`: a check right before showed that the decision no longer held.
+ * - `postponed`: the time of the pass was up.
  * - `failed`: `error` says why; the next pass tries again.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Outcome = "left" | "planned" | "done" | "spared" | "postponed" | "failed"
 
-/** A decision and what became of it. */
+/**
+ * A decision and its outcome.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Entry {
   readonly decision: ReapPlan.Decision
   readonly outcome: Outcome
   readonly error?: SandboxError.SandboxError | StateStoreError.StateStoreError | undefined
 }
 
-/** The agents in these are what a sandbox may be kept for. */
+/** The statuses of agents for which a sandbox is kept. */
 const holding = AgentLifecycle.AgentStatus.literals.filter(AgentLifecycle.mayHoldSandbox)
 
-/** A plan and what became of it. */
+/**
+ * A plan and the outcomes of its decisions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Report extends Omit<Plan, "decisions"> {
   readonly dryRun: boolean
   readonly entries: ReadonlyArray<Entry>
 }
 
 /**
- * Ends what crashes have left, and nothing else. Only sandboxes that are stamped with the configured owner
- * (`REMOTE_AGENT_OWNER`) are ever touched, and each is looked at once more right before it is ended.
+ * Removes what crashed processes left: sandboxes without an agent, and intents without a launch.
  *
- * Both fail when the provider or the store cannot be asked: without an answer there is no plan.
+ * **Details**
+ *
+ * Only sandboxes that are labelled with the configured owner (`REMOTE_AGENT_OWNER`) are touched, and each is checked
+ * again right before it is killed. Both methods fail when the provider or the store cannot be reached.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class Reaper extends Context.Service<
   Reaper,
   {
-    /** What a pass would do now. */
+    /** Makes the plan of a pass and carries out nothing. */
     readonly plan: (options?: PlanOptions) => Effect.Effect<Plan, OrchestratorError.OrchestratorError>
-    /** Makes a plan and carries it out. What fails on the way is told in the report. */
+    /** Makes a plan and carries it out. The report has the failures of single decisions. */
     readonly reap: (options?: ReapOptions) => Effect.Effect<Report, OrchestratorError.OrchestratorError>
   }
 >()("@remote-agent/orchestrator/Reaper") {}
 
-/** The reaper of the configured owner, over the provider and the stores there are. */
+/**
+ * Makes the reaper of the configured owner.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make: Effect.Effect<
   Reaper["Service"],
   never,
@@ -131,7 +174,7 @@ export const make: Effect.Effect<
             return ++read < pages && seen.size < items
           })
         ),
-        // A list that ends by itself within its budget is whole; one that reached it may or may not be.
+        // A list that ended within its limits is complete. One that reached a limit may not be.
         Effect.map(() => read < pages && seen.size < items),
         Effect.timeoutOption(time)
       )
@@ -177,7 +220,7 @@ export const make: Effect.Effect<
       complete ? missing : [],
       Effect.fnUntraced(function* (id) {
         if ((yield* Clock.currentTimeMillis) >= until) return []
-        // Whoever cannot be asked about is not gone.
+        // A sandbox whose provider cannot be reached is not gone.
         return (yield* Effect.orElseSucceed(acts.isGone(id), () => false)) ? [id] : []
       }),
       { concurrency: 4 }
@@ -242,7 +285,12 @@ export const make: Effect.Effect<
   })
 })
 
-/** The reaper of the configured owner, over the provider and the stores there are. */
+/**
+ * Makes the reaper of the configured owner.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<
   Reaper,
   never,

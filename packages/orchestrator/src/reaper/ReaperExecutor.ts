@@ -12,11 +12,16 @@ import { DateTime, Effect, Option, Stream } from "effect"
 import type { LaunchIntents } from "../state/LaunchIntents.ts"
 import type { StateStore } from "../state/StateStore.ts"
 
-/** What the reaper asks and does, one thing at a time. */
+/**
+ * Checks and carries out the decisions of the reaper one at a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ReaperExecutor {
-  /** Whether the provider says that there is no such sandbox. Fails when it does not say. */
+  /** Whether the provider confirms that the sandbox does not exist. Fails when the provider does not answer. */
   readonly isGone: (id: Id.SandboxId) => Effect.Effect<boolean, SandboxError.SandboxError>
-  /** Carries out decisions of a plan from these facts, and says of each whether it still held. */
+  /** Carries out the decisions of a plan, and returns for each whether it still held. */
   readonly carryOut: (
     facts: ReapPlan.Facts
   ) => (
@@ -24,7 +29,7 @@ export interface ReaperExecutor {
   ) => Effect.Effect<boolean, SandboxError.SandboxError | StateStoreError.StateStoreError>
 }
 
-/** The facts by what a decision names, put in order once for all decisions. */
+/** Indexes the facts once for all decisions. */
 const lookUp = (facts: ReapPlan.Facts) => ({
   ...facts,
   sandboxOf: new Map(facts.sandboxes.map((sandbox) => [sandbox.id, sandbox])),
@@ -38,7 +43,12 @@ const unbound = (agent: Agent.Agent) => {
   return rest
 }
 
-/** An agent, if there is one of the id. */
+/**
+ * Reads an agent, if there is one.
+ *
+ * @category access
+ * @since 0.1.0
+ */
 export const known = (
   store: StateStore["Service"],
   id: Id.AgentId
@@ -50,7 +60,12 @@ export const known = (
     () => Effect.succeedNone
   )
 
-/** Carries out the decisions of a plan, each only if it still holds. */
+/**
+ * Makes the executor. It carries out a decision only if the decision still holds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (
   sandboxes: Sandboxes.Sandboxes["Service"],
   store: StateStore["Service"],
@@ -112,7 +127,7 @@ export const make = (
       Option.isSome(agent) && becomes !== undefined ? yield* mark(agent.value, becomes, reason) : agent
     if (Option.isSome(agent) && Option.isNone(marked)) return false
     yield* sandboxes.terminate(sandbox.id)
-    // Whoever is bound to what has ended by now is no longer.
+    // Agents that were bound to the sandbox lose their binding.
     if (Option.isSome(marked) && marked.value.binding?.sandboxId === sandbox.id) {
       yield* write(new Agent.Agent(unbound(marked.value)))
     }

@@ -48,7 +48,7 @@ export const quoted = (text: string): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 
-/** Text that Markdown shows as it is, and in which nobody is mentioned. */
+/** Escapes text for Markdown, so that it is shown as it is and mentions no user. */
 const fenced = (text: string): string => {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length))
   const fence = "`".repeat(longest + 1)

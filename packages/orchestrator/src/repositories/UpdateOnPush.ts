@@ -6,7 +6,12 @@ import { Profiles } from "../profiles/Profiles.ts"
 import * as RenamedRepository from "./renamedRepository.ts"
 import { Repositories } from "./Repositories.ts"
 
-/** What a push means for an agent: its working tree is pulled, its own program is updated, or both. */
+/**
+ * The effect of a push on an agent: its working tree is pulled, its program is updated, or both.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Affected {
   readonly agent: Agent.Agent
   readonly pull: boolean
@@ -14,16 +19,24 @@ export interface Affected {
 }
 
 /**
- * What became of an agent. `Overtaken`: a newer push took the place of this one before its turn came. `Skipped`: it
- * sleeps, works on a branch of its own, or lives at another provider.
+ * The outcome for an agent. `Overtaken`: a newer push replaced this one while it waited. `Skipped`: the agent is paused,
+ * works on another branch, or belongs to another provider.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Outcome = "Updated" | "Unchanged" | "Overtaken" | "Skipped" | "Failed"
 
-/** Some agents could not be updated; the same push may be delivered again. */
+/**
+ * Some agents could not be updated. The push may be delivered again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class PushUpdateFailed extends Schema.TaggedError<PushUpdateFailed>()("PushUpdateFailed", {
   repository: Schema.String,
   branch: Schema.String,
-  /** How many agents it was about. */
+  /** The number of agents that the push concerned. */
   agents: Schema.Int,
   failures: Schema.NonEmptyArray(Schema.Struct({ agentId: Schema.String, message: Schema.String }))
 }) {
@@ -32,21 +45,25 @@ export class PushUpdateFailed extends Schema.TaggedError<PushUpdateFailed>()("Pu
     return `${this.failures.length} of ${this.agents} agents could not be brought to ${this.branch} of ${this.repository}. ${all}`
   }
 
-  /** What was not done is done when the push is delivered again. */
+  /** Another delivery of the push updates the rest. */
   get isRetryable(): boolean {
     return true
   }
 }
 
-/** Keeps agents at the newest commit of the branch that they track. */
+/**
+ * Keeps agents at the newest commit of the branch that they track.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class UpdateOnPush extends Context.Service<
   UpdateOnPush,
   {
     /**
-     * Brings every agent up to date that a delivery is about; one that is no push to a branch is about none. One at a
-     * time per agent: of those pushes that wait for the same agent, only the newest is carried out. An agent that
-     * sleeps is not woken, and is brought up to date by the next push that finds it awake. Fails when all was tried and
-     * some failed.
+     * Updates every agent that a delivery concerns. Deliveries other than pushes to a branch concern none. Of several
+     * pushes that wait for the same agent, only the newest is carried out. A paused agent is not woken: the next push
+     * that finds it awake updates it. Fails after all agents were tried, when some failed.
      */
     readonly handle: (
       delivery: WebhookReceiver.Delivery
@@ -55,8 +72,11 @@ export class UpdateOnPush extends Context.Service<
 >()("@remote-agent/orchestrator/UpdateOnPush") {}
 
 /**
- * The key for `Webhook`: every push has one of its own, so that a newer one can overtake those that wait. Other events
- * are kept in their order.
+ * The key of an event for `WebhookReceiver`. Every push has its own key, so that a newer push can overtake pushes that
+ * wait. Other events keep their order.
+ *
+ * @category keys
+ * @since 0.1.0
  */
 export const keyOf = (event: WebhookEvent.Event): string =>
   event._tag === "Push" ? `${WebhookEvent.keyOf(event)} ${event.after}` : WebhookEvent.keyOf(event)
@@ -65,11 +85,16 @@ const same = (one: GitHubModel.Repo, text: string): boolean =>
   Option.exists(
     GitHub.parseRepo(text),
     ({ name, owner }) =>
-      // GitHub takes them for the same.
+      // GitHub ignores the case.
       `${owner}/${name}`.toLowerCase() === `${one.owner}/${one.name}`.toLowerCase()
   )
 
-/** What a push means for an agent of that profile; nothing when it is none of its business. */
+/**
+ * The effect of a push on an agent, none when the push does not concern it.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
 export const affectedBy = (
   push: WebhookEvent.Push,
   agent: Agent.Agent,
@@ -88,20 +113,20 @@ const updated = Metric.counter("remote_agent_push_updates_total", {
   incremental: true
 })
 
-/** The line of an agent: at most one push is carried out, and one waits. */
+/** The queue of an agent: at most one push is carried out, and one waits. */
 interface Line {
   readonly turn: Semaphore.Semaphore
   waiting: Deferred.Deferred<void> | undefined
   users: number
 }
 
-/** Nothing is cut short, and nobody is woken. */
+/** Waits for a running query, and wakes no agent. */
 const gently = { whenRunning: "wait", resume: false } as const
 
-/** How many agents are updated at the same time for one push. */
+/** The number of agents that one push updates at the same time. */
 const concurrency = 4
 
-/** Updates over the agents of an orchestrator. */
+/** Makes the service over the agents of an orchestrator. */
 export const make = Effect.gen(function* () {
   const [orchestrator, profiles, repositories] = yield* Effect.all([Orchestrator, Profiles, Repositories])
   const renamed = yield* RenamedRepository.make
@@ -121,7 +146,7 @@ export const make = Effect.gen(function* () {
         })
     )
 
-  /** Does the work in its turn, unless somebody else comes who waits for the same. */
+  /** Runs the work in its turn, unless newer work for the same agent arrives first. */
   const newest = <A, E, R>(id: Id.AgentId, work: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
       const line = yield* inLine(id)
@@ -157,7 +182,7 @@ export const make = Effect.gen(function* () {
     Effect.catchReason("OrchestratorError", "AgentPaused", () => Effect.succeed("Skipped" as const)),
     // It was ended while its turn came.
     Effect.catchReason("OrchestratorError", "AgentNotReady", () => Effect.succeed("Skipped" as const)),
-    // It is for whoever works with that provider.
+    // A process that uses that provider updates it.
     Effect.catchReason("OrchestratorError", "OtherProvider", () => Effect.succeed("Skipped" as const))
   )
 
@@ -236,7 +261,7 @@ export const make = Effect.gen(function* () {
   return UpdateOnPush.of({ handle })
 })
 
-/** Updates over the agents of an orchestrator. */
+/** Makes the service over the agents of an orchestrator. */
 export const layer: Layer.Layer<UpdateOnPush, never, Orchestrator | Profiles | Repositories> = Layer.effect(
   UpdateOnPush,
   make

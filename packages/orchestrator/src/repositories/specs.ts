@@ -94,11 +94,11 @@ export interface PullRequestSpec extends Omit<GitHubModel.PullRequestSpec, "head
 export interface Opened {
   readonly repository: GitHubModel.Repo
   readonly branch: string
-  /** What was pushed. */
+  /** The commit that was pushed. */
   readonly commit: string
   /** The files that were committed for it; none when all were committed before. */
   readonly files: ReadonlyArray<string>
-  /** `unchanged`: it was open and as it should be, but for what was pushed to it. */
+  /** `unchanged`: it was open already, and only its commits changed. */
   readonly outcome: "created" | "updated" | "unchanged"
   readonly pullRequest: GitHubModel.PullRequest
 }

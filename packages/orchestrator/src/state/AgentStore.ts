@@ -10,17 +10,32 @@ import {
 import { Effect, Result, Schema } from "effect"
 import type { StateStore } from "./StateStore.ts"
 
-/** A failure of the orchestrator. */
+/**
+ * Makes a failure of the orchestrator.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const failure = (operation: string, reason: OrchestratorError.Reason) =>
   new OrchestratorError.OrchestratorError({ operation, reason })
 
 const isAgentId = Schema.is(Id.AgentId)
 const isQueryId = Schema.is(Id.QueryId)
 
-/** The lease that whoever works with an agent has. */
+/**
+ * The resource of the lease on an agent. The holder of the lease may work with the agent.
+ *
+ * @category leases
+ * @since 0.1.0
+ */
 export const resourceOf = (id: Id.AgentId): string => `agent/${id}`
 
-/** Names the operation in which a store failed, and says which agent or query there is none of, or was taken over. */
+/**
+ * Turns a failure of the store into one of the orchestrator. A missing agent or query and a lost lease get their own reasons.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const fromStore =
   (operation: string) =>
   (cause: StateStoreError.StateStoreError): OrchestratorError.OrchestratorError => {
@@ -38,13 +53,24 @@ export const fromStore =
     return failure(operation, new OrchestratorError.StoreFailed({ cause }))
   }
 
-/** Has an effect of the store fail as {@link fromStore} says. */
+/**
+ * Maps the failures of an effect with {@link fromStore}.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const stored = <A, R>(
   operation: string,
   effect: Effect.Effect<A, StateStoreError.StateStoreError, R>
 ) => Effect.mapError(effect, fromStore(operation))
 
-/** The binding of an agent, if there is one. Fails with `OtherProvider` when it is not of the provider that is worked with. */
+/**
+ * Returns the binding of an agent, if it has one. Fails with `OtherProvider` when its sandbox belongs to another provider
+ * than `here`.
+ *
+ * @category access
+ * @since 0.1.0
+ */
 export const bindingOf = (
   operation: string,
   { binding, id }: Agent.Agent,
@@ -56,19 +82,34 @@ export const bindingOf = (
         failure(operation, new OrchestratorError.OtherProvider({ id, provider: binding.provider, here }))
       )
 
-/** Names the operation in which a sandbox failed. */
+/**
+ * Turns a failure of a sandbox into one of the orchestrator.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const fromSandbox = (operation: string) => (cause: SandboxError.SandboxError) =>
   failure(operation, new OrchestratorError.SandboxFailed({ cause }))
 
-/** When somebody else wrote a record in between: read it again and decide anew. */
+/**
+ * Retries a change whose record was written in between: it reads the record again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const startOver = {
   times: 10,
   while: (error: StateStoreError.StateStoreError) => error.isRetryable
 }
 
-/** Changes the records of agents. */
+/**
+ * Makes the functions that change the record of an agent.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (store: StateStore["Service"]) => {
-  /** Reads, changes and writes a record; starts over when somebody else wrote it in between. */
+  /** Reads, changes and writes a record, and repeats that when the record was written in between. */
   const change = Effect.fnUntraced(function* (
     id: Id.AgentId,
     next: (agent: Agent.Agent) => Agent.Agent,
@@ -78,8 +119,8 @@ export const make = (store: StateStore["Service"]) => {
   }, Effect.retry(startOver))
 
   /**
-   * Lets something happen to an agent, unless it cannot any more: whoever ended it meanwhile has the last word. One
-   * whose sandbox is gone while somebody ends it is not lost.
+   * Applies an event of the lifecycle to an agent. Changes nothing when its status does not allow the event any more.
+   * An agent that is being terminated is terminated, and not lost, when its sandbox is gone.
    */
   const move = (id: Id.AgentId, event: AgentLifecycle.LifecycleEvent, detail?: string, fence?: Lease.Fence) =>
     change(

@@ -2,10 +2,16 @@ import { type Id, LaunchIntent, StateStoreError } from "@remote-agent/domain"
 import { Context, DateTime, Duration, Effect, Fiber, Layer, Schedule, Stream } from "effect"
 
 /**
- * The launches that are under way. An intent is opened before every create, renewed for as long as its launch goes
- * on, and closed when the agent is active or its sandbox has certainly ended. One that is renewed tells the reaper
- * that somebody is at work, however long that takes; one that no longer is, is what a crash leaves to be found.
- * Failures are `StateStoreError`s.
+ * Records the launches that are under way.
+ *
+ * **Details**
+ *
+ * An intent is opened before a sandbox is created, renewed while the launch runs, and closed when the agent is active or
+ * its sandbox has certainly ended. The reaper leaves renewed intents alone. An intent that is no longer renewed belongs to
+ * a process that crashed.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class LaunchIntents extends Context.Service<
   LaunchIntents,
@@ -21,10 +27,20 @@ export class LaunchIntents extends Context.Service<
   }
 >()("@remote-agent/orchestrator/LaunchIntents") {}
 
-/** How often an intent is renewed. The grace of a reaper must be several times as long. */
+/**
+ * The interval between two renewals of an intent. The grace of a reaper must be several times as long.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const beat = Duration.minutes(1)
 
-/** Renews an intent for as long as a launch goes on. A renewal that fails is logged; the next may succeed. */
+/**
+ * Renews an intent while a launch runs. Failed renewals are logged.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const heartbeat =
   (intents: LaunchIntents["Service"], attemptId: Id.AttemptId) =>
   <A, E, R>(launching: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
@@ -39,7 +55,12 @@ export const heartbeat =
     )
   }
 
-/** Intents that live and die with the process. */
+/**
+ * Makes intents in memory.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeMemory: Effect.Effect<LaunchIntents["Service"]> = Effect.sync(() => {
   const intents = new Map<Id.AttemptId, LaunchIntent.LaunchIntent>()
   return LaunchIntents.of({
@@ -72,5 +93,10 @@ export const makeMemory: Effect.Effect<LaunchIntents["Service"]> = Effect.sync((
   })
 })
 
-/** Intents that live and die with the process. */
+/**
+ * Intents in memory. They are lost with the process.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerMemory: Layer.Layer<LaunchIntents> = Layer.effect(LaunchIntents, makeMemory)

@@ -1,41 +1,52 @@
 import { Lease, StateStoreError } from "@remote-agent/domain"
 import { Context, DateTime, type Duration, Effect, Option } from "effect"
 
-/** Who takes a lease, and for how long. */
+/**
+ * The holder and the duration of a lease.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Claim {
   readonly holder: string
   readonly ttl: Duration.Input
 }
 
 /**
- * Leases on whatever has a name, numbered so that a write of an earlier holder can be told from one of a later: the
- * token of a lease is greater than every earlier one of its resource, also after it was given back and after a
- * restart. Whoever writes shows it as its fence.
+ * Grants leases on named resources.
  *
- * Time is that of the database where it has a clock of its own, and this machine's otherwise.
+ * **Details**
+ *
+ * The token of a lease is greater than that of every earlier lease of the resource, also after a release and after a
+ * restart. A holder passes its lease as the fence of its writes, so that writes of earlier holders are refused.
+ *
+ * The time is that of the database where it has a clock, and that of this machine otherwise.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class Leases extends Context.Service<
   Leases,
   {
     /**
-     * Takes a lease that nobody has or that has run out. Fails with `LeaseHeld` while another has it. The same
-     * holder gets a new one, and its earlier self is fenced off.
+     * Grants a lease that is free or has expired. Fails with `LeaseHeld` while another holder has it. The same holder
+     * gets a new lease, and writes under its earlier lease are refused.
      */
     readonly acquire: (
       resource: string,
       claim: Claim
     ) => Effect.Effect<Lease.Lease, StateStoreError.StateStoreError>
     /**
-     * Has a lease end `ttl` from now, also one that has run out and that nobody took. Fails with `LeaseLost` when it
-     * was taken or given back.
+     * Extends a lease to `ttl` from now, also an expired one that was not granted again. Fails with `LeaseLost` when it
+     * was granted again or released.
      */
     readonly renew: (
       lease: Lease.Lease,
       ttl: Duration.Input
     ) => Effect.Effect<Lease.Lease, StateStoreError.StateStoreError>
-    /** Gives a lease back. Succeeds when it was lost, and then changes nothing. */
+    /** Releases a lease. Succeeds, and changes nothing, when the lease was lost. */
     readonly release: (lease: Lease.Lease) => Effect.Effect<void, StateStoreError.StateStoreError>
-    /** The lease that somebody has now. */
+    /** The present lease of a resource. */
     readonly current: (
       resource: string
     ) => Effect.Effect<Option.Option<Lease.Lease>, StateStoreError.StateStoreError>
@@ -45,14 +56,24 @@ export class Leases extends Context.Service<
 const failed = (operation: string, reason: StateStoreError.Reason) =>
   Effect.fail(new StateStoreError.StateStoreError({ operation, reason }))
 
-/** Leases in memory, and what a store beside them has to know. */
+/**
+ * Leases in memory, for a store in memory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Memory {
   readonly leases: Leases["Service"]
   /** The newest token of a resource, 0 when there was none. */
   readonly newest: (resource: string) => number
 }
 
-/** Leases that live and die with the process. */
+/**
+ * Makes leases in memory.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeMemory: Effect.Effect<Memory> = Effect.sync(() => {
   const known = new Map<string, { readonly lease: Lease.Lease; readonly released: boolean }>()
 

@@ -1,21 +1,28 @@
 import type { StateStoreError } from "@remote-agent/domain"
 import { Context, DateTime, Effect, Layer, Option } from "effect"
 
-/** A sandbox that was set up, kept as a template. */
+/**
+ * A sandbox after its setup, kept as a template.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Entry {
-  /** What was set up, and on what: whoever has the same key can use the template. */
+  /** Identifies the setup and what it ran on. A launch with the same key can use the template. */
   readonly key: string
-  /** The provider that has the template, and whose account it is in. */
+  /** The provider that has the template, and its account. */
   readonly provider: string
-  /** What `SandboxSpec.template` takes. */
+  /** The value for `SandboxSpec.template`. */
   readonly template: string
   readonly createdAt: DateTime.Utc
   readonly usedAt: DateTime.Utc
 }
 
 /**
- * The templates that launches have left for later ones, at most one for each key. It only writes them down: see
- * `SetupSnapshots` for when one is made, used and removed. Failures are `StateStoreError`s.
+ * Records the templates of setups, at most one for each key. `SetupSnapshots` makes, uses and removes the templates.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class SnapshotIndex extends Context.Service<
   SnapshotIndex,
@@ -23,28 +30,38 @@ export class SnapshotIndex extends Context.Service<
     /** Whether entries outlive this process. */
     readonly durable: boolean
     readonly get: (key: string) => Effect.Effect<Option.Option<Entry>, StateStoreError.StateStoreError>
-    /** Made and used now. Says whether it was written: false when there is one of that key. */
+    /** Adds an entry, made and used now. Returns false when the key has an entry. */
     readonly add: (
       entry: Pick<Entry, "key" | "provider" | "template">
     ) => Effect.Effect<boolean, StateStoreError.StateStoreError>
-    /** Notes that it was used now. Succeeds when there is none. */
+    /** Records that an entry was used now. Succeeds when there is none. */
     readonly touch: (key: string) => Effect.Effect<void, StateStoreError.StateStoreError>
-    /** Removes it unless it has another template by now. Succeeds when there is none. */
+    /** Removes an entry, unless it has another template by now. Succeeds when there is none. */
     readonly remove: (
       entry: Pick<Entry, "key" | "template">
     ) => Effect.Effect<void, StateStoreError.StateStoreError>
-    /** All of them, the least recently used first, a thousand at the most. */
+    /** Lists the entries, least recently used first, at most a thousand. */
     readonly list: Effect.Effect<ReadonlyArray<Entry>, StateStoreError.StateStoreError>
   }
 >()("@remote-agent/orchestrator/SnapshotIndex") {}
 
-/** How many entries `list` gives at the most. */
+/**
+ * The number of entries that `list` returns at most.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const listed = 1000
 
 const byUse = (a: Entry, b: Entry) =>
   DateTime.toEpochMillis(a.usedAt) - DateTime.toEpochMillis(b.usedAt) || (a.key < b.key ? -1 : 1)
 
-/** A cache that lives and dies with the process. */
+/**
+ * Makes an index in memory.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeMemory: Effect.Effect<SnapshotIndex["Service"]> = Effect.sync(() => {
   const entries = new Map<string, Entry>()
   return SnapshotIndex.of({
@@ -70,5 +87,10 @@ export const makeMemory: Effect.Effect<SnapshotIndex["Service"]> = Effect.sync((
   })
 })
 
-/** A cache that lives and dies with the process. */
+/**
+ * An index in memory. It is lost with the process.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerMemory: Layer.Layer<SnapshotIndex> = Layer.effect(SnapshotIndex, makeMemory)

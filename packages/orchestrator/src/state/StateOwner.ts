@@ -1,8 +1,15 @@
 import { Context } from "effect"
 
 /**
- * Whose sandboxes those are that a state store knows. The owner is made with the store and stays with it, because
- * whatever carries an owner's stamp and is not known to its store is an orphan: two stores must never share one.
+ * The owner of the sandboxes that a state store knows.
+ *
+ * **Details**
+ *
+ * The owner is generated with the store and never changes. A sandbox that is labelled with an owner and unknown to the
+ * store of that owner is an orphan, so two stores must never share an owner.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class StateOwner extends Context.Service<StateOwner, string>()(
   "@remote-agent/orchestrator/StateOwner"

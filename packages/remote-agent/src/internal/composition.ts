@@ -59,10 +59,12 @@ const state = ({ state: location = "memory" }: Options): Layer.Layer<StateLayer.
   })
 
 /** The settings over the environment. The owner is that of the state, unless a setting names one. */
-const config = ({ settings = {} }: Options) =>
+const config = ({ settings = {} }: Options, readsEnvironment: boolean) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const environment = yield* ConfigProvider.ConfigProvider
+      const environment = readsEnvironment
+        ? yield* ConfigProvider.ConfigProvider
+        : ConfigProvider.fromUnknown({})
       const owner = ConfigProvider.fromUnknown({ REMOTE_AGENT_OWNER: yield* StateOwner.StateOwner })
       const provider = ConfigProvider.fromUnknown(settings).pipe(
         ConfigProvider.orElse(environment),
@@ -75,12 +77,13 @@ const config = ({ settings = {} }: Options) =>
 /** The library over the sandboxes of one provider. */
 export const composed = <P, E>(
   options: Options,
-  sandboxes: Layer.Layer<Sandboxes.Sandboxes | P, E, RemoteAgentConfig.RemoteAgentConfig>
+  sandboxes: Layer.Layer<Sandboxes.Sandboxes | P, E, RemoteAgentConfig.RemoteAgentConfig>,
+  readsEnvironment = true
 ): Layer.Layer<Services | P, Failure | E> =>
   Orchestrator.layerNoDeps.pipe(
     Layer.provide(AgentRuntime.layer),
     Layer.provideMerge(Profiles.layer(options.profiles)),
     Layer.provideMerge(sandboxes),
-    Layer.provideMerge(config(options)),
+    Layer.provideMerge(config(options, readsEnvironment)),
     Layer.provideMerge(state(options))
   )

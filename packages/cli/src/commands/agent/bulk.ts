@@ -34,7 +34,7 @@ export interface Done {
 export interface Bulk {
   /** The agents that `--all` means. */
   readonly all: StateStore.AgentFilter
-  /** Asked before anything is done to more than one agent; without it nothing is asked. */
+  /** The confirmation for more than one agent. Absent for what can be undone. */
   readonly question?: ((agents: number) => string) | undefined
   readonly yes?: boolean | undefined
   readonly act: (
@@ -146,6 +146,10 @@ export const each = Effect.fnUntraced(
 
 /** A number of agents in words. */
 export const some = (agents: number): string => (agents === 1 ? "1 agent" : `${agents} agents`)
+
+/** The confirmation for cancelling queries. */
+export const cancelling = (verb: string, { cancel }: { readonly cancel: boolean }) =>
+  cancel ? (agents: number) => `${verb} ${some(agents)} and cancel their running queries?` : undefined
 
 /** The new status of an agent. */
 export const statusOf = (agent: Agent.Agent): Effect.Effect<Done> =>

@@ -14,7 +14,7 @@ import { agent, cwd, durable, seconds, user } from "../shared/flags.ts"
 import { encoded, makeDecoder } from "./binaryOutput.ts"
 import { asSandboxError } from "./sandboxFailure.ts"
 
-/** What is piped in. Nothing when stdin is a terminal. */
+/** Standard input, unless it is a terminal. */
 const pipedInput = Effect.gen(function* () {
   const { stdin, stdinIsTerminal } = yield* Stdio.Stdio
   return (yield* stdinIsTerminal) ? undefined : Stream.orDie(stdin)

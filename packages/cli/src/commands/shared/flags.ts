@@ -1,3 +1,4 @@
+import { Query } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
 import { Argument, Flag, GlobalFlag } from "effect/cli"
 
@@ -93,6 +94,16 @@ export const state = text(
 /** The flags of every command that works with agents that outlive it. */
 export const durable = { provider, isolation, state }
 
+/** The flags of a command on agents that may be answering queries. */
+export const busy = {
+  agents,
+  all: onOff("all", "Every active agent"),
+  wait: onOff("wait", "Wait for running queries to end"),
+  cancel: onOff("cancel", "Cancel running queries"),
+  yes,
+  ...durable
+}
+
 /** The flags of every command that launches agents. */
 export const app = { profile, provider, env, isolation, state }
 
@@ -106,24 +117,18 @@ export const seconds = (name: string, description: string): Flag.Flag<number | u
 /** How long a query may take. */
 export const timeout = seconds("timeout", "How many seconds an answer may take (default: from the profile)")
 
-const Model = Schema.String.check(
-  Schema.isPattern(/^[^\s\p{Cc}-][^\s\p{Cc}]{0,199}$/u, { message: "the name of a model, without spaces" })
-)
-
-const Steps = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))
-
 /** The flags that say how an agent answers a query. */
 export const answering = {
   timeout,
   model: optional(
     Flag.String("model").pipe(
-      Flag.withSchema(Model),
+      Flag.withSchema(Query.ModelName),
       Flag.withDescription("The model for this query (default: from the profile)")
     )
   ),
   maxSteps: optional(
     Flag.Int("max-steps").pipe(
-      Flag.withSchema(Steps),
+      Flag.withSchema(Query.Steps),
       Flag.withDescription("How many steps the agent may take (default: from its settings)")
     )
   )

@@ -147,7 +147,7 @@ describe("an agent that outlives its commands", () => {
       )
       const gone = yield* bin.run("query", "bob", "TSLA revenue 2024", "--json")
       assert.deepStrictEqual([gone.code, reasonOf(gone)], [3, "AgentNotReady"])
-      assert.include(gone.stderr, "is terminated, and this cannot be done with it.\n  Launch another.\n")
+      assert.include(gone.stderr, "is terminated, which does not allow this.\n  Launch another.\n")
       const unwell = yield* bin.run("health", "bob", "--json")
       assert.strictEqual(unwell.code, 0, "an agent that was ended has no sandbox, and needs none")
     }))

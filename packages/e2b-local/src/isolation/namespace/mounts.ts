@@ -183,6 +183,7 @@ const emptyFolders = Effect.fnUntraced(function* ({ directory, owners }: Options
   const user = Option.map(owners, (both) => both.user)
   const root = Option.flatMap(owners, (both) => both.root)
   yield* Effect.forEach(writable, ([name, , mode]) => makeFolder(Path.join(directory, name), mode, user), {
+    concurrency: writable.length,
     discard: true
   })
   if (Option.isSome(root)) yield* makeFolder(Path.join(directory, rootFolder), 0o700, root)

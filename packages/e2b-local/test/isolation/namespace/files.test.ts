@@ -115,7 +115,7 @@ describe("entries", () => {
 })
 
 describe("endEvent", () => {
-  it.effect("tells exit codes and signals as envd does", () =>
+  it.effect("reports exit codes and signals as envd does", () =>
     Effect.sync(() => {
       assert.deepStrictEqual(endEvent(exited(0)), {
         end: { exitCode: 0, exited: true, status: "exit status 0" }

@@ -13,8 +13,8 @@ const ClaimRow = Schema.Struct({
 const millis = (time: Duration.Duration) => Math.ceil(Duration.toMillis(time))
 
 /**
- * Claims on deliveries in a database. What has not changed for longer than `retention` is forgotten whenever
- * something is claimed.
+ * The claims on deliveries in a database. Every claim removes the claims that have not changed for longer than
+ * `retention`.
  */
 export const make = (
   { now, reader, run, sql }: Database,
@@ -23,7 +23,7 @@ export const make = (
   const claims = reader(ClaimRow)
   const columns = sql.literal("token, attempt, state, until_ms")
 
-  /** Writes unless somebody else has the claim, or it ended otherwise; once more when it ended so already. */
+  /** Changes a claim. Fails with `ClaimLost` when another holder has it, or when it ended in another state. */
   const settle = (
     operation: string,
     id: string,
@@ -73,7 +73,7 @@ export const make = (
       if (held?.state === "processing") {
         return { _tag: "Busy", until: DateTime.makeUnsafe(held.until_ms) } as const
       }
-      // It failed or was forgotten in between: it is free.
+      // It failed or was removed in between: it is free.
     }
   })
 

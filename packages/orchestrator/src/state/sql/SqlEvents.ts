@@ -6,16 +6,21 @@ import { closedOrUnknown } from "./SqlQueries.ts"
 import { usageColumns } from "./SqlUsage.ts"
 import type { StateStore } from "../StateStore.ts"
 
-/** What a store does with events. */
+/**
+ * The methods of the store that read and write events.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SqlEvents extends Pick<StateStore["Service"], "appendEvents" | "events"> {
-  /** Writes the log of a query that has none. Only within a transaction. */
+  /** Writes the log of a query without a log. Must run in a transaction. */
   readonly writeLog: (
     id: Id.QueryId,
     log: StateDocument.LoggedQuery["events"]
   ) => Effect.Effect<void, SqlError.SqlError>
 }
 
-/** How many rows one statement inserts: SQLite and Postgres limit its parameters, of which a row has four. */
+/** The number of rows of one insert. SQLite and Postgres limit the parameters of a statement; a row has four. */
 const insertSize = 1000
 
 const EventText = Schema.fromJsonString(Schema.toCodecJson(AgentEvent.AgentEvent))
@@ -26,7 +31,7 @@ const TakenRow = Schema.Struct({ next_seq: Whole, agent_id: Schema.String })
 
 const encodeEvent = (event: AgentEvent.AgentEvent) => Effect.orDie(Schema.encodeEffect(EventText)(event))
 
-/** What the events make of their query. */
+/** The changes of a query by its events. */
 const changeOf = (events: ReadonlyArray<AgentEvent.AgentEvent>, at: string) => {
   const result = events.find((event) => event.type === "result")
   const told = events.findLast((event) => event.type === "usage")
@@ -46,7 +51,7 @@ export const make = (database: Database): SqlEvents => {
   const { atOnce, fencing, lesser, reader, run, sql } = database
   const [records, ends, takes] = [reader(EventRow), reader(EndRow), reader(TakenRow)]
 
-  /** Adds to what an agent has used. An agent that nobody knows has none. */
+  /** Adds to the usage of an agent, if the store has the agent. */
   const count = (
     agentId: string,
     { costUsd, inputTokens, outputTokens, wallMillis }: TokenUsage.TokenUsage

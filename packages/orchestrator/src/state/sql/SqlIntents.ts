@@ -10,7 +10,7 @@ const IntentRow = Schema.Struct({ body: IntentText })
 const encodeIntent = (intent: LaunchIntent.LaunchIntent) =>
   Effect.orDie(Schema.encodeEffect(IntentText)(intent))
 
-/** Intents in a database. */
+/** The launch intents in a database. */
 export const make = ({ reader, run, sql }: Database): LaunchIntents["Service"] => {
   const intents = reader(IntentRow)
   return LaunchIntents.of({
@@ -29,7 +29,7 @@ export const make = ({ reader, run, sql }: Database): LaunchIntents["Service"] =
         run("renewIntent")
       )
       if (rows[0] === undefined) return
-      // Nobody else changes one; whoever closes it in between has the last word.
+      // Only the process of the launch changes an intent. One that is closed in between stays closed.
       const body = yield* encodeIntent(new LaunchIntent.LaunchIntent({ ...rows[0].body, at }))
       yield* run("renewIntent")(sql`UPDATE remote_intents SET body = ${body} WHERE id = ${attemptId}`)
     }),

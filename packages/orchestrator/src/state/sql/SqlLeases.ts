@@ -11,7 +11,8 @@ const toLease = (resource: string, holder: string, { token, until_ms }: typeof L
 const millis = (ttl: Duration.Input) => Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(ttl)))
 
 /**
- * Leases in the database of the store that they fence. The row of a resource is never removed: its token counts on.
+ * The leases in the database of the store that they fence. The row of a resource is never removed, so that its token
+ * only grows.
  */
 export const make = ({ now, reader, run, sql }: Database): Leases["Service"] => {
   const leases = reader(LeaseRow)
@@ -39,7 +40,7 @@ export const make = ({ now, reader, run, sql }: Database): Leases["Service"] => 
       const [taken] = yield* run("acquireLease")(take(resource, claim))
       if (taken !== undefined) return toLease(resource, claim.holder, taken)
       const [held] = yield* run("acquireLease")(read("acquireLease", resource))
-      // Given back in between: it is free.
+      // Released in between: it is free.
       if (held === undefined || held.holder === null) continue
       const until = DateTime.makeUnsafe(held.until_ms)
       return yield* failed(

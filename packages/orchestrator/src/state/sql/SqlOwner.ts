@@ -4,14 +4,14 @@ import { type Database, first } from "./database/SqlDatabase.ts"
 
 const Row = Schema.Struct({ value: Schema.String })
 
-/** The owner of a database: made by the first that opens it, and the same for everybody from then on. */
+/** Reads the owner of a database. The first process that opens the database generates it. */
 export const make = Effect.fn("SqlOwner.make")(function* ({
   reader,
   run,
   sql
 }: Database): Effect.fn.Return<string, StateStoreError.StateStoreError> {
   const read = run("open")(reader(Row)("open")(sql`SELECT value FROM remote_settings WHERE name = 'owner'`))
-  // Read first: who may only read may do that.
+  // Read first: reading is enough for a user without the right to write.
   const [known] = yield* read
   if (known !== undefined) return known.value
   const value = yield* Id.nextToken

@@ -3,7 +3,12 @@ import { DateTime, Effect, Option, Schema, Stream } from "effect"
 import { added, type Database, failed, first, fullPage, pageSize, Whole } from "./database/SqlDatabase.ts"
 import type { StateStore } from "../StateStore.ts"
 
-/** What a store does with pools. */
+/**
+ * The methods of the store that read and write pools.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type SqlPools = Pick<
   StateStore["Service"],
   "createPool" | "getPool" | "updatePool" | "removePool" | "listPools"

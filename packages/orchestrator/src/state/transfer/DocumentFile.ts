@@ -4,10 +4,15 @@ import { open, readFile, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { attemptFile as onDisk } from "../sql/database/SqliteFile.ts"
 
-/** How many pieces of text are written together. */
+/** The number of text parts that are written together. */
 const writeSize = 200
 
-/** A file in the same folder. */
+/**
+ * The path of a file in the same folder.
+ *
+ * @category files
+ * @since 0.1.0
+ */
 export const beside = (file: string, name: string): string => join(dirname(file), name)
 
 const sync = (path: string) =>
@@ -18,8 +23,10 @@ const sync = (path: string) =>
   )
 
 /**
- * Writes a file of text, for its owner alone: all of it takes the place of what was there, and is on the disk, or
- * nothing has changed. Fails with `Unavailable`.
+ * Replaces a text file atomically and syncs it to disk. Only its owner may read it. Fails with `Unavailable`.
+ *
+ * @category files
+ * @since 0.1.0
  */
 export const write = Effect.fn("DocumentFile.write")(function* <E>(
   file: string,
@@ -45,7 +52,12 @@ export const write = Effect.fn("DocumentFile.write")(function* <E>(
   yield* sync(dirname(file))
 })
 
-/** What a file of JSON holds, nothing when there is no such file. Fails with `Unavailable` or `InvalidDocument`. */
+/**
+ * Reads a JSON file. Returns undefined when there is no such file. Fails with `Unavailable` or `InvalidDocument`.
+ *
+ * @category files
+ * @since 0.1.0
+ */
 export const readJson = Effect.fn("DocumentFile.readJson")(function* (
   file: string
 ): Effect.fn.Return<unknown, StateStoreError.StateStoreError> {

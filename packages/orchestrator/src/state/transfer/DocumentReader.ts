@@ -119,7 +119,12 @@ const isPython = (content: unknown): boolean =>
   !("format" in content) &&
   !Array.isArray(content.agents)
 
-/** Reads a document of ours or of the Python module. Fails with `InvalidDocument`, which lists every problem. */
+/**
+ * Reads an exported document, or the state of the Python module. Fails with `InvalidDocument`, which lists every problem.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
 export const read = Effect.fn("DocumentReader.read")(function* (
   file: string
 ): Effect.fn.Return<Read, StateStoreError.StateStoreError> {

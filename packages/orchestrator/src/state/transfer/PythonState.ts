@@ -40,7 +40,7 @@ export interface Problem {
   readonly problem: string
 }
 
-/** The agents of the Python module as ours. */
+/** The agents of the Python module, as records of this program. */
 export interface PythonState {
   readonly agents: ReadonlyArray<Agent.Agent>
   readonly problems: ReadonlyArray<Problem>
@@ -78,7 +78,7 @@ const nameOf = (name: string): Agent.AgentName => {
 const isSandboxId = Schema.is(Id.SandboxId)
 
 /**
- * Reads the state of the Python module: an agent of ours for each of its, whose id there is that of its E2B sandbox.
+ * Reads the state of the Python module, where the id of an agent is that of its E2B sandbox.
  * Its times name no zone; they are taken for UTC, and a note says so.
  */
 export const read = (

@@ -12,7 +12,12 @@ import type { StateStore } from "../StateStore.ts"
 
 type Store = StateStore["Service"]
 
-/** How much was exported. */
+/**
+ * The number of records that were exported.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Exported {
   readonly pools: number
   readonly agents: number
@@ -20,9 +25,14 @@ export interface Exported {
   readonly events: number
 }
 
-/** How a document is written. */
+/**
+ * The options of an export.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ExportOptions {
-  /** Values that must not be in the document, wherever somebody may have said them: `***` stands for each. */
+  /** Values that are replaced by `***` wherever they occur in the document. */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
 }
 
@@ -31,7 +41,7 @@ const encodeAgent = Schema.encodeEffect(Schema.toCodecJson(Agent.Agent))
 const encodeQuery = Schema.encodeEffect(Schema.toCodecJson(Query.Query))
 const encodeEvent = Schema.encodeEffect(Schema.toCodecJson(AgentEvent.AgentEvent))
 
-/** Puts `***` where a secret is, in text that is JSON. */
+/** Replaces secrets by `***` in JSON text. */
 const masking = (secrets: ReadonlyArray<Redacted.Redacted>) => {
   const values = secrets
     .map((secret) => JSON.stringify(Redacted.value(secret)).slice(1, -1))
@@ -41,9 +51,15 @@ const masking = (secrets: ReadonlyArray<Redacted.Redacted>) => {
 }
 
 /**
- * Writes the state into a file, which has it whole or is what it was before. Every record is whole; what changes
- * while it is written is in it or is not. The file is for its owner alone. Nothing but one record and one page of
- * its events is in memory.
+ * Exports the state to a file, atomically. Only its owner may read the file.
+ *
+ * **Details**
+ *
+ * Every record is complete. A change during the export is in the file or not. At most one record and one page of its
+ * events are in memory.
+ *
+ * @category export
+ * @since 0.1.0
  */
 export const exportTo: (
   store: Store,

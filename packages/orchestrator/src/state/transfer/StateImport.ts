@@ -6,13 +6,28 @@ import type { StateRecord, StateStore } from "../StateStore.ts"
 
 type Store = StateStore["Service"]
 
-/** What a provider says of the sandbox of an agent. */
+/**
+ * The state of an agent's sandbox as its provider reports it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Standing = "running" | "paused" | "gone" | "unreachable"
 
-/** Asks for the sandbox of an agent, and never fails. */
+/**
+ * Asks for the state of the sandbox of an agent. Never fails.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Check = (agent: Agent.Agent, binding: Agent.Binding) => Effect.Effect<Standing>
 
-/** Asks the provider. An agent of another one cannot be asked for, and is `unreachable`. */
+/**
+ * Asks the current provider. The sandbox of another provider is `unreachable`.
+ *
+ * @category import
+ * @since 0.1.0
+ */
 export const checkWith =
   (sandboxes: Sandboxes.Sandboxes["Service"]): Check =>
   (_, { provider, sandboxId }) =>
@@ -29,7 +44,12 @@ interface Decision {
   readonly detail?: string
 }
 
-/** What an agent becomes by what its provider says of its sandbox. */
+/**
+ * Decides how an agent is imported, by the state of its sandbox.
+ *
+ * @category import
+ * @since 0.1.0
+ */
 export const decide = (agent: Agent.Agent, standing: Standing | undefined): Decision => {
   switch (standing) {
     case undefined:
@@ -57,11 +77,18 @@ export const decide = (agent: Agent.Agent, standing: Standing | undefined): Deci
 }
 
 /**
- * Takes what a document says into a store, all of it or nothing. Every agent that may hold a sandbox is asked for
- * first. What is there already stays as it is, so that a document may be imported twice.
+ * Imports a document into a store, all of it or nothing.
+ *
+ * **Details**
+ *
+ * The state of every sandbox is asked for first. Records that exist are kept, so a document may be imported twice. An
+ * agent whose name is taken keeps it, and holds it once it is free.
  *
  * Fails with `InvalidDocument`, which lists every problem, with `NewerSchema` for a document of a later version, and
  * with `Unavailable` when the file or the store cannot be used.
+ *
+ * @category import
+ * @since 0.1.0
  */
 export const importFrom: (
   store: Store,

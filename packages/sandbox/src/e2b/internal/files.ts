@@ -38,6 +38,37 @@ const body = (content: string | Uint8Array): string | ArrayBuffer =>
  */
 export const upload = { useOctetStream: true } as const
 
+/** Starts to watch a folder. The provider stops when the scope closes. */
+const watchFolder = Effect.fnUntraced(function* (
+  calls: E2bCalls,
+  sandbox: Sdk.Sandbox,
+  path: string,
+  { recursive = false }: WatchOptions
+) {
+  const sandboxId = Id.SandboxId.make(sandbox.sandboxId)
+  const channel = new OutputChannel<FileEvent>(mostWaiting, () => 1)
+  const start = calls.call({ operation: "watch", sandboxId, path }, (signal) =>
+    sandbox.files.watchDir(path, ({ name, type }) => channel.push({ _tag: changes[type], name }), {
+      recursive,
+      signal,
+      // The default of the SDK is one minute.
+      timeoutMs: 0,
+      onExit: (cause) => (cause === undefined ? channel.end() : channel.fail(cause))
+    })
+  )
+  yield* Effect.acquireRelease(start, (handle) => Effect.promise(() => handle.stop()))
+  const explain = (cause: unknown) => calls.explain(cause, { operation: "watch", sandboxId, path })
+  const stopped = Effect.flatMap(calls.diagnose(sandboxId), (reason) =>
+    SandboxError.fail("watch", reason, sandboxId)
+  )
+  return Stream.fromAsyncIterable(channel, (cause) => new Rejected({ cause })).pipe(
+    Stream.flattenIterable,
+    Stream.catch(({ cause }) => Stream.fromEffect(explain(cause))),
+    // The provider ends the stream only when the sandbox stops.
+    Stream.concat(Stream.fromEffect(stopped))
+  )
+})
+
 /** The files of one E2B sandbox. */
 export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.SandboxId): SandboxFiles => {
   const { files } = sandbox
@@ -92,32 +123,8 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
     Effect.asVoid(request("makeDir", path, (signal) => files.makeDir(path, { signal })))
   )
 
-  const events = Effect.fnUntraced(function* (path: string, { recursive = false }: WatchOptions) {
-    const channel = new OutputChannel<FileEvent>(mostWaiting, () => 1)
-    const start = request("watch", path, (signal) =>
-      files.watchDir(path, ({ name, type }) => channel.push({ _tag: changes[type], name }), {
-        recursive,
-        signal,
-        // The default of the SDK is one minute.
-        timeoutMs: 0,
-        onExit: (cause) => (cause === undefined ? channel.end() : channel.fail(cause))
-      })
-    )
-    yield* Effect.acquireRelease(start, (handle) => Effect.promise(() => handle.stop()))
-    const explain = (cause: unknown) => calls.explain(cause, { operation: "watch", sandboxId, path })
-    const stopped = Effect.flatMap(calls.diagnose(sandboxId), (reason) =>
-      SandboxError.fail("watch", reason, sandboxId)
-    )
-    return Stream.fromAsyncIterable(channel, (cause) => new Rejected({ cause })).pipe(
-      Stream.flattenIterable,
-      Stream.catch(({ cause }) => Stream.fromEffect(explain(cause))),
-      // The provider ends the stream only when the sandbox stops.
-      Stream.concat(Stream.fromEffect(stopped))
-    )
-  })
-
   const watch: SandboxFiles["watch"] = (path, options = {}) =>
-    Stream.withSpan(Stream.unwrap(events(path, options)), "Sandbox.files.watch")
+    Stream.withSpan(Stream.unwrap(watchFolder(calls, sandbox, path, options)), "Sandbox.files.watch")
 
   return {
     read,

@@ -23,7 +23,7 @@ export const nameOf = (path: string): string => {
 export const isPlainName = (name: string): boolean =>
   name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name)
 
-/** Whether a name may stand for bytes that are not UTF-8, which neither side can be asked for. */
+/** Whether a name may replace bytes that are not UTF-8. No file can be opened by such a name. */
 export const mayNotBeUtf8 = (name: string): boolean => name.includes("\uFFFD")
 
 /** What exists at the destination of a copy. */

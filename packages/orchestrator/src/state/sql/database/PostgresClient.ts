@@ -1,29 +1,45 @@
 import { Duration, Effect, Layer, Redacted } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 
-/** Which database is used, and how patiently. */
+/**
+ * The options of a Postgres client.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options {
   /** `postgres://user:password@host:port/database`, with the parameters that libpq knows. */
   readonly url: Redacted.Redacted
-  /** How many connections there are at most; 10 when absent. Whoever finds none free waits. */
+  /** The number of connections at most. Default: 10. A statement waits for a free connection. */
   readonly connections?: number | undefined
-  /** How long the server may work on one statement, and wait for others that write; 10 seconds when absent. */
+  /** The time limit of a statement, waiting for locks included. Default: 10 seconds. */
   readonly patience?: Duration.Input | undefined
 }
 
-/** The longest value that a server sends: as long as one can be there. */
+/** The limit of a message: the longest value that a server can hold. */
 const maxMessageSize = 1 << 30
 
-/** What a database is called in messages: its address without who uses it and with which password. */
+/**
+ * The name of a database in messages: its address without user and password.
+ *
+ * @category messages
+ * @since 0.1.0
+ */
 export const nameOf = (url: Redacted.Redacted): string => {
   const parsed = URL.parse(Redacted.value(url))
   return parsed === null ? "the Postgres database" : `postgres://${parsed.host}${parsed.pathname}`
 }
 
 /**
- * A `SqlClient` over connections to a Postgres server, opened when they are needed and closed with the layer. A
- * connection that was lost is replaced by the next statement. The server ends what takes too long, and the
- * transaction of a process that stands still.
+ * A `SqlClient` over a pool of connections to a Postgres server.
+ *
+ * **Details**
+ *
+ * Connections open on demand and close with the layer. The next statement replaces a lost connection. The server ends
+ * statements that take too long, and transactions that are idle for a minute.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layer = ({
   connections = 10,
@@ -31,7 +47,7 @@ export const layer = ({
   url
 }: Options): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> => {
   const millis = Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(patience)))
-  // Loaded only where there is a Postgres: a start without one need not read the driver.
+  // Loaded on demand: programs without Postgres start faster.
   const driver = Effect.promise(() => import("@effect/sql-pg/PgClient"))
   return Layer.unwrap(
     Effect.map(driver, (PgClient) =>
@@ -44,7 +60,7 @@ export const layer = ({
         maxMessageSize,
         startupParameters: {
           statement_timeout: String(millis),
-          // A little less, so that waiting for others is told from working for long.
+          // A little less, so that a lock is reported as a lock and not as a slow statement.
           lock_timeout: String(Math.ceil(millis * 0.9)),
           idle_in_transaction_session_timeout: "60000"
         }

@@ -3,23 +3,33 @@ import { Reactivity } from "effect/reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 
-/** Which database is opened, and how patiently. */
+/**
+ * The options of a SQLite client.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options {
-  /** A file, which is created when there is none, or `:memory:`. */
+  /** A file, which is created when it does not exist, or `:memory:`. */
   readonly path: string
-  /** How long a statement waits for other processes that write, 10 seconds when absent. */
+  /** How long a statement waits for the locks of other processes. Default: 10 seconds. */
   readonly patience?: Duration.Input | undefined
-  /** Only looks: the file must be there and stays as it is. */
+  /** Opens an existing file for reading only. */
   readonly readOnly?: boolean | undefined
 }
 
-/** How long SQLite itself waits, with the whole process standing still. What is left of the patience is slept. */
+/** How long SQLite itself waits, which blocks the process. The rest of `patience` is waited for without blocking. */
 const blockingMillis = 20
 
-/** Statements that are kept ready, of which a store has a few dozen. */
+/** The number of prepared statements that are kept. A store has a few dozen. */
 const keptStatements = 128
 
-/** SQLite's own result code, extended where there is one, if SQLite is where this error comes from. */
+/**
+ * The result code of an error from SQLite, the extended code where there is one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const resultCodeOf = (error: SqlError.SqlError): Option.Option<number> => {
   const { cause } = error.reason
   return Predicate.hasProperty(cause, "errcode") && typeof cause.errcode === "number"
@@ -28,7 +38,7 @@ export const resultCodeOf = (error: SqlError.SqlError): Option.Option<number> =>
 }
 
 const sqlError = (operation: string, cause: unknown): SqlError.SqlError => {
-  // `node:sqlite` says `errcode` where the classifier looks for `errno`.
+  // `node:sqlite` has the code in `errcode`, and the classifier expects `errno`.
   const known =
     Predicate.isObject(cause) && Predicate.hasProperty(cause, "errcode")
       ? Object.assign(cause, { errno: cause.errcode })
@@ -58,7 +68,7 @@ const toInput = (value: unknown): SQLInputValue => {
 }
 
 const openDatabase = ({ path, readOnly = false }: Options) =>
-  // Loaded only here: on versions of Node.js that still call SQLite experimental, loading says so on stderr.
+  // Loaded on demand: some versions of Node.js print a warning when they load SQLite.
   Effect.flatMap(
     Effect.promise(() => import("node:sqlite")),
     (sqlite) =>
@@ -89,13 +99,13 @@ const makeConnection = (database: DatabaseSync, patience: Duration.Duration) => 
   const schedule = waiting(patience)
   const waitingForLocks = <A>(run: () => A) =>
     attempt("run a statement", run).pipe(
-      // Outside of a transaction a statement that met a lock has done nothing. Others of this process go on
-      // meanwhile, among them perhaps the one that holds the lock.
+      // Outside of a transaction, a statement that met a lock has done nothing. Other fibers run meanwhile, perhaps
+      // the one that holds the lock.
       Effect.retry({ while: (error) => isLocked(error) && !database.isTransaction, schedule })
     )
   const run = (sql: string, params: ReadonlyArray<unknown>) =>
     waitingForLocks(() =>
-      // SQLite has rolled back by itself after some failures of the disk.
+      // SQLite rolls back on its own after some failures of the disk.
       sql === "ROLLBACK" && !database.isTransaction ? [] : prepared(sql).all(...params.map(toInput))
     )
   const execute: SqlConnection.Connection["execute"] = (sql, params, transform) =>
@@ -115,7 +125,7 @@ const makeConnection = (database: DatabaseSync, patience: Duration.Duration) => 
     executeStream: (sql, params, transform) =>
       Stream.unwrap(
         Effect.map(
-          // A statement of its own: a kept one may be run again while this is being read.
+          // Not a kept statement: that could run again while this one is being read.
           attempt("run a statement", () => database.prepare(sql).iterate(...params.map(toInput))),
           (rows) =>
             Stream.paginate(rows, (rest) =>
@@ -135,15 +145,19 @@ const makeConnection = (database: DatabaseSync, patience: Duration.Duration) => 
 }
 
 /**
- * A `SqlClient` over the SQLite of Node.js, with one connection that closes with the scope.
+ * Makes a `SqlClient` over the SQLite of Node.js, with one connection that closes with the scope.
  *
- * Several processes, and several clients of one process, may have the same file open: it is in WAL mode,
- * transactions begin `IMMEDIATE`, and whoever meets a lock waits. `synchronous` is `NORMAL`: what was committed
- * outlives this process however it ends, and the file stays whole when the power fails, but the last commits
- * before a power failure may be missing.
+ * **Details**
  *
- * Fails with the reason that `SqlError` has for the result code, `UnknownError` where it has none; see
- * {@link resultCodeOf}.
+ * Several processes, and several clients of one process, may open the same file: it is in WAL mode, transactions begin
+ * `IMMEDIATE`, and a statement waits for locks. `synchronous` is `NORMAL`: commits survive every end of this process,
+ * and the file survives a power failure, but the last commits before it may be lost.
+ *
+ * Fails with the reason of `SqlError` for the result code, `UnknownError` where it has none.
+ *
+ * @see {@link resultCodeOf}
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const patience = Duration.fromInputUnsafe(options.patience ?? "10 seconds")
@@ -173,6 +187,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 })
 
-/** The client of a file or of `:memory:`, closed with the layer. See {@link make}. */
+/**
+ * The client of a file or of `:memory:`, closed with the layer.
+ *
+ * @see {@link make}
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =>
   Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))

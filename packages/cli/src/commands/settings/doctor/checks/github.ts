@@ -4,7 +4,7 @@ import * as Settings from "../../../../app/Settings.ts"
 import { type Check, check, type Checks } from "../Check.ts"
 import { request } from "../request.ts"
 
-/** What a status other than 200 says about the token or the address. */
+/** Explains a status other than 200. */
 const refused = (status: number, address: string | undefined): Check => {
   if (status === 401 || status === 403) {
     const where = address === undefined ? " at https://github.com/settings/tokens" : ""

@@ -7,7 +7,7 @@ import * as Settings from "../../../../app/Settings.ts"
 import { CommandHost } from "../../../../process/CommandHost.ts"
 import { check, type Checks } from "../Check.ts"
 
-/** Crashes have left nothing. Starts no local server: without one there is nothing to find. */
+/** No crash has left a sandbox behind. Does not start the local server: without it there are no sandboxes. */
 export const orphans: Checks = {
   name: "orphans",
   run: (flags) =>
