@@ -286,7 +286,7 @@ export const make = Effect.gen(function* () {
     pools: poolGroup,
     state
   })
-})
+}).pipe(Effect.provideServiceEffect(AgentStore.AgentStore, AgentStore.make))
 
 /**
  * The orchestrator without its state, profiles and runtime.

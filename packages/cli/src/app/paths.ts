@@ -22,6 +22,9 @@ export const dataFolder = ({ cwd, env, home = homedir() }: Place): string => {
   return join(isAbsolute(data) ? data : join(home, ".local", "share"), "remote-agent")
 }
 
+/** The file by which a local server is found. */
+export const serverFile = (folder: string): string => join(folder, "local.json")
+
 /** The default state: a file in the data folder. */
 export const defaultState = (folder: string): string => join(folder, "state.sqlite")
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { spawn } from "node:child_process"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -26,7 +26,9 @@ describe("one command", () => {
       const statements = (yield* Effect.promise(() => readFile(file, "utf8"))).trimEnd().split("\n")
       const schema = statements.filter((one) => one.includes("remote_migrations"))
       const executed = statements.filter((one) => one !== "closed")
-      assert.isAtMost(executed.length, 30, executed.join("\n"))
+      // On a busy machine events arrive in more pieces, and each piece is a transaction of four statements.
+      const pieces = executed.filter((one) => one.includes("INSERT INTO remote_events")).length
+      assert.isAtMost(executed.length - 4 * Math.max(0, pieces - 2), 30, executed.join("\n"))
       assert.isAtMost(schema.length, 2, "the schema is checked when the state is opened, and not again")
     }),
     limit
@@ -49,6 +51,31 @@ describe("one command", () => {
       assert.notStrictEqual(refused.code, 0, "an isolation that is asked for is not waived")
       assert.include(refused.stderr, `"none"`)
       yield* does("terminate", "bob")
+    }),
+    limit
+  )
+
+  it.live(
+    "lists an agent as paused when its sandbox was paused without it",
+    Effect.fnUntraced(function* () {
+      const cwd = yield* home
+      const launched = yield* run(cwd, ["launch", "--name", "ada", "--ttl", "2"])
+      assert.strictEqual(launched.code, 0, launched.stderr)
+      const server = Effect.map(
+        run(cwd, ["local", "status", "--json"]),
+        ({ stdout }) => JSON.parse(stdout).sandboxes
+      )
+      yield* Effect.repeat(server, {
+        until: ({ paused }) => paused === 1,
+        schedule: Schedule.spaced("200 millis")
+      })
+      const listed = yield* run(cwd, ["list"])
+      assert.match(listed.stdout, /ada +paused/)
+      assert.strictEqual(listed.stderr, "")
+      const active = yield* run(cwd, ["list", "--status", "active", "--json"])
+      assert.deepStrictEqual([active.code, active.stdout], [0, ""])
+      assert.match((yield* run(cwd, ["info", "ada"])).stdout, /status +paused/)
+      assert.strictEqual((yield* server).running, 0, "no command has resumed it")
     }),
     limit
   )

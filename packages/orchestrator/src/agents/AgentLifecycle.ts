@@ -112,7 +112,11 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   AgentLifecycle,
   never,
-  AgentRuntime | RemoteAgentConfig.RemoteAgentConfig | Sandboxes.Sandboxes | StateStore
+  | AgentRuntime
+  | AgentStore.AgentStore
+  | RemoteAgentConfig.RemoteAgentConfig
+  | Sandboxes.Sandboxes
+  | StateStore
 > {
   const [runtime, sandboxes, store, config] = yield* Effect.all([
     AgentRuntime,
@@ -121,7 +125,7 @@ export const make = Effect.fnUntraced(function* (
     RemoteAgentConfig.RemoteAgentConfig
   ])
   const { ttl } = yield* AgentLocks.Policy
-  const { change, move } = AgentStore.make(store)
+  const { change, move } = yield* AgentStore.AgentStore
 
   const get = (operation: string, id: Id.AgentId) =>
     Effect.mapError(store.getAgent(id), AgentStore.fromStore(operation))

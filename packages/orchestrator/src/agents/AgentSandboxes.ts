@@ -127,7 +127,12 @@ const margin = Duration.minutes(1)
 export const make: Effect.Effect<
   AgentSandboxes,
   never,
-  RemoteAgentConfig.RemoteAgentConfig | Profiles | Sandboxes.Sandboxes | Scope.Scope | StateStore
+  | AgentStore.AgentStore
+  | RemoteAgentConfig.RemoteAgentConfig
+  | Profiles
+  | Sandboxes.Sandboxes
+  | Scope.Scope
+  | StateStore
 > = Effect.gen(function* () {
   const [config, profiles, sandboxes, store] = yield* Effect.all([
     RemoteAgentConfig.RemoteAgentConfig,
@@ -135,7 +140,7 @@ export const make: Effect.Effect<
     Sandboxes.Sandboxes,
     StateStore
   ])
-  const { move } = AgentStore.make(store)
+  const { move } = yield* AgentStore.AgentStore
   const connections = new Map<Id.AgentId, Connection>()
   const secretsOf = new WeakMap<AgentSandbox, ReadonlyArray<Redacted.Redacted>>()
 

@@ -5,7 +5,6 @@ import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import type { Queries } from "./Queries.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
-import { StateStore } from "../state/StateStore.ts"
 
 /**
  * How the second agent differs from the first. What is absent is copied from the first, except `env`, which no record
@@ -101,10 +100,8 @@ export const make = (
   agents: Agents,
   places: AgentSandboxes,
   queries: Queries
-): Effect.Effect<ForkAgent, never, StateStore> =>
-  Effect.map(StateStore, (store) => {
-    const { change } = AgentStore.make(store)
-
+): Effect.Effect<ForkAgent, never, AgentStore.AgentStore> =>
+  Effect.map(AgentStore.AgentStore, ({ change }) => {
     /** Reads the conversations while no query runs. */
     const conversations = Effect.fnUntraced(function* (id: Id.AgentId) {
       const { lost } = yield* queries.acquireIdle("fork", id, "refuse")

@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   Queries,
   never,
-  AgentRuntime | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
+  AgentRuntime | AgentStore.AgentStore | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
 > {
   const [store, profiles] = yield* Effect.all([StateStore, Profiles])
   const runs = yield* QueryExecution.make(places, turns)

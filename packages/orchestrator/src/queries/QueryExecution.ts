@@ -105,7 +105,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   QueryExecution,
   never,
-  AgentRuntime | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
+  AgentRuntime | AgentStore.AgentStore | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
 > {
   const [runtime, store, profiles, { REMOTE_AGENT_PRICES: prices }] = yield* Effect.all([
     AgentRuntime,
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
     RemoteAgentConfig.RemoteAgentConfig
   ])
   const { beat } = yield* AgentLocks.Policy
-  const records = QueryStore.make(store)
+  const records = QueryStore.make(store, yield* AgentStore.AgentStore)
   const guard = BudgetGuard.make(store)
   /** What stops the queries that this process runs. */
   const stops = new Map<Id.QueryId, Deferred.Deferred<never, Stop>>()

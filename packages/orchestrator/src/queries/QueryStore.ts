@@ -85,9 +85,10 @@ const without = (sessions: Agent.Agent["sessions"] = {}, name: string | undefine
 }
 
 /** The records of a store. */
-export const make = (store: StateStore["Service"]): QueryStore => {
-  const { change } = AgentStore.make(store)
-
+export const make = (
+  store: StateStore["Service"],
+  { change }: AgentStore.AgentStore["Service"]
+): QueryStore => {
   const counted = Effect.fnUntraced(function* (query: Query.Query, turn: AgentLocks.AgentLock) {
     const { agentId, session } = query
     const now = yield* DateTime.now
@@ -116,8 +117,8 @@ export const make = (store: StateStore["Service"]): QueryStore => {
     const name = query.session ?? unnamedSession
     const agent = yield* store.getAgent(query.agentId)
     if (agent.sessions?.[name] === sessionId && total === undefined) return
-    yield* change(query.agentId, (known) => withSession(known, name, sessionId, total), turn.lease)
-  })
+    yield* store.updateAgent(withSession(agent, name, sessionId, total), turn.lease)
+  }, Effect.retry(AgentStore.startOver))
 
   const forgetSession = Effect.fnUntraced(function* (
     { agentId, session }: Query.Query,

@@ -1,9 +1,12 @@
-import { type Agent, AgentLifecycle } from "@remote-agent/domain"
+import { type Agent, AgentLifecycle, RemoteAgentConfig } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
-import { Clock, DateTime, Effect, Ref, Stream } from "effect"
+import { Clock, DateTime, Effect, FileSystem, Ref, Stream } from "effect"
 import { Flag } from "effect/cli"
 import type { Run } from "../../app/Environment.ts"
+import * as Paths from "../../app/paths.ts"
+import type { AppFlags } from "../../app/Settings.ts"
 import * as State from "../../app/State.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
 import * as Json from "../../ui/json.ts"
 import { age } from "../../ui/liveLines.ts"
 import { bold, line, type Output, Screen } from "../../ui/Screen.ts"
@@ -52,6 +55,22 @@ const printJson = (out: Output) => (page: ReadonlyArray<Agent.Agent>) =>
     line(out, documents.map((document) => jsonText(document)).join("\n"))
   )
 
+/** The agents with the status of their sandboxes, where a provider may know better than the records. */
+const agentsOf = Effect.fnUntraced(function* (flags: AppFlags, filter: StateStore.AgentFilter) {
+  const [{ listAgents }, fs, { dataFolder }, { REMOTE_AGENT_PROVIDER: provider }] = yield* Effect.all([
+    StateStore.StateStore,
+    FileSystem.FileSystem,
+    CommandHost,
+    RemoteAgentConfig.RemoteAgentConfig
+  ])
+  const mayBeServed = yield* Effect.orElseSucceed(fs.exists(Paths.serverFile(dataFolder)), () => false)
+  if (provider !== "e2b" && !mayBeServed) return listAgents(filter)
+  // Loaded here because it takes longer than the rest of the command.
+  const { observe } = yield* Effect.promise(() => import("../../app/observedAgents.ts"))
+  const observed = yield* observe(flags, filter)
+  return observed === undefined ? listAgents(filter) : Stream.fromIterable(observed)
+})
+
 /** `list`. */
 export const list = command({
   name: "list",
@@ -86,9 +105,9 @@ export const list = command({
     }
     const print = json ? printJson(out) : yield* tablePrinter(out)
     // Only the location of the state is passed on: --profile filters here and is not the setting.
-    const pages = yield* Effect.flatMap(StateStore.StateStore, ({ listAgents }) =>
+    const pages = yield* Effect.flatMap(agentsOf({ state: flags.state }, filter), (agents) =>
       Stream.runFold(
-        Stream.tap(Stream.grouped(listAgents(filter), pageSize), print),
+        Stream.tap(Stream.grouped(agents, pageSize), print),
         () => 0,
         (count) => count + 1
       )
