@@ -292,7 +292,7 @@ export const make = Effect.fnUntraced(function* (
           )
         }
         const run = yield* enter(operation, lock, query, place, options)
-        yield* Effect.forkScoped(sandboxes.keepAlive(agentId))
+        yield* sandboxes.keepAlive(agentId)
         const { heed, over } = yield* QueryMeter.watch(run.budgets.look)
         const interrupted = Effect.raceAllFirst([
           Deferred.await(run.stop),
