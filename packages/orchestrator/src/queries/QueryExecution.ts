@@ -151,7 +151,7 @@ export const make = Effect.fnUntraced(function* (
     if (isNew && job !== undefined) {
       yield* AgentStore.stored(operation, store.startQuery(id, job, lock.lease))
     }
-    const agent = isNew ? yield* AgentStore.stored(operation, records.counted(query, lock)) : known
+    const agent = isNew ? yield* AgentStore.stored(operation, records.counted(query, lock, known)) : known
     const announced =
       announce === undefined
         ? []

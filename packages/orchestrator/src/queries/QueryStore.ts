@@ -64,7 +64,11 @@ export const requestOf = (
 /** What queries change in the records of their agents. */
 export interface QueryStore {
   /** Counts a query, and forgets the agent's own id of a session that starts over. */
-  readonly counted: (query: Query.Query, turn: AgentLocks.AgentLock) => Result<Agent.Agent>
+  readonly counted: (
+    query: Query.Query,
+    turn: AgentLocks.AgentLock,
+    known: Agent.Agent
+  ) => Result<Agent.Agent>
   /** Records the agent's own id of the session and its total, so that the next query can continue it. */
   readonly keepSession: (
     query: Query.Query,
@@ -89,11 +93,15 @@ export const make = (
   store: StateStore["Service"],
   { change }: AgentStore.AgentStore["Service"]
 ): QueryStore => {
-  const counted = Effect.fnUntraced(function* (query: Query.Query, turn: AgentLocks.AgentLock) {
-    const { agentId, session } = query
+  const counted = Effect.fnUntraced(function* (
+    query: Query.Query,
+    turn: AgentLocks.AgentLock,
+    known: Agent.Agent
+  ) {
+    const { session } = query
     const now = yield* DateTime.now
     return yield* change(
-      agentId,
+      known,
       (agent) => {
         const { sessions, ...rest } = agent
         const kept = startsOver(query) ? without(sessions, session) : sessions

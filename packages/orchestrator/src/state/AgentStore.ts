@@ -111,9 +111,12 @@ export const startOver = {
 export class AgentStore extends Context.Service<
   AgentStore,
   {
-    /** Reads, changes and writes a record, and repeats that when the record was written in between. */
+    /**
+     * Reads, changes and writes a record, and repeats that when the record was written in between. A record in the
+     * place of the id is changed as it is, and read only when it was written since.
+     */
     readonly change: (
-      id: Id.AgentId,
+      target: Id.AgentId | Agent.Agent,
       next: (agent: Agent.Agent) => Agent.Agent,
       fence?: Lease.Fence
     ) => Effect.Effect<Agent.Agent, StateStoreError.StateStoreError>
@@ -141,13 +144,20 @@ export class AgentStore extends Context.Service<
 export const make: Effect.Effect<AgentStore["Service"], never, StateStore> = Effect.map(
   StateStore,
   (store) => {
-    const change = Effect.fnUntraced(function* (
-      id: Id.AgentId,
-      next: (agent: Agent.Agent) => Agent.Agent,
-      fence?: Lease.Fence
-    ) {
-      return yield* store.updateAgent(next(yield* store.getAgent(id)), fence)
-    }, Effect.retry(startOver))
+    const change: AgentStore["Service"]["change"] = (target, next, fence) => {
+      const id = typeof target === "string" ? target : target.id
+      const written = (read: ReturnType<typeof store.getAgent>) =>
+        Effect.flatMap(read, (agent) => store.updateAgent(next(agent), fence))
+      const again = Effect.retry(written(store.getAgent(id)), startOver)
+      return typeof target === "string"
+        ? again
+        : Effect.catchReason(
+            written(Effect.succeed(target)),
+            "StateStoreError",
+            "RevisionConflict",
+            () => again
+          )
+    }
 
     const move = (
       id: Id.AgentId,
