@@ -9,7 +9,7 @@ import {
   type ImportReport
 } from "@remote-agent/domain"
 import { Sandboxes } from "@remote-agent/sandbox"
-import { Context, Effect, Layer, Redacted, type Scope, Stream } from "effect"
+import { Context, Effect, Layer, Option, Redacted, type Scope, Stream } from "effect"
 import * as AgentHandle from "./AgentHandle.ts"
 import * as AgentLifecycle from "./agents/AgentLifecycle.ts"
 import * as AgentLocks from "./agents/AgentLocks.ts"
@@ -240,6 +240,11 @@ export const make = Effect.gen(function* () {
   const pools = yield* NamedPools.make(agents, lifecycle, queries)
   const state = yield* makeState
 
+  // A process that asks once has no use for a snapshot that only it can find.
+  const keepsSetup = Option.exists(
+    yield* Effect.serviceOption(SnapshotIndex.SnapshotIndex),
+    (index) => index.durable
+  )
   const agentOf = AgentHandle.make({ agents, fork, lifecycle, queries, sandboxes })
   const queryOf = QueryHandle.make(queries)
 
@@ -261,7 +266,7 @@ export const make = Effect.gen(function* () {
     list: (filter, range) =>
       Stream.mapError(store.listQueries(filter, range), AgentStore.fromStore("listQueries")),
     ask: Effect.fn("Orchestrator.ask")(function* (text, options = {}) {
-      const { id } = yield* agents.launchScoped(options)
+      const { id } = yield* agents.launchScoped(options, { keepsSetup })
       return yield* queries.query(id, text, options, options.onEvent)
     }),
     usage: Effect.fn("Orchestrator.usage")((filter) => AgentStore.stored("usage", store.usage(filter)))
@@ -281,7 +286,7 @@ export const make = Effect.gen(function* () {
     pools: poolGroup,
     state
   })
-})
+}).pipe(Effect.provideServiceEffect(AgentStore.AgentStore, AgentStore.make))
 
 /**
  * The orchestrator without its state, profiles and runtime.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, Id } from "@remote-agent/domain"
+import { Agent, Id, Profile } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { MemorySandboxes, Sandboxes } from "@remote-agent/sandbox"
 import { Effect, Fiber, Stream } from "effect"
@@ -15,7 +15,8 @@ import {
   pass,
   said,
   start,
-  taking
+  taking,
+  tiny
 } from "./support/support.ts"
 
 const here = Orchestrator.Orchestrator
@@ -197,6 +198,20 @@ describe("queries.ask", () => {
       )
       assert.deepStrictEqual(yield* nothingLeft, nothing)
     }).pipe(Effect.provide(layer({ answer: () => ends("error", "no") })))
+  )
+  it.effect("keeps no copy of its setup that only this process could find", () =>
+    Effect.gen(function* () {
+      const { agents, queries } = yield* here
+      const ledger = yield* MemorySandboxes.Ledger
+      const snapshots = Effect.map(
+        ledger.calls,
+        (calls) => calls.filter(({ operation }) => operation === "snapshot").length
+      )
+      yield* Effect.scoped(queries.ask("why?"))
+      assert.strictEqual(yield* snapshots, 0)
+      yield* agents.launch()
+      assert.strictEqual(yield* snapshots, 1)
+    }).pipe(Effect.provide(layer({ profiles: [new Profile.Profile({ ...tiny, cacheable: true })] })))
   )
 })
 

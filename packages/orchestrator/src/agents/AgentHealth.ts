@@ -2,26 +2,26 @@ import { Agent, type Id, type Lease } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { DateTime, Duration, Option } from "effect"
 
-/** What came of looking at one thing. */
+/** The result of one check. */
 export interface Check {
   readonly name: "sandbox" | "program" | "disk" | "clock" | "lease" | "age"
   readonly status: "ok" | "failed" | "skipped"
-  /** In one line, for people. */
+  /** One line of text. */
   readonly detail: string
 }
 
-/** How an agent is. */
+/** The health of an agent. */
 export interface Health {
   readonly agentId: Id.AgentId
-  /** Whether nothing failed. */
+  /** Whether no check failed. */
   readonly healthy: boolean
   readonly checks: ReadonlyArray<Check>
 }
 
-/** A clock that is off by more makes certificates and tokens invalid. */
+/** The largest clock skew at which certificates and tokens still work. */
 const clockTolerance = Duration.seconds(30)
 
-/** A disk on which less is free is full soon. */
+/** The least free space of a healthy disk. */
 const freeBytes = 64 * 1024 * 1024
 
 export const ok = (name: Check["name"], detail: string): Check => ({ name, status: "ok", detail })
@@ -31,11 +31,11 @@ export const skipped = (name: Check["name"], detail: string): Check => ({ name, 
 const inSeconds = (duration: Duration.Duration): string =>
   Duration.format(Duration.seconds(Math.round(Duration.toSeconds(duration))))
 
-/** Has a sandbox print its free space in KiB and the seconds since 1970, as {@link readMachine} reads them. */
+/** Prints the free space in KiB and the seconds since 1970; {@link readMachine} reads both. */
 export const machineScript =
   'df -Pk . | tail -n 1 | { read -r _ _ _ free _; echo "free $free"; }; date "+now %s"'
 
-/** What {@link machineScript} printed, among whatever else, says of a sandbox at `now`, in milliseconds since 1970. */
+/** Reads the output of {@link machineScript}, which may hold other text. `now` is in milliseconds since 1970. */
 export const readMachine = (stdout: string, now: number): readonly [disk: Check, clock: Check] => {
   const said = (name: string) => {
     const [, digits] = new RegExp(`^${name} (\\d+)\\r?$`, "m").exec(stdout) ?? []
@@ -55,24 +55,24 @@ export const readMachine = (stdout: string, now: number): readonly [disk: Check,
 const clock = (skew: number): Check =>
   (skew > Duration.toMillis(clockTolerance) ? failed : ok)(
     "clock",
-    // It was read in whole seconds, and some time ago.
+    // The sandbox tells whole seconds, and some time has passed since.
     skew < 2000 ? "It agrees with ours." : `It differs from ours by ${Math.round(skew / 1000)} s.`
   )
 
-/** What is known of who works with an agent and of the life of its sandbox. */
+/** The lock of an agent and the ttl of its sandbox. */
 export interface Life {
   readonly holder: Option.Option<Lease.Lease>
-  /** Its sandbox, as the provider tells it. */
+  /** The sandbox as the provider reports it. */
   readonly sandbox: Pick<Sandbox.SandboxInfo, "state" | "endsAt"> | undefined
   readonly persistent: Agent.Agent["persistent"]
   readonly now: DateTime.Utc
-  /** How long it may take until somebody can work with the agent, and so extend the life of its sandbox. */
+  /** How long it may take a process to acquire the agent and to extend the ttl. */
   readonly reaction: Duration.Duration
 }
 
 /**
- * Who works with an agent, and how long its sandbox will live. It fails when that ends, with all that is in it, before
- * anybody can extend it.
+ * Checks the lock of an agent and the ttl of its sandbox. Fails when the sandbox is about to be terminated, with all
+ * files in it, before a process could extend the ttl.
  */
 export const life = ({ holder, now, persistent, reaction, sandbox }: Life): Check => {
   const who = Option.match(holder, {
@@ -98,6 +98,6 @@ export const life = ({ holder, now, persistent, reaction, sandbox }: Life): Chec
 export const observed = (agent: Agent.Agent, state: Sandbox.SandboxInfo["state"] | undefined): Agent.Agent =>
   agent.status === "active" && state === "paused" ? new Agent.Agent({ ...agent, status: "paused" }) : agent
 
-/** How old an agent is. */
+/** The age of an agent. */
 export const age = ({ createdAt }: Agent.Agent, now: DateTime.Utc): Check =>
   ok("age", `It was launched ${inSeconds(DateTime.distance(createdAt, now))} ago.`)

@@ -32,26 +32,26 @@ export type { Check, Health } from "./AgentHealth.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
-/** What is done with an agent that may be answering. */
+/** How an operation treats a running query. */
 export interface AgentOperationOptions {
   /** `refuse` when absent. */
   readonly whenRunning?: AgentLocks.WhenRunning | undefined
 }
 
-/** An agent with what is known of its sandbox and its queries. Nothing is woken to find out. */
+/** An agent with its sandbox and its queries, read without resuming it. */
 export interface AgentInfo {
   readonly agent: Agent.Agent
-  /** How its sandbox is; `unknown` when the provider cannot be asked, and `none` when there is none. */
+  /** The state of its sandbox; `unknown` when the provider does not answer, and `none` when it has no sandbox. */
   readonly sandbox: "running" | "paused" | "gone" | "unknown" | "none"
-  /** When the provider will end or pause its sandbox. */
+  /** When the ttl of its sandbox is over. */
   readonly endsAt?: DateTime.Utc | undefined
-  /** The query that it answers. */
+  /** The query that runs. */
   readonly current?: Query.Query | undefined
-  /** Those that wait, oldest first, a hundred at the most. */
+  /** The queued queries, oldest first, at most a hundred. */
   readonly queue: ReadonlyArray<Query.Query>
 }
 
-/** What can be done with an agent beside asking it. */
+/** The operations on an agent, queries apart. */
 export interface AgentLifecycle {
   readonly pause: (id: Id.AgentId, options?: AgentOperationOptions) => Effect.Effect<Agent.Agent, Failure>
   readonly resume: (id: Id.AgentId) => Effect.Effect<Agent.Agent, Failure>
@@ -67,8 +67,8 @@ export interface AgentLifecycle {
     labels: Readonly<Record<string, string | undefined>>
   ) => Effect.Effect<Agent.Agent, Failure>
   /**
-   * Works in the place of an agent while it answers nothing, and nobody else works with it. A query is waited for or
-   * refused like in `pause`. Fails with `TakenOver` when the right to it is lost, which stops the work.
+   * Runs work in the sandbox of an agent while no query runs and the lock is held. A running query is treated as in
+   * `pause`. Fails with `TakenOver`, which interrupts the work, when the lock is lost.
    */
   readonly withExclusiveAccess: <A, E, R>(
     operation: string,
@@ -81,16 +81,16 @@ export interface AgentLifecycle {
   readonly observe: (filter?: AgentFilter) => Stream.Stream<Agent.Agent, Failure>
 }
 
-/** How long a look into the sandbox may take. */
+/** The time limit of the checks inside a sandbox. */
 const lookLimit = Duration.seconds(20)
 
-/** Refuses what an agent in that status cannot do. */
+/** Fails with `AgentNotReady` when the status of the agent does not allow the event. */
 const allow = (operation: string, event: AgentLifecycle.LifecycleEvent, { id, status }: Agent.Agent) =>
   Result.isSuccess(AgentLifecycle.transition(status, event))
     ? Effect.void
     : Effect.fail(AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status })))
 
-/** An agent with labels set, and those without a value taken away; the others stay. */
+/** Sets labels and removes those whose value is `undefined`. Other labels stay. */
 export const relabelled = (
   agent: Agent.Agent,
   labels: Readonly<Record<string, string | undefined>>
@@ -112,7 +112,11 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   AgentLifecycle,
   never,
-  AgentRuntime | RemoteAgentConfig.RemoteAgentConfig | Sandboxes.Sandboxes | StateStore
+  | AgentRuntime
+  | AgentStore.AgentStore
+  | RemoteAgentConfig.RemoteAgentConfig
+  | Sandboxes.Sandboxes
+  | StateStore
 > {
   const [runtime, sandboxes, store, config] = yield* Effect.all([
     AgentRuntime,
@@ -121,7 +125,7 @@ export const make = Effect.fnUntraced(function* (
     RemoteAgentConfig.RemoteAgentConfig
   ])
   const { ttl } = yield* AgentLocks.Policy
-  const { change, move } = AgentStore.make(store)
+  const { change, move } = yield* AgentStore.AgentStore
 
   const get = (operation: string, id: Id.AgentId) =>
     Effect.mapError(store.getAgent(id), AgentStore.fromStore(operation))
@@ -131,7 +135,7 @@ export const make = Effect.fnUntraced(function* (
     if (before.status === "paused") return before
     yield* allow("pause", "paused", before)
     const { lease } = yield* acquireIdle("pause", id, options.whenRunning ?? "refuse")
-    // It may have ended, or been paused by another, while we waited.
+    // Another process may have terminated or paused it meanwhile.
     const agent = yield* get("pause", id)
     if (agent.status === "paused") return agent
     yield* allow("pause", "paused", agent)
@@ -144,15 +148,15 @@ export const make = Effect.fnUntraced(function* (
 
   const resume: AgentLifecycle["resume"] = Effect.fn("Orchestrator.resume")(function* (id) {
     yield* turns.acquire("resume", id)
-    // Connects anew: its sandbox may sleep though its record says nothing of it.
+    // Connects again: the sandbox may be paused although the record says nothing of it.
     places.forget(id)
     yield* places.of("resume", id)
     return yield* get("resume", id)
   }, Effect.scoped)
 
   /**
-   * Looks at what a failed update has left. What is gone is lost; all else stays for whoever wants to save what is in
-   * it, also when nobody could undo the update or see whether it was undone.
+   * Checks the sandbox after a failed update. Only a sandbox that is gone makes the agent lost; in all other cases
+   * the agent stays, so that its files can be saved.
    */
   const aftermath = Effect.fnUntraced(function* (
     id: Id.AgentId,
@@ -169,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
     if (!restored) yield* describe(id, "An update failed and could not be undone.")
   })
 
-  /** Says something of an agent in its record, or nothing. */
+  /** Sets or removes the detail of an agent. */
   const describe = (id: Id.AgentId, detail: string | undefined) =>
     AgentStore.stored(
       "update",
@@ -182,7 +186,7 @@ export const make = Effect.fnUntraced(function* (
   const update: AgentLifecycle["update"] = Effect.fn("Orchestrator.update")(function* (id, options = {}) {
     const { lost } = yield* acquireIdle("update", id, options.whenRunning ?? "refuse")
     const place = yield* places.of("update", id, { resume: options.resume })
-    yield* Effect.forkScoped(places.keepAlive(id))
+    yield* places.keepAlive(id)
     const updated = yield* runtime.update(place).pipe(
       Effect.catch((failure) =>
         Effect.andThen(aftermath(id, failure), Effect.fail(AgentStore.failure("update", failure)))
@@ -199,7 +203,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const { lost } = yield* acquireIdle(operation, id, options.whenRunning ?? "refuse")
       const place = yield* places.of(operation, id, { resume: options.resume })
-      yield* Effect.forkScoped(places.keepAlive(id))
+      yield* places.keepAlive(id)
       return yield* Effect.raceFirst(work(place), lost)
     }).pipe(
       Effect.scoped,
@@ -229,7 +233,7 @@ export const make = Effect.fnUntraced(function* (
     return { agent: observed(agent, seen?.state), sandbox: state, endsAt: seen?.endsAt, current, queue }
   })
 
-  /** Looks into a sandbox that is awake: its program, its disk, its clock. */
+  /** Checks the program, the disk and the clock of a running sandbox. */
   const inside = Effect.fnUntraced(function* (agent: Agent.Agent, awake: boolean) {
     const names = ["program", "disk", "clock"] as const
     if (!awake) return names.map((name) => skipped(name, "Its sandbox is not awake."))
@@ -271,7 +275,7 @@ export const make = Effect.fnUntraced(function* (
     const before = yield* sandboxOf(agent)
     const awake = before.state === "running" && agent.status === "active"
     const within = yield* inside(agent, awake)
-    // Looking inside may have extended its life.
+    // The checks may have extended the ttl.
     const { info: seen, state } = awake ? yield* sandboxOf(agent) : before
     const holder = yield* turns.holder("health", id)
     const now = yield* DateTime.now

@@ -6,6 +6,7 @@ import {
   Duration,
   Effect,
   type Option,
+  RcMap,
   Schedule,
   type Scope,
   Semaphore
@@ -13,14 +14,25 @@ import {
 import { Leases } from "../state/Leases.ts"
 import { failure, fromStore, resourceOf } from "../state/AgentStore.ts"
 
-/** How long a process that shows no sign of life keeps an agent to itself. */
+/**
+ * The leases behind locks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LeasePolicy {
+  /** How long a lock outlives a process that stopped renewing it. */
   readonly ttl: Duration.Duration
-  /** How often it shows one, and looks whether it is asked to stop. */
+  /** How often a process renews its locks, and checks whether its queries are to be cancelled. */
   readonly beat: Duration.Duration
 }
 
-/** 15 seconds, with a sign of life every 3, unless another policy is given. */
+/**
+ * The policy in use: 15 seconds, renewed every 3, unless another one is provided.
+ *
+ * @category references
+ * @since 0.1.0
+ */
 export const Policy: Context.Reference<LeasePolicy> = Context.Reference(
   "@remote-agent/orchestrator/AgentLocks/Policy",
   {
@@ -28,13 +40,17 @@ export const Policy: Context.Reference<LeasePolicy> = Context.Reference(
   }
 )
 
-/** The right to work with an agent alone. */
+/**
+ * The lock of an agent, while it is held.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface AgentLock {
-  /** What writes show. */
+  /** The fence of every write. */
   readonly lease: Lease.Lease
-  /** Fails with `TakenOver` when the right was lost, and never succeeds. */
+  /** Fails with `TakenOver` when the lock is lost. Never succeeds. */
   readonly lost: Effect.Effect<never, OrchestratorError.OrchestratorError>
-  /** Whether it was lost. */
   readonly isLost: Effect.Effect<boolean>
 }
 
@@ -60,60 +76,47 @@ export type AcquireIdle = (
 
 /** The locks of agents. Within a process they are granted in the order of the requests, across processes one at a time. */
 export interface AgentLocks {
-  /** Waits for the turn, which ends with the scope. */
+  /** Waits for the lock, and releases it when the scope closes. */
   readonly acquire: (
     operation: string,
     id: Id.AgentId
   ) => Effect.Effect<AgentLock, OrchestratorError.OrchestratorError, Scope.Scope>
-  /** Who has the turn now, here or elsewhere. */
+  /** The lease of the process that holds the lock now, here or elsewhere. */
   readonly holder: (
     operation: string,
     id: Id.AgentId
   ) => Effect.Effect<Option.Option<Lease.Lease>, OrchestratorError.OrchestratorError>
 }
 
-/** Whoever waits for another process asks again soon, and then less and less often. */
-const patience = Schedule.min([Schedule.exponential("25 millis", 1.5), Schedule.spaced("500 millis")]).pipe(
+/** When a process that waits for another one tries again: soon, and then less and less often. */
+const retries = Schedule.min([Schedule.exponential("25 millis", 1.5), Schedule.spaced("500 millis")]).pipe(
   Schedule.jittered
 )
 
-/** The turns that this process takes, under a name that no other has. */
-export const make: Effect.Effect<AgentLocks, never, Leases> = Effect.gen(function* () {
+/** The locks of this process, which it takes under a name of its own. */
+export const make: Effect.Effect<AgentLocks, never, Leases | Scope.Scope> = Effect.gen(function* () {
   const leases = yield* Leases
   const { beat, ttl } = yield* Policy
   const holder = `process/${yield* Id.nextToken}`
-  const queues = new Map<Id.AgentId, { readonly queue: Semaphore.Semaphore; users: number }>()
+  /** One for each agent that is waited for, so that this process grants its locks in the order of the requests. */
+  const newQueue = Semaphore.make(1)
+  const queues = yield* RcMap.make<Id.AgentId, Semaphore.Semaphore, never, never>({ lookup: () => newQueue })
 
-  /** The place in the line of an agent within this process; the line goes when nobody stands in it. */
-  const inLine = (id: Id.AgentId) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const line = queues.get(id) ?? { queue: Semaphore.makeUnsafe(1), users: 0 }
-        line.users++
-        queues.set(id, line)
-        return line
-      }),
-      (line) =>
-        Effect.sync(() => {
-          if (--line.users === 0) queues.delete(id)
-        })
-    )
-
-  // Only the waiting can be interrupted: a lease that nobody gives back keeps everybody else waiting.
+  // Only the waiting can be interrupted: a lease that is not released keeps all other processes waiting.
   const leaseOf = (id: Id.AgentId) =>
     Effect.acquireRelease(leases.acquire(resourceOf(id), { holder, ttl }), (held) =>
       Effect.catch(leases.release(held), (error) =>
-        Effect.logWarning("The lease of an agent could not be given back; it runs out by itself", error)
+        Effect.logWarning("The lock of an agent could not be released; it expires by itself", error)
       )
     ).pipe(
       Effect.retry({
-        schedule: patience,
+        schedule: retries,
         while: (error: StateStoreError.StateStoreError) => error.reason._tag === "LeaseHeld"
       })
     )
 
-  /** Shows signs of life until it is told that the lease is another's, or could not show one for too long. */
-  const keep = Effect.fnUntraced(function* (first: Lease.Lease) {
+  /** Renews a lease until another process has it, or until it could not be renewed in time. */
+  const renew = Effect.fnUntraced(function* (first: Lease.Lease) {
     let lease = first
     for (;;) {
       yield* Effect.sleep(beat)
@@ -123,18 +126,18 @@ export const make: Effect.Effect<AgentLocks, never, Leases> = Effect.gen(functio
         continue
       }
       if (renewed.failure.reason._tag === "LeaseLost") return
-      yield* Effect.logWarning("The lease of an agent could not be renewed", renewed.failure)
+      yield* Effect.logWarning("The lock of an agent could not be renewed", renewed.failure)
       if (DateTime.isLessThanOrEqualTo(lease.until, yield* DateTime.now)) return
     }
   })
 
   const acquire = Effect.fn("AgentLocks.acquire")(function* (operation: string, id: Id.AgentId) {
-    const { queue } = yield* inLine(id)
+    const queue = yield* RcMap.get(queues, id)
     yield* queue.takeScoped(1)
     const lease = yield* Effect.mapError(leaseOf(id), fromStore(operation))
     const lost = yield* Deferred.make<never, OrchestratorError.OrchestratorError>()
     const taken = failure(operation, new OrchestratorError.TakenOver({ id }))
-    yield* Effect.forkScoped(Effect.andThen(keep(lease), Deferred.fail(lost, taken)))
+    yield* Effect.forkScoped(Effect.andThen(renew(lease), Deferred.fail(lost, taken)))
     return { lease, lost: Deferred.await(lost), isLost: Deferred.isDone(lost) }
   })
 

@@ -26,8 +26,8 @@ const refuse = (name: string, rule: string) =>
   Effect.fail(GitError.fail("clone", new GitError.InvalidName({ kind: "repository", name, rule })))
 
 /**
- * Reads the name or the address of a repository of that server. Fails with `InvalidName` for one of another server,
- * which must not be shown our credentials, and for one with credentials in it, of which nothing is told.
+ * Parses the name or the address of a repository of a server. Fails with `InvalidName` for a repository of another
+ * server, which must not receive the credentials, and for an address with credentials in it, which is not shown.
  */
 export const parse = (server: string, text: string): Effect.Effect<GitHubModel.Repo, GitError.GitError> => {
   const place = hostOf(text.trim())
@@ -42,7 +42,7 @@ export const parse = (server: string, text: string): Effect.Effect<GitHubModel.R
   })
 }
 
-/** The repository as it is recorded: its address at the server, without credentials. */
+/** The repository as it is recorded: its address without credentials. */
 export const canonical = Effect.fnUntraced(function* (
   server: string,
   { ref, url }: Repository
@@ -64,10 +64,10 @@ export const required = (
     )
   )
 
-// Everything that a pattern of git gives a meaning.
+// The characters with a meaning in the patterns of git.
 const literal = (path: string): string => path.replaceAll(/[\\*?[\]#! ]/g, (character) => `\\${character}`)
 
-/** What the agent program keeps beside its work, and nobody wants in a commit. */
+/** The files that the agent program keeps in the work folder. They do not belong in a commit. */
 const ownFiles = ({ home, profile }: AgentSandbox): ReadonlyArray<string> => {
   const folders = Profile.placeholders(profile, home)
   return (profile.session?.files ?? []).flatMap((file) =>
@@ -79,7 +79,7 @@ const ownFiles = ({ home, profile }: AgentSandbox): ReadonlyArray<string> => {
 const placedFiles = ({ profile }: AgentSandbox): ReadonlyArray<string> =>
   profile.assets.flatMap(({ path }) => (path.startsWith("{work}/") ? [path.slice("{work}/".length)] : []))
 
-/** The working tree of an agent: its work folder. Plain, so that it is made anew whenever it is needed. */
+/** The work tree of an agent, which is its work folder. Plain data, made whenever it is needed. */
 export const workspaceOf = (
   place: AgentSandbox,
   repository: GitHubModel.Repo,
@@ -92,8 +92,8 @@ export const workspaceOf = (
 })
 
 /**
- * Clones a repository into the work folder of an agent. The sessions of the agent program that are kept there are
- * not seen by git. Fails like `GitWorkspace.clone`.
+ * Clones a repository into the work folder of an agent. Git ignores the sessions that the agent program keeps there.
+ * Fails like `GitWorkspace.clone`.
  */
 export const clone: (
   git: Git,

@@ -6,45 +6,44 @@ import {
   ProfileEnvironment,
   type SandboxError
 } from "@remote-agent/domain"
-import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { Clock, Duration, Effect, type Redacted, type Scope } from "effect"
-import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
+import { KeepAlive, type Sandbox, Sandboxes } from "@remote-agent/sandbox"
+import { Clock, Duration, Effect, RcMap, type Redacted, Schedule, type Scope } from "effect"
 import { Profiles } from "../profiles/Profiles.ts"
-import * as AgentStore from "../state/AgentStore.ts"
 import * as SandboxSecrets from "../runtime/SandboxSecrets.ts"
+import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import { StateStore } from "../state/StateStore.ts"
 
-/** The agents that take queries. */
-const ready: ReadonlySet<Agent.Agent["status"]> = new Set(["active", "paused"])
+type Failure = OrchestratorError.OrchestratorError
 
-/** The agents whose sandbox can be looked into: also one whose launch failed and kept it. */
-const reachable: ReadonlySet<Agent.Agent["status"]> = new Set([...ready, "failed"])
-
-/** How an agent's place is asked for. */
+/**
+ * How the sandbox of an agent is reached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface AgentSandboxOptions {
-  /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
+  /** `false` for a paused agent that must stay paused; the call fails with `AgentPaused` then. */
   readonly resume?: boolean | undefined
 }
 
-/** Finds the sandboxes that agents live in, and keeps them alive while they are used. */
+/** Connects to the sandboxes of agents, and keeps them alive while they are used. */
 export interface AgentSandboxes {
   /**
-   * Where an agent lives, connecting to its sandbox when this process has no handle on it yet, which wakes one that
-   * sleeps. Fails with `AgentNotReady` when it is neither active nor paused and with `AgentLost` when it is gone.
+   * The sandbox of an agent. Connects to it when this process has no handle on it, which resumes a paused one. Fails
+   * with `AgentNotReady` when the agent is neither active nor paused, and with `AgentLost` when its sandbox is gone.
    */
   readonly of: (
     operation: string,
     id: Id.AgentId,
     options?: AgentSandboxOptions
-  ) => Effect.Effect<AgentSandbox, OrchestratorError.OrchestratorError>
-  /**
-   * Connects to the sandbox of an agent and keeps it alive until the scope closes. Fails like `of`.
-   */
+  ) => Effect.Effect<AgentSandbox, Failure>
+  /** Connects to the sandbox of an agent and keeps it alive until the scope closes. Fails like `of`. */
   readonly open: (
     operation: string,
     id: Id.AgentId,
     options?: AgentSandboxOptions
-  ) => Effect.Effect<Sandbox.Sandbox, OrchestratorError.OrchestratorError, Scope.Scope>
+  ) => Effect.Effect<Sandbox.Sandbox, Failure, Scope.Scope>
   /**
    * Runs work in the sandbox of an agent, which is kept alive until the work is done. Fails like `of`, and with
    * `AgentLost` or `SandboxFailed` when the sandbox fails.
@@ -54,57 +53,62 @@ export interface AgentSandboxes {
     id: Id.AgentId,
     work: (sandbox: Sandbox.Sandbox) => Effect.Effect<A, SandboxError.SandboxError>,
     options?: AgentSandboxOptions
-  ) => Effect.Effect<A, OrchestratorError.OrchestratorError>
+  ) => Effect.Effect<A, Failure>
   /**
-   * Remembers where an agent lives. `life` is how long, counted from `since` (milliseconds since 1970, before its
-   * sandbox was asked for: a set-up may take most of it), unless somebody else keeps its sandbox alive. `secrets` is
-   * what is to be struck out of what it prints.
+   * Registers the sandbox of an agent. `ttl` counts from `since`, in milliseconds since 1970, when the sandbox was
+   * asked for: a setup may take most of it. Without a `ttl` the caller keeps the sandbox alive. `secrets` is redacted
+   * from what the agent prints.
    */
   readonly register: (
     id: Id.AgentId,
     place: AgentSandbox,
-    life: Duration.Duration | undefined,
+    ttl: Duration.Duration | undefined,
     since: number,
     secrets?: ReadonlyArray<Redacted.Redacted>
   ) => void
   /**
-   * What is to be struck out of what an agent prints: the values that the variables of its sandbox have there, which
-   * may be others than those that are set here. Asks the sandbox once per place. Fails when it cannot be asked now.
+   * The secrets of an agent: the values of secret variables in its sandbox, which may differ from those that are set
+   * here. Reads them from the sandbox once. Fails when that is not possible now.
    */
   readonly secrets: (
     agent: Agent.Agent,
     place: AgentSandbox
   ) => Effect.Effect<ReadonlyArray<Redacted.Redacted>, SandboxError.SandboxError>
+  /** Drops the handle of this process on the sandbox of an agent, so that the next caller connects again. */
   readonly forget: (id: Id.AgentId) => void
-  /** Extends the life of an agent's sandbox for as long as it is run. */
-  readonly keepAlive: (id: Id.AgentId) => Effect.Effect<void>
-  /** Fails with `TimeoutTooLong` when no sandbox may be asked to live as long as a command may take. */
-  readonly checkTimeout: (
-    operation: string,
-    wall: Duration.Duration
-  ) => Effect.Effect<void, OrchestratorError.OrchestratorError>
-  /** Has an agent's sandbox live longer than a command that is permitted and about to start. */
+  /** Keeps the sandbox of an agent alive until the scope closes, once for all callers. */
+  readonly keepAlive: (id: Id.AgentId) => Effect.Effect<void, never, Scope.Scope>
+  /** Fails with `TimeoutTooLong` when the wall timeout of a command is longer than any ttl. */
+  readonly checkTimeout: (operation: string, wall: Duration.Duration) => Effect.Effect<void, Failure>
+  /** Extends the ttl of an agent's sandbox so that it outlives a command that is about to start. */
   readonly extendFor: (
     id: Id.AgentId,
     wall: Duration.Duration
   ) => Effect.Effect<void, SandboxError.SandboxError>
   /**
-   * What a sandbox's failure means for the agent in it: what is confirmed gone is lost, and nothing else is. Fails with
-   * `AgentNotReady` when somebody ended the agent on purpose.
+   * Maps a sandbox failure to one of the agent. Only a sandbox that is confirmed gone marks the agent as lost. Fails
+   * with `AgentNotReady` when the agent was terminated on purpose.
    */
   readonly classifyFailure: (
     operation: string,
     id: Id.AgentId
-  ) => (cause: SandboxError.SandboxError) => Effect.Effect<never, OrchestratorError.OrchestratorError>
+  ) => (cause: SandboxError.SandboxError) => Effect.Effect<never, Failure>
 }
 
-interface Known {
+/** A sandbox that this process is connected to. */
+interface Connection {
   readonly place: AgentSandbox
-  /** How long the sandbox is made to live each time; nothing when somebody else sees to that. */
-  readonly life: Duration.Duration | undefined
-  /** When it will end, in milliseconds since 1970. */
+  /** The ttl that each extension asks for; absent when another part of the process keeps the sandbox alive. */
+  readonly ttl: Duration.Duration | undefined
+  /** When the ttl is over, in milliseconds since 1970. */
   until: number
 }
+
+/** The agents that take queries. */
+const ready: ReadonlySet<Agent.Agent["status"]> = new Set(["active", "paused"])
+
+/** The agents whose sandbox can be looked into: also an agent whose launch failed and kept its sandbox. */
+const reachable: ReadonlySet<Agent.Agent["status"]> = new Set([...ready, "failed"])
 
 /** Failures of one command or one file, which say nothing of the sandbox. */
 const commandFailures: ReadonlySet<SandboxError.Reason["_tag"]> = new Set([
@@ -116,14 +120,19 @@ const commandFailures: ReadonlySet<SandboxError.Reason["_tag"]> = new Set([
   "Unsupported"
 ])
 
-/** How much longer than a command its sandbox is to live, where that is allowed. */
+/** How much longer than a command its sandbox lives, where the account allows it. */
 const margin = Duration.minutes(1)
 
-/** The places of the agents that this process works with. */
+/** The sandboxes of the agents that this process uses. */
 export const make: Effect.Effect<
   AgentSandboxes,
   never,
-  RemoteAgentConfig.RemoteAgentConfig | Profiles | Sandboxes.Sandboxes | StateStore
+  | AgentStore.AgentStore
+  | RemoteAgentConfig.RemoteAgentConfig
+  | Profiles
+  | Sandboxes.Sandboxes
+  | Scope.Scope
+  | StateStore
 > = Effect.gen(function* () {
   const [config, profiles, sandboxes, store] = yield* Effect.all([
     RemoteAgentConfig.RemoteAgentConfig,
@@ -131,32 +140,31 @@ export const make: Effect.Effect<
     Sandboxes.Sandboxes,
     StateStore
   ])
-  const { move } = AgentStore.make(store)
-  const places = new Map<Id.AgentId, Known>()
-  const secretsThere = new WeakMap<AgentSandbox, ReadonlyArray<Redacted.Redacted>>()
+  const { move } = yield* AgentStore.AgentStore
+  const connections = new Map<Id.AgentId, Connection>()
+  const secretsOf = new WeakMap<AgentSandbox, ReadonlyArray<Redacted.Redacted>>()
 
-  const register: AgentSandboxes["register"] = (id, place, life, since, values) => {
-    if (values !== undefined) secretsThere.set(place, values)
-    places.set(id, { place, life, until: since + (life === undefined ? 0 : Duration.toMillis(life)) })
+  const register: AgentSandboxes["register"] = (id, place, ttl, since, values) => {
+    if (values !== undefined) secretsOf.set(place, values)
+    connections.set(id, { place, ttl, until: since + (ttl === undefined ? 0 : Duration.toMillis(ttl)) })
   }
 
   const secrets: AgentSandboxes["secrets"] = Effect.fnUntraced(function* ({ secretVariables = [] }, place) {
     const names = new Set([...ProfileEnvironment.secretNames(place.profile), ...secretVariables])
-    const values = secretsThere.get(place) ?? (yield* SandboxSecrets.read(place.sandbox, [...names]))
-    secretsThere.set(place, values)
+    const values = secretsOf.get(place) ?? (yield* SandboxSecrets.read(place.sandbox, [...names]))
+    secretsOf.set(place, values)
     return values
   })
 
   const lost = Effect.fnUntraced(function* (operation: string, id: Id.AgentId) {
     const detail = "Its sandbox no longer exists."
-    const { status } = yield* Effect.mapError(
-      move(id, "sandboxGone", detail),
-      AgentStore.fromStore(operation)
+    const { status } = yield* AgentStore.stored(operation, move(id, "sandboxGone", detail))
+    return yield* AgentStore.failure(
+      operation,
+      status === "terminated"
+        ? new OrchestratorError.AgentNotReady({ id, status })
+        : new OrchestratorError.AgentLost({ id })
     )
-    if (status === "terminated") {
-      return yield* AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
-    }
-    return yield* AgentStore.failure(operation, new OrchestratorError.AgentLost({ id }))
   })
 
   const classifyFailure: AgentSandboxes["classifyFailure"] = (operation, id) => (cause) =>
@@ -164,13 +172,13 @@ export const make: Effect.Effect<
       const { _tag } = cause.reason
       // The next caller connects again, which also resumes a sandbox that was paused elsewhere. The sandbox of a
       // command that failed by itself is still there, and others may be using it.
-      if (!commandFailures.has(_tag)) places.delete(id)
+      if (!commandFailures.has(_tag)) connections.delete(id)
       return _tag === "Gone" || _tag === "Expired"
         ? lost(operation, id)
         : Effect.fail(AgentStore.fromSandbox(operation)(cause))
     })
 
-  const asleep = (operation: string, agent: Agent.Agent) =>
+  const isPaused = (operation: string, agent: Agent.Agent) =>
     agent.status === "paused" || agent.binding === undefined
       ? Effect.succeed(agent.status === "paused")
       : sandboxes.info(agent.binding.sandboxId).pipe(
@@ -182,16 +190,14 @@ export const make: Effect.Effect<
     const { binding, id } = agent
     if (binding === undefined) return yield* lost(operation, id)
     const profile = yield* profiles.get(agent.profile)
-    const life = agent.ttl ?? config.E2B_DEFAULT_TIMEOUT
+    const ttl = agent.ttl ?? config.E2B_DEFAULT_TIMEOUT
     const since = yield* Clock.currentTimeMillis
     const { sandbox } = yield* sandboxes
-      .connect(binding.sandboxId, life)
+      .connect(binding.sandboxId, ttl)
       .pipe(Effect.catch(classifyFailure(operation, id)))
-    if (agent.status === "paused") {
-      yield* Effect.mapError(move(id, "resumed"), AgentStore.fromStore(operation))
-    }
+    if (agent.status === "paused") yield* AgentStore.stored(operation, move(id, "resumed"))
     const place: AgentSandbox = { sandbox, profile, home: binding.home }
-    register(id, place, life, since)
+    register(id, place, ttl, since)
     return place
   })
 
@@ -199,68 +205,60 @@ export const make: Effect.Effect<
     operation: string,
     id: Id.AgentId,
     options: AgentSandboxOptions = {},
-    usable: ReadonlySet<Agent.Agent["status"]> = ready
-  ) {
-    const agent = yield* Effect.mapError(store.getAgent(id), AgentStore.fromStore(operation))
+    allowed: ReadonlySet<Agent.Agent["status"]> = ready
+  ): Effect.fn.Return<AgentSandbox, Failure> {
+    const agent = yield* AgentStore.stored(operation, store.getAgent(id))
     const { status } = agent
     yield* AgentStore.bindingOf(operation, agent, sandboxes.provider)
-    if (!usable.has(status) || (status === "failed" && agent.binding === undefined)) {
+    if (!allowed.has(status) || (status === "failed" && agent.binding === undefined)) {
       return yield* AgentStore.failure(operation, new OrchestratorError.AgentNotReady({ id, status }))
     }
-    if (options.resume === false && (yield* asleep(operation, agent))) {
+    if (options.resume === false && (yield* isPaused(operation, agent))) {
       return yield* AgentStore.failure(operation, new OrchestratorError.AgentPaused({ id }))
     }
-    const known = places.get(id)
+    const known = connections.get(id)
     const now = yield* Clock.currentTimeMillis
-    // Another process may have put it to sleep, or given it another sandbox; and so may have the end of its life.
-    const isCurrent =
+    // Another process may have paused the agent or replaced its sandbox, and the ttl may be over.
+    const usable =
       status === "active" &&
       known?.place.sandbox.id === agent.binding?.sandboxId &&
-      (known?.life === undefined || now < known.until)
-    return known !== undefined && isCurrent ? known.place : yield* connect(operation, agent)
+      (known?.ttl === undefined || now < known.until)
+    return known !== undefined && usable ? known.place : yield* connect(operation, agent)
   })
 
-  const extend = Effect.fnUntraced(function* (known: Known, life: Duration.Duration) {
-    yield* sandboxes.extend(known.place.sandbox.id, life)
-    known.until = (yield* Clock.currentTimeMillis) + Duration.toMillis(life)
+  /** Extends the ttl, unless the sandbox lives longer than that already. */
+  const extend = Effect.fnUntraced(function* (known: Connection, ttl: Duration.Duration) {
+    const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(ttl)
+    if (known.until >= until) return
+    yield* sandboxes.extend(known.place.sandbox.id, ttl)
+    known.until = until
   })
 
-  const keepAlive = Effect.fnUntraced(function* (id: Id.AgentId) {
-    for (;;) {
-      const known = places.get(id)
-      if (known?.life === undefined) return
-      const { life } = known
-      const third = Duration.toMillis(life) / 3
+  const alive = yield* RcMap.make({
+    lookup: Effect.fnUntraced(function* (id: Id.AgentId) {
+      const known = connections.get(id)
+      if (known?.ttl === undefined) return
+      const { place, ttl } = known
+      const longer = (asked: Duration.Input) =>
+        extend(connections.get(id) ?? known, Duration.fromInputUnsafe(asked))
       const left = known.until - (yield* Clock.currentTimeMillis)
-      yield* Effect.sleep(Math.max(0, left - 2 * third))
-      yield* Effect.catch(extend(known, life), (error) =>
-        Effect.andThen(
-          Effect.logWarning("The ttl of a sandbox could not be extended", error),
-          // Often enough that one of them succeeds before the life ends.
-          Effect.sleep(third / 4)
-        )
+      const third = Duration.toMillis(ttl) / 3
+      // Extends for the first time when a third of the ttl is over, which may be the case already.
+      const first = longer(ttl).pipe(
+        Effect.retry({ schedule: Schedule.spaced(third / 4), times: 8 }),
+        Effect.catch((error) => Effect.logWarning("The ttl of a sandbox could not be extended", error)),
+        Effect.delay(Math.max(0, left - 2 * third))
       )
-    }
+      const keep = KeepAlive.keep({ extend: (_, asked) => longer(asked) }, place.sandbox.id, ttl)
+      yield* Effect.forkScoped(Effect.andThen(first, keep))
+    })
   })
 
-  const checkTimeout: AgentSandboxes["checkTimeout"] = (operation, asked) => {
-    const longest = config.E2B_MAX_TIMEOUT
-    return Duration.isGreaterThan(asked, longest)
-      ? Effect.fail(AgentStore.failure(operation, new OrchestratorError.TimeoutTooLong({ asked, longest })))
-      : Effect.void
-  }
-
-  const extendFor = Effect.fnUntraced(function* (id: Id.AgentId, wall: Duration.Duration) {
-    const known = places.get(id)
-    const life = Duration.min(Duration.sum(wall, margin), config.E2B_MAX_TIMEOUT)
-    const now = yield* Clock.currentTimeMillis
-    if (known?.life === undefined || known.until - now >= Duration.toMillis(life)) return
-    yield* extend(known, life)
-  })
+  const keepAlive: AgentSandboxes["keepAlive"] = (id) => RcMap.get(alive, id)
 
   const open: AgentSandboxes["open"] = Effect.fnUntraced(function* (operation, id, options) {
     const { sandbox } = yield* of(operation, id, options, reachable)
-    yield* Effect.forkScoped(keepAlive(id))
+    yield* keepAlive(id)
     return sandbox
   })
 
@@ -269,13 +267,26 @@ export const make: Effect.Effect<
       Effect.catch(work(sandbox), classifyFailure(operation, id))
     ).pipe(Effect.scoped)
 
+  const checkTimeout: AgentSandboxes["checkTimeout"] = (operation, asked) => {
+    const longest = config.E2B_MAX_TIMEOUT
+    return Duration.isGreaterThan(asked, longest)
+      ? Effect.fail(AgentStore.failure(operation, new OrchestratorError.TimeoutTooLong({ asked, longest })))
+      : Effect.void
+  }
+
+  const extendFor: AgentSandboxes["extendFor"] = Effect.fnUntraced(function* (id, wall) {
+    const known = connections.get(id)
+    if (known?.ttl === undefined) return
+    yield* extend(known, Duration.min(Duration.sum(wall, margin), config.E2B_MAX_TIMEOUT))
+  })
+
   return {
     of,
     open,
     use,
     register,
     secrets,
-    forget: (id) => void places.delete(id),
+    forget: (id) => void connections.delete(id),
     keepAlive,
     checkTimeout,
     extendFor,

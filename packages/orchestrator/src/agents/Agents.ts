@@ -53,6 +53,7 @@ export const make = Effect.fnUntraced(function* (
   | Profiles
   | AgentRuntime
   | Sandboxes.Sandboxes
+  | AgentStore.AgentStore
   | StateStore
   | LaunchIntents
   | Scope.Scope
@@ -67,7 +68,8 @@ export const make = Effect.fnUntraced(function* (
   // Only agents with a repository need it.
   const git = yield* Effect.serviceOption(GitWorkspace.GitWorkspace)
   const owner = config.REMOTE_AGENT_OWNER
-  const services = { git, intents, owner, runtime, sandboxes, snapshots, store }
+  const agentStore = yield* AgentStore.AgentStore
+  const services = { agentStore, git, intents, owner, runtime, sandboxes, snapshots, store }
   const launchAgent = yield* LaunchAgent.make(agentSandboxes, snapshots, services)
   const { release, terminate } = yield* TerminateAgent.make(agentSandboxes)
   const replace = yield* ReplaceAgent.make(agentSandboxes, launchAgent, git)

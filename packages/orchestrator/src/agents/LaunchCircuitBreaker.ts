@@ -4,23 +4,23 @@ import { CircuitBreaker } from "effect/persistence"
 
 /** When launches are suspended, and for how long. */
 export interface LaunchPolicy {
-  /** How many launches in a row must fail. */
+  /** How many launches in a row fail before launches are suspended. */
   readonly failures: number
-  /** How long none is tried then; after that one is, and the others wait for how it goes. */
+  /** How long they are suspended. One trial launch follows, and the others wait for its result. */
   readonly coolDown: Duration.Duration
 }
 
-/** Five failures in a row suspend launches for a minute, unless another policy is given. */
+/** The policy in use: five failures in a row suspend launches for a minute, unless another one is provided. */
 export const Policy: Context.Reference<LaunchPolicy> = Context.Reference(
   "@remote-agent/orchestrator/LaunchCircuitBreaker/Policy",
   { defaultValue: () => ({ failures: 5, coolDown: Duration.minutes(1) }) }
 )
 
-/** Keeps launches from being tried again and again where none succeeds. */
+/** Suspends launches when none of them succeeds. */
 export interface LaunchCircuitBreaker {
   /**
-   * Runs a launch to the end, or fails with `LaunchesSuspended` without having tried. What counts is whether the
-   * agent became active, not whether there was a sandbox: one that can be created but never used costs money too.
+   * Runs a launch, or fails with `LaunchesSuspended` without trying. A launch counts as failed unless the agent
+   * became active: a sandbox that can be created but not used costs money too.
    */
   readonly guard: <A, R>(
     launch: Effect.Effect<A, OrchestratorError.OrchestratorError, R>
@@ -30,7 +30,7 @@ export interface LaunchCircuitBreaker {
 const outcome = (exit: Exit.Exit<unknown, OrchestratorError.OrchestratorError>) => {
   if (exit._tag === "Success") return CircuitBreaker.success
   const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))?.reason
-  // A store that failed, or an agent that somebody ended during its launch, says nothing of the provider.
+  // A failed store, or an agent that was terminated during its launch, says nothing of the provider.
   return reason?._tag === "LaunchFailed" && reason.cause._tag !== "StateStoreError"
     ? CircuitBreaker.failure()
     : CircuitBreaker.ignored

@@ -21,9 +21,9 @@ export interface TerminateAgent {
 /** Terminates the agents of a store. */
 export const make = Effect.fnUntraced(function* (
   agentSandboxes: AgentSandboxes
-): Effect.fn.Return<TerminateAgent, never, Sandboxes.Sandboxes | StateStore> {
+): Effect.fn.Return<TerminateAgent, never, AgentStore.AgentStore | Sandboxes.Sandboxes | StateStore> {
   const [sandboxes, store] = yield* Effect.all([Sandboxes.Sandboxes, StateStore])
-  const { change, move } = AgentStore.make(store)
+  const { change, move } = yield* AgentStore.AgentStore
 
   const terminate = Effect.fn("Orchestrator.terminate")(function* (id: Id.AgentId) {
     const agent = yield* AgentStore.stored("terminate", store.getAgent(id))

@@ -74,6 +74,7 @@ export interface Services {
   readonly sandboxes: Sandboxes.Sandboxes["Service"]
   readonly snapshots: SetupSnapshots
   readonly store: StateStore["Service"]
+  readonly agentStore: AgentStore.AgentStore["Service"]
 }
 
 const present = <A>(value: A | undefined): Effect.Effect<A> =>
@@ -98,7 +99,7 @@ const isAmbiguous = (cause: Cause.Cause<Failure>): boolean =>
  */
 export const make = (services: Services): ReadonlyArray<Step> => {
   const { git, intents, owner, runtime, sandboxes, snapshots, store } = services
-  const { change, move, unbind } = AgentStore.make(store)
+  const { change, move, unbind } = services.agentStore
 
   /** Only once it is certain what became of the sandbox. An intent that stays open is closed by the reaper. */
   const closeIntent = ({ attemptId }: Launch) =>

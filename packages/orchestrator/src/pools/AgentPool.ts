@@ -21,7 +21,7 @@ import type { PoolSpec, PoolResult, PoolQueryOptions, AgentPool } from "./PoolSp
 
 export type { PoolSpec, PoolEvent, PoolResult, PoolMembers, PoolQueryOptions, AgentPool } from "./PoolSpec.ts"
 
-/** When to come again to a full pool that has answered nothing yet. */
+/** When to retry a full pool that has finished no query yet. */
 const firstWait = Duration.seconds(10)
 
 /** Queries that wait for an agent of a pool of this process. */
@@ -35,11 +35,11 @@ const waitHistogram = Metric.histogram("remote_agent_pool_wait_millis", {
   boundaries: [1, 10, 100, 1000, 10_000, 60_000, 600_000]
 })
 
-/** How a pool finds agents that were there before it. */
+/** The agents that a pool uses again. */
 export interface Reuse {
-  /** Agents that may be used, best first. */
+  /** Agents that may be used, in this order. */
   readonly candidates: ReadonlyArray<Agent.Agent>
-  /** Wakes one, and says whether it is well. */
+  /** Resumes an agent and tells whether it is healthy. */
   readonly isWell: (agent: Agent.Agent) => Effect.Effect<boolean>
 }
 
@@ -49,7 +49,7 @@ interface Slot {
   readonly replaced: number
 }
 
-/** Emits results in the order of their queries, each as soon as all before it are there. */
+/** Emits results in the order of their queries, each as soon as all results before it are known. */
 export const inOrder = <A extends { readonly index: number }, E, R>(
   results: Stream.Stream<A, E, R>
 ): Stream.Stream<A, E, R> =>
@@ -71,11 +71,11 @@ export const inOrder = <A extends { readonly index: number }, E, R>(
     }
   )
 
-/** Whether a failure means that its agent will answer nothing any more: it was lost, or somebody else ended it. */
+/** Whether a failure means that the agent takes no more queries: it was lost or terminated. */
 const endsAgent = ({ reason }: OrchestratorError.OrchestratorError): boolean =>
   reason._tag === "AgentLost" || reason._tag === "AgentNotReady" || reason._tag === "AgentNotFound"
 
-/** Launches a pool. Waits for the first agent; fails with the last failure when there will be none. */
+/** Launches a pool and waits for its first agent. Fails with the last failure when no agent could be launched. */
 export const make = Effect.fn("Orchestrator.pool")(function* (
   agents: Agents,
   queries: Queries,
@@ -88,18 +88,18 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
   const launches = yield* Semaphore.make(Math.max(1, spec.launchConcurrency ?? 5))
   const candidates = [...(reuse?.candidates ?? [])]
   const { name, poolBudget, ...launchSpec } = spec
-  // What its agents use is summed up by a name, which nobody else can open.
+  // The usage of its agents is summed up under a name that only this pool knows.
   const group = poolBudget === undefined ? undefined : Id.PoolName.make(`pool_${yield* Id.nextToken}`)
   const limited = name === undefined ? { poolBudget } : {}
-  /** Changed in single steps only, in between which nothing else runs. */
+  /** Changed in synchronous steps only. */
   const state = { target: size, working: size, waiting: 0, busy: 0, slots: size, lately: 0 }
-  // Shut down at the end, or queries that still wait for an agent would wait for ever.
+  // Shut down at the end, so that no query waits for an agent forever.
   const idle = yield* Effect.acquireRelease(
     Queue.unbounded<Slot, OrchestratorError.OrchestratorError>(),
     Queue.shutdown
   )
   const first = yield* Deferred.make<void, OrchestratorError.OrchestratorError>()
-  // All at once: twenty agents that end one after the other would keep a person waiting.
+  // In parallel: terminating twenty agents one after the other takes too long.
   const scope = yield* Effect.acquireRelease(Scope.make("parallel"), (opened) =>
     Scope.close(opened, Exit.void)
   )
@@ -142,7 +142,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
           return Effect.andThen(tell({ _tag: "LaunchFailed", slot: number, error }), leave(error))
         })
       ),
-    // A defect must not leave anybody waiting for an agent that will never come.
+    // After a defect no query may wait for an agent that never comes.
     Effect.tapDefect((defect) =>
       Effect.andThen(Deferred.die(first, defect), Queue.failCause(idle, Cause.die(defect)))
     )
@@ -169,7 +169,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
     )
   })
 
-  /** Lets an agent take the next query, or go when there are too many. */
+  /** Offers an agent for the next query, or retires it when there are too many. */
   const rest = (slot: Slot) =>
     Effect.suspend((): Effect.Effect<unknown> => {
       const most = state.waiting > 0 ? Math.max(state.target, spec.maxSize ?? 0) : state.target
@@ -204,7 +204,7 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
       })
     )
 
-  /** Waits for an agent, as far as that is allowed. */
+  /** Waits for a free agent, within the limits of the spec. */
   const take = Effect.suspend((): Effect.Effect<Slot, OrchestratorError.OrchestratorError> => {
     const free = Queue.sizeUnsafe(idle) > state.waiting
     if (!free && spec.whenFull === "reject" && state.waiting >= (spec.queueLimit ?? 0)) return full()
@@ -256,9 +256,9 @@ export const make = Effect.fn("Orchestrator.pool")(function* (
       )
     )
 
-  /** How many queries of one stream may be under way: as many as there may be agents. */
+  /** How many queries of one stream run at once: as many as there may be agents. */
   const limit = () => Math.max(state.target, spec.whenFull === "burst" ? (spec.maxSize ?? 0) : 0)
-  /** One for each stream of queries that runs. */
+  /** One for each running stream of queries. */
   const gates = new Set<Semaphore.Semaphore>()
 
   const openGate = Effect.acquireRelease(

@@ -10,9 +10,9 @@ import { StateStore } from "../state/StateStore.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
-/** A pool that was opened. */
+/** A pool as it is recorded, with the agents it has. */
 interface Recorded {
-  /** What it is to be: as it is recorded, and as it was asked for where the record says nothing. */
+  /** The recorded spec, with the caller's where the record has nothing. */
   readonly spec: AgentPool.PoolSpec
   readonly reuse: AgentPool.Reuse
 }
@@ -26,11 +26,11 @@ export interface Resized extends AgentPool.PoolMembers {
   readonly busy: ReadonlyArray<Id.AgentId>
 }
 
-/** Pools that are kept under a name. */
+/** Pools with a name, which are kept in the store. */
 export interface NamedPools {
   /**
-   * Records a pool as it is wanted now, and finds the agents that it has. What is not said is as it was recorded. Fails
-   * with `PoolClosed` while it is closed, and with `OtherProfile` when it has agents of another profile.
+   * Records a pool and opens it with the agents it has. An absent option keeps its recorded value. Fails with
+   * `PoolClosed` while the pool is being closed, and with `OtherProfile` when it has agents of another profile.
    */
   readonly open: (
     spec: AgentPool.PoolSpec,
@@ -45,7 +45,7 @@ export interface NamedPools {
     size: number,
     options?: ResizeOptions
   ) => Effect.Effect<Resized, Failure>
-  /** Terminates the agents of a pool and forgets it. Succeeds when there is none. */
+  /** Terminates the agents of a pool and forgets the pool. Succeeds when there is none. */
   readonly close: (name: Id.PoolName) => Effect.Effect<void, Failure>
 }
 
@@ -113,7 +113,7 @@ export const make = Effect.fnUntraced(function* (
     spec: AgentPool.PoolSpec,
     name: Id.PoolName
   ): Effect.fn.Return<Recorded, Failure> {
-    // A pool of a profile that does not exist could never be opened.
+    // A pool of an unknown profile could never be opened.
     if (spec.profile !== undefined) yield* profiles.get(spec.profile)
     const pool = yield* AgentStore.stored("pool", record(spec, name))
     if (pool.status !== "open") {

@@ -13,43 +13,43 @@ import type { StateStore } from "../state/StateStore.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
-/** The `BudgetExceeded` of the first budget that is reached when the query has used so much, beside its time. */
+/** The `BudgetExceeded` of the first budget that a query reaches with this usage. Time is checked separately. */
 export type ReachedBy = (used: TokenUsage.TokenUsage) => Option.Option<Failure>
 
-/** What a query may use before a budget is reached: its own, that of its agent, and that of the agent's pool. */
+/** What a query may use before it reaches a budget of its own, of its agent, or of the agent's pool. */
 export interface Allowance {
   /** United States dollars; no limit when absent. */
   readonly budgetUsd: number | undefined
-  /** Looks at what the others of its pool have used by now. Fails when the store cannot be read. */
+  /** Reads what the rest of the pool has used by now. Fails when the store cannot be read. */
   readonly look: Effect.Effect<ReachedBy, Failure>
-  /** The time that is left at most; no limit when absent. */
+  /** The time that is left; no limit when absent. */
   readonly timeLeft: Query.TimeLeft | undefined
-  /** Fails with `BudgetExceeded` when the time is up that is left, and does not succeed. */
+  /** Fails with `BudgetExceeded` when the time is up. Never succeeds. */
   readonly timeUp: Effect.Effect<never, Failure>
 }
 
-/** What is known of a query beside its record. */
+/** What the record of a query does not say. */
 interface Circumstances {
-  /** How long a query of the profile may take. */
+  /** The wall timeout of the profile. */
   readonly longest: Duration.Duration
   /** What all agents of the pool may use together; as the store has it by the pool's name when absent. */
   readonly poolBudget?: Budget.Budget | undefined
 }
 
-/** A budget, whose it is, and what was spent of it. */
+/** A budget with its owner and what was spent of it. */
 type Limit = readonly [Query.BudgetOwner, Budget.Budget, Budget.Spent]
 
-/** How long a query that was found with a budget used up has to tell what it has said by then. */
-const lastWords = Duration.seconds(5)
+/** How long the output of a query is still read when its budget is used up already. */
+const drainTimeout = Duration.seconds(5)
 
-/** A budget that was reached, as a failure. */
+/** The failure of a budget that was reached. */
 export const usedUp = (
   operation: string,
   id: Id.AgentId,
   { exceeded, of }: Pick<Query.TimeLeft, "exceeded" | "of">
 ): Failure => AgentStore.failure(operation, new OrchestratorError.BudgetExceeded({ id, of, exceeded }))
 
-/** The times that are left of budgets, the shortest first. */
+/** The times that budgets leave, shortest first. */
 const timesLeft = (limits: ReadonlyArray<Limit>) =>
   limits
     .flatMap(([of, { sandboxSeconds: seconds, wall }, spent]) => {
@@ -68,13 +68,13 @@ const timesLeft = (limits: ReadonlyArray<Limit>) =>
     })
     .toSorted((a, b) => a.left - b.left)
 
-/** How long agents that others launch in a pool may go unseen. */
+/** How often the agents that other processes add to a pool are counted. */
 const lookAgain = Duration.toMillis(Duration.minutes(1))
 
 /**
- * Holds the budgets against what the store has counted, over all processes. The returned function fails with
- * `BudgetExceeded` when one is used up already, unless the query was begun: then its time is up soon. The seconds of an
- * agent's sandbox are counted from its launch on, to its end as its record tells it.
+ * Compares budgets with the usage that the store has counted over all processes. The returned function fails with
+ * `BudgetExceeded` when a budget is used up, unless the query has begun: then its time is up soon. Sandbox seconds
+ * count from the launch of an agent to its termination, as the record tells it.
  */
 export const make = (store: StateStore["Service"]) => {
   const sandboxesOf = Effect.fnUntraced(function* (pool: Id.PoolName, now: number) {
@@ -91,7 +91,7 @@ export const make = (store: StateStore["Service"]) => {
     return { alive, sandboxSeconds: millis / 1000 }
   })
 
-  /** What a pool has spent by now, without this query; and how fast its time goes by. */
+  /** What a pool has spent without this query, and how fast its time passes. */
   const spentBy = Effect.fnUntraced(function* (
     pool: Id.PoolName,
     budget: Budget.Budget,
@@ -100,7 +100,7 @@ export const make = (store: StateStore["Service"]) => {
   ) {
     const { ended, running } = yield* store.poolUsage(pool)
     const now = yield* Clock.currentTimeMillis
-    // One that nobody ended when its process died seems to run for ever, and cannot have answered for longer.
+    // A query whose process died looks as if it still ran. It cannot have run for longer than this.
     const most = Duration.toMillis(longest)
     let [usage, answering, ownMillis] = [ended, 0, 0]
     for (const { id, startedAt, usage: told } of running) {
@@ -119,7 +119,7 @@ export const make = (store: StateStore["Service"]) => {
     return { spent: { usage, sandboxSeconds }, ownMillis, answering, alive }
   })
 
-  /** What a query may still use, and how long it may take for that. */
+  /** What a query may still use, and how long it may take. */
   return Effect.fnUntraced(function* (
     operation: string,
     agent: Agent.Agent,
@@ -175,7 +175,7 @@ export const make = (store: StateStore["Service"]) => {
         budgetUsd: undefined,
         look: Effect.succeed(Option.none),
         timeLeft: undefined,
-        timeUp: Effect.delay(Effect.fail(already.value), lastWords)
+        timeUp: Effect.delay(Effect.fail(already.value), drainTimeout)
       }
     }
 
@@ -189,7 +189,7 @@ export const make = (store: StateStore["Service"]) => {
         ? Effect.never
         : Effect.delay(Effect.fail(error(soonest.of, soonest.exceeded)), soonest.left)
 
-    /** How many agents a pool has, and how many of them answer, changes while the query runs. */
+    /** The number of agents in a pool, and of those that run a query, changes while the query runs. */
     const poolTimeUp = Effect.fnUntraced(function* (all: NonNullable<typeof shared>) {
       const { costUsd: _, tokens: __, ...limited } = all.budget
       const allowed = {

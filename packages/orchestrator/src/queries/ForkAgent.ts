@@ -5,20 +5,22 @@ import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
 import type { Queries } from "./Queries.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
-import { StateStore } from "../state/StateStore.ts"
 
-/** How the second agent differs from the first; what is absent is as it is there, but for the keys, which nobody keeps. */
+/**
+ * How the second agent differs from the first. What is absent is copied from the first, except `env`, which no record
+ * keeps.
+ */
 export type ForkOptions = Omit<LaunchSpec, "profile" | "pool">
 
-/** How much the conversations of an agent may take, in bytes: they pass through the memory of this process. */
+/** The largest size of an agent's conversations, in bytes. They pass through the memory of this process. */
 export const limitBytes = 64 * 1024 * 1024
 
-/** How long it may take to pack or unpack them. */
+/** The time limit for packing or unpacking them. */
 const packLimit = Duration.minutes(2)
 
 const [tooLarge, nothing] = [90, 91]
 
-/** Packs those of the paths that are there. Arguments: the folder they are below, the file to write, the limit, the paths. */
+/** Packs the paths that exist. Arguments: the folder above them, the file to write, the limit, the paths. */
 const pack = `
 cd -- "$1" || exit 1
 out=$2 limit=$3
@@ -32,7 +34,7 @@ umask 077
 tar -cf "$out" -- "\${found[@]}"
 `
 
-/** Where the conversations of an agent are, from its home folder. What a profile keeps elsewhere is not taken along. */
+/** The paths of an agent's conversations, relative to its home folder. Paths outside of it are not copied. */
 export const pathsOf = (profile: Profile.Profile, home: string): ReadonlyArray<string> => {
   const places = Profile.placeholders(profile, home)
   return (profile.session?.files ?? [])
@@ -55,7 +57,7 @@ const run = Effect.fnUntraced(function* (
 const failed = (program: string, exitCode: number) =>
   new OrchestratorError.CommandFailed({ program, exitCode })
 
-/** The conversations as one file; nothing when there are none yet. */
+/** The conversations as one file; `undefined` when there are none yet. */
 const packed = Effect.fnUntraced(function* (place: AgentSandbox) {
   const { files, id } = place.sandbox
   const file = archiveIn(place, yield* Id.nextToken)
@@ -87,7 +89,7 @@ const at = (operation: string) => (cause: OrchestratorError.SetUpProblem) =>
       : new OrchestratorError.LaunchFailed({ stage: "assets", cause })
   )
 
-/** Launches an agent that goes on with the conversations of another. */
+/** Launches an agent that continues the conversations of another one. */
 export type ForkAgent = (
   id: Id.AgentId,
   options?: ForkOptions
@@ -98,11 +100,9 @@ export const make = (
   agents: Agents,
   places: AgentSandboxes,
   queries: Queries
-): Effect.Effect<ForkAgent, never, StateStore> =>
-  Effect.map(StateStore, (store) => {
-    const { change } = AgentStore.make(store)
-
-    /** While nobody asks it anything. */
+): Effect.Effect<ForkAgent, never, AgentStore.AgentStore> =>
+  Effect.map(AgentStore.AgentStore, ({ change }) => {
+    /** Reads the conversations while no query runs. */
     const conversations = Effect.fnUntraced(function* (id: Id.AgentId) {
       const { lost } = yield* queries.acquireIdle("fork", id, "refuse")
       const agent = yield* agents.get(id)

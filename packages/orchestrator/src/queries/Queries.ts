@@ -23,7 +23,7 @@ import * as QueryCommand from "../runtime/queryCommand.ts"
 import { StateStore } from "../state/StateStore.ts"
 import type * as AgentLocks from "../agents/AgentLocks.ts"
 
-/** How a question is put. */
+/** How a query is run. */
 export interface QueryOptions {
   /**
    * The conversation that the query belongs to: it sees the earlier queries of the same session. A query without a
@@ -34,24 +34,23 @@ export interface QueryOptions {
   readonly newSession?: boolean | undefined
   /** Whether a query without a `session` continues the conversation of the agent's last query. */
   readonly continue?: boolean | undefined
-  /** How long the answer may take; the profile's own limit when absent. */
+  /** The wall timeout of the query; that of the profile when absent. */
   readonly timeout?: Duration.Input | undefined
-  /** False for an agent that must not be woken when it sleeps: then it fails with `AgentPaused`. */
+  /** `false` for a paused agent that must stay paused; the query fails with `AgentPaused` then. */
   readonly resume?: boolean | undefined
   /**
-   * Gives an agent that was lost or has failed a new and empty sandbox, which the log of the query says first. Without
-   * it nothing is replaced.
+   * Whether an agent that was lost or has failed gets a new and empty sandbox. The first event of the query says so.
    */
   readonly replace?: boolean | ReplaceOptions | undefined
-  /** The model that the agent is to use; the profile's own when absent. */
+  /** The model to use; that of the profile when absent. */
   readonly model?: string | undefined
-  /** How many steps the agent may take; as many as its own settings say when absent. */
+  /** How many steps the agent may take; the agent's own limit when absent. */
   readonly maxIterations?: number | undefined
-  /** The most that this query may use. */
+  /** What this query may use. */
   readonly budget?: Budget.Budget | undefined
 }
 
-/** How a question is put to an agent of a pool. */
+/** How a query is run on an agent of a pool. */
 export interface PooledOptions extends QueryOptions {
   /** What all agents of a pool without a name may use together. */
   readonly poolBudget?: Budget.Budget | undefined
@@ -59,10 +58,10 @@ export interface PooledOptions extends QueryOptions {
 
 type Failure = OrchestratorError.OrchestratorError
 
-/** Puts questions to agents. */
+/** The queries of agents. */
 export interface Queries {
   readonly stream: (agentId: Id.AgentId, text: string, options?: PooledOptions) => EventLog
-  /** Runs a query to its end, telling `onEvent` of every event on the way. */
+  /** Runs a query to its end and passes every event to `onEvent`. */
   readonly query: (
     agentId: Id.AgentId,
     text: string,
@@ -79,7 +78,7 @@ export interface Queries {
   readonly acquireIdle: AgentLocks.AcquireIdle
 }
 
-/** The queries of agents: one at a time per agent, every event in the store before it is shown. */
+/** Runs queries, one at a time per agent. Every event is stored before it is shown. */
 export const make = Effect.fnUntraced(function* (
   agents: Agents,
   places: AgentSandboxes,
@@ -87,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   Queries,
   never,
-  AgentRuntime | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
+  AgentRuntime | AgentStore.AgentStore | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
 > {
   const [store, profiles] = yield* Effect.all([StateStore, Profiles])
   const runs = yield* QueryExecution.make(places, turns)
@@ -124,7 +123,7 @@ export const make = Effect.fnUntraced(function* (
     return query
   })
 
-  /** Gives an agent that has no sandbox any more a new one, where that was asked for. */
+  /** Replaces the sandbox of a lost or failed agent, where the options ask for it. */
   const replaced = Effect.fnUntraced(function* ({ id, status }: Agent.Agent, { replace }: QueryOptions) {
     if (replace === undefined || replace === false || (status !== "lost" && status !== "failed")) return false
     yield* agents.replace(id, replace === true ? {} : replace)
@@ -137,14 +136,14 @@ export const make = Effect.fnUntraced(function* (
     by: "orchestrator"
   }
 
-  /** Records a question; it is aborted unless it was started when the scope closes. */
+  /** Records a query. It is aborted when the scope closes before it was started. */
   const asked = Effect.fnUntraced(function* (
     operation: string,
     agentId: Id.AgentId,
     text: string,
     options: QueryOptions
   ) {
-    // Refused before a sandbox is woken or made for it, and before there is a query to speak of.
+    // Checked before a sandbox is resumed or replaced, and before the query is recorded.
     const agent = yield* AgentStore.stored(operation, store.getAgent(agentId))
     const { run } = yield* profiles.get(agent.profile)
     const wall = options.timeout === undefined ? run.wallTimeout : Duration.fromInputUnsafe(options.timeout)
@@ -199,7 +198,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** The options of a span for work on a query, within the trace of the query. */
   const traced = (id: Id.QueryId) =>
-    // One that cannot be read is told of by what comes next.
+    // A query that cannot be read makes the next step fail.
     Effect.flatMap(Effect.option(store.getQuery(id)), (found) =>
       QueryTrace.within(Option.getOrUndefined(found)?.trace, { attributes: { queryId: id } })
     )
@@ -210,7 +209,7 @@ export const make = Effect.fnUntraced(function* (
     const told = Stream.paginate(fromSeq, (from) =>
       Effect.gen(function* () {
         if (from !== fromSeq || pause > 0) yield* Effect.sleep(waits[pause] ?? 500)
-        // Asked before the log is read: what was written until then is in it.
+        // Read before the log, so that the log holds everything up to this status.
         const { agentId, status } = yield* getQuery("events", id)
         const records = yield* AgentStore.stored("events", Stream.runCollect(store.events(id, next)))
         next += records.length
@@ -241,7 +240,7 @@ export const make = Effect.fnUntraced(function* (
     if (asks.status === "queued")
       yield* AgentStore.stored("cancel", runs.close(id, "aborted", cancelledMessage))
     yield* runs.stop(id)
-    // Whoever runs it ends it, and whoever comes first does when nobody runs it any more.
+    // The process that runs the query ends it, or the next one that follows it when that process has died.
     yield* Stream.runDrain(events(id))
     return yield* getQuery("cancel", id)
   })
@@ -255,7 +254,7 @@ export const make = Effect.fnUntraced(function* (
     const of = (status: Query.QueryStatus) =>
       AgentStore.stored(operation, Stream.runCollect(store.listQueries({ agentId, status })))
     const ids = (yield* of("running")).map(({ id }) => id)
-    // Those that wait count when somebody is there to take them in their turn.
+    // Queued queries count only while a process is there that will run them.
     const busy = Option.isSome(yield* turns.holder(operation, agentId))
     const [queryId] = busy && ids.length === 0 ? (yield* of("queued")).map(({ id }) => id) : ids
     if (queryId !== undefined && whenRunning === "refuse") {

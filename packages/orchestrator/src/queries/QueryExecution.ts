@@ -105,7 +105,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   QueryExecution,
   never,
-  AgentRuntime | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
+  AgentRuntime | AgentStore.AgentStore | StateStore | Profiles | RemoteAgentConfig.RemoteAgentConfig
 > {
   const [runtime, store, profiles, { REMOTE_AGENT_PRICES: prices }] = yield* Effect.all([
     AgentRuntime,
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
     RemoteAgentConfig.RemoteAgentConfig
   ])
   const { beat } = yield* AgentLocks.Policy
-  const records = QueryStore.make(store)
+  const records = QueryStore.make(store, yield* AgentStore.AgentStore)
   const guard = BudgetGuard.make(store)
   /** What stops the queries that this process runs. */
   const stops = new Map<Id.QueryId, Deferred.Deferred<never, Stop>>()
@@ -151,7 +151,7 @@ export const make = Effect.fnUntraced(function* (
     if (isNew && job !== undefined) {
       yield* AgentStore.stored(operation, store.startQuery(id, job, lock.lease))
     }
-    const agent = isNew ? yield* AgentStore.stored(operation, records.counted(query, lock)) : known
+    const agent = isNew ? yield* AgentStore.stored(operation, records.counted(query, lock, known)) : known
     const announced =
       announce === undefined
         ? []
@@ -292,7 +292,7 @@ export const make = Effect.fnUntraced(function* (
           )
         }
         const run = yield* enter(operation, lock, query, place, options)
-        yield* Effect.forkScoped(sandboxes.keepAlive(agentId))
+        yield* sandboxes.keepAlive(agentId)
         const { heed, over } = yield* QueryMeter.watch(run.budgets.look)
         const interrupted = Effect.raceAllFirst([
           Deferred.await(run.stop),

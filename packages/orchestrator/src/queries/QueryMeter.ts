@@ -4,10 +4,13 @@ import type { ReachedBy } from "./BudgetGuard.ts"
 
 type Failure = OrchestratorError.OrchestratorError
 
-/** How long an agent that has used up a budget may keep silent, as one does before its answer. */
-const lastWords = Duration.seconds(30)
+/**
+ * How long an agent that has reached a budget may be silent before it is stopped. Agents are silent before they
+ * answer.
+ */
+const drainTimeout = Duration.seconds(30)
 
-/** What a query has used, as its events tell; else what was known before. */
+/** The usage that the events of a query tell, or the usage known before. */
 export const usedIn = (
   events: ReadonlyArray<AgentEvent.AgentEvent>,
   before = TokenUsage.zero
@@ -15,18 +18,18 @@ export const usedIn = (
 
 /** What is known of a query before it runs. */
 export interface Known {
-  /** Whether its program counts the tokens of a whole session. */
+  /** Whether the program reports the tokens of a whole session. */
   readonly countsSessions: boolean
-  /** What the sessions of the agent had used before, by its own ids of them. */
+  /** What the sessions of the agent had used before, by the agent's own session ids. */
   readonly totals: Readonly<Record<string, TokenUsage.SessionTotal>>
   readonly price: Price.Price | undefined
 }
 
-/** Reads the events of one query for what they cost. */
+/** Turns the usage in the events of one query into that of this query alone, with its price. */
 export interface QueryMeter {
   /** The event as it is stored: with what this query alone has used, priced. */
   readonly read: (event: AgentEvent.AgentEvent) => AgentEvent.AgentEvent
-  /** What its session has used in all, when its program told. */
+  /** What the session has used in all, when the program reported it. */
   readonly total: () => TokenUsage.SessionTotal | undefined
 }
 
@@ -37,7 +40,7 @@ export const make = ({ countsSessions, price, totals }: Known): QueryMeter => {
   const apart = (event: AgentEvent.AgentEvent): AgentEvent.AgentEvent => {
     if (!countsSessions || event.type !== "result" || event.sessionId === undefined) return event
     const { sessionId, usage } = event
-    // A failure may come without counts, which does not mean that the session has none.
+    // A failed result may come without counts, although the session has used some.
     const { inputTokens, outputTokens } = usage
     if (inputTokens + outputTokens > 0) total = new TokenUsage.SessionTotal({ inputTokens, outputTokens })
     const earlier = Object.hasOwn(totals, sessionId) ? totals[sessionId] : undefined
@@ -53,9 +56,9 @@ export const make = ({ countsSessions, price, totals }: Known): QueryMeter => {
 }
 
 /**
- * Watches what a query uses. `heed` is told of its events and looks at the budgets when they tell of usage; `over`
- * fails with the first budget that is reached, as soon as the agent goes on, or when it has kept silent for long: what
- * an agent has used is told after each call of its model, and after the last only the answer comes.
+ * Watches the usage of a query. `heed` receives its events and checks the budgets whenever they report usage. `over`
+ * fails with the first budget that is reached, when the agent goes on or stays silent for too long: agents report
+ * usage after each call of their model, and after the last call only the answer follows.
  */
 export const watch = Effect.fnUntraced(function* (look: Effect.Effect<ReachedBy, Failure>) {
   const [reached, goesOn] = [yield* Deferred.make<Failure>(), yield* Deferred.make<never, Failure>()]
@@ -69,6 +72,8 @@ export const watch = Effect.fnUntraced(function* (look: Effect.Effect<ReachedBy,
       if (Option.isSome(why)) yield* Deferred.succeed(reached, why.value)
     }
   })
-  const silent = Effect.flatMap(Deferred.await(reached), (why) => Effect.delay(Effect.fail(why), lastWords))
+  const silent = Effect.flatMap(Deferred.await(reached), (why) =>
+    Effect.delay(Effect.fail(why), drainTimeout)
+  )
   return { heed, over: Effect.raceFirst(Deferred.await(goesOn), silent) }
 })

@@ -14,7 +14,7 @@ export const unnamedSession = "default"
 const startsOver = ({ newSession, session }: Query.Query): boolean =>
   newSession === true || session === undefined
 
-/** An agent that has this session, and of the totals of sessions those that can be gone on with. */
+/** The agent with this session. Totals of sessions that cannot be continued are dropped. */
 const withSession = (
   agent: Agent.Agent,
   name: string,
@@ -28,7 +28,7 @@ const withSession = (
   return new Agent.Agent({ ...agent, sessions, sessionTotals: Object.fromEntries([...others, [id, total]]) })
 }
 
-/** The job of a query, as it is named in the store before it is started under an id that can be started once. */
+/** The job of a query. It is recorded before it is started, and its id can be started only once. */
 export const namedJob = (
   place: AgentSandbox,
   { id, timeouts }: Query.Query,
@@ -61,11 +61,15 @@ export const requestOf = (
   wallTimeout: job?.timeLeft?.time ?? query.timeouts?.wall
 })
 
-/** What queries leave in the records of their agents. */
+/** What queries change in the records of their agents. */
 export interface QueryStore {
   /** Counts a query, and forgets the agent's own id of a session that starts over. */
-  readonly counted: (query: Query.Query, turn: AgentLocks.AgentLock) => Result<Agent.Agent>
-  /** Remembers the agent's own id of the session, so that the next query of it can go on with it, and its total. */
+  readonly counted: (
+    query: Query.Query,
+    turn: AgentLocks.AgentLock,
+    known: Agent.Agent
+  ) => Result<Agent.Agent>
+  /** Records the agent's own id of the session and its total, so that the next query can continue it. */
   readonly keepSession: (
     query: Query.Query,
     sessionId: string,
@@ -85,14 +89,19 @@ const without = (sessions: Agent.Agent["sessions"] = {}, name: string | undefine
 }
 
 /** The records of a store. */
-export const make = (store: StateStore["Service"]): QueryStore => {
-  const { change } = AgentStore.make(store)
-
-  const counted = Effect.fnUntraced(function* (query: Query.Query, turn: AgentLocks.AgentLock) {
-    const { agentId, session } = query
+export const make = (
+  store: StateStore["Service"],
+  { change }: AgentStore.AgentStore["Service"]
+): QueryStore => {
+  const counted = Effect.fnUntraced(function* (
+    query: Query.Query,
+    turn: AgentLocks.AgentLock,
+    known: Agent.Agent
+  ) {
+    const { session } = query
     const now = yield* DateTime.now
     return yield* change(
-      agentId,
+      known,
       (agent) => {
         const { sessions, ...rest } = agent
         const kept = startsOver(query) ? without(sessions, session) : sessions

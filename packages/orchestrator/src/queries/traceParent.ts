@@ -10,7 +10,7 @@ const originOf = (place: Query.TracePlace | undefined): Option.Option<Tracer.Ext
 
 const callerSpan = Effect.option(Effect.currentParentSpan)
 
-/** The span of whoever calls, as a query keeps it; none where no tracer gives ids that others could go on with. */
+/** The span of the caller, as a query records it; `undefined` when no tracer gives it an id. */
 export const here: Effect.Effect<Query.TracePlace | undefined> = Effect.map(callerSpan, (caller) => {
   if (Option.isNone(caller)) return undefined
   const { sampled, spanId, traceId } = caller.value
@@ -19,9 +19,8 @@ export const here: Effect.Effect<Query.TracePlace | undefined> = Effect.map(call
 })
 
 /**
- * The options of a span for work on a query, so that a query has one trace whichever processes work on it: whoever
- * works in another trace goes on in that of the query, and both spans are linked. Whoever is in it already stays where
- * they are.
+ * The options of a span for work on a query, so that a query has one trace over all processes. A caller in another
+ * trace continues in that of the query, and both spans are linked. A caller in the same trace stays where it is.
  */
 export const within = (
   place: Query.TracePlace | undefined,

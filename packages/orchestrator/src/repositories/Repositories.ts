@@ -3,6 +3,7 @@ import type { GitHub, GitWorkspace } from "@remote-agent/github"
 import { Context, Effect, Layer } from "effect"
 import * as AgentRepository from "../agents/AgentRepository.ts"
 import type { Orchestrator } from "../Orchestrator.ts"
+import * as AgentStore from "../state/AgentStore.ts"
 import type { StateStore } from "../state/StateStore.ts"
 import * as Access from "./internal/access.ts"
 import * as Publish from "./internal/publish.ts"
@@ -156,4 +157,4 @@ export const layer: Layer.Layer<
   Repositories,
   never,
   Orchestrator | StateStore | GitWorkspace.GitWorkspace | GitHub.GitHub
-> = Layer.effect(Repositories, make)
+> = Layer.effect(Repositories, make).pipe(Layer.provide(AgentStore.layer))

@@ -8,7 +8,7 @@ import * as SetUp from "./setup/SetUp.ts"
 
 export type { AgentSandbox } from "./setup/SetUp.ts"
 
-/** Drives the program of a profile in a sandbox. It knows nothing of agents' records. */
+/** Runs the program of a profile in a sandbox. Knows no records of agents. */
 export class AgentRuntime extends Context.Service<
   AgentRuntime,
   {
@@ -18,16 +18,16 @@ export class AgentRuntime extends Context.Service<
       profile: Profile.Profile
     ) => Effect.Effect<SetUp.AgentSandbox, OrchestratorError.SetUpProblem>
     /**
-     * Fetches the code of the agent, sees to the programs it needs, and runs the profile's set-up. What is done
-     * already is not done again. Fails with `SourceUnavailable`, `ToolMissing`, and `CommandFailed` at the first
-     * command that does.
+     * Fetches the code of the agent, installs the tools it needs, and runs the setup commands of the profile. Steps
+     * that are done already are skipped. Fails with `SourceUnavailable`, `ToolMissing`, and `CommandFailed` at the
+     * first command that fails.
      */
     readonly setUp: (place: SetUp.AgentSandbox) => Effect.Effect<void, OrchestratorError.SetUpProblem>
-    /** Runs the profile's health check. Fails with `CommandFailed` when the agent cannot work. */
+    /** Runs the health check of the profile. Fails with `CommandFailed` when the agent cannot work. */
     readonly checkHealth: (place: SetUp.AgentSandbox) => Effect.Effect<void, OrchestratorError.SetUpProblem>
     /**
-     * Brings the code, the programs and the files of the agent to what the profile says now, and checks its health.
-     * Fails with `UpdateFailed`; then, and when interrupted, the agent is as it was before, if that can be.
+     * Updates the code, the tools and the files of the agent to what the profile says now, and checks its health.
+     * Fails with `UpdateFailed`; then, and when interrupted, the agent is restored if possible.
      */
     readonly update: (place: SetUp.AgentSandbox) => Effect.Effect<Updated, OrchestratorError.UpdateFailed>
     /**
@@ -43,18 +43,18 @@ export class AgentRuntime extends Context.Service<
       request: QueryCommand.Request,
       options?: QueryProcess.FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
-    /** Starts the program unless it was started, and goes away. */
+    /** Starts the program unless it was started before, and does not wait for it. */
     readonly start: (
       place: SetUp.AgentSandbox,
       request: QueryCommand.Request
     ) => Effect.Effect<Job.JobRef, SandboxError.SandboxError>
-    /** Like `run` for a program that was started; fails with `FileNotFound` when there is none. */
+    /** Like `run` for a program that was started before. Fails with `FileNotFound` when there is none. */
     readonly follow: (
       place: SetUp.AgentSandbox,
       request: QueryCommand.Request,
       options?: QueryProcess.FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
-    /** Ends the program of a query with all that it started, if it runs. */
+    /** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
     readonly stop: (
       place: SetUp.AgentSandbox,
       id: Id.QueryId
@@ -62,7 +62,7 @@ export class AgentRuntime extends Context.Service<
   }
 >()("@remote-agent/orchestrator/AgentRuntime") {}
 
-/** The commits before and after an update, of an agent whose code comes from a repository. */
+/** The commits before and after an update. Absent for an agent whose code comes from no repository. */
 export interface Updated {
   readonly from: string | undefined
   readonly to: string | undefined
@@ -76,14 +76,14 @@ const checkHealth = Effect.fn("AgentRuntime.checkHealth")(function* (where: SetU
   if (healthPath === undefined) return
   const last = decodeJson(printed.trimEnd().split("\n").at(-1))
   const well = Option.exists(last, (document) => PlainOutput.at(healthPath, document) === true)
-  // A check that exits with 0 and does not say that all is well.
+  // The check exited with 0, but its output does not say that the agent is healthy.
   if (!well) return yield* new OrchestratorError.CommandFailed({ program: health.argv[0], exitCode: 0 })
 })
 
 const updateFailed = (restored: boolean) => (cause: OrchestratorError.SetUpProblem) =>
   new OrchestratorError.UpdateFailed({ cause, restored })
 
-/** The runtime. It holds no state. */
+/** The runtime. It has no state of its own. */
 export const make = Effect.sync(() => {
   const prepareFiles = Effect.fn("AgentRuntime.prepareFiles")(function* (
     sandbox: Sandbox.Sandbox,

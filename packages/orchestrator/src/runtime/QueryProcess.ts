@@ -6,32 +6,32 @@ import { type ProgramLimits, programResult } from "./programResult.ts"
 import * as QueryCommand from "./queryCommand.ts"
 import type { AgentSandbox } from "./setup/SetUp.ts"
 
-/** How the events of a query are followed. */
+/** How the events of a query are read. */
 export interface FollowOptions {
-  /** How many events are known already and left out. */
+  /** How many events are known already and skipped. */
   readonly skip?: number | undefined
-  /** What is struck out of them. */
+  /** What is redacted from them. */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
 }
 
-/** How long a program may run on after its result. */
+/** How long a program may run on after its result, unless its profile says otherwise. */
 const usualCompletionGrace = Duration.seconds(10)
 
-/** How long a program has to end by itself when it is stopped. */
+/** How long a program has to end by itself after SIGTERM, unless its profile says otherwise. */
 const usualKillGrace = Duration.seconds(5)
 
 const killGraceOf = ({ profile }: AgentSandbox) => profile.run.killGrace ?? usualKillGrace
 
-/** The ids of all queries begin like this, and no other job's does. */
+/** The prefix of the ids of queries. No other job has it. */
 const queryPrefix = "qry_"
 
-/** Where the job of a query is. */
+/** The job of a query. */
 export const jobOf = ({ home }: AgentSandbox, id: Id.QueryId): Job.JobRef => ({
   id,
   directory: `${home}/.remote-agent/jobs/${id}`
 })
 
-/** Places the files of a request, and says what is run. */
+/** Writes the files of a request and returns the command. */
 const prepare = Effect.fnUntraced(function* (where: AgentSandbox, request: QueryCommand.Request) {
   const { files, ...command } = QueryCommand.make(where.profile, request, where.home)
   yield* Effect.forEach(files, ({ content, path }) => where.sandbox.files.write(path, content), {
@@ -125,9 +125,7 @@ const stopOverrun = (where: AgentSandbox, id: Id.QueryId) =>
 
 type Events = Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
 
-/**
- * The events of a query, whose program is started unless it was. See `AgentRuntime.run`.
- */
+/** The events of a query, whose program is started unless it was started before. See `AgentRuntime.run`. */
 export const run = (
   where: AgentSandbox,
   request: QueryCommand.Request,
@@ -140,7 +138,7 @@ export const run = (
     })
   ).pipe(Stream.withSpan("AgentRuntime.run", attributes(where, request)))
 
-/** The events of a query whose program was started; fails with `FileNotFound` when there is none. */
+/** The events of a query whose program was started before. Fails with `FileNotFound` when there is none. */
 export const follow = (
   where: AgentSandbox,
   request: QueryCommand.Request,
@@ -154,14 +152,14 @@ const attributes = (where: AgentSandbox, request: QueryCommand.Request) => ({
   attributes: { profile: where.profile.name, queryId: request.id }
 })
 
-/** Starts the program of a query unless it was started, and goes away. */
+/** Starts the program of a query unless it was started before, and does not wait for it. */
 export const start = Effect.fn("AgentRuntime.start")((where: AgentSandbox, request: QueryCommand.Request) =>
   Effect.flatMap(prepare(where, request), (command) =>
     Job.start(where.sandbox, command, { id: request.id, clear: queryPrefix })
   )
 )
 
-/** Ends the program of a query with all that it started, if it runs. */
+/** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
 export const stop = Effect.fn("AgentRuntime.stop")((where: AgentSandbox, id: Id.QueryId) =>
   Effect.asVoid(
     Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(

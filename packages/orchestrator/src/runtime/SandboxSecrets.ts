@@ -2,10 +2,10 @@ import type { SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration, Effect, Redacted } from "effect"
 
-/** How long a sandbox may take to tell its environment. */
+/** The time limit for reading the environment of a sandbox. */
 const readLimit = Duration.seconds(20)
 
-/** The values of some variables in what `env -0` prints; nothing when it is no environment. */
+/** The values of variables in the output of `env -0`; `undefined` when it is no environment. */
 export const find = (
   environment: string,
   names: ReadonlyArray<string>
@@ -27,9 +27,9 @@ const unread = (names: ReadonlyArray<string>) =>
   )
 
 /**
- * The values that these variables have for every command of a sandbox, whatever they are set to here. One trip, none
- * without names. A sandbox that has no way to tell gives nothing, and a warning that has the names alone. Fails when it
- * sleeps, is gone, or cannot be reached.
+ * Reads the values that variables have in a sandbox, which may differ from those that are set here. Takes one
+ * request, and none without names. A sandbox that cannot tell them gives none, with a warning that has the names
+ * only. Fails when the sandbox is paused, gone, or out of reach.
  */
 export const read = Effect.fn("SandboxSecrets.read")(function* (
   sandbox: Sandbox.Sandbox,

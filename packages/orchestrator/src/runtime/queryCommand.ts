@@ -2,39 +2,39 @@ import { type Id, Profile, Placeholders } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Duration } from "effect"
 
-/** One question as the agent program gets it. */
+/** A query as the agent program receives it. */
 export interface Request {
   readonly id: Id.QueryId
   readonly text: string
-  /** The conversation it belongs to, under our name for it; a runner remembers earlier turns of it. */
+  /** The conversation of the query, by our name for it. A runner continues it. */
   readonly session?: string | undefined
-  /** Whether a runner is to forget the earlier turns of it. */
+  /** Whether the runner starts the conversation over. */
   readonly newSession?: boolean | undefined
-  /** The agent's own id of the session to go on with, from the result of an earlier query. */
+  /** The agent's own id of the session to continue, from the result of an earlier query. */
   readonly agentSession?: string | undefined
-  /** Instead of the profile's own. */
+  /** In place of that of the profile. */
   readonly model?: string | undefined
   /** How many steps the agent may take. */
   readonly maxIterations?: number | undefined
-  /** What the agent may spend, in United States dollars. */
+  /** What the agent may spend, in US dollars. */
   readonly budgetUsd?: number | undefined
   /** Instead of the profile's own. */
   readonly wallTimeout?: Duration.Duration | undefined
 }
 
-/** What is run for a query: a program, without a shell. */
+/** The command of a query: a program, without a shell. */
 export interface QueryCommand {
   readonly argv: readonly [string, ...ReadonlyArray<string>]
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
-  /** What it reads. An agent whose query comes another way reads the end of input at once. */
+  /** Its input. Empty for an agent that receives its query another way. */
   readonly stdin: string
   readonly timeouts: Sandbox.Timeouts & { readonly idle: Duration.Duration; readonly wall: Duration.Duration }
-  /** Files to place before, for their owner alone, and to remove after it has ended. */
+  /** Files to write before the program starts. */
   readonly files: ReadonlyArray<{ readonly path: string; readonly content: string }>
 }
 
-// The program gets a little less time than we give it, so that it can still say so.
+// The program is told a little less time than it has, so that it can end by itself.
 const timeOf = (wall: Duration.Duration): number => Math.max(1, Math.floor(Duration.toMillis(wall) * 0.95))
 
 const added = (value: unknown, argv: ReadonlyArray<string> | undefined): ReadonlyArray<string> =>
@@ -54,7 +54,7 @@ const requestJson = (run: Profile.RunSpec, request: Request, wall: Duration.Dura
   })}\n`
 }
 
-/** What of a request agents of a profile cannot be told, if there is such a thing. */
+/** The option of a request that agents of this profile do not support, if there is one. */
 export const unsupported = (
   { input, iterationsArgv, modelArgv }: Profile.RunSpec,
   { maxIterations, model }: Pick<Request, "maxIterations" | "model">
@@ -65,8 +65,8 @@ export const unsupported = (
 }
 
 /**
- * What to run for a query in a sandbox with this home folder. The query is in `stdin` or in a file; only a profile
- * whose input is `argv` puts it into the arguments, as the last one.
+ * The command of a query in a sandbox with this home folder. The text is in `stdin` or in a file; only a profile
+ * whose input is `argv` passes it as the last argument.
  */
 export const make = (profile: Profile.Profile, request: Request, home: string): QueryCommand => {
   const { run } = profile

@@ -7,8 +7,8 @@ import {
   type SandboxError,
   type StateStoreError
 } from "@remote-agent/domain"
-import { Effect, Result, Schema } from "effect"
-import type { StateStore } from "./StateStore.ts"
+import { Context, Effect, Layer, Result, Schema } from "effect"
+import { StateStore } from "./StateStore.ts"
 
 /**
  * Makes a failure of the orchestrator.
@@ -103,51 +103,102 @@ export const startOver = {
 }
 
 /**
- * Makes the functions that change the record of an agent.
+ * Changes the records of agents.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class AgentStore extends Context.Service<
+  AgentStore,
+  {
+    /**
+     * Reads, changes and writes a record, and repeats that when the record was written in between. A record in the
+     * place of the id is changed as it is, and read only when it was written since.
+     */
+    readonly change: (
+      target: Id.AgentId | Agent.Agent,
+      next: (agent: Agent.Agent) => Agent.Agent,
+      fence?: Lease.Fence
+    ) => Effect.Effect<Agent.Agent, StateStoreError.StateStoreError>
+    /**
+     * Applies an event of the lifecycle to an agent. Changes nothing when its status does not allow the event any more.
+     * An agent that is being terminated is terminated, and not lost, when its sandbox is gone.
+     */
+    readonly move: (
+      id: Id.AgentId,
+      event: AgentLifecycle.LifecycleEvent,
+      detail?: string,
+      fence?: Lease.Fence
+    ) => Effect.Effect<Agent.Agent, StateStoreError.StateStoreError>
+    /** Removes the binding of an agent. */
+    readonly unbind: (id: Id.AgentId) => Effect.Effect<Agent.Agent, StateStoreError.StateStoreError>
+  }
+>()("@remote-agent/orchestrator/AgentStore") {}
+
+/**
+ * Makes the service over the current store.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (store: StateStore["Service"]) => {
-  /** Reads, changes and writes a record, and repeats that when the record was written in between. */
-  const change = Effect.fnUntraced(function* (
-    id: Id.AgentId,
-    next: (agent: Agent.Agent) => Agent.Agent,
-    fence?: Lease.Fence
-  ) {
-    return yield* store.updateAgent(next(yield* store.getAgent(id)), fence)
-  }, Effect.retry(startOver))
+export const make: Effect.Effect<AgentStore["Service"], never, StateStore> = Effect.map(
+  StateStore,
+  (store) => {
+    const change: AgentStore["Service"]["change"] = (target, next, fence) => {
+      const id = typeof target === "string" ? target : target.id
+      const written = (read: ReturnType<typeof store.getAgent>) =>
+        Effect.flatMap(read, (agent) => store.updateAgent(next(agent), fence))
+      const again = Effect.retry(written(store.getAgent(id)), startOver)
+      return typeof target === "string"
+        ? again
+        : Effect.catchReason(
+            written(Effect.succeed(target)),
+            "StateStoreError",
+            "RevisionConflict",
+            () => again
+          )
+    }
 
-  /**
-   * Applies an event of the lifecycle to an agent. Changes nothing when its status does not allow the event any more.
-   * An agent that is being terminated is terminated, and not lost, when its sandbox is gone.
-   */
-  const move = (id: Id.AgentId, event: AgentLifecycle.LifecycleEvent, detail?: string, fence?: Lease.Fence) =>
-    change(
-      id,
-      (agent) => {
-        const isMeant = event === "sandboxGone" && agent.endRequestedAt !== undefined
-        const next = AgentLifecycle.transition(agent.status, isMeant ? "terminated" : event)
-        if (Result.isFailure(next)) return agent
-        const status = next.success
-        const { binding, detail: _, endRequestedAt, ...rest } = agent
-        const ends = status === "terminated" || event === "replaced" ? undefined : endRequestedAt
-        return new Agent.Agent({
-          ...rest,
-          status,
-          ...(binding === undefined || status === "terminated" || status === "lost" ? {} : { binding }),
-          ...(detail === undefined || isMeant ? {} : { detail }),
-          ...(ends === undefined ? {} : { endRequestedAt: ends })
-        })
-      },
-      fence
-    )
+    const move = (
+      id: Id.AgentId,
+      event: AgentLifecycle.LifecycleEvent,
+      detail?: string,
+      fence?: Lease.Fence
+    ) =>
+      change(
+        id,
+        (agent) => {
+          const isMeant = event === "sandboxGone" && agent.endRequestedAt !== undefined
+          const next = AgentLifecycle.transition(agent.status, isMeant ? "terminated" : event)
+          if (Result.isFailure(next)) return agent
+          const status = next.success
+          const { binding, detail: _, endRequestedAt, ...rest } = agent
+          const ends = status === "terminated" || event === "replaced" ? undefined : endRequestedAt
+          return new Agent.Agent({
+            ...rest,
+            status,
+            ...(binding === undefined || status === "terminated" || status === "lost" ? {} : { binding }),
+            ...(detail === undefined || isMeant ? {} : { detail }),
+            ...(ends === undefined ? {} : { endRequestedAt: ends })
+          })
+        },
+        fence
+      )
 
-  const unbind = (id: Id.AgentId) =>
-    change(id, (agent) => {
-      const { binding: _, ...rest } = agent
-      return new Agent.Agent(rest)
-    })
+    const unbind = (id: Id.AgentId) =>
+      change(id, (agent) => {
+        const { binding: _, ...rest } = agent
+        return new Agent.Agent(rest)
+      })
 
-  return { change, move, unbind }
-}
+    return AgentStore.of({ change, move, unbind })
+  }
+)
+
+/**
+ * The service over the current store.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<AgentStore, never, StateStore> = Layer.effect(AgentStore, make)

@@ -27,6 +27,8 @@ export interface Entry {
 export class SnapshotIndex extends Context.Service<
   SnapshotIndex,
   {
+    /** Whether entries outlive this process. */
+    readonly durable: boolean
     readonly get: (key: string) => Effect.Effect<Option.Option<Entry>, StateStoreError.StateStoreError>
     /** Adds an entry, made and used now. Returns false when the key has an entry. */
     readonly add: (
@@ -63,6 +65,7 @@ const byUse = (a: Entry, b: Entry) =>
 export const makeMemory: Effect.Effect<SnapshotIndex["Service"]> = Effect.sync(() => {
   const entries = new Map<string, Entry>()
   return SnapshotIndex.of({
+    durable: false,
     get: Effect.fn("SnapshotIndex.get")((key) => Effect.sync(() => Option.fromUndefinedOr(entries.get(key)))),
     add: Effect.fn("SnapshotIndex.add")(function* (entry) {
       const now = yield* DateTime.now

@@ -4,7 +4,6 @@ import { Effect, Option } from "effect"
 import * as AgentRepository from "../../agents/AgentRepository.ts"
 import { Orchestrator } from "../../Orchestrator.ts"
 import * as AgentStore from "../../state/AgentStore.ts"
-import { StateStore } from "../../state/StateStore.ts"
 import {
   type Committed,
   type CommitSpec,
@@ -53,15 +52,14 @@ export interface Access {
 export const make: Effect.Effect<
   Access,
   never,
-  Orchestrator | StateStore | GitWorkspace.GitWorkspace | GitHub.GitHub
+  Orchestrator | AgentStore.AgentStore | GitWorkspace.GitWorkspace | GitHub.GitHub
 > = Effect.gen(function* () {
-  const [orchestrator, store, git, github] = yield* Effect.all([
+  const [orchestrator, git, github] = yield* Effect.all([
     Orchestrator,
-    StateStore,
     GitWorkspace.GitWorkspace,
     GitHub.GitHub
   ])
-  const { change } = AgentStore.make(store)
+  const { change } = yield* AgentStore.AgentStore
 
   const ready = Effect.fnUntraced(function* (repo: GitHubModel.Repo) {
     if (Option.isNone(yield* github.token)) {

@@ -7,7 +7,7 @@ import { stripVTControlCharacters } from "node:util"
 import * as LocalRepository from "../../profiles/localRepository.ts"
 import * as AgentVersion from "./agentVersion.ts"
 
-/** A sandbox in which an agent program lives. */
+/** A sandbox with the program of an agent. */
 export interface AgentSandbox {
   readonly sandbox: Sandbox.Sandbox
   readonly profile: Profile.Profile
@@ -17,10 +17,10 @@ export interface AgentSandbox {
   readonly redact?: ((text: string) => string) | undefined
 }
 
-/** How long a command may take when the profile does not say. */
+/** The time limit of a command, unless the profile says otherwise. */
 const commandTimeout = Duration.minutes(5)
 
-/** How long a program may take to print its version. */
+/** The time limit of a program that prints its version. */
 const versionTimeout = Duration.minutes(1)
 
 const placesOf = ({ home, profile }: AgentSandbox) => Profile.placeholders(profile, home)
@@ -61,7 +61,7 @@ export const command = Effect.fnUntraced(function* (place: AgentSandbox, spec: P
   })
 })
 
-/** The same for several, one after the other. */
+/** Runs several commands, one after the other. */
 export const commands = (place: AgentSandbox, specs: ReadonlyArray<Profile.ProfileCommand>) =>
   Effect.forEach(specs, (spec) => command(place, spec), { discard: true })
 
@@ -77,7 +77,10 @@ const contentOf = (
       })
 }
 
-/** Places the files of the profile, each with its mode. Fails with `AssetUnreadable` for one of the user's own. */
+/**
+ * Writes the files of the profile, each with its mode. Fails with `AssetUnreadable` for a local file that cannot be
+ * read.
+ */
 export const prepareAssets = Effect.fnUntraced(function* (place: AgentSandbox) {
   const { profile, sandbox } = place
   const values = placesOf(place)
@@ -109,7 +112,7 @@ const git = Effect.fnUntraced(function* (
   return exitCode === 0 ? stdout.trim() : yield* LocalRepository.unavailable(source)
 })
 
-/** The commit that is checked out, if one is. */
+/** The commit that is checked out, if there is one. */
 export const commitOf = Effect.fnUntraced(function* (place: AgentSandbox) {
   const { source } = place.profile
   if (source === undefined) return undefined
@@ -123,7 +126,9 @@ export const commitOf = Effect.fnUntraced(function* (place: AgentSandbox) {
 const checkoutCommit = (place: AgentSandbox, source: Profile.Source, commit: string) =>
   git(place, source, "-C", placesOf(place).source ?? "", "checkout", "--quiet", "--force", "--detach", commit)
 
-/** Fetches the code of the agent and checks its ref out. What is there already is fetched again only if `anew`. */
+/**
+ * Fetches the code of the agent and checks out its ref. Code that is there already is fetched again only with `anew`.
+ */
 export const checkout = Effect.fnUntraced(function* (place: AgentSandbox, anew: boolean) {
   const { source } = place.profile
   if (source === undefined) return
@@ -162,7 +167,7 @@ const suits = Effect.fnUntraced(function* (place: AgentSandbox, tool: Profile.To
   return exitCode === 0 && AgentVersion.suits(stdout, tool)
 })
 
-/** Where a program of that name is on the `PATH` of the sandbox. */
+/** The path of a program on the `PATH` of the sandbox. */
 const onPath = Effect.fnUntraced(function* (place: AgentSandbox, name: string) {
   const { exitCode, stdout } = yield* place.sandbox.exec({
     argv: ["sh", "-c", 'command -v -- "$1"', "sh", name]
@@ -200,7 +205,7 @@ const linked = Effect.fnUntraced(function* (place: AgentSandbox, tool: Profile.T
   return exitCode === 0 ? Option.some(stdout.trim()) : Option.none()
 })
 
-/** Sees to the programs that the profile needs. Fails with `ToolMissing`. */
+/** Finds or installs the tools that the profile needs. Fails with `ToolMissing`. */
 export const tools = (place: AgentSandbox) =>
   Effect.forEach(
     place.profile.needs ?? [],
@@ -208,15 +213,15 @@ export const tools = (place: AgentSandbox) =>
     { discard: true }
   )
 
-/** What an update may have to go back to. */
+/** What an update restores when it fails. */
 export interface Before {
-  /** The files of the profile, with nothing for one that is new. */
+  /** The files of the profile; `undefined` for a file that did not exist. */
   readonly files: ReadonlyArray<readonly [string, Uint8Array | undefined]>
   readonly commit: string | undefined
   readonly tools: ReadonlyArray<readonly [Profile.Tool, string]>
 }
 
-/** What is in use now. */
+/** Records what is in use now. */
 export const remember = Effect.fnUntraced(function* (
   place: AgentSandbox
 ): Effect.fn.Return<Before, SandboxError.SandboxError> {
@@ -240,7 +245,7 @@ export const remember = Effect.fnUntraced(function* (
   return { files: kept, commit: yield* commitOf(place), tools: all.flat() }
 })
 
-/** Goes back to what was in use. */
+/** Restores what was in use. */
 export const restore = Effect.fnUntraced(function* (place: AgentSandbox, before: Before) {
   const { profile, sandbox } = place
   yield* Effect.forEach(
@@ -258,8 +263,8 @@ export const restore = Effect.fnUntraced(function* (place: AgentSandbox, before:
 })
 
 /**
- * Says of two profiles whether what set-up leaves in a sandbox is the same, so that one snapshot serves both.
- * Nothing for a profile that is not cacheable, or that places files of the user's own.
+ * Identifies what the setup of a profile leaves in a sandbox: profiles with the same fingerprint share a snapshot.
+ * `undefined` for a profile that is not cacheable or that writes local files.
  */
 export const fingerprint = (profile: Profile.Profile): string | undefined => {
   if (profile.cacheable !== true || profile.assets.some(({ file }) => file !== undefined)) return undefined

@@ -13,65 +13,65 @@ import * as LocalRepository from "../../profiles/localRepository.ts"
 import * as SetUp from "./SetUp.ts"
 import { type Entry, SnapshotIndex } from "../../state/SnapshotIndex.ts"
 
-/** How many templates are kept in one account of a provider; the least recently used goes first. */
+/** How many snapshots are kept in one account of a provider. The least recently used one is removed first. */
 export const capacity = 10
 
-/** A template is used for this long: what a branch or the newest version of a package was is not for ever. */
+/** How long a snapshot is used: branches and packages move on. */
 const maxAge = Duration.days(1)
 
-/** Longer than a provider takes for a snapshot; a process that dies in between keeps the others from it for so long. */
+/** Longer than a provider takes for a snapshot. A process that dies meanwhile blocks the others for this long. */
 const claimTtl = Duration.minutes(15)
 
-/** How long the search for secrets may take. */
+/** The time limit of the search for secrets. */
 const searchLimit = Duration.minutes(2)
 
-/** Shorter values are found everywhere by chance, and are no keys. */
+/** Shorter values occur by chance and are no keys. */
 const shortestSecret = 8
 
-/** Keeps sandboxes that were set up as templates, and says which one a launch can start from. Never fails. */
+/** Keeps snapshots of sandboxes after their setup, so that later launches can skip it. Never fails. */
 export interface SetupSnapshots {
-  /** The template to launch from. */
+  /** The snapshot to launch from. */
   readonly lookup: (profile: Profile.Profile) => Effect.Effect<Option.Option<Entry>>
-  /** Notes that a launch from it went well. */
+  /** Records that a launch from the snapshot succeeded. */
   readonly touch: (entry: Entry) => Effect.Effect<void>
   /**
-   * Keeps a sandbox that is set up and has not been asked anything, unless the profile is not cacheable, a template is
-   * there or being made, or one of these values is in its files.
+   * Keeps a snapshot of a sandbox after its setup, unless the profile is not cacheable, a snapshot exists or is being
+   * made, or one of these secrets is in its files.
    */
   readonly store: (
     place: SetUp.AgentSandbox,
     secrets: ReadonlyArray<string | Redacted.Redacted>
   ) => Effect.Effect<void>
   /**
-   * Launches from a template that was found, and, where that fails in a way that may be the template's fault, removes
-   * it and launches without.
+   * Launches from a snapshot. When that fails in a way that the snapshot may have caused, removes it and launches
+   * without.
    */
   readonly withFallback: <A, R>(
     found: Option.Option<Entry>,
     launch: (kept: Entry | undefined) => Effect.Effect<A, OrchestratorError.OrchestratorError, R>
   ) => Effect.Effect<A, OrchestratorError.OrchestratorError, R>
-  /** Has the next launch of a profile set up anew. */
+  /** Invalidates the profile's snapshot; the next launch runs setup again. */
   readonly invalidate: (profile: Profile.Profile) => Effect.Effect<void>
 }
 
-/** Whether set-up leaves anything in a sandbox that takes longer than to place a few files. */
+/** Whether the setup of a profile takes longer than writing a few files. */
 export const worthwhile = (profile: Profile.Profile): boolean =>
   profile.setup.length > 0 ||
   profile.source !== undefined ||
   (profile.needs ?? []).some(({ install }) => install !== undefined)
 
-/** What to search the files for. */
+/** The lines to search the files for. */
 export const needles = (secrets: ReadonlyArray<string | Redacted.Redacted>): ReadonlyArray<string> =>
   secrets
     .flatMap((secret) => (Redacted.isRedacted(secret) ? Redacted.value(secret) : secret).split("\n"))
     .map((line) => line.trim())
     .filter((line) => line.length >= shortestSecret)
 
-/** Which templates have to go, of those that one account has, the least recently used first. */
+/** The snapshots to remove, of those of one account, the least recently used first. */
 const surplus = (entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> =>
   entries.slice(0, Math.max(0, entries.length - capacity))
 
-/** Whether a launch from a template failed in a way that may be the template's fault. */
+/** Whether the snapshot may have caused the failure of a launch from it. */
 export const isTemplateFault = ({ cause, stage }: OrchestratorError.LaunchFailed): boolean => {
   if (stage !== "create" && stage !== "assets" && stage !== "health") return false
   switch (cause._tag) {
@@ -101,7 +101,7 @@ const never: SetupSnapshots = {
   invalidate: () => Effect.void
 }
 
-/** Whether one of these texts is in a file of the home folder. Also true when that cannot be told. */
+/** Whether one of these texts is in a file of the home folder. Also `true` when the search fails. */
 const isWritten = Effect.fnUntraced(function* (
   { home, sandbox }: SetUp.AgentSandbox,
   texts: ReadonlyArray<string>
@@ -119,7 +119,7 @@ const isWritten = Effect.fnUntraced(function* (
 const warn = (message: string) => (error: StateStoreError.StateStoreError | SandboxError.SandboxError) =>
   Effect.logWarning(message, error)
 
-/** In the environment there is, or one that keeps nothing: without a `SnapshotIndex`, or where the setting says so. */
+/** The snapshots of the provider in use. Keeps none without a `SnapshotIndex`, or when the settings turn them off. */
 export const make: Effect.Effect<
   SetupSnapshots,
   never,

@@ -22,6 +22,7 @@ const entryOf = (row: typeof Row.Type): Entry => ({
 export const make = ({ reader, run, sql }: Database): SnapshotIndex["Service"] => {
   const entries = reader(Row)
   return SnapshotIndex.of({
+    durable: true,
     get: Effect.fn("SnapshotIndex.get")((key) =>
       sql`SELECT * FROM remote_setups WHERE id = ${key}`.pipe(
         entries("getSetUp"),

@@ -36,7 +36,7 @@ describe("the number of SQL statements", () => {
     })
   )
 
-  it.live("is at most 20 for a query and its answer", () =>
+  it.live("is at most 18 for a query and its answer", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       yield* Effect.gen(function* () {
@@ -44,7 +44,7 @@ describe("the number of SQL statements", () => {
         const { id } = yield* orchestrator.launch()
         const [{ answer }, seen] = yield* statementsOf(orchestrator.query(id, "why?"))
         assert.strictEqual(answer, "42")
-        assert.isAtMost(seen.length, 20, seen.join("\n"))
+        assert.isAtMost(seen.length, 18, seen.join("\n"))
       }).pipe(Effect.provide(layerOn(path)))
     })
   )
