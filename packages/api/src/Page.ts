@@ -11,7 +11,7 @@ import { Schema } from "effect"
  * @category schemas
  * @since 0.2.0
  */
-export const Limit = Schema.NumberFromString.pipe(
+export const Limit = Schema.FiniteFromString.pipe(
   Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1000 }))
 )
 

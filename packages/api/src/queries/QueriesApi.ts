@@ -46,7 +46,7 @@ const list = HttpApiEndpoint.get("list", "/queries", {
 const events = HttpApiEndpoint.get("events", "/queries/:id/events", {
   params,
   /** The `seq` after which the stream starts. `Last-Event-ID` wins. */
-  query: { after: Schema.optionalKey(Schema.NumberFromString) },
+  query: { after: Schema.optionalKey(Schema.FiniteFromString) },
   headers: { "last-event-id": Schema.optionalKey(Schema.String) },
   success: HttpApiSchema.StreamSse({ events: QueryEvent }),
   error
