@@ -23,6 +23,20 @@ const sequence = (count: number) => Array.from({ length: count }, (_, index) => 
 const suite = (isolation: Kind) =>
   describeWhere(works(isolation), `${isolation} does not work here`)(`Job, isolation ${isolation}`, () => {
     layer(LocalSandboxes.layer({ isolation }), { excludeTestServices: true })((local) => {
+      local.effect("ends although its watch was killed before it could write the cause", () =>
+        Effect.gen(function* () {
+          const sandbox = yield* box
+          const cause = ".remote-agent/jobs/unlucky/cause"
+          const ref = yield* Job.start(
+            sandbox,
+            { script: `: > ${cause}; echo out; exit 3` },
+            { id: "unlucky" }
+          )
+          const log = yield* readOn(sandbox, ref)
+          assert.deepStrictEqual([log.stdout.toString(), log.end], ["out\n", { _tag: "Exited", exitCode: 3 }])
+        }).pipe(Effect.scoped)
+      )
+
       local.effect("returns both streams and the exit code", () =>
         Effect.gen(function* () {
           const sandbox = yield* box

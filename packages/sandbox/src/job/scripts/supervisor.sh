@@ -68,7 +68,8 @@ watch() {
     alive "$dir" || { sweep_job; exit 0; }
   done
   size=$(stat -c %s "$dir/stdout" "$dir/stderr")
-  printf '%s\n' "$cause ${size/$'\n'/ }" >"$dir/cause"
+  # The supervisor may kill this watch at any moment, so the file is there whole or not at all.
+  printf '%s\n' "$cause ${size/$'\n'/ }" >"$dir/cause.part" && mv -T "$dir/cause.part" "$dir/cause"
   { read -r grace <"$dir/stop"; } 2>/dev/null
   { read -r leader <"$dir/leader"; } 2>/dev/null
   if [ -n "$leader" ] && [ "$grace" -gt 0 ]; then
@@ -100,6 +101,7 @@ cause=exited before=
 if [ -e "$dir/cause" ]; then
   # The sizes of the output when the job was told to end come after the cause.
   read -r cause before <"$dir/cause"
+  [ -n "$cause" ] || cause=exited
   sweep_job
 fi
 sizes=$(stat -c %s "$dir/stdout" "$dir/stderr")
