@@ -1,13 +1,11 @@
 import { Id, type StateLocation, type StateStoreError } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
 import { Layer } from "effect"
-import { LaunchIntents, layerMemory as intentsInMemory } from "./LaunchIntents.ts"
-import type { Leases } from "./Leases.ts"
+import { layerMemory as intentsInMemory } from "./LaunchIntents.ts"
 import * as MemoryStateStore from "./memory/MemoryStateStore.ts"
-import { type SnapshotIndex, layerMemory as snapshotsInMemory } from "./SnapshotIndex.ts"
+import { layerMemory as snapshotsInMemory } from "./SnapshotIndex.ts"
 import * as SqlStateStore from "./sql/SqlStateStore.ts"
 import { StateOwner } from "./StateOwner.ts"
-import type { StateStore } from "./StateStore.ts"
 
 /**
  * Everything that a state holds.
@@ -15,7 +13,7 @@ import type { StateStore } from "./StateStore.ts"
  * @category models
  * @since 0.2.0
  */
-export type State = StateStore | Leases | LaunchIntents | Deliveries.Deliveries | StateOwner | SnapshotIndex
+export type State = SqlStateStore.State
 
 /**
  * The state in memory, with an owner of its own.

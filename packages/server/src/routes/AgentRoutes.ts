@@ -5,8 +5,7 @@ import { DateTime, Effect, type Layer, Redacted } from "effect"
 import { HttpApiBuilder, type HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { Idempotency } from "./Idempotency.ts"
 import { unavailable } from "./unavailable.ts"
-
-const sent = Effect.mapError(ApiError.fromOrchestrator)
+import { sent } from "./sent.ts"
 
 const tagOf = ({ revision }: Agent.Agent) => `"${revision}"`
 

@@ -1,16 +1,18 @@
 import { Api, ApiError, type Authorization } from "@remote-agent/api"
-import type { Id } from "@remote-agent/domain"
+import { type Id, OrchestratorError } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { Effect, type Layer, Stream } from "effect"
 import { HttpApiBuilder, type HttpApiGroup } from "effect/http-api"
 import { launchSpec } from "./AgentRoutes.ts"
-
-const sent = Effect.mapError(ApiError.fromOrchestrator)
+import { sent } from "./sent.ts"
 
 const noSuchPool = (name: string) =>
-  new ApiError.NotFound({
-    error: { reason: "PoolNotFound", message: `There is no pool named ${name}.`, retryable: false }
-  })
+  ApiError.fromOrchestrator(
+    new OrchestratorError.OrchestratorError({
+      operation: "pool",
+      reason: new OrchestratorError.PoolNotFound({ name })
+    })
+  )
 
 /**
  * The handlers for named pools.

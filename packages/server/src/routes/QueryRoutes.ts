@@ -8,8 +8,7 @@ import * as EventStream from "../events/eventStream.ts"
 import { QueryFollower } from "../events/QueryFollower.ts"
 import { launchSpec, secret } from "./AgentRoutes.ts"
 import { Idempotency } from "./Idempotency.ts"
-
-const sent = Effect.mapError(ApiError.fromOrchestrator)
+import { sent } from "./sent.ts"
 
 /** A request as the orchestrator takes it. */
 const queryOptions = ({ replace, ...request }: QueryRequests.QueryRequest) => ({

@@ -6,8 +6,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { unreadable } from "../tokens/authorization.ts"
 import { TokenStore } from "../tokens/TokenStore.ts"
-
-const sent = Effect.mapError(ApiError.fromOrchestrator)
+import { sent } from "./sent.ts"
 
 const noSuchToken = new ApiError.NotFound({
   error: { reason: "TokenNotFound", message: "There is no token with this id.", retryable: false }

@@ -1,7 +1,8 @@
-import { Api, ApiError, type Authorization } from "@remote-agent/api"
+import { Api, type Authorization } from "@remote-agent/api"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Effect, type Layer } from "effect"
 import { HttpApiBuilder, type HttpApiGroup } from "effect/http-api"
+import { sent } from "./sent.ts"
 import { unavailable } from "./unavailable.ts"
 
 /**
@@ -22,7 +23,7 @@ export const layer: Layer.Layer<
     const store = yield* StateStore.StateStore
 
     return handlers.handleAll({
-      summary: ({ query }) => Effect.mapError(queries.usage(query), ApiError.fromOrchestrator),
+      summary: ({ query }) => sent(queries.usage(query)),
       by: ({ params, query }) =>
         Effect.map(Effect.mapError(store.usageBy(params.grouping, query), unavailable), (groups) =>
           groups.map(({ key, name, ...group }) => ({
