@@ -76,7 +76,7 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["Server"],
+  server: ["Requests", "Server"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -101,6 +101,7 @@ const binary: Files = {
     "PoolCommands",
     "Repositories",
     "SandboxCommands",
+    "Serve",
     "Session",
     "Signals",
     "StateCommands",
