@@ -51,8 +51,9 @@ import { doctor } from "./commands/settings/doctor/doctor.ts"
 import { init } from "./commands/settings/init.ts"
 import { profiles } from "./commands/settings/profiles.ts"
 import { show as profilesShow } from "./commands/settings/profilesShow.ts"
+import { trust } from "./commands/settings/trust.ts"
 import { group } from "./commands/shared/command.ts"
-import { quiet, verbose } from "./commands/shared/flags.ts"
+import { quiet, trust as trusts, verbose } from "./commands/shared/flags.ts"
 import { exportState } from "./commands/state/export.ts"
 import { importState } from "./commands/state/import.ts"
 import { reap } from "./commands/state/reap.ts"
@@ -124,9 +125,9 @@ export const root = Command.make("remote-agent").pipe(
     { group: "inside a sandbox", commands: [exec, shell, cp] },
     { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
     { group: "state and costs", commands: [cost, state, reap] },
-    { group: "this machine", commands: [init, config, doctor, completions, local] }
+    { group: "this machine", commands: [init, trust, config, doctor, completions, local] }
   ]),
-  Command.withGlobalFlags([quiet, verbose])
+  Command.withGlobalFlags([quiet, verbose, trusts])
 )
 
 const tree = () => Completions.fromCommand(root)

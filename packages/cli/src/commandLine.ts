@@ -11,7 +11,8 @@ const builtIn: ReadonlyArray<readonly [string, boolean]> = [
   ["--log-level", true],
   ["--quiet", false],
   ["-q", false],
-  ["--verbose", false]
+  ["--verbose", false],
+  ["--trust", false]
 ]
 
 /** The flags of a command, with whether a value follows. */

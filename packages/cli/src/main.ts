@@ -104,6 +104,7 @@ export const main = (cwd: string): void => {
       env,
       cwd,
       dataFolder: Paths.dataFolder({ env, cwd }),
+      userConfig: Paths.userConfig({ env, cwd }),
       interactive: isInteractive && env["TERM"] !== "dumb",
       terminal: isInteractive ? terminal : undefined,
       log,

@@ -204,7 +204,9 @@ describe("a key of an agent", () => {
         return ran
       }
       const does = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
-        Effect.promise(async () => kept(args, await finish(start(cwd, args, env))))
+        Effect.promise(async () =>
+          kept(args, await finish(start(cwd, args, { REMOTE_AGENT_TRUST: cwd, ...env })))
+        )
       /** Without any key. */
       const plainly = (...args: ReadonlyArray<string>) => does({}, ...args)
       const done = Effect.fnUntraced(function* (

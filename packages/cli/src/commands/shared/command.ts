@@ -5,7 +5,7 @@ import { Ended, type Failure } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
 import { line, red, Screen, silent } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
-import { json, quiet, verbose } from "./flags.ts"
+import { json, quiet, trust, verbose } from "./flags.ts"
 
 type Flags<F extends Command.Command.Config> = Command.Command.Config.Infer<F> & { readonly json: boolean }
 
@@ -72,9 +72,10 @@ export const command = <const F extends Command.Command.Config, R>({
           load === undefined ? run : load().then((loaded) => loaded.run)
         ])
       )
-      const sources = yield* Settings.make
+      const sources = yield* Settings.make({ trusts: yield* trust })
       yield* action(given).pipe(
         observed(name, Settings.merged(sources)),
+        Effect.catchTag("ConfigError", (error) => Effect.flip(Settings.withPlaces(error, sources))),
         reported(given.json),
         Effect.provideService(Settings.Settings, sources)
       )

@@ -256,7 +256,7 @@ describe("what needs no sandbox", () => {
           })
         )
       )
-      const env = { OPENAI_API_KEY: "fake-openai-0000" }
+      const env = { OPENAI_API_KEY: "fake-openai-0000", REMOTE_AGENT_TRUST: cwd }
       const { code, err, out } = yield* run(["profiles", "--json"], { cwd, env })
       assert.strictEqual(code, 0, err)
       const all: ReadonlyArray<{ name: string; ready: boolean; needs: ReadonlyArray<object> }> =
