@@ -99,6 +99,7 @@ const binary: Files = {
     "init",
     "LocalCommands",
     "PoolCommands",
+    "QueryCommands",
     "Repositories",
     "SandboxCommands",
     "Session",
