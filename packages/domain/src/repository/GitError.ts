@@ -26,9 +26,13 @@ export const Where = Schema.Literals(["host", "sandbox"])
 export type Where = typeof Where.Type
 
 /** The local branch and its remote branch each have commits that the other lacks. Nothing was changed. */
-export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", branch) {
+export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", {
+  ...branch,
+  /** The commit of the server's branch, where the host fetched it. */
+  commit: Schema.optionalKey(Schema.String)
+}) {
   override get message() {
-    return `branch ${quoted(this.branch)} has diverged from its remote branch, and nothing was changed. Pull with a merge, reset it to the remote branch, or push with force.`
+    return `branch ${quoted(this.branch)} has diverged from its remote branch, and nothing was changed. Pull with a merge, reset it to the remote branch, or push with force after a pull.`
   }
 }
 
@@ -101,6 +105,31 @@ export class RefConflict extends Schema.TaggedError<RefConflict>()("RefConflict"
 export class ProtectedBranch extends Schema.TaggedError<ProtectedBranch>()("ProtectedBranch", branch) {
   override get message() {
     return `branch ${quoted(this.branch)} is protected. Push another branch and open a pull request.`
+  }
+}
+
+/** The caller named no branch to push, and the host knows of none that it created for the agent. */
+export class BranchNotNamed extends Schema.TaggedError<BranchNotNamed>()("BranchNotNamed", {}) {
+  override get message() {
+    return "no branch was named, and this machine did not create one for the agent. What is checked out in the sandbox does not choose the branch. Name one (--branch), or create one first."
+  }
+}
+
+/**
+ * A branch that was not named by the caller is not pushed, because it is the base of the work, the default branch of the
+ * repository, or a branch of the server that was not pushed from here.
+ */
+export class BranchNotOwned extends Schema.TaggedError<BranchNotOwned>()("BranchNotOwned", {
+  ...branch,
+  kind: Schema.Literals(["base", "default", "foreign"])
+}) {
+  override get message() {
+    const is = {
+      base: "is the branch that the agent's work is based on",
+      default: "is the default branch of the repository",
+      foreign: "exists on the server and was not pushed from here"
+    }[this.kind]
+    return `branch ${quoted(this.branch)} ${is}, so it is pushed only when it is named. Name it (--branch), or push another branch.`
   }
 }
 
@@ -294,6 +323,8 @@ export const Reason = Schema.Union([
   RefConflict,
   ProtectedBranch,
   PushRefused,
+  BranchNotNamed,
+  BranchNotOwned,
   DetachedHead,
   BranchExists,
   FileTooLarge,
@@ -335,6 +366,7 @@ export const Operation = Schema.Literals([
   "log",
   "currentCommit",
   "restore",
+  "commitFile",
   "credential"
 ])
 export type Operation = typeof Operation.Type
