@@ -2,7 +2,9 @@ import { Duration, Schema } from "effect"
 import { SandboxError } from "../sandbox/SandboxError.ts"
 
 const branch = { branch: Schema.String }
+const diverged = { ...branch, commit: Schema.optionalKey(Schema.String) }
 const repository = { repository: Schema.String }
+const path = { path: Schema.String }
 const paths = { paths: Schema.Array(Schema.String) }
 
 const quoted = (text: string): string =>
@@ -25,12 +27,11 @@ const list = (all: ReadonlyArray<string>): string =>
 export const Where = Schema.Literals(["host", "sandbox"])
 export type Where = typeof Where.Type
 
-/** The local branch and its remote branch each have commits that the other lacks. Nothing was changed. */
-export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", {
-  ...branch,
-  /** The commit of the server's branch, where the host fetched it. */
-  commit: Schema.optionalKey(Schema.String)
-}) {
+/**
+ * The local branch and its remote branch each have commits that the other lacks. Nothing was changed. `commit` is that of
+ * the remote branch, where the host fetched it.
+ */
+export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", diverged) {
   override get message() {
     return `branch ${quoted(this.branch)} has diverged from its remote branch, and nothing was changed. Pull with a merge, reset it to the remote branch, or push with force after a pull.`
   }
@@ -91,11 +92,10 @@ export class Locked extends Schema.TaggedError<Locked>()("Locked", paths) {
   }
 }
 
+const refs = { ref: Schema.String, existing: Schema.String }
+
 /** A branch name is a prefix of another one, such as `release` and `release/1.0`, and git cannot hold both. */
-export class RefConflict extends Schema.TaggedError<RefConflict>()("RefConflict", {
-  ref: Schema.String,
-  existing: Schema.String
-}) {
+export class RefConflict extends Schema.TaggedError<RefConflict>()("RefConflict", refs) {
   override get message() {
     return `branch ${quoted(this.ref)} cannot exist beside branch ${quoted(this.existing)}. Rename or delete one of them.`
   }
@@ -115,21 +115,17 @@ export class BranchNotNamed extends Schema.TaggedError<BranchNotNamed>()("Branch
   }
 }
 
-/**
- * A branch that was not named by the caller is not pushed, because it is the base of the work, the default branch of the
- * repository, or a branch of the server that was not pushed from here.
- */
-export class BranchNotOwned extends Schema.TaggedError<BranchNotOwned>()("BranchNotOwned", {
-  ...branch,
-  kind: Schema.Literals(["base", "default", "foreign"])
-}) {
+const notOwned = {
+  base: "is the branch that the agent's work is based on",
+  default: "is the default branch of the repository",
+  foreign: "exists on the server and was not pushed from here"
+}
+const ownership = { ...branch, kind: Schema.Literals(["base", "default", "foreign"]) }
+
+/** A branch that the caller did not name, and that is not the caller's own: see `kind`. */
+export class BranchNotOwned extends Schema.TaggedError<BranchNotOwned>()("BranchNotOwned", ownership) {
   override get message() {
-    const is = {
-      base: "is the branch that the agent's work is based on",
-      default: "is the default branch of the repository",
-      foreign: "exists on the server and was not pushed from here"
-    }[this.kind]
-    return `branch ${quoted(this.branch)} ${is}, so it is pushed only when it is named. Name it (--branch), or push another branch.`
+    return `branch ${quoted(this.branch)} ${notOwned[this.kind]}, so it is pushed only when it is named. Name it (--branch), or push another branch.`
   }
 }
 
@@ -217,19 +213,17 @@ export class LfsFound extends Schema.TaggedError<LfsFound>()("LfsFound", paths) 
   }
 }
 
+const folder = { dir: Schema.String }
+
 /** The folder is not a working tree of git. */
-export class NotARepository extends Schema.TaggedError<NotARepository>()("NotARepository", {
-  dir: Schema.String
-}) {
+export class NotARepository extends Schema.TaggedError<NotARepository>()("NotARepository", folder) {
   override get message() {
     return `${quoted(this.dir)} is not a working tree of git. Check the folder, or clone first.`
   }
 }
 
 /** The folder to clone into is not empty. */
-export class FolderNotEmpty extends Schema.TaggedError<FolderNotEmpty>()("FolderNotEmpty", {
-  dir: Schema.String
-}) {
+export class FolderNotEmpty extends Schema.TaggedError<FolderNotEmpty>()("FolderNotEmpty", folder) {
   override get message() {
     return `${quoted(this.dir)} is not empty. Clone into another folder, or empty it first.`
   }
@@ -286,9 +280,7 @@ export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { limit
 }
 
 /** The folder in which the host caches repositories cannot be used. */
-export class CacheFailed extends Schema.TaggedError<CacheFailed>()("CacheFailed", {
-  path: Schema.String
-}) {
+export class CacheFailed extends Schema.TaggedError<CacheFailed>()("CacheFailed", path) {
   override get message() {
     return `the folder ${quoted(this.path)} cannot be used as a cache. Check its permissions and the free space.`
   }
@@ -392,9 +384,9 @@ export class GitError extends Schema.TaggedError<GitError>()("GitError", {
 
   /** Whether trying again may help and cannot do harm. */
   get isRetryable(): boolean {
-    const { reason } = this
-    if (reason._tag === "SandboxFailed") return reason.cause.isRetryable
-    return reason._tag === "Unreachable" || reason._tag === "TimedOut" || reason._tag === "Locked"
+    const { _tag } = this.reason
+    if (this.reason._tag === "SandboxFailed") return this.reason.cause.isRetryable
+    return _tag === "Unreachable" || _tag === "TimedOut" || _tag === "Locked"
   }
 }
 

@@ -191,7 +191,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const cloneTo = Clone.make(dependencies, remote)
   const { checkout, pull } = Pull.make(remote)
   const push = Push.make(dependencies, remote)
-  const commitFile = yield* CommitFile.make(git, relay, remote)
+  const commitFile = yield* CommitFile.make(git, dependencies, remote)
   const local = Local.make(wall)
 
   return GitWorkspace.of({

@@ -4,13 +4,13 @@ import { Effect } from "effect"
 import { type HostGit, printing } from "./HostGit.ts"
 import type { FileCommit, FileCommitted } from "./Workspace.ts"
 import * as BundleRelay from "./internal/bundleRelay.ts"
-import type { Remote } from "./internal/remote.ts"
+import type { Dependencies, Remote } from "./internal/remote.ts"
 
 const operation = "commitFile"
 
 export const make = Effect.fnUntraced(function* (
   git: HostGit,
-  { push }: BundleRelay.BundleRelay,
+  { relay }: Dependencies,
   { mirrorOf }: Remote
 ) {
   const exchange = yield* BundleRelay.makeExchange
@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function* (
     }
     const commit = stdout.trim()
     // The server's branch must be where it was read, or still absent.
-    yield* push(operation, mirror, { commit, branch, replaces: there ?? "", gitDir }, undefined)
+    yield* relay.push(operation, mirror, { commit, branch, replaces: there ?? "", gitDir }, undefined)
     return { branch, commit, changed: true } satisfies FileCommitted
   }, Effect.scoped)
 })

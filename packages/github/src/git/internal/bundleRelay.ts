@@ -17,7 +17,7 @@ export interface Sent {
 }
 
 /** What to put into a bundle. */
-export interface Parcel {
+interface Parcel {
   readonly refs: ReadonlyArray<Sent>
   /** Commits that the sandbox already has. */
   readonly have?: ReadonlyArray<string> | undefined
@@ -28,13 +28,13 @@ export interface Parcel {
 }
 
 /** A bundle, and the commits where its shallow history ends. */
-export interface Packed {
+interface Packed {
   readonly bundle: Uint8Array
   readonly shallow: ReadonlyArray<string>
 }
 
 /** What to push. */
-export interface Push {
+interface Push {
   /** The tip of the bundle, or a commit that the server has. */
   readonly commit: string
   /** The branch of the server. */

@@ -9,7 +9,7 @@ import type { Access } from "./access.ts"
  * What is pushed when the caller asks for this: the caller's branch, or the one that the host created last. None when
  * there is neither. Pure: it depends on the record and the request, and on nothing in the sandbox.
  */
-export const targetOf = (
+const targetOf = (
   { branches = [], ref }: Agent.Repository,
   { branch, force, to, ...permissions }: PushSpec
 ): GitWorkspace.PushOptions | undefined => {
