@@ -88,7 +88,7 @@ describe.skipIf(process.platform !== "linux")("reader.sh", () => {
         let step = 0
         // The reader's standard output ends only when every process that has it has ended.
         yield* Stream.runForEach(
-          Stream.fromAsyncIterable(reader.stdout, (cause) => cause),
+          Stream.orDie(Stream.fromAsyncIterable(reader.stdout, String)),
           (chunk: Buffer) =>
             Effect.sync(() => {
               for (const frame of frames.push(chunk.toString())) {
