@@ -40,6 +40,8 @@ const temporary = Effect.acquireRelease(
   (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true, force: true }))
 )
 
+const hex = (text: string) => Buffer.from(text).toString("hex")
+
 const end = (job: string, sizes: string) => {
   Fs.writeFileSync(Path.join(job, "exit.part"), `0 exited ${sizes}\n`)
   Fs.renameSync(Path.join(job, "exit.part"), Path.join(job, "exit"))
@@ -99,7 +101,6 @@ describe.skipIf(process.platform !== "linux")("reader.sh", () => {
               }
             })
         )
-        const hex = (text: string) => Buffer.from(text).toString("hex")
         assert.deepStrictEqual(seen, [`Stdout ${hex("one")}`, `Stderr ${hex("two\n")}`, "Stdout 0001ff"])
         assert.deepStrictEqual(
           words.filter((line) => line !== "beat"),
