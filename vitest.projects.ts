@@ -56,6 +56,7 @@ const contract: Files = {
     "GitWorkspace",
     "HostGit",
     "Network",
+    "PushTargets",
     "WebhookReceiver",
     "gitServer"
   ],
