@@ -33,6 +33,10 @@ export class CommandHost extends Context.Service<
     readonly userConfig?: string | undefined
     /** Whether there is a terminal to ask questions on. */
     readonly interactive: boolean
+    /** The operating system, as Node.js names it. */
+    readonly platform?: string | undefined
+    /** Whether standard input is a pipe or a file, with text for the command. Absent where there is none. */
+    readonly piped?: (() => boolean) | undefined
     /** Absent without a terminal. */
     readonly terminal?: RawTerminal | undefined
     /** Writes one line of the log. */

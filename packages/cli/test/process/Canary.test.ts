@@ -243,11 +243,11 @@ describe("a key of an agent", () => {
       assert.include(yield* done({}, "query", "two", "all"), "***")
 
       // One whose process dies is taken over by a process that knows none of the keys.
-      const first = yield* started(cwd, ["query", "one", "wait"], later)
+      const first = yield* started(cwd, ["query", "one", "wait"], { ...later, REMOTE_AGENT_TRUST: cwd })
       const ran = finish(first)
       yield* written(first, "waiting")
       const { pid } = JSON.parse(yield* done({}, "local", "status", "--json"))
-      const watched = yield* started(cwd, ["logs", "one", "--follow"])
+      const watched = yield* started(cwd, ["logs", "one", "--follow"], { REMOTE_AGENT_TRUST: cwd })
       const logs = finish(watched)
       yield* written(watched, "waiting")
       const processes = yield* Effect.promise(() => seen([pid, watched.pid ?? 0, first.pid ?? 0]))
