@@ -56,6 +56,7 @@ const contract: Files = {
     "GitWorkspace",
     "HostGit",
     "Network",
+    "PushTargets",
     "WebhookReceiver",
     "gitServer"
   ],
@@ -99,6 +100,7 @@ const binary: Files = {
     "init",
     "LocalCommands",
     "PoolCommands",
+    "QueryCommands",
     "Repositories",
     "SandboxCommands",
     "Serve",
