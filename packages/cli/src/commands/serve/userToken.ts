@@ -4,10 +4,10 @@ import * as DataFolder from "../../app/dataFolder.ts"
 import { Usage } from "../../ui/Failure.ts"
 
 /** The name of the file in the data folder that holds the token of this user. */
-export const fileName = "server-token"
+const fileName = "server-token"
 
 /** The token of this user for servers on the loopback, and the file that holds it. */
-export interface UserToken {
+interface UserToken {
   readonly token: Redacted.Redacted
   readonly file: string
 }
