@@ -77,7 +77,8 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["Requests", "Server"],
+  server: ["EventStream", "Mcp", "Requests", "Server"],
+  cli: ["AtServer"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -104,6 +105,7 @@ const binary: Files = {
     "Repositories",
     "SandboxCommands",
     "Serve",
+    "ServerDeaths",
     "Session",
     "Signals",
     "StateCommands",
@@ -150,7 +152,8 @@ const partly: Files = {
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
   orchestrator: ["Crash", "CrashedLives", "Killed", "MemorySchedules", "RealSchedules", "SqlProcesses"],
-  cli: ["Signals"]
+  server: ["EventStream"],
+  cli: ["ServerDeaths", "Signals"]
 }
 
 const globs = (files: Files) =>

@@ -1,4 +1,11 @@
-import type { AgentEvent, GitError, GitHubError, OrchestratorError, SandboxError } from "@remote-agent/domain"
+import type {
+  AgentEvent,
+  GitError,
+  GitHubError,
+  OrchestratorError,
+  SandboxError,
+  StateStoreError
+} from "@remote-agent/domain"
 import type { DaemonError } from "@remote-agent/e2b-local"
 import type { Failure } from "./Failure.ts"
 
@@ -27,13 +34,36 @@ export const of = (failure: Failure): number => {
     case "NotFound":
       return exitCode.notFound
     case "StateStoreError":
-      return failure.reason._tag === "NotFound" ? exitCode.notFound : exitCode.failed
+      return ofStore(failure)
     case "GitError":
       return ofGit(failure)
     case "GitHubError":
       return ofGitHub(failure)
   }
 }
+
+const ofStore = ({ reason }: StateStoreError.StateStoreError): number => {
+  switch (reason._tag) {
+    case "NotFound":
+      return exitCode.notFound
+    case "ServerRefused":
+      return reason.refusal.endsWith("NotFound")
+        ? exitCode.notFound
+        : refusedUsage.has(reason.refusal)
+          ? exitCode.usage
+          : exitCode.failed
+    default:
+      return exitCode.failed
+  }
+}
+
+/** Refusals of a server that another command line avoids. */
+const refusedUsage: ReadonlySet<string> = new Set([
+  "Forbidden",
+  "InvalidRequest",
+  "NotOffered",
+  "Unauthorized"
+])
 
 const notFoundByGit: ReadonlySet<GitError.GitError["reason"]["_tag"]> = new Set([
   "RefNotFound",
@@ -107,6 +137,8 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
       return ofOutcome(reason.result.outcome)
     case "SandboxFailed":
       return ofSandbox(reason.cause)
+    case "StoreFailed":
+      return ofStore(reason.cause)
     case "LaunchFailed":
       return ofLaunch(reason.cause)
     default:

@@ -168,6 +168,17 @@ export class InvalidDocument extends Schema.TaggedError<InvalidDocument>()("Inva
   }
 }
 
+/** The server that has the state refused the request. `refusal` is its reason, and `detail` says what to do. */
+export class ServerRefused extends Schema.TaggedError<ServerRefused>()("ServerRefused", {
+  server: Schema.String,
+  refusal: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `the server at ${this.server} refused. ${this.detail}`
+  }
+}
+
 /**
  * Why a state store failed.
  *
@@ -188,7 +199,8 @@ export const Reason = Schema.Union([
   Unavailable,
   Damaged,
   NewerSchema,
-  InvalidDocument
+  InvalidDocument,
+  ServerRefused
 ])
 export type Reason = typeof Reason.Type
 

@@ -11,6 +11,7 @@ import { serverFlags } from "./serverFlags.ts"
 /** `local daemon`: the server in the background. The binary starts it; its output goes to the server's log. */
 export const daemon = command({
   name: "local daemon",
+  at: "machine",
   description: "Run the local server in the background of another command",
   flags: serverFlags,
   run: Effect.fn("local daemon")(function* ({ idle, isolation }): Run {

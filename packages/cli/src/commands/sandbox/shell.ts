@@ -17,6 +17,7 @@ const inherited = ["TERM", "COLORTERM", "LANG"]
 /** `shell`. */
 export const shell = command({
   name: "shell",
+  at: { instead: "Use `remote-agent exec`, or run `remote-agent shell` on the machine of the server." },
   description: "Open a shell in the sandbox of an agent. The exit code is that of the shell",
   flags: { agent, cwd, user, ...durable },
   examples: [{ command: "remote-agent shell my-agent", description: "Until exit or Ctrl-D" }],

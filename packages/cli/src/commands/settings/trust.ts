@@ -70,6 +70,7 @@ const remove = Effect.fnUntraced(function* (folder: string) {
 /** `trust`. */
 export const trust = command({
   name: "trust",
+  at: "machine",
   description:
     "Trust the remote-agent.json and .env of a folder, as they are now. Only then may they waive isolation, name programs, addresses, files outside the folder or the state",
   flags: {
