@@ -120,6 +120,7 @@ const faults: Files = {
     "Killed",
     "MemorySchedules",
     "RealSchedules",
+    "RunDeaths",
     "SqlProcesses"
   ]
 }
@@ -146,7 +147,15 @@ const partly: Files = {
     "Watch"
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
-  orchestrator: ["Crash", "CrashedLives", "Killed", "MemorySchedules", "RealSchedules", "SqlProcesses"],
+  orchestrator: [
+    "Crash",
+    "CrashedLives",
+    "Killed",
+    "MemorySchedules",
+    "RealSchedules",
+    "RunDeaths",
+    "SqlProcesses"
+  ],
   cli: ["Signals"]
 }
 

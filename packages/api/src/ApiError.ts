@@ -157,6 +157,7 @@ const statusOf = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] =
     case "AgentNotFound":
     case "QueryNotFound":
     case "PoolNotFound":
+    case "RunNotFound":
       return NotFound
     case "AgentLost":
       return Gone
@@ -166,6 +167,7 @@ const statusOf = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] =
     case "OtherProvider":
     case "PoolClosed":
     case "QueryRunning":
+    case "RunOver":
     case "TakenOver":
       return Conflict
     case "BudgetExceeded":

@@ -22,6 +22,8 @@ import * as SqlQueries from "./SqlQueries.ts"
 import * as SqlUsage from "./SqlUsage.ts"
 import * as SqlSnapshotIndex from "./SqlSnapshotIndex.ts"
 import * as SqliteFile from "./database/SqliteFile.ts"
+import { RunStore } from "../runs/RunStore.ts"
+import * as SqlRuns from "../runs/SqlRuns.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
 
 /**
@@ -30,7 +32,14 @@ import { type StateRecord, StateStore } from "../StateStore.ts"
  * @category models
  * @since 0.1.0
  */
-export type State = StateStore | Leases | LaunchIntents | Deliveries.Deliveries | StateOwner | SnapshotIndex
+export type State =
+  | StateStore
+  | RunStore
+  | Leases
+  | LaunchIntents
+  | Deliveries.Deliveries
+  | StateOwner
+  | SnapshotIndex
 
 /** Makes the services over the current `SqlClient`, whose schema is up to date. */
 const makeMigrated = Effect.fnUntraced(function* (
@@ -68,6 +77,7 @@ const makeMigrated = Effect.fnUntraced(function* (
 
   const store = StateStore.of({ ...agents, ...queries, ...usage, ...events, ...pools, restore })
   return Context.make(StateStore, store).pipe(
+    Context.add(RunStore, SqlRuns.make(database)),
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(LaunchIntents, SqlIntents.make(database)),
     Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),
