@@ -104,7 +104,7 @@ export class Run extends Schema.Class<Run>("@remote-agent/domain/Run")({
   name: Schema.optionalKey(Schema.String),
   status: RunStatus,
   stopReason: Schema.optionalKey(StopReason),
-  /** The last failure that kept the run from going on. */
+  /** The last failure that kept the run from continuing. */
   problem: Schema.optionalKey(Schema.String),
   profile: Schema.String,
   /** How many agents answer its questions at the same time. */

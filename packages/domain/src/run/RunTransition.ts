@@ -19,7 +19,7 @@ export interface Attempt {
  * How an attempt ended.
  *
  * - `Answered`: its query ended with this result. `limitedUntil` is the reset of a usage limit that the agent met;
- *   `budgetReached` tells that the budget of the run ended it.
+ *   `budgetReached` means that the budget of the run ended it.
  * - `NotStarted`: no program was started for it, and none will be.
  *
  * @category models
@@ -131,7 +131,7 @@ export const seal =
     ended(new Run({ ...run, sealed: true }), at)
 
 /**
- * Ends the input of a run whose reader has died. The run goes on with the questions that it has.
+ * Ends the input of a run whose reader has died. The run continues with the questions that it has.
  *
  * @category transitions
  * @since 0.2.0
@@ -286,7 +286,7 @@ const close = (
  * - An attempt that was not started is repeated, and does not count towards the retry policy.
  * - An attempt that met a usage limit waits for the reset of the limit, once, and is not counted as a failure.
  * - An outcome of the retry policy is tried again after the delay, until the attempts are used up.
- * - The budget of the run puts the question back and stops the run.
+ * - At the budget of the run the question waits again and the run is stopped.
  *
  * A cancelled run repeats nothing.
  *

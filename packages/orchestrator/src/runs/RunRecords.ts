@@ -31,7 +31,7 @@ export interface RunRecords {
   readonly list: (filter: RunFilter) => Effect.Effect<ReadonlyArray<Run.Run>, Failure>
   /** Lets started questions end, and starts no other. Fails with `RunOver`. */
   readonly pause: (id: Id.RunId) => Effect.Effect<Run.Run, Failure>
-  /** Lets a paused or stopped run go on. A running run stays as it is. Fails with `RunOver`. */
+  /** Lets a paused or stopped run continue. A running run stays as it is. Fails with `RunOver`. */
   readonly resume: (id: Id.RunId) => Effect.Effect<Run.Run, Failure>
   /** Cancels the running queries of a run, and starts no other. Succeeds when it is cancelled already. */
   readonly cancel: (id: Id.RunId) => Effect.Effect<Run.Run, Failure>

@@ -54,7 +54,7 @@ export interface RunSlots {
   ) => Effect.Effect<SlotEnd, Failure>
 }
 
-/** The label that tells which slot of its run an agent was launched for. */
+/** The label with the slot that an agent was launched for. */
 const slotLabel = "run-slot"
 
 /** How long the sandbox of an agent outlives the last process that kept it alive. */

@@ -8,7 +8,7 @@ import type { RunSlots, SlotEnd } from "./RunSlot.ts"
 type Failure = OrchestratorError.OrchestratorError
 
 /**
- * What a worker works for.
+ * The scope and the size of a worker.
  *
  * @category models
  * @since 0.2.0
@@ -35,7 +35,7 @@ interface Place {
 
 const keyOf = ({ id, slot }: Pick<Place, "id" | "slot">) => `${id}/${slot}`
 
-/** How often a worker looks for work when nothing tells it to. */
+/** How often a worker looks for work when nothing has changed. */
 const every = "500 millis"
 
 /** How long a slot whose work failed is left alone: longer after each failure in a row. */

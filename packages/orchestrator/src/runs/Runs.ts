@@ -23,7 +23,7 @@ import * as RunWorker from "./RunWorker.ts"
 type Failure = OrchestratorError.OrchestratorError
 
 /**
- * What a run is made of, beside its questions.
+ * The options of a run.
  *
  * @category models
  * @since 0.2.0
@@ -84,7 +84,7 @@ export class Runs extends Context.Service<
     ) => Effect.Effect<Run.Run, Failure | E, R>
     /**
      * Records a run and adds its questions as they come. `onCreated` is called once the run exists, before its first
-     * question is read. When this process dies meanwhile, the run goes on with the questions that it has.
+     * question is read. When this process dies meanwhile, the run continues with the questions that it has.
      */
     readonly start: <E, R>(
       spec: RunSpec,
@@ -92,7 +92,7 @@ export class Runs extends Context.Service<
       onCreated?: (run: Run.Run) => Effect.Effect<void>
     ) => Effect.Effect<Run.Run, Failure | E, R>
     /**
-     * Works for runs in this process: launches agents and puts questions to them. Interruption hands the work over, and
+     * Works for runs in this process: launches agents and sends them questions. Interruption hands the work over, and
      * queries that run are left running.
      */
     readonly work: (options: RunWorker.WorkOptions) => Effect.Effect<void, Failure>
@@ -164,7 +164,7 @@ export const make = Effect.gen(function* () {
   const leases = yield* Leases
   const { beat, ttl } = yield* AgentLocks.Policy
 
-  /** Tells other processes that this one reads the input of a run. */
+  /** Holds the lease on the input of a run, so that no worker takes it for abandoned. */
   const readsInput = Effect.fnUntraced(function* (id: Id.RunId) {
     const lease = yield* Effect.acquireRelease(leases.acquire(inputResource(id), { holder, ttl }), (held) =>
       Effect.ignore(leases.release(held))

@@ -14,7 +14,7 @@ import { ended, print, workOn } from "./shared/workOn.ts"
 /** `run resume`. */
 export const resume = command({
   name: "run resume",
-  description: "Go on with a run: after a crash, a pause or a stop",
+  description: "Continue a run after a crash, a pause or a stop",
   flags: {
     run: runId,
     background: onOff("background", "Answer the questions in the background of this command"),
@@ -26,7 +26,7 @@ export const resume = command({
   examples: [
     {
       command: "remote-agent run resume run_01jd… --output results.jsonl",
-      description: "Answers what is left, and continues the file of results"
+      description: "Answers the remaining questions and continues the file of results"
     }
   ],
   run: Effect.fn("run resume")(

@@ -126,7 +126,7 @@ export class RunStore extends Context.Service<
       agentId: Option.Option<Id.AgentId>
     ) => Result<void>
     readonly results: (id: Id.RunId, range: ResultRange) => Result<ReadonlyArray<Run.Question>>
-    /** Reads the questions from an index on, whatever their state. */
+    /** Reads the questions from an index on, in any state. */
     readonly questions: (id: Id.RunId, from: number, limit: number) => Result<ReadonlyArray<Run.Question>>
     /** Removes a run with its questions. Succeeds when there is none. */
     readonly remove: (id: Id.RunId) => Result<void>

@@ -71,7 +71,7 @@ const IndexLine = Schema.fromJsonString(Schema.Struct({ index: Schema.Int }))
 const decodeIndex = Schema.decodeUnknownOption(IndexLine)
 
 /**
- * What a file of results holds: its complete records, without a last one that was cut off.
+ * Finds the results in a file: its complete records, without a last one that was cut off.
  *
  * **Details**
  *
