@@ -56,6 +56,7 @@ const contract: Files = {
     "GitWorkspace",
     "HostGit",
     "Network",
+    "PushTargets",
     "WebhookReceiver",
     "gitServer"
   ],
@@ -76,7 +77,7 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["Server"],
+  server: ["Requests", "Server"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -99,8 +100,10 @@ const binary: Files = {
     "init",
     "LocalCommands",
     "PoolCommands",
+    "QueryCommands",
     "Repositories",
     "SandboxCommands",
+    "Serve",
     "Session",
     "Signals",
     "StateCommands",

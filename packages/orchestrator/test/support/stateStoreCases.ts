@@ -10,8 +10,10 @@ import {
 } from "@remote-agent/domain"
 import type { Deliveries } from "@remote-agent/github"
 import {
+  type AccessTokens,
   type LaunchIntents,
   type Leases,
+  type RequestKeys,
   type RunStore,
   type SnapshotIndex,
   StateStore
@@ -43,6 +45,8 @@ export interface Case {
     | LaunchIntents.LaunchIntents
     | Deliveries.Deliveries
     | SnapshotIndex.SnapshotIndex
+    | AccessTokens.AccessTokens
+    | RequestKeys.RequestKeys
     | Passage
   >
 }

@@ -153,6 +153,29 @@ const heldNames = Effect.gen(function* () {
   yield* sql`CREATE UNIQUE INDEX remote_agents_by_held_name ON remote_agents (held_name)`
 })
 
+/** What the servers of one state share: the hashes of access tokens, and the keys of requests. */
+const access = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  yield* sql`CREATE TABLE remote_access_tokens (
+    id ${text} PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    hash ${text} UNIQUE NOT NULL,
+    created_ms BIGINT NOT NULL,
+    expires_ms BIGINT
+  )`
+  yield* sql`CREATE TABLE remote_request_keys (
+    id ${text} PRIMARY KEY NOT NULL,
+    operation TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL
+  )`
+  yield* sql`CREATE INDEX remote_request_keys_by_age ON remote_request_keys (created_ms)`
+})
+
 /** Durable runs: a record each, their questions, and the agents in their slots. */
 const runs = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -196,7 +219,8 @@ const steps = {
   "4_settings": settings,
   "5_set_ups": setUps,
   "6_held_names": heldNames,
-  "7_runs": runs
+  "7_access": access,
+  "8_runs": runs
 }
 
 /**
