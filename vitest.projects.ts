@@ -16,6 +16,7 @@ const contract: Files = {
     "Escape",
     "Files",
     "FilesystemPause",
+    "Guest",
     "RequestGuard",
     "namespace/files",
     "Isolation",
