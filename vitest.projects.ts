@@ -58,6 +58,7 @@ const contract: Files = {
     "GitWorkspace",
     "HostGit",
     "Network",
+    "PushTargets",
     "WebhookReceiver",
     "gitServer"
   ],

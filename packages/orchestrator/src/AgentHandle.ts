@@ -164,8 +164,8 @@ interface Parts {
 const filesOf = (sandboxes: AgentSandboxes, id: Id.AgentId): AgentFiles => {
   const { use } = sandboxes
   return {
-    read: (path) => use("read", id, ({ files }) => files.read(path)),
-    readString: (path) => use("read", id, ({ files }) => files.readString(path)),
+    read: (path, how) => use("read", id, ({ files }) => files.read(path, how)),
+    readString: (path, how) => use("read", id, ({ files }) => files.readString(path, how)),
     write: (path, content) => use("write", id, ({ files }) => files.write(path, content)),
     list: (path) => use("listFiles", id, ({ files }) => files.list(path)),
     stat: (path) => use("stat", id, ({ files }) => files.stat(path)),

@@ -13,13 +13,13 @@ byDefault(it).live("refuses a push or pull that is not a fast-forward, unless an
     yield* sandbox.files.write("work/mine.txt", "mine")
     const mine = yield* git.commit(workspace, { message: "mine", author })
     const theirs = yield* server.commit("octo/hello", "main", { "theirs.txt": "theirs" })
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "NonFastForward")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "main" })), "NonFastForward")
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), theirs)
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "NonFastForward")
     assert.strictEqual(yield* git.currentCommit(workspace), mine.commit)
     const merged = yield* git.pull(workspace, { onDiverged: "merge", author })
     assert.strictEqual(yield* out("git log --format=%P -n 1"), `${mine.commit} ${theirs}`)
-    assert.strictEqual((yield* git.push(workspace)).commit, merged.commit)
+    assert.strictEqual((yield* git.push(workspace, { branch: "main" })).commit, merged.commit)
     assert.strictEqual(yield* out("cat mine.txt theirs.txt"), "minetheirs")
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
@@ -69,10 +69,14 @@ inRest(it).live("follows a branch that was replaced on the server when an option
     assert.deepInclude(yield* git.pull(workspace, { onDiverged: "reset" }), { commit: first })
     // Replaces with force, but only what it last saw.
     yield* git.commit(workspace, { message: "mine", author, allowEmpty: true })
-    yield* server.commit("octo/hello", "main", { "d.txt": "d" })
-    assert.strictEqual(yield* reasonOf(git.push(workspace, { force: true })), "NonFastForward")
-    yield* reasonOf(git.pull(workspace))
-    const { commit } = yield* git.push(workspace, { force: true })
+    const theirs = yield* server.commit("octo/hello", "main", { "d.txt": "d" })
+    assert.strictEqual(
+      yield* reasonOf(git.push(workspace, { branch: "main", replaces: first })),
+      "NonFastForward"
+    )
+    const diverged = yield* Effect.flip(git.pull(workspace))
+    assert.deepInclude(diverged.reason, { _tag: "NonFastForward", commit: theirs })
+    const { commit } = yield* git.push(workspace, { branch: "main", replaces: theirs })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), commit)
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
@@ -85,7 +89,7 @@ inRest(it).live("pushes all commits when the server has lost those that the sand
     yield* server.git("octo/hello", ["update-ref", "-d", "refs/heads/main"])
     yield* server.git("octo/hello", ["prune", "--expire=now"])
     yield* out(`rm -rf ${cache}/*`, ".")
-    const { commit } = yield* git.push(workspace, { to: "again" })
+    const { commit } = yield* git.push(workspace, { branch: "main", to: "again" })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "again"])).trim(), commit)
     assert.strictEqual((yield* server.git("octo/hello", ["rev-list", "--count", "again"])).trim(), "2")
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "RefNotFound")
@@ -98,7 +102,7 @@ inRest(it).live("names a protected branch, a detached head, an existing branch a
     const workspace = yield* clone()
     yield* git.createBranch(workspace, "protected")
     yield* git.commit(workspace, { message: "x", author, allowEmpty: true })
-    const refused = yield* Effect.flip(git.push(workspace))
+    const refused = yield* Effect.flip(git.push(workspace, { branch: "protected" }))
     assert.deepInclude(refused.reason, { _tag: "ProtectedBranch", branch: "protected" })
     assert.include(refused.message, "pull request")
     assert.strictEqual(yield* reasonOf(git.createBranch(workspace, "main")), "BranchExists")
@@ -107,13 +111,12 @@ inRest(it).live("names a protected branch, a detached head, an existing branch a
     assert.strictEqual(yield* reasonOf(git.restore(workspace, "0".repeat(40))), "RefNotFound")
     assert.strictEqual(yield* reasonOf(git.restore(workspace, "main")), "InvalidName")
     yield* git.checkout(workspace, first)
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "DetachedHead")
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "DetachedHead")
     server.tokens.set(server.tokens.keys().next().value ?? "", { write: false })
     yield* git.createBranch(workspace, "mine", "main")
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "PermissionDenied")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "mine" })), "PermissionDenied")
     server.tokens.clear()
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "AuthenticationFailed")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "mine" })), "AuthenticationFailed")
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
@@ -142,7 +145,7 @@ byDefault(it).live("refuses files that the server would refuse, before anything 
     yield* sandbox.files.remove("work/a large file.bin")
     yield* git.commit(workspace, { message: "not large", author })
     const before = server.requests.length
-    const { reason } = yield* Effect.flip(git.push(workspace))
+    const { reason } = yield* Effect.flip(git.push(workspace, { branch: "main" }))
     assert.deepInclude(reason, {
       _tag: "FileTooLarge",
       path: "a large file.bin",

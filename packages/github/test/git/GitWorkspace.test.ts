@@ -41,18 +41,26 @@ byDefault(it).live("clones a private repository, commits and pushes, and pulls w
     yield* git.createBranch(workspace, "agent/work")
     const message = "A subject\n\n# not a comment\n  body with trailing spaces   \n\n\n"
     const made = yield* git.commit(workspace, { message, author })
-    assert.deepStrictEqual(yield* git.push(workspace), { branch: "agent/work", commit: made.commit })
+    assert.deepStrictEqual(yield* git.push(workspace, { branch: "agent/work" }), {
+      branch: "agent/work",
+      commit: made.commit
+    })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "agent/work"])).trim(), made.commit)
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), first)
     const [last] = yield* git.log(workspace, { limit: 1 })
     assert.deepInclude(last, { commit: made.commit, parents: [first], author, message })
     assert.strictEqual(yield* out("git status -sb"), "## agent/work...origin/agent/work")
     // What the server has already is a success.
-    assert.strictEqual((yield* git.push(workspace)).commit, made.commit)
+    assert.strictEqual((yield* git.push(workspace, { branch: "agent/work" })).commit, made.commit)
 
     yield* git.checkout(workspace, "main")
     const second = yield* server.commit("octo/hello", "main", { "b.txt": "b\n" })
-    assert.deepStrictEqual(yield* git.pull(workspace), { branch: "main", commit: second, before: first })
+    assert.deepStrictEqual(yield* git.pull(workspace), {
+      branch: "main",
+      commit: second,
+      before: first,
+      seen: { branch: "main", commit: second }
+    })
     assert.strictEqual(yield* out("cat b.txt"), "b")
     assert.strictEqual(yield* git.currentCommit(workspace), second)
     assert.deepStrictEqual(yield* git.restore(workspace, first), { branch: "main", commit: first })
@@ -81,7 +89,7 @@ byDefault(it).live("a pull takes at most three trips to the sandbox, and one whe
     yield* sandbox.files.write("work/c.txt", "c")
     yield* git.commit(place, { message: "c", author })
     calls.splice(0)
-    yield* git.push(place)
+    yield* git.push(place, { branch: "main" })
     assert.deepStrictEqual(calls.splice(0), ["exec", "read", "exec"])
     const cloning = counted(sandbox)
     yield* git.clone(cloning.sandbox, { repository: "octo/hello", dir: "other" })
@@ -115,7 +123,7 @@ inRest(it).live("clones a part of the history, and pulls into it what an older c
       "an old file"
     )
     yield* git.commit(workspace, { message: "empty", author, allowEmpty: true })
-    const pushed = yield* git.push(workspace, { to: "from-shallow" })
+    const pushed = yield* git.push(workspace, { branch: "main", to: "from-shallow" })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "from-shallow~1"])).trim(), next)
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "from-shallow"])).trim(), pushed.commit)
   }).pipe(Effect.scoped, Effect.provide(layer))
@@ -163,7 +171,7 @@ inRest(it).live("clones a public repository directly, without a token and withou
     )
     assert.strictEqual((yield* sandbox.exec({ argv: ["test", "-e", "d"] })).exitCode, 1)
     yield* git.commit(workspace, { message: "x", author, allowEmpty: true })
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "AuthenticationFailed")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "main" })), "AuthenticationFailed")
     assert.strictEqual(yield* reasonOf(clone({ dir: "p" })), "AuthenticationFailed")
     assert.strictEqual(yield* reasonOf(clone({ dir: "p", mode: "relay" })), "AuthenticationFailed")
   }).pipe(Effect.scoped, Effect.provide(layer))
