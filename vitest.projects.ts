@@ -79,7 +79,7 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["Server"],
+  server: ["Requests", "Server"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -102,8 +102,10 @@ const binary: Files = {
     "init",
     "LocalCommands",
     "PoolCommands",
+    "QueryCommands",
     "Repositories",
     "SandboxCommands",
+    "Serve",
     "Session",
     "Signals",
     "StateCommands",
