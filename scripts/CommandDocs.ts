@@ -44,11 +44,17 @@ interface Known {
   readonly description: string
 }
 
+/** The subcommands without their aliases, which the descriptor lists behind the commands. */
+const subcommandsOf = ({ subcommands }: Completions.CommandDescriptor) =>
+  subcommands.filter(
+    ({ description }, index) => subcommands.findIndex((one) => one.description === description) === index
+  )
+
 const commandsOf = (
   command: Completions.CommandDescriptor,
   above: ReadonlyArray<string>
 ): ReadonlyArray<Known> =>
-  command.subcommands.flatMap((one): ReadonlyArray<Known> => {
+  subcommandsOf(command).flatMap((one): ReadonlyArray<Known> => {
     const path = [...above, one.name]
     return [{ path, description: one.description ?? "" }, ...commandsOf(one, path)]
   })
@@ -88,9 +94,15 @@ export const commands = Effect.gen(function* () {
 
 /** The table of top-level commands in the README. */
 export const overview = (): string => {
-  const rows = Completions.fromCommand(Cli.root).subcommands.map(
-    ({ description = "", name, subcommands }) =>
-      `| \`remote-agent ${name}\`${subcommands.length === 0 ? "" : ` ${subcommands.map((one) => `\`${one.name}\``).join(" ")}`} | ${description} |`
+  const rows = subcommandsOf(Completions.fromCommand(Cli.root)).map(
+    ({ description = "", name, ...rest }) =>
+      `| \`remote-agent ${name}\`${
+        rest.subcommands.length === 0
+          ? ""
+          : ` ${subcommandsOf({ name, description, ...rest })
+              .map((one) => `\`${one.name}\``)
+              .join(" ")}`
+      } | ${description} |`
   )
   return ["| command | does |", "| --- | --- |", ...rows].join("\n")
 }

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { CliOutput, Command, Completions, TerminalCapabilities } from "effect/cli"
-import { withText } from "./commandLine.ts"
+import { aliased, withText } from "./commandLine.ts"
 import { fork } from "./commands/agent/fork.ts"
 import { health } from "./commands/agent/health.ts"
 import { info } from "./commands/agent/info.ts"
@@ -12,8 +12,10 @@ import { rename } from "./commands/agent/rename.ts"
 import { resume } from "./commands/agent/resume.ts"
 import { terminate } from "./commands/agent/terminate.ts"
 import { update } from "./commands/agent/update.ts"
-import { CommandTree } from "./commands/completion/CommandTree.ts"
+import { CommandTree, HelpPages } from "./commands/completion/CommandTree.ts"
 import { completions } from "./commands/completion/completion.ts"
+import { help } from "./commands/help/help.ts"
+import { version as versionCommand } from "./commands/help/version.ts"
 import { daemon } from "./commands/local/daemon.ts"
 import { serve as localServe } from "./commands/local/serve.ts"
 import { status as localStatus } from "./commands/local/status.ts"
@@ -23,12 +25,15 @@ import { list as poolList } from "./commands/pool/list.ts"
 import { resize as poolResize } from "./commands/pool/resize.ts"
 import { run as poolRun } from "./commands/pool/run.ts"
 import { terminate as poolTerminate } from "./commands/pool/terminate.ts"
+import { answer } from "./commands/query/answer.ts"
 import { ask } from "./commands/query/ask.ts"
 import { cancel } from "./commands/query/cancel.ts"
 import { cost } from "./commands/query/cost.ts"
 import { demo } from "./commands/query/demo.ts"
 import { logs } from "./commands/query/logs.ts"
+import { queries } from "./commands/query/queries.ts"
 import { query } from "./commands/query/query.ts"
+import { wait } from "./commands/query/wait.ts"
 import { branch } from "./commands/repository/branch.ts"
 import { commit } from "./commands/repository/commit.ts"
 import { create as issueCreate } from "./commands/repository/issue/create.ts"
@@ -51,8 +56,13 @@ import { doctor } from "./commands/settings/doctor/doctor.ts"
 import { init } from "./commands/settings/init.ts"
 import { profiles } from "./commands/settings/profiles.ts"
 import { show as profilesShow } from "./commands/settings/profilesShow.ts"
+import { serve } from "./commands/serve/serve.ts"
+import { create as tokenCreate } from "./commands/serve/token/create.ts"
+import { list as tokenList } from "./commands/serve/token/list.ts"
+import { revoke as tokenRevoke } from "./commands/serve/token/revoke.ts"
+import { trust } from "./commands/settings/trust.ts"
 import { group } from "./commands/shared/command.ts"
-import { quiet, verbose } from "./commands/shared/flags.ts"
+import { quiet, trust as trusts, verbose } from "./commands/shared/flags.ts"
 import { exportState } from "./commands/state/export.ts"
 import { importState } from "./commands/state/import.ts"
 import { reap } from "./commands/state/reap.ts"
@@ -80,6 +90,7 @@ const webhook = group("webhook", "Webhooks of a repository, and a receiver for t
   webhookPing,
   webhookDelete
 ])
+const token = group("token", "Access tokens of the servers of a state", [tokenCreate, tokenList, tokenRevoke])
 const state = group("state", "Export and import the records of agents", [exportState, importState])
 const config = group("config", "Show and check the settings", [show, check])
 const local = group("local", "The server of sandboxes on this machine, for any E2B program", [
@@ -107,6 +118,9 @@ export const root = Command.make("remote-agent").pipe(
         launch,
         fork,
         query,
+        queries,
+        answer,
+        wait,
         logs,
         cancel,
         list,
@@ -123,10 +137,14 @@ export const root = Command.make("remote-agent").pipe(
     },
     { group: "inside a sandbox", commands: [exec, shell, cp] },
     { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
+    { group: "a server", commands: [serve, token] },
     { group: "state and costs", commands: [cost, state, reap] },
-    { group: "this machine", commands: [init, config, doctor, completions, local] }
+    {
+      group: "this machine",
+      commands: [init, trust, config, doctor, completions, local, help, versionCommand]
+    }
   ]),
-  Command.withGlobalFlags([quiet, verbose])
+  Command.withGlobalFlags([quiet, verbose, trusts])
 )
 
 const tree = () => Completions.fromCommand(root)
@@ -180,11 +198,22 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
     yield* line(err, red(err, toLines(usage).join("\n")))
     return yield* new Ended({ code: exitCode.usage })
   }
-  return yield* Command.runWith(root, { version })(withText(args, tree)).pipe(
-    Effect.catchTag("ShowHelp", ({ errors }) =>
-      errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: exitCode.usage }))
-    ),
-    Effect.provideService(CommandTree, Effect.sync(tree)),
+  const parsed = (words: ReadonlyArray<string>) =>
+    Command.runWith(root, { version })(words).pipe(
+      Effect.catchTag("ShowHelp", ({ errors }) =>
+        errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: exitCode.usage }))
+      ),
+      Effect.provideService(CommandTree, Effect.sync(tree))
+    )
+  const context = yield* Effect.context<Exclude<Effect.Services<ReturnType<typeof parsed>>, HelpPages>>()
+  const helpPages: HelpPages["Service"] = (words) =>
+    parsed([...words, "--help"]).pipe(
+      Effect.mapError((error) => (error._tag === "Ended" ? error : new Ended({ code: exitCode.usage }))),
+      Effect.provideService(HelpPages, helpPages),
+      Effect.provideContext(context)
+    )
+  return yield* parsed(withText(aliased(args), tree)).pipe(
+    Effect.provideService(HelpPages, helpPages),
     Effect.provideService(CliOutput.Presenter, yield* presenter(args.includes("--json"))),
     Effect.provideService(TerminalCapabilities.TerminalCapabilities, {
       canAnimate: err.live,

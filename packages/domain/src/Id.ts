@@ -77,6 +77,15 @@ export const ulid = (millis: number, random: ReadonlyArray<number>): string => {
   return time + Array.from({ length: 16 }, (_, index) => alphabet.charAt((random[index] ?? 0) & 31)).join("")
 }
 
+/**
+ * The part of an id that people are shown: its prefix, its time, and two random characters. Commands accept it in place
+ * of the id.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const short = (id: AgentId | QueryId): string => id.slice(0, 16)
+
 const next = Effect.fnUntraced(function* (prefix: string) {
   const millis = yield* Clock.currentTimeMillis
   const random = yield* Effect.replicateEffect(Random.nextIntBetween(0, 32), 16)

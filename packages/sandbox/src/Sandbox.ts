@@ -147,16 +147,46 @@ export interface WatchOptions {
 }
 
 /**
+ * How a file is read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReadOptions {
+  /** The most bytes that are read; 256 MiB when absent. A link to `/dev/zero` has no end. */
+  readonly limitBytes?: number | undefined
+}
+
+/**
+ * The most bytes that `files.read` holds in memory unless the caller says otherwise.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultReadLimit: number = 256 * 1024 * 1024
+
+/**
  * The files of a sandbox. Relative paths start at the home folder.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SandboxFiles {
-  /** Reads a file. Fails with `FileNotFound` when there is none. */
-  readonly read: (path: string) => Effect.Effect<Uint8Array, SandboxError.SandboxError>
-  /** Reads a file as UTF-8. Fails with `FileNotFound` when there is none. */
-  readonly readString: (path: string) => Effect.Effect<string, SandboxError.SandboxError>
+  /**
+   * Reads a file. Fails with `FileNotFound` when there is none, and with `FileTooLarge` beyond the limit. It may take any
+   * time as long as bytes arrive; it fails with `RequestTimedOut` when none do.
+   */
+  readonly read: (path: string, options?: ReadOptions) => Effect.Effect<Uint8Array, SandboxError.SandboxError>
+  /** Reads a file as UTF-8. Fails like `read`. */
+  readonly readString: (
+    path: string,
+    options?: ReadOptions
+  ) => Effect.Effect<string, SandboxError.SandboxError>
+  /** Reads a file in pieces, of which a few are held in memory. There is no limit unless the options give one. */
+  readonly stream: (
+    path: string,
+    options?: ReadOptions
+  ) => Stream.Stream<Uint8Array, SandboxError.SandboxError>
   /** Writes a file and creates missing folders. An existing file is replaced atomically. */
   readonly write: (
     path: string,

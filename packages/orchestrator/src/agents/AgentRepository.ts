@@ -51,6 +51,22 @@ export const canonical = Effect.fnUntraced(function* (
   return { url: `${server}/${fullName(repo)}`, ...(ref === undefined ? {} : { ref }) }
 })
 
+/** The most branches that the record of an agent keeps. */
+const mostBranches = 64
+
+/** The record of a repository after the host dealt with a branch, which comes last. */
+export const withBranch = (
+  repository: Agent.Repository,
+  name: string,
+  news: Partial<Pick<Agent.Branch, "commit" | "created" | "pushed">>
+): Agent.Repository => {
+  const { branches = [] } = repository
+  const known = branches.find((one) => one.name === name)
+  const branch = new Agent.Branch({ ...known, ...news, name })
+  const rest = branches.filter((one) => one.name !== name)
+  return new Agent.Repository({ ...repository, branches: [...rest, branch].slice(-mostBranches) })
+}
+
 /** Fails with `GitRequired` unless there is a `GitWorkspace`. */
 export const required = (
   operation: string,
@@ -109,7 +125,7 @@ export const clone: (
   const repo = yield* parse(git.server, repository.url)
   const { work } = Profile.placeholders(place.profile, place.home)
   const { ref } = repository
-  const { commit } = yield* git.clone(place.sandbox, {
+  const { commit, seen } = yield* git.clone(place.sandbox, {
     repository: fullName(repo),
     ref,
     dir: work,
@@ -123,5 +139,6 @@ export const clone: (
     Effect.flatMap((there) => files.write(exclude, [there, ...ownFiles(place), ""].join("\n"))),
     Effect.mapError((cause) => GitError.fail("clone", new GitError.SandboxFailed({ cause })))
   )
-  return new Agent.Repository({ ...(yield* canonical(git.server, repository)), commit })
+  const cloned = new Agent.Repository({ ...(yield* canonical(git.server, repository)), commit })
+  return seen === undefined ? cloned : withBranch(cloned, seen.branch, { commit: seen.commit })
 })

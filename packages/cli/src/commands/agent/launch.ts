@@ -10,7 +10,8 @@ import { line, Screen } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import * as Budget from "../shared/budget.ts"
 import { command } from "../shared/command.ts"
-import { app, budget, onOff, repeatable, seconds, text } from "../shared/flags.ts"
+import { app, budget, onOff, repeatable, text } from "../shared/flags.ts"
+import { seconds } from "../shared/time.ts"
 import * as SandboxEnv from "../shared/sandboxEnv.ts"
 import * as AgentName from "../shared/agentName.ts"
 import * as Labels from "../shared/labels.ts"
@@ -43,7 +44,10 @@ export const launch = command({
     name: text("name", "The name of the agent (default: generated from the profile)"),
     ...app,
     ephemeral: onOff("ephemeral", "Delete its sandbox, and do not pause it, when its ttl is over"),
-    ttl: seconds("ttl", "How many seconds its sandbox runs without a query (default: E2B_DEFAULT_TIMEOUT)"),
+    ttl: seconds(
+      "ttl",
+      "How long its sandbox runs without a query: 90, 5m, 1h30m (default: E2B_DEFAULT_TIMEOUT)"
+    ),
     label: repeatable("label", "A label: key=value"),
     repository: text(
       "repository",

@@ -10,7 +10,7 @@ export const push = command({
   description: "Push a branch of the repository of an agent",
   flags: {
     agent,
-    branch: text("branch", "The branch (default: the one that is checked out)"),
+    branch: text("branch", "The branch (default: the one that `branch` or `pr create` created last)"),
     ...permissions,
     ...durable
   },

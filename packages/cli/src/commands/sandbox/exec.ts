@@ -10,7 +10,8 @@ import { Ended, Usage } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
-import { agent, cwd, durable, seconds, user } from "../shared/flags.ts"
+import { agent, cwd, durable, user } from "../shared/flags.ts"
+import { seconds } from "../shared/time.ts"
 import { encoded, makeDecoder } from "./binaryOutput.ts"
 import { asSandboxError } from "./sandboxFailure.ts"
 
@@ -34,8 +35,8 @@ export const exec = command({
     ),
     cwd,
     user,
-    timeout: seconds("timeout", "Kill it after this many seconds (default: never)"),
-    idleTimeout: seconds("idle-timeout", "Kill it after this many seconds without output (default: never)"),
+    timeout: seconds("timeout", "Kill it after this time: 90, 5m, 1h30m (default: never)"),
+    idleTimeout: seconds("idle-timeout", "Kill it after this time without output (default: never)"),
     ...durable
   },
   examples: [

@@ -5,7 +5,7 @@ import { Ended, type Failure } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
 import { line, red, Screen, silent } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
-import { json, quiet, verbose } from "./flags.ts"
+import { json, quiet, trust, verbose } from "./flags.ts"
 
 type Flags<F extends Command.Command.Config> = Command.Command.Config.Infer<F> & { readonly json: boolean }
 
@@ -18,6 +18,8 @@ export interface Definition<F extends Command.Command.Config, R> {
   /** All its words, such as `pool run`. The last is the name in its group. */
   readonly name: string
   readonly description: string
+  /** Another name of the command in its group, such as `ls` of `list`. */
+  readonly alias?: string | undefined
   /** Its arguments and flags. Every command takes `--json` beside them. */
   readonly flags: F
   readonly examples?: ReadonlyArray<Command.Command.Example> | undefined
@@ -56,6 +58,7 @@ const withVerbosity = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
  * The settings files are read once, before `run`. A failure is reported here and becomes the exit code of the process.
  */
 export const command = <const F extends Command.Command.Config, R>({
+  alias,
   description,
   examples = [],
   flags,
@@ -72,9 +75,10 @@ export const command = <const F extends Command.Command.Config, R>({
           load === undefined ? run : load().then((loaded) => loaded.run)
         ])
       )
-      const sources = yield* Settings.make
+      const sources = yield* Settings.make({ trusts: yield* trust })
       yield* action(given).pipe(
         observed(name, Settings.merged(sources)),
+        Effect.catchTag("ConfigError", (error) => Effect.flip(Settings.withPlaces(error, sources))),
         reported(given.json),
         Effect.provideService(Settings.Settings, sources)
       )
@@ -87,7 +91,8 @@ export const command = <const F extends Command.Command.Config, R>({
       given: Command.Command.Config.Infer<F & { readonly json: typeof json }>
     ) => ReturnType<typeof handler>
   )
-  return made.pipe(Command.withDescription(description), Command.withExamples(examples))
+  const described = made.pipe(Command.withDescription(description), Command.withExamples(examples))
+  return alias === undefined ? described : Command.withAlias(described, alias)
 }
 
 /** Makes a group of commands. */
