@@ -86,9 +86,6 @@ type Answer = ReadonlyArray<Buffer> | undefined
 
 const READY = "10 seconds"
 
-/** Whether a guest can be started on this system at all. */
-export const isPossible = program !== undefined
-
 const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
 
 const isSignal = (name: string | undefined): name is NodeJS.Signals =>
