@@ -91,18 +91,3 @@ export const commands = Effect.gen(function* () {
     ...sections
   ].join("\n\n")
 })
-
-/** The table of top-level commands in the README. */
-export const overview = (): string => {
-  const rows = subcommandsOf(Completions.fromCommand(Cli.root)).map(
-    ({ description = "", name, ...rest }) =>
-      `| \`remote-agent ${name}\`${
-        rest.subcommands.length === 0
-          ? ""
-          : ` ${subcommandsOf({ name, description, ...rest })
-              .map((one) => `\`${one.name}\``)
-              .join(" ")}`
-      } | ${description} |`
-  )
-  return ["| command | does |", "| --- | --- |", ...rows].join("\n")
-}

@@ -56,6 +56,10 @@ import { doctor } from "./commands/settings/doctor/doctor.ts"
 import { init } from "./commands/settings/init.ts"
 import { profiles } from "./commands/settings/profiles.ts"
 import { show as profilesShow } from "./commands/settings/profilesShow.ts"
+import { serve } from "./commands/serve/serve.ts"
+import { create as tokenCreate } from "./commands/serve/token/create.ts"
+import { list as tokenList } from "./commands/serve/token/list.ts"
+import { revoke as tokenRevoke } from "./commands/serve/token/revoke.ts"
 import { trust } from "./commands/settings/trust.ts"
 import { group } from "./commands/shared/command.ts"
 import { quiet, trust as trusts, verbose } from "./commands/shared/flags.ts"
@@ -87,6 +91,7 @@ const webhook = group("webhook", "Webhooks of a repository, and a receiver for t
   webhookPing,
   webhookDelete
 ])
+const token = group("token", "Access tokens of the servers of a state", [tokenCreate, tokenList, tokenRevoke])
 const state = group("state", "Export and import the records of agents", [exportState, importState])
 const config = group("config", "Show and check the settings", [show, check])
 const local = group("local", "The server of sandboxes on this machine, for any E2B program", [
@@ -133,6 +138,7 @@ export const root = Command.make("remote-agent").pipe(
     },
     { group: "inside a sandbox", commands: [exec, shell, cp] },
     { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
+    { group: "a server", commands: [serve, token] },
     { group: "state and costs", commands: [cost, state, reap] },
     {
       group: "this machine",

@@ -48,7 +48,7 @@ type Failure = OrchestratorError.OrchestratorError
  * @category models
  * @since 0.1.0
  */
-export interface AskOptions extends Omit<Agents.LaunchSpec, "name">, Queries.QueryOptions {
+export interface AskOptions extends Omit<Agents.LaunchSpec, "id" | "name">, Omit<Queries.QueryOptions, "id"> {
   /** Receives every event of the query, in order. */
   readonly onEvent?: ((record: AgentEvent.EventRecord) => Effect.Effect<void>) | undefined
 }

@@ -25,6 +25,8 @@ import type * as AgentLocks from "../agents/AgentLocks.ts"
 
 /** How a query is run. */
 export interface QueryOptions {
+  /** The id of the query, for callers that must know it in advance; generated when absent. */
+  readonly id?: Id.QueryId | undefined
   /**
    * The conversation that the query belongs to: it sees the earlier queries of the same session. A query without a
    * session is a conversation of its own.
@@ -73,6 +75,12 @@ export interface Queries {
     text: string,
     options?: QueryOptions
   ) => Effect.Effect<Query.Query, Failure>
+  /** Records a query and starts nothing. The first process that follows its events runs it. */
+  readonly enqueue: (
+    agentId: Id.AgentId,
+    text: string,
+    options?: QueryOptions
+  ) => Effect.Effect<Query.Query, Failure>
   readonly events: (id: Id.QueryId, fromSeq?: number) => EventLog
   readonly cancel: (id: Id.QueryId, by?: string) => Effect.Effect<Query.Query, Failure>
   readonly acquireIdle: AgentLocks.AcquireIdle
@@ -101,7 +109,7 @@ export const make = Effect.fnUntraced(function* (
   const record = Effect.fnUntraced(function* (agentId: Id.AgentId, text: string, options: QueryOptions) {
     const { budget, maxIterations, model, newSession, resume, timeout } = options
     const session = options.session ?? (options.continue === true ? yield* lastSession(agentId) : undefined)
-    const id = yield* Id.nextQueryId
+    const id = options.id ?? (yield* Id.nextQueryId)
     const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
     const trace = yield* QueryTrace.here
     const query = new Query.Query({
@@ -136,11 +144,10 @@ export const make = Effect.fnUntraced(function* (
     by: "orchestrator"
   }
 
-  /** Records a query. It is aborted when the scope closes before it was started. */
-  const asked = Effect.fnUntraced(function* (
+  /** Checks a query before it is recorded, and tells whether its agent got a new sandbox for it. */
+  const checked = Effect.fnUntraced(function* (
     operation: string,
     agentId: Id.AgentId,
-    text: string,
     options: QueryOptions
   ) {
     // Checked before a sandbox is resumed or replaced, and before the query is recorded.
@@ -158,6 +165,17 @@ export const make = Effect.fnUntraced(function* (
     }
     const isNew = yield* replaced(agent, options)
     yield* places.of(operation, agentId, options)
+    return isNew
+  })
+
+  /** Records a query. It is aborted when the scope closes before it was started. */
+  const asked = Effect.fnUntraced(function* (
+    operation: string,
+    agentId: Id.AgentId,
+    text: string,
+    options: QueryOptions
+  ) {
+    const isNew = yield* checked(operation, agentId, options)
     const query = yield* Effect.acquireRelease(
       AgentStore.stored(operation, record(agentId, text, options)),
       ({ id }) =>
@@ -194,6 +212,23 @@ export const make = Effect.fnUntraced(function* (
     return yield* AgentStore.stored("start", store.getQuery(queued.id))
   }, Effect.scoped)
 
+  const enqueue: Queries["enqueue"] = Effect.fn("Orchestrator.enqueue")(function* (
+    agentId,
+    text,
+    options = {}
+  ) {
+    yield* checked("enqueue", agentId, options)
+    return yield* AgentStore.stored("enqueue", record(agentId, text, options))
+  })
+
+  /** Ends a queued query that cannot be started, because no other process would. */
+  const endUnstarted = (id: Id.QueryId, { message, reason }: Failure) =>
+    reason._tag === "TakenOver" || reason._tag === "StoreFailed"
+      ? Effect.void
+      : Effect.flatMap(store.getQuery(id), ({ status }) =>
+          status === "queued" ? runs.close(id, "aborted", message) : Effect.void
+        ).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
+
   const getQuery = (operation: string, id: Id.QueryId) => AgentStore.stored(operation, store.getQuery(id))
 
   /** The options of a span for work on a query, within the trace of the query. */
@@ -224,7 +259,10 @@ export const make = Effect.fnUntraced(function* (
     const rest = Stream.unwrap(
       Effect.gen(function* () {
         if (!orphaned) return Stream.empty
-        return runs.drive("events", yield* getQuery("events", id), { detach: true, from: next })
+        return Stream.tapError(
+          runs.drive("events", yield* getQuery("events", id), { detach: true, from: next }),
+          (error) => endUnstarted(id, error)
+        )
       })
     )
     return Stream.unwrap(
@@ -269,5 +307,5 @@ export const make = Effect.fnUntraced(function* (
     return turn
   })
 
-  return { stream, query, start, events, cancel, acquireIdle }
+  return { stream, query, start, enqueue, events, cancel, acquireIdle }
 })

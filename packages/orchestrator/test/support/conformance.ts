@@ -1,5 +1,6 @@
 import { DeliveriesConformance } from "@remote-agent/github/testing"
 import { Effect } from "effect"
+import { cases as access } from "./accessCases.ts"
 import { cases as agents } from "./agentCases.ts"
 import { cases as intents } from "./intentsCases.ts"
 import { cases as leases } from "./leaseCases.ts"
@@ -28,5 +29,6 @@ export const conformance: ReadonlyArray<Case> = [
   ...leases,
   ...intents,
   ...setUps,
+  ...access,
   ...deliveries
 ]

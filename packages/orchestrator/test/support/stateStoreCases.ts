@@ -9,7 +9,14 @@ import {
   TokenUsage
 } from "@remote-agent/domain"
 import type { Deliveries } from "@remote-agent/github"
-import { type LaunchIntents, type Leases, type SnapshotIndex, StateStore } from "@remote-agent/orchestrator"
+import {
+  type AccessTokens,
+  type LaunchIntents,
+  type Leases,
+  type RequestKeys,
+  type SnapshotIndex,
+  StateStore
+} from "@remote-agent/orchestrator"
 import { Context, DateTime, type Duration, Effect, Layer, References, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -36,6 +43,8 @@ export interface Case {
     | LaunchIntents.LaunchIntents
     | Deliveries.Deliveries
     | SnapshotIndex.SnapshotIndex
+    | AccessTokens.AccessTokens
+    | RequestKeys.RequestKeys
     | Passage
   >
 }

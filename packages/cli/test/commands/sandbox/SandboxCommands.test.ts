@@ -232,7 +232,7 @@ describe("shell", () => {
       assert.strictEqual(yield* terminal.ended, 0)
       const stranger = yield* open(cwd, ["shell", "one", "--user", "stranger"])
       yield* stranger.sees("invalid username: 'stranger'")
-      assert.strictEqual(yield* stranger.ended, 1)
+      assert.strictEqual(yield* stranger.ended, 125)
     }),
     limit
   )

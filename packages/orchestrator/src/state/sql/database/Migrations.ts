@@ -153,6 +153,29 @@ const heldNames = Effect.gen(function* () {
   yield* sql`CREATE UNIQUE INDEX remote_agents_by_held_name ON remote_agents (held_name)`
 })
 
+/** What the servers of one state share: the hashes of access tokens, and the keys of requests. */
+const access = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  yield* sql`CREATE TABLE remote_access_tokens (
+    id ${text} PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    hash ${text} UNIQUE NOT NULL,
+    created_ms BIGINT NOT NULL,
+    expires_ms BIGINT
+  )`
+  yield* sql`CREATE TABLE remote_request_keys (
+    id ${text} PRIMARY KEY NOT NULL,
+    operation TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL
+  )`
+  yield* sql`CREATE INDEX remote_request_keys_by_age ON remote_request_keys (created_ms)`
+})
+
 /** The steps from an empty database to the schema of this version. A released step never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
@@ -160,7 +183,8 @@ const steps = {
   "3_search_and_leases": searchAndLeases,
   "4_settings": settings,
   "5_set_ups": setUps,
-  "6_held_names": heldNames
+  "6_held_names": heldNames,
+  "7_access": access
 }
 
 /**
