@@ -126,6 +126,7 @@ const faults: Files = {
     "Killed",
     "MemorySchedules",
     "RealSchedules",
+    "RunDeaths",
     "SqlProcesses"
   ]
 }
@@ -152,7 +153,7 @@ const partly: Files = {
     "Watch"
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
-  orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "SqlProcesses"],
+  orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "RunDeaths", "SqlProcesses"],
   github: ["GitFailures", "GitWorkspace"],
   cli: ["AgentCommands", "Commands", "LocalCommands", "PoolCommands", "Repositories", "Session", "Signals"]
 }

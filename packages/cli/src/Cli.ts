@@ -47,6 +47,14 @@ import { remove as webhookDelete } from "./commands/repository/webhook/delete.ts
 import { list as webhookList } from "./commands/repository/webhook/list.ts"
 import { ping as webhookPing } from "./commands/repository/webhook/ping.ts"
 import { serve as webhookServe } from "./commands/repository/webhook/serve.ts"
+import { cancel as runCancel } from "./commands/run/cancel.ts"
+import { list as runList } from "./commands/run/list.ts"
+import { pause as runPause } from "./commands/run/pause.ts"
+import { results as runResults } from "./commands/run/results.ts"
+import { resume as runResume } from "./commands/run/resume.ts"
+import { start as runStart } from "./commands/run/start.ts"
+import { status as runStatus } from "./commands/run/status.ts"
+import { watch as runWatch } from "./commands/run/watch.ts"
 import { cp } from "./commands/sandbox/cp/cp.ts"
 import { exec } from "./commands/sandbox/exec.ts"
 import { shell } from "./commands/sandbox/shell.ts"
@@ -82,6 +90,16 @@ const pool = group("pool", "Pools of agents that share the questions they are as
   poolResize,
   poolTerminate
 ])
+const runs = group("run", "Durable runs of many questions, which survive every crash", [
+  runStart,
+  runStatus,
+  runWatch,
+  runResults,
+  runResume,
+  runPause,
+  runCancel,
+  runList
+])
 const pr = group("pr", "Pull requests with the changes of agents", [prCreate])
 const issue = group("issue", "Issues of a repository", [issueCreate, issueList])
 const webhook = group("webhook", "Webhooks of a repository, and a receiver for them", [
@@ -112,7 +130,7 @@ export const root = Command.make("remote-agent").pipe(
     "Runs research and coding agents in isolated sandboxes, and never leaves a sandbox behind"
   ),
   Command.withSubcommands([
-    { group: "questions", commands: [ask, pool, demo] },
+    { group: "questions", commands: [ask, runs, pool, demo] },
     {
       group: "agents that stay",
       commands: [

@@ -237,6 +237,8 @@ export interface SandboxJobs {
   readonly status: (id: string) => Effect.Effect<Status, SandboxError.SandboxError>
   readonly kill: (id: string) => Effect.Effect<Status, SandboxError.SandboxError>
   readonly remove: (id: string) => Effect.Effect<void, SandboxError.SandboxError>
+  /** Takes an id that no job has, so that it is never started. Returns false when there is a job of that id. */
+  readonly reserve: (id: string) => Effect.Effect<boolean, SandboxError.SandboxError>
 }
 
 /**

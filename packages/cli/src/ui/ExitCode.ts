@@ -118,6 +118,7 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
   switch (reason._tag) {
     case "AgentNotFound":
     case "QueryNotFound":
+    case "RunNotFound":
     case "AgentLost":
       return exitCode.notFound
     case "UnknownProfile":

@@ -54,6 +54,14 @@ export class AgentRuntime extends Context.Service<
       request: QueryCommand.Request,
       options?: QueryProcess.FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
+    /**
+     * Reserves the id of a query whose program was never started, so that no process starts it from now on. Returns
+     * false when it was started.
+     */
+    readonly reserve: (
+      place: SetUp.AgentSandbox,
+      id: Id.QueryId
+    ) => Effect.Effect<boolean, SandboxError.SandboxError>
     /** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
     readonly stop: (
       place: SetUp.AgentSandbox,
@@ -132,8 +140,8 @@ export const make = Effect.sync(() => {
     return { from: before.commit, to }
   })
 
-  const { follow, run, start, stop } = QueryProcess
-  return AgentRuntime.of({ prepareFiles, setUp, checkHealth, update, run, start, follow, stop })
+  const { follow, reserve, run, start, stop } = QueryProcess
+  return AgentRuntime.of({ prepareFiles, setUp, checkHealth, update, run, start, follow, reserve, stop })
 })
 
 /** The runtime. */
