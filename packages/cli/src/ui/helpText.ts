@@ -73,6 +73,8 @@ const commandLines = (command: string, width: number): ReadonlyArray<string> => 
   )
 }
 
+const capital = (text: string) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
+
 const withStop = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
 /**
@@ -92,7 +94,6 @@ export const helpText = (doc: HelpDoc.HelpDoc, output: Output): string => {
   const groupColumn = columnOf(groups.flatMap(({ commands }) => commands.map(commandRow)))
   const section = (title: string, rows: ReadonlyArray<Row>, column = columnOf(rows)) =>
     rows.length === 0 ? [] : ["", bold(output, `${title}:`), ...columns(rows, width, column)]
-  const capital = (text: string) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
   const usage = doc.usage.replace(/<subcommand>/, "<command>")
   const shared = `Every command also takes ${(doc.globalFlags ?? []).map(({ name }) => `--${name}`).join(", ")}. See \`${path[0] ?? "remote-agent"} --help\`.`
   const examples = (doc.examples ?? []).flatMap(({ command, description }, index) => [
