@@ -1,6 +1,6 @@
 import { Option } from "effect"
 import type { HelpDoc } from "effect/cli"
-import { bold, dim, type Output } from "./Screen.ts"
+import { bold, dim, type Output } from "../Screen.ts"
 import { wrap } from "./wrap.ts"
 
 /** No line of help is longer, however wide the terminal is: a longer line is hard to read. */

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Completions } from "effect/cli"
-import * as Cli from "../../src/Cli.ts"
-import { wrap } from "../../src/ui/wrap.ts"
-import * as Paper from "../support/paper.ts"
-import { folder } from "../support/support.ts"
+import * as Cli from "../../../src/Cli.ts"
+import { wrap } from "../../../src/ui/text/wrap.ts"
+import * as Paper from "../../support/paper.ts"
+import { folder } from "../../support/support.ts"
 
 const paths = (command: Completions.CommandDescriptor): ReadonlyArray<ReadonlyArray<string>> =>
   command.subcommands.flatMap((one) => [[one.name], ...paths(one).map((path) => [one.name, ...path])])
