@@ -28,7 +28,7 @@ const writing = (file: NewFile): ReadonlyArray<string> => {
 }
 
 /** The script that does all of it and prints the home folder as its last line. */
-export const script = ({ files, folders }: NewFiles): string => {
+const script = ({ files, folders }: NewFiles): string => {
   const all = [...new Set([...folders, ...files.flatMap(({ path }) => folderOf(path))])]
   return [
     "set -e -o pipefail",
