@@ -79,6 +79,10 @@ export class Repository extends Schema.Class<Repository>("@remote-agent/domain/R
   ),
   /** A branch, tag or commit; the repository's default branch when absent. */
   ref: Schema.optionalKey(Schema.String),
+  /** `ignore` leaves the folders of submodules empty; a repository with submodules is refused when absent. */
+  submodules: Schema.optionalKey(Schema.Literal("ignore")),
+  /** `pointers` leaves the pointers of Git LFS in place of the files; a repository with such files is refused when absent. */
+  lfs: Schema.optionalKey(Schema.Literal("pointers")),
   /** The commit that was checked out last. */
   commit: Schema.optionalKey(Schema.String),
   /** The branches that the host has dealt with for the agent, the latest last. */

@@ -202,14 +202,14 @@ export class RepositoryNotFound extends Schema.TaggedError<RepositoryNotFound>()
 /** The repository has submodules, and the caller did not say how to treat them. */
 export class SubmodulesFound extends Schema.TaggedError<SubmodulesFound>()("SubmodulesFound", paths) {
   override get message() {
-    return `there are submodules at ${list(this.paths)}, and the token of one repository may not open others. Ask for submodules: "ignore" to leave their folders empty.`
+    return `there are submodules at ${list(this.paths)}, and the token of one repository may not open others. Choose submodules: "ignore" (--submodules ignore) to leave their folders empty.`
   }
 }
 
 /** The repository keeps files in Git LFS, and the caller did not say how to treat them. */
 export class LfsFound extends Schema.TaggedError<LfsFound>()("LfsFound", paths) {
   override get message() {
-    return `Git LFS keeps the contents of ${list(this.paths)}. Ask for lfs: "pointers" to get the pointers instead of the contents.`
+    return `Git LFS keeps the contents of ${list(this.paths)}. Choose lfs: "pointers" (--lfs pointers) to get the pointers instead of the contents.`
   }
 }
 
