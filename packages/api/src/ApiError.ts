@@ -186,6 +186,7 @@ const ofOrchestrator = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[num
     case "AgentNotFound":
     case "QueryNotFound":
     case "PoolNotFound":
+    case "RunNotFound":
       return NotFound
     case "AgentLost":
       return Gone
@@ -195,6 +196,7 @@ const ofOrchestrator = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[num
     case "OtherProvider":
     case "PoolClosed":
     case "QueryRunning":
+    case "RunOver":
     case "TakenOver":
       return Conflict
     case "BudgetExceeded":

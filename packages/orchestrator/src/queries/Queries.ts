@@ -70,6 +70,13 @@ export interface Queries {
     options?: PooledOptions,
     onEvent?: (record: AgentEvent.EventRecord) => Effect.Effect<void>
   ) => Effect.Effect<Query.QueryResult, Failure>
+  /**
+   * Runs a query under an id that the caller chose and recorded. A query of this id that exists is followed to its end
+   * and not started again. Leaving the stream leaves the query running.
+   */
+  readonly submit: (id: Id.QueryId, agentId: Id.AgentId, text: string, options?: PooledOptions) => EventLog
+  /** Closes a query that was recorded and not started. Others stay as they are. */
+  readonly abandon: (id: Id.QueryId) => Effect.Effect<void, Failure>
   readonly start: (
     agentId: Id.AgentId,
     text: string,
@@ -106,10 +113,15 @@ export const make = Effect.fnUntraced(function* (
       (found) => Option.getOrUndefined(found)?.session ?? QueryStore.unnamedSession
     )
 
-  const record = Effect.fnUntraced(function* (agentId: Id.AgentId, text: string, options: QueryOptions) {
+  const record = Effect.fnUntraced(function* (
+    agentId: Id.AgentId,
+    text: string,
+    options: QueryOptions,
+    known?: Id.QueryId
+  ) {
     const { budget, maxIterations, model, newSession, resume, timeout } = options
     const session = options.session ?? (options.continue === true ? yield* lastSession(agentId) : undefined)
-    const id = options.id ?? (yield* Id.nextQueryId)
+    const id = known ?? options.id ?? (yield* Id.nextQueryId)
     const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
     const trace = yield* QueryTrace.here
     const query = new Query.Query({
@@ -194,6 +206,33 @@ export const make = Effect.fnUntraced(function* (
       )
     ).pipe(Stream.withSpan("Orchestrator.stream", { attributes: { agentId } }))
 
+  const submit: Queries["submit"] = (id, agentId, text, options = {}) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const known = yield* AgentStore.stored(
+          "submit",
+          Effect.catchReason(record(agentId, text, options, id), "StateStoreError", "AlreadyExists", () =>
+            store.getQuery(id)
+          )
+        )
+        return runs.drive("submit", known, { poolBudget: options.poolBudget, detach: true, from: 0 })
+      })
+    ).pipe(Stream.withSpan("Orchestrator.submit", { attributes: { agentId, queryId: id } }))
+
+  const abandon: Queries["abandon"] = Effect.fn("Orchestrator.abandon")(function* (id) {
+    const known = yield* Effect.catchReason(
+      Effect.asSome(store.getQuery(id)),
+      "StateStoreError",
+      "NotFound",
+      () => Effect.succeedNone
+    ).pipe(Effect.mapError(AgentStore.fromStore("abandon")))
+    if (Option.isNone(known) || known.value.status !== "queued") return
+    // Under the lock of the agent, so that no process is about to start it.
+    const lock = yield* turns.acquire("abandon", known.value.agentId)
+    if ((yield* AgentStore.stored("abandon", store.getQuery(id))).status !== "queued") return
+    yield* AgentStore.stored("abandon", runs.close(id, "aborted", cancelledMessage, lock))
+  }, Effect.scoped)
+
   const query: Queries["query"] = Effect.fn("Orchestrator.query")(function* (
     agentId,
     text,
@@ -221,9 +260,9 @@ export const make = Effect.fnUntraced(function* (
     return yield* AgentStore.stored("enqueue", record(agentId, text, options))
   })
 
-  /** Ends a queued query that cannot be started, because no other process would. */
+  /** Ends a queued query that cannot be started, because no other process would. A paused agent may still be resumed. */
   const endUnstarted = (id: Id.QueryId, { message, reason }: Failure) =>
-    reason._tag === "TakenOver" || reason._tag === "StoreFailed"
+    reason._tag === "TakenOver" || reason._tag === "StoreFailed" || reason._tag === "AgentPaused"
       ? Effect.void
       : Effect.flatMap(store.getQuery(id), ({ status }) =>
           status === "queued" ? runs.close(id, "aborted", message) : Effect.void
@@ -307,5 +346,5 @@ export const make = Effect.fnUntraced(function* (
     return turn
   })
 
-  return { stream, query, start, enqueue, events, cancel, acquireIdle }
+  return { stream, submit, abandon, query, start, enqueue, events, cancel, acquireIdle }
 })

@@ -6,6 +6,7 @@ import { cases as intents } from "./intentsCases.ts"
 import { cases as leases } from "./leaseCases.ts"
 import { cases as pools } from "./poolCases.ts"
 import { cases as queries } from "./queryCases.ts"
+import { cases as runs } from "./runCases.ts"
 import { cases as setUps } from "./setUpCases.ts"
 import { type Case, cases as basics, Passage } from "./stateStoreCases.ts"
 
@@ -26,6 +27,7 @@ export const conformance: ReadonlyArray<Case> = [
   ...agents,
   ...queries,
   ...pools,
+  ...runs,
   ...leases,
   ...intents,
   ...setUps,

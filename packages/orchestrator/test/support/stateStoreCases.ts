@@ -14,6 +14,7 @@ import {
   type LaunchIntents,
   type Leases,
   type RequestKeys,
+  type RunStore,
   type SnapshotIndex,
   StateStore
 } from "@remote-agent/orchestrator"
@@ -39,6 +40,7 @@ export interface Case {
     void,
     StateStoreError.StateStoreError,
     | StateStore.StateStore
+    | RunStore.RunStore
     | Leases.Leases
     | LaunchIntents.LaunchIntents
     | Deliveries.Deliveries

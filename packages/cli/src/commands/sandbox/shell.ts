@@ -18,7 +18,9 @@ const inherited = ["TERM", "COLORTERM", "LANG"]
 export const shell = command({
   name: "shell",
   at: { instead: "Use `remote-agent exec`, or run `remote-agent shell` on the machine of the server." },
-  description: "Open a shell in the sandbox of an agent. The exit code is that of the shell",
+  runsProcess: true,
+  description:
+    "Open a shell in the sandbox of an agent. The exit code is that of the shell, or 125 when Remote Agent fails",
   flags: { agent, cwd, user, ...durable },
   examples: [{ command: "remote-agent shell my-agent", description: "Until exit or Ctrl-D" }],
   run: Effect.fn("shell")(

@@ -101,7 +101,14 @@ const steps = (cwd: string): ReadonlyArray<Step> => [
 
 /** Commands that no server carries out, and what they say. */
 const refused: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-  [["shell", "first"], "remote-agent exec"],
+  [["run", "start", "Tesla revenue 2024"], "pool run"],
+  [["run", "status", "run_1"], "pool run"],
+  [["run", "watch", "run_1"], "pool run"],
+  [["run", "results", "run_1"], "pool run"],
+  [["run", "resume", "run_1"], "pool run"],
+  [["run", "pause", "run_1"], "pool run"],
+  [["run", "cancel", "run_1"], "pool run"],
+  [["run", "list"], "pool run"],
   [["local", "status"], "this machine"],
   [["local", "stop"], "this machine"],
   [["local", "serve"], "this machine"],
@@ -135,7 +142,7 @@ const wordsOf = (command: Command.Command.Any, before: ReadonlyArray<string> = [
       ]
 
 /** Commands that ask nothing of agents: they are the same with and without a server. */
-const neutral: ReadonlySet<string> = new Set(["help", "version", "local daemon", "mcp"])
+const neutral: ReadonlySet<string> = new Set(["help", "version", "local daemon", "mcp", "shell"])
 
 describe("--server", () => {
   it.live(
@@ -160,6 +167,9 @@ describe("--server", () => {
         const state = yield* Effect.promise(() => readFile(join(cwd, "state.json"), "utf8"))
         assert.include(state, "Tesla revenue 2024")
         assert.notInclude(state, canary)
+        const shell = yield* here(["shell", "first"])
+        assert.strictEqual(shell.code, 125)
+        assert.include(shell.err, "remote-agent exec")
         for (const [args, text] of refused) {
           const shown = yield* here(args)
           const words = `${args.join(" ")}\n${shown.out}\n${shown.err}`

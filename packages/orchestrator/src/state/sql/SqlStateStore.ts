@@ -26,6 +26,8 @@ import * as SqlQueries from "./SqlQueries.ts"
 import * as SqlUsage from "./SqlUsage.ts"
 import * as SqlSnapshotIndex from "./SqlSnapshotIndex.ts"
 import * as SqliteFile from "./database/SqliteFile.ts"
+import { RunStore } from "../runs/RunStore.ts"
+import * as SqlRuns from "../runs/SqlRuns.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
 
 /**
@@ -36,6 +38,7 @@ import { type StateRecord, StateStore } from "../StateStore.ts"
  */
 export type State =
   | StateStore
+  | RunStore
   | Leases
   | LaunchIntents
   | Deliveries.Deliveries
@@ -80,6 +83,7 @@ const makeMigrated = Effect.fnUntraced(function* (
 
   const store = StateStore.of({ ...agents, ...queries, ...usage, ...events, ...pools, restore })
   return Context.make(StateStore, store).pipe(
+    Context.add(RunStore, SqlRuns.make(database)),
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(LaunchIntents, SqlIntents.make(database)),
     Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),

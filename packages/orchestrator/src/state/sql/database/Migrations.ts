@@ -176,6 +176,41 @@ const access = Effect.gen(function* () {
   yield* sql`CREATE INDEX remote_request_keys_by_age ON remote_request_keys (created_ms)`
 })
 
+/** Durable runs: a record each, their questions, and the agents in their slots. */
+const runs = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  yield* sql`CREATE TABLE remote_runs (
+    id ${text} PRIMARY KEY NOT NULL,
+    status ${text} NOT NULL,
+    priority BIGINT NOT NULL,
+    body TEXT NOT NULL
+  )`
+  yield* sql`CREATE INDEX remote_runs_by_status ON remote_runs (status, id)`
+  yield* sql`CREATE TABLE remote_run_questions (
+    run_id ${text} NOT NULL REFERENCES remote_runs (id),
+    idx BIGINT NOT NULL,
+    state ${text} NOT NULL,
+    not_before_ms BIGINT NOT NULL,
+    slot BIGINT,
+    seq BIGINT,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run_id, idx)
+  )`
+  yield* sql`
+    CREATE INDEX remote_run_questions_waiting ON remote_run_questions (run_id, not_before_ms, idx)
+    WHERE state = 'waiting'`
+  yield* sql`CREATE UNIQUE INDEX remote_run_questions_by_slot ON remote_run_questions (run_id, slot) WHERE slot IS NOT NULL`
+  yield* sql`CREATE UNIQUE INDEX remote_run_questions_by_seq ON remote_run_questions (run_id, seq) WHERE seq IS NOT NULL`
+  yield* sql`CREATE TABLE remote_run_slots (
+    run_id ${text} NOT NULL REFERENCES remote_runs (id),
+    slot BIGINT NOT NULL,
+    agent_id ${text},
+    PRIMARY KEY (run_id, slot)
+  )`
+  yield* sql`CREATE INDEX remote_run_slots_by_agent ON remote_run_slots (run_id) WHERE agent_id IS NOT NULL`
+})
+
 /** The steps from an empty database to the schema of this version. A released step never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
@@ -184,7 +219,8 @@ const steps = {
   "4_settings": settings,
   "5_set_ups": setUps,
   "6_held_names": heldNames,
-  "7_access": access
+  "7_access": access,
+  "8_runs": runs
 }
 
 /**
