@@ -129,6 +129,9 @@ export const make = Effect.fnUntraced(function* (connection: Connection) {
           queryOf(query)
         ),
       of: queryOf,
+      // Durable runs are worked on where the state is.
+      submit: () => Stream.fail(failures.ofStore("submit")(failures.unsupported("submit"))),
+      abandon: () => Effect.fail(failures.ofStore("abandon")(failures.unsupported("abandon"))),
       list: (filter, range) =>
         Stream.mapError(connection.store.listQueries(filter, range), failures.ofStore("listQueries")),
       ask: Effect.fn("RemoteOrchestrator.ask")(function* (text, options = {}) {

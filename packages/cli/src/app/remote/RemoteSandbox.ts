@@ -106,6 +106,7 @@ export const make = (
         Effect.mapError(client.sandbox.rename({ params, payload: { from, to } }), failure("rename")),
       makeDir: (path) =>
         Effect.mapError(client.sandbox.makeDir({ params, payload: { path } }), failure("makeDir")),
+      prepare: () => Effect.fail(unsupported("write", "Preparing a new sandbox")),
       watch: () => Stream.fail(unsupported("watch", "Watching files"))
     },
     host: () => Effect.fail(unsupported("host", "The address of a port"))
