@@ -175,7 +175,8 @@ export class ServerRefused extends Schema.TaggedError<ServerRefused>()("ServerRe
   detail: Schema.String
 }) {
   override get message() {
-    return `the server at ${this.server} refused. ${this.detail}`
+    const said = this.detail.replace(/\.$/, "")
+    return `the server at ${this.server} refused (${this.refusal}). It says: ${said === "" ? "nothing" : said}.`
   }
 }
 

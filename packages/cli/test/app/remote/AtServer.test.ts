@@ -102,12 +102,12 @@ const steps = (cwd: string): ReadonlyArray<Step> => [
 /** Commands that no server carries out, and what they say. */
 const refused: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
   [["run", "start", "Tesla revenue 2024"], "pool run"],
-  [["run", "status", "run_1"], "pool run"],
-  [["run", "watch", "run_1"], "pool run"],
-  [["run", "results", "run_1"], "pool run"],
-  [["run", "resume", "run_1"], "pool run"],
-  [["run", "pause", "run_1"], "pool run"],
-  [["run", "cancel", "run_1"], "pool run"],
+  [["run", "status", "run_01arz3ndektsv4rrffq69g5fav"], "pool run"],
+  [["run", "watch", "run_01arz3ndektsv4rrffq69g5fav"], "pool run"],
+  [["run", "results", "run_01arz3ndektsv4rrffq69g5fav"], "pool run"],
+  [["run", "resume", "run_01arz3ndektsv4rrffq69g5fav"], "pool run"],
+  [["run", "pause", "run_01arz3ndektsv4rrffq69g5fav"], "pool run"],
+  [["run", "cancel", "run_01arz3ndektsv4rrffq69g5fav"], "pool run"],
   [["run", "list"], "pool run"],
   [["local", "status"], "this machine"],
   [["local", "stop"], "this machine"],
