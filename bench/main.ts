@@ -9,6 +9,7 @@ import * as Copy from "./Copy.ts"
 import * as Create from "./Create.ts"
 import * as Events from "./Events.ts"
 import * as Git from "./Git.ts"
+import * as Guest from "./Guest.ts"
 import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
@@ -30,6 +31,7 @@ const names = [
   "launch",
   "events",
   "cp",
+  "guest",
   "soak"
 ] as const
 
@@ -59,6 +61,7 @@ type Benchmark = Effect.Effect<
       | typeof Create.run
       | typeof Launch.run
       | typeof Events.run
+      | typeof Guest.run
       | typeof Soak.run
     >
   >,
@@ -81,6 +84,7 @@ const benchmarks = (
   launch: Launch.run({ files: 3000, rounds }),
   cp: Copy.run({ root, files: 3000, rounds }),
   events: Events.run({ events: 200, rounds }),
+  guest: Guest.run({ times: 100 }),
   soak: Soak.run(soak)
 })
 

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { CliOutput, Command, Completions, TerminalCapabilities } from "effect/cli"
+import { CliConfig, CliOutput, Command, Completions, GlobalFlag, TerminalCapabilities } from "effect/cli"
 import { aliased, withText } from "./commandLine.ts"
 import { fork } from "./commands/agent/fork.ts"
 import { health } from "./commands/agent/health.ts"
@@ -47,6 +47,14 @@ import { remove as webhookDelete } from "./commands/repository/webhook/delete.ts
 import { list as webhookList } from "./commands/repository/webhook/list.ts"
 import { ping as webhookPing } from "./commands/repository/webhook/ping.ts"
 import { serve as webhookServe } from "./commands/repository/webhook/serve.ts"
+import { cancel as runCancel } from "./commands/run/cancel.ts"
+import { list as runList } from "./commands/run/list.ts"
+import { pause as runPause } from "./commands/run/pause.ts"
+import { results as runResults } from "./commands/run/results.ts"
+import { resume as runResume } from "./commands/run/resume.ts"
+import { start as runStart } from "./commands/run/start.ts"
+import { status as runStatus } from "./commands/run/status.ts"
+import { watch as runWatch } from "./commands/run/watch.ts"
 import { cp } from "./commands/sandbox/cp/cp.ts"
 import { exec } from "./commands/sandbox/exec.ts"
 import { shell } from "./commands/sandbox/shell.ts"
@@ -56,8 +64,13 @@ import { doctor } from "./commands/settings/doctor/doctor.ts"
 import { init } from "./commands/settings/init.ts"
 import { profiles } from "./commands/settings/profiles.ts"
 import { show as profilesShow } from "./commands/settings/profilesShow.ts"
+import { serve } from "./commands/serve/serve.ts"
+import { create as tokenCreate } from "./commands/serve/token/create.ts"
+import { list as tokenList } from "./commands/serve/token/list.ts"
+import { revoke as tokenRevoke } from "./commands/serve/token/revoke.ts"
+import { trust } from "./commands/settings/trust.ts"
 import { group } from "./commands/shared/command.ts"
-import { quiet, verbose } from "./commands/shared/flags.ts"
+import { quiet, trust as trusts, verbose } from "./commands/shared/flags.ts"
 import { exportState } from "./commands/state/export.ts"
 import { importState } from "./commands/state/import.ts"
 import { reap } from "./commands/state/reap.ts"
@@ -65,6 +78,7 @@ import { CommandHost } from "./process/CommandHost.ts"
 import { exitCode } from "./ui/ExitCode.ts"
 import { Ended, Usage } from "./ui/Failure.ts"
 import { toJson, toLines } from "./ui/failureText.ts"
+import { helpText } from "./ui/text/helpText.ts"
 import { line, type Output, red, Screen } from "./ui/Screen.ts"
 import { jsonText } from "./ui/plainText.ts"
 import { version } from "./version.ts"
@@ -76,6 +90,16 @@ const pool = group("pool", "Pools of agents that share the questions they are as
   poolResize,
   poolTerminate
 ])
+const runs = group("run", "Durable runs of many questions, which survive every crash", [
+  runStart,
+  runStatus,
+  runWatch,
+  runResults,
+  runResume,
+  runPause,
+  runCancel,
+  runList
+])
 const pr = group("pr", "Pull requests with the changes of agents", [prCreate])
 const issue = group("issue", "Issues of a repository", [issueCreate, issueList])
 const webhook = group("webhook", "Webhooks of a repository, and a receiver for them", [
@@ -85,6 +109,7 @@ const webhook = group("webhook", "Webhooks of a repository, and a receiver for t
   webhookPing,
   webhookDelete
 ])
+const token = group("token", "Access tokens of the servers of a state", [tokenCreate, tokenList, tokenRevoke])
 const state = group("state", "Export and import the records of agents", [exportState, importState])
 const config = group("config", "Show and check the settings", [show, check])
 const local = group("local", "The server of sandboxes on this machine, for any E2B program", [
@@ -105,7 +130,7 @@ export const root = Command.make("remote-agent").pipe(
     "Runs research and coding agents in isolated sandboxes, and never leaves a sandbox behind"
   ),
   Command.withSubcommands([
-    { group: "questions", commands: [ask, pool, demo] },
+    { group: "questions", commands: [ask, runs, pool, demo] },
     {
       group: "agents that stay",
       commands: [
@@ -131,13 +156,27 @@ export const root = Command.make("remote-agent").pipe(
     },
     { group: "inside a sandbox", commands: [exec, shell, cp] },
     { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
+    { group: "a server", commands: [serve, token] },
     { group: "state and costs", commands: [cost, state, reap] },
-    { group: "this machine", commands: [init, config, doctor, completions, local, help, versionCommand] }
+    {
+      group: "this machine",
+      commands: [init, trust, config, doctor, completions, local, help, versionCommand]
+    }
   ]),
-  Command.withGlobalFlags([quiet, verbose])
+  Command.withExamples([
+    { command: 'remote-agent ask "What was Tesla\'s revenue in 2024?"', description: "One question" },
+    { command: "remote-agent launch --profile claude-code --name dev", description: "An agent that stays" },
+    { command: 'remote-agent query dev "Write tests for the parser"', description: "Ask it" }
+  ]),
+  Command.withGlobalFlags([quiet, verbose, trusts])
 )
 
 const tree = () => Completions.fromCommand(root)
+
+/** One way to completions: the command `completions`, which also completes names. */
+const cliConfig = CliConfig.make({
+  builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Wizard, GlobalFlag.LogLevel]
+})
 
 const wordsOf = ({ errors }: CliOutput.Presenter.InvalidInvocation): string =>
   errors
@@ -154,12 +193,11 @@ const usageText = (output: Output, event: CliOutput.Presenter.InvalidInvocation)
 const presenter = (asJson: boolean) =>
   Effect.map(Screen, ({ err, out }): CliOutput.Presenter => ({
     present: (event) => {
-      const formatter = CliOutput.defaultFormatter({ colors: out.colors })
       switch (event._tag) {
         case "Version":
           return line(out, event.version)
         case "Help":
-          return line(out, formatter.formatHelpDoc(event.helpDoc))
+          return line(out, helpText(event.helpDoc, out))
         case "InvalidInvocation": {
           const document = jsonText(toJson(new Usage({ message: wordsOf(event) })))
           return Effect.andThen(asJson ? line(out, document) : Effect.void, line(err, usageText(err, event)))
@@ -167,6 +205,12 @@ const presenter = (asJson: boolean) =>
       }
     }
   }))
+
+/** The exit code for a wrong command line: a command with the exit code of a process has one of its own. */
+const usageCode = (args: ReadonlyArray<string>): number => {
+  const name = args.find((word) => !word.startsWith("-")) ?? ""
+  return name === "exec" || name === "shell" ? exitCode.beside : exitCode.usage
+}
 
 /** Whether `--wizard` is given. The arguments after `--` belong to another program. */
 const wantsWizard = (args: ReadonlyArray<string>): boolean => {
@@ -191,7 +235,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const parsed = (words: ReadonlyArray<string>) =>
     Command.runWith(root, { version })(words).pipe(
       Effect.catchTag("ShowHelp", ({ errors }) =>
-        errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: exitCode.usage }))
+        errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: usageCode(args) }))
       ),
       Effect.provideService(CommandTree, Effect.sync(tree))
     )
@@ -205,6 +249,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   return yield* parsed(withText(aliased(args), tree)).pipe(
     Effect.provideService(HelpPages, helpPages),
     Effect.provideService(CliOutput.Presenter, yield* presenter(args.includes("--json"))),
+    Effect.provideService(CliConfig.CliConfig, cliConfig),
     Effect.provideService(TerminalCapabilities.TerminalCapabilities, {
       canAnimate: err.live,
       canColor: err.colors,

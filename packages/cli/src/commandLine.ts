@@ -7,11 +7,11 @@ const builtIn: ReadonlyArray<readonly [string, boolean]> = [
   ["--version", false],
   ["-v", false],
   ["--wizard", false],
-  ["--completions", true],
   ["--log-level", true],
   ["--quiet", false],
   ["-q", false],
-  ["--verbose", false]
+  ["--verbose", false],
+  ["--trust", false]
 ]
 
 /** The flags of a command, with whether a value follows. */

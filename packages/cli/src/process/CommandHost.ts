@@ -29,6 +29,8 @@ export class CommandHost extends Context.Service<
     readonly cwd: string
     /** The absolute path of the folder for data that outlives a command. `DataFolder.ensure` creates it. */
     readonly dataFolder: string
+    /** The absolute path of the user's own settings. Absent: there are none. */
+    readonly userConfig?: string | undefined
     /** Whether there is a terminal to ask questions on. */
     readonly interactive: boolean
     /** The operating system, as Node.js names it. */

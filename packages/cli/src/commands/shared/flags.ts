@@ -26,6 +26,14 @@ export const verbose = GlobalFlag.Setting("verbose")({
   )
 })
 
+/** `--trust`: the files of the working directory may set everything, in this run only. */
+export const trust = GlobalFlag.Setting("trust")({
+  flag: Flag.Boolean("trust").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Trust the remote-agent.json and .env of this folder, for this run")
+  )
+})
+
 /** Makes a flag optional: `undefined` when it is not given. */
 export const optional = <A>(flag: Flag.Flag<A>): Flag.Flag<A | undefined> =>
   Flag.map(Flag.optional(flag), Option.getOrUndefined)
