@@ -9,6 +9,7 @@ type Files = Readonly<Record<string, ReadonlyArray<string>>>
 const contract: Files = {
   "e2b-local": [
     "Access",
+    "Attempts",
     "Calls",
     "Commands",
     "Contents",

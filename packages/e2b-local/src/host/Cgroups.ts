@@ -248,11 +248,11 @@ const makeScope = Effect.fnUntraced(function* (
   yield* Effect.promise(() =>
     Promise.all(hierarchies.map((hierarchy, at) => setLimits(groups[at] ?? "", hierarchy, limits)))
   )
-  const freezing = groups.filter((_, at) => hierarchies[at]?.freezer === true)
+  const freezing = groups.find((_, at) => hierarchies[at]?.freezer === true)
   return {
     wrap: wrapIn(groups),
     groups,
-    freezer: Option.map(Option.fromNullishOr(freezing[0]), freezerOf)
+    freezer: Option.map(Option.fromNullishOr(freezing), freezerOf)
   } satisfies CgroupScope
 })
 

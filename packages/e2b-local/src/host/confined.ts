@@ -54,7 +54,9 @@ const readFiles = Effect.gen(function* () {
 let known: ReadonlyArray<string> | undefined
 
 const files = Effect.suspend(() =>
-  known === undefined ? Effect.tap(readFiles, (found) => Effect.sync(() => (known = found))) : Effect.succeed(known)
+  known === undefined
+    ? Effect.tap(readFiles, (found) => Effect.sync(() => (known = found)))
+    : Effect.succeed(known)
 )
 
 // Flags of mounts and namespaces, from the headers of the kernel.

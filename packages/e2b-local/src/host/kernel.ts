@@ -13,6 +13,8 @@ export const searchPath = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 const tables = {
   x64: {
+    close: 3,
+    close_range: 436,
     prctl: 157,
     capset: 126,
     setgroups: 116,
@@ -27,6 +29,8 @@ const tables = {
     mount_setattr: 442
   },
   arm64: {
+    close: 57,
+    close_range: 436,
     prctl: 167,
     capset: 91,
     setgroups: 159,

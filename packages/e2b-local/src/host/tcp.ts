@@ -42,7 +42,7 @@ interface Listener {
 const LISTENS = "0A"
 
 /** The sockets of `/proc/net/tcp` or `tcp6` that listen on a port. */
-export const parseListeners = (table: string, port: number): ReadonlyArray<Listener> =>
+const parseListeners = (table: string, port: number): ReadonlyArray<Listener> =>
   table
     .split("\n")
     .slice(1)

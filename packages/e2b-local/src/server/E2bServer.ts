@@ -25,6 +25,7 @@ import * as FilesystemService from "../envd/FilesystemService.ts"
 import * as FileTransfer from "../envd/FileTransfer.ts"
 import * as ProcessService from "../envd/ProcessService.ts"
 import * as Isolation from "../isolation/Isolation.ts"
+import * as Entry from "../isolation/namespace/entry.ts"
 import * as PortProxy from "../ports/PortProxy.ts"
 import * as DataDirectory from "../sandboxes/DataDirectory.ts"
 import { randomToken } from "../sandboxes/ManagedSandbox.ts"
@@ -198,6 +199,11 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
     E2bServer,
     Effect.gen(function* () {
       const provider = yield* Isolation.select(options.isolation ?? "auto")
+      if (provider.kind !== "none" && !Entry.isRestricting()) {
+        yield* Effect.logWarning(
+          "perl is not installed: sandboxes run without a filter of system calls and cannot be copied (snapshots, forks)"
+        )
+      }
       const scope = yield* Effect.scope
       const context = yield* Layer.buildWithScope(
         SandboxRegistry.layer({

@@ -16,7 +16,7 @@ const MAX_STRANGERS = 64
 const MAX_IDLE = 512
 
 /** The soft limit of open files of this process. Node.js has raised it to the hard limit at its start. */
-export const openFilesOf = (limits: string): number => {
+const openFilesOf = (limits: string): number => {
   const [, soft = ""] = /^Max open files\s+(\S+)/m.exec(limits) ?? []
   return /^\d+$/.test(soft) ? Number(soft) : Infinity
 }
@@ -43,7 +43,9 @@ export const bound = Effect.fnUntraced(function* (server: Http.Server) {
   const [strangers, idle] = [new Set<Socket>(), new Set<Socket>()]
   const rest = (socket: Socket) => {
     if (socket.destroyed) return
-    const [set, most] = known.has(socket) ? ([idle, MAX_IDLE] as const) : ([strangers, MAX_STRANGERS] as const)
+    const [set, most] = known.has(socket)
+      ? ([idle, MAX_IDLE] as const)
+      : ([strangers, MAX_STRANGERS] as const)
     set.add(socket)
     closeOldest(set, most)
   }

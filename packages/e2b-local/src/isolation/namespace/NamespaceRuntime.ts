@@ -79,9 +79,14 @@ const namespacesOf = (
   users: { readonly before: ReadonlyArray<string>; readonly after: ReadonlyArray<string> }
 ): ReadonlyArray<string> => [
   ...users.before,
-  ...["mnt", "pid", "ipc", "uts", ...(internet ? [] : ["net"]), ...(hasCgroupNamespaces ? ["cgroup"] : [])].map(
-    (kind) => `/proc/${init}/ns/${kind}`
-  ),
+  ...[
+    "mnt",
+    "pid",
+    "ipc",
+    "uts",
+    ...(internet ? [] : ["net"]),
+    ...(hasCgroupNamespaces ? ["cgroup"] : [])
+  ].map((kind) => `/proc/${init}/ns/${kind}`),
   ...users.after
 ]
 
@@ -258,8 +263,7 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   // Each sandbox of a server that is root has uids of its own.
   const uids = Option.match(options.owners, {
     onNone: () => [],
-    onSome: (owners) =>
-      owners.user >= Mounts.FIRST_UID ? [owners.user, ...Option.toArray(owners.root)] : []
+    onSome: (owners) => (owners.user >= Mounts.FIRST_UID ? [owners.user, ...Option.toArray(owners.root)] : [])
   })
   const { freeze, thaw } = pausing(cgroup, roots)
 

@@ -61,7 +61,7 @@ let known: boolean | undefined
 const canDisableUserNamespaces = Effect.suspend(() =>
   known === undefined
     ? HostProcess.run({ command: "bwrap", args: ["--help"], env: { PATH: searchPath } }).pipe(
-        Effect.map(({ stderr, stdout }) => `${stdout}${stderr}`.includes("--disable-userns")),
+        Effect.map(({ stderr, stdout }) => stdout.toString().concat(stderr).includes("--disable-userns")),
         Effect.orElseSucceed(() => false),
         Effect.tap((can) => Effect.sync(() => (known = can)))
       )

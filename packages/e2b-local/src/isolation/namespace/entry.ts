@@ -19,7 +19,7 @@ export interface CommandLine {
 }
 
 /** The user that a program of the sandbox runs as. */
-export interface Identity {
+interface Identity {
   /** The uid of the host. None where the user namespace of the sandbox decides. */
   readonly uid: Option.Option<number>
   /** Numbers of the capabilities that it keeps inside of its user namespace. */
@@ -43,8 +43,10 @@ export const isRestricting = (): boolean => findPerl() !== undefined
  */
 const OOM_SCORE = 700
 
+// 3 and 4 are the control pipes. What the server has inherited itself ends here.
 const shared = (call: NonNullable<typeof calls>) => `
-use strict; my (@groups, @namespaces, @parents, %set);
+use strict; syscall(${call.close_range}, 5, 0x7fffffff, 0) == 0 or map { syscall(${call.close}, $_) } 5 .. 1023;
+my (@groups, @namespaces, @parents, %set);
 while ((my $word = shift) ne "--") {
   my ($key, $value) = split /=/, $word, 2;
   if ($key eq "group") { push @groups, $value } elsif ($key eq "ns") { push @namespaces, $value } else { $set{$key} = $value }
