@@ -10,6 +10,7 @@ const contract: Files = {
   "e2b-local": [
     "Access",
     "Attempts",
+    "HostileTrees",
     "Calls",
     "Commands",
     "Contents",
@@ -131,11 +132,13 @@ const docs: Files = { cli: ["Documentation", "Examples", "Release"] }
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
   "e2b-local": [
+    "Attempts",
     "Calls",
     "Commands",
     "Contents",
     "Files",
     "FilesystemPause",
+    "HostileTrees",
     "Lifecycle",
     "PortTable",
     "SdkExamples",
