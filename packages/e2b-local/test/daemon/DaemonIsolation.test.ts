@@ -24,10 +24,10 @@ const host = (failures: number) => {
   const asked: Array<Wanted> = []
   let left = failures
   const attempt = (kind: Wanted) =>
-    Effect.suspend(() => {
+    Effect.suspend((): Effect.Effect<{ readonly isolation: "bubblewrap" | "none" }, E2bServerError> => {
       asked.push(kind)
-      if (kind === "none") return Effect.succeed({ isolation: "none" as const })
-      return left-- > 0 ? Effect.fail(unavailable) : Effect.succeed({ isolation: "bubblewrap" as const })
+      if (kind === "none") return Effect.succeed({ isolation: "none" })
+      return left-- > 0 ? Effect.fail(unavailable) : Effect.succeed({ isolation: "bubblewrap" })
     })
   return { asked, attempt }
 }

@@ -13,7 +13,6 @@ import {
   isolated,
   output,
   byMode,
-  sandbox,
   sdk,
   Server,
   serverLayer,

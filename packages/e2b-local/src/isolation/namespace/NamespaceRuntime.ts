@@ -7,6 +7,7 @@ import { Effect, Option, Scope } from "effect"
 import { existsSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import { BootFailed, E2bServerError } from "../../E2bServerError.ts"
+import * as Guest from "../../guest/Guest.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
 import * as ResourceUsage from "../../host/ResourceUsage.ts"
 import * as Tcp from "../../host/tcp.ts"
@@ -22,6 +23,7 @@ import {
 import * as Shell from "../shell.ts"
 import * as Entry from "./entry.ts"
 import * as SandboxFiles from "./files.ts"
+import * as GuestFiles from "./guestFiles.ts"
 import * as Mounts from "./mounts.ts"
 import * as Pausing from "./pausing.ts"
 import { connectWithin } from "./portRelay.ts"
@@ -60,6 +62,20 @@ const awaitReady = Effect.fnUntraced(function* (outer: HostProcess.HostProcess) 
   if (pid === undefined) return yield* bootFailed("its first process cannot be found under /proc")
   return pid
 })
+
+const refusal = ({ argv, cwd }: Command, { detail, word }: Guest.Refused): CommandError => {
+  switch (word) {
+    case "cwd":
+      return new CommandError({ reason: "NoDirectory", message: `cwd '${cwd}' does not exist` })
+    case "command":
+      return new CommandError({
+        reason: "NoProgram",
+        message: `the program '${argv[0]}' does not exist or is not executable`
+      })
+    case "failed":
+      return new CommandError({ reason: "Failed", message: `the command could not be started: ${detail}` })
+  }
+}
 
 /** How to boot and enter one sandbox. */
 export interface Options {
@@ -222,43 +238,79 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       )
   }
 
-  const start = Effect.fnUntraced(
-    function* (command: Command) {
-      const stdio = yield* options.boot.pipes.stdio(command.stdin)
-      const outer = yield* enterAs[command.user ?? "user"](["sh", "-c", Shell.launcher], {
-        stdio,
-        control: true
+  const guest = yield* Effect.cached(
+    Effect.uninterruptible(
+      Guest.start({
+        wrap: cgroup.wrap,
+        namespaces: namespacesOf(booted.init, internet, around),
+        uid: Option.map(options.owners, ({ user }) => user),
+        limits: options.boot.limits,
+        filter: Entry.filterOf(cgroup, userNamespaces),
+        env: outerEnv
       })
-      entered.add(outer)
-      if (stdio.stdin !== undefined) {
-        yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(outer.exited)), scope)
-      }
-      const forget = Effect.sync(() => void entered.delete(outer))
-      const pid = yield* launch(outer, { ...command, limits: options.boot.limits }).pipe(
-        Effect.onError(() => Effect.andThen(outer.dispose, forget))
-      )
-      const [leader] = yield* childrenOf(outer.pid)
-      const running: Running = {
-        pid,
-        stdin: outer.stdin,
-        stdout: outer.stdout,
-        stderr: outer.stderr,
-        exited: outer.exited,
-        signal: (signal) =>
-          Effect.sync(() => {
-            if (leader !== undefined && !outer.hasExited()) kill(leader, signal)
-          }),
-        release: Effect.andThen(outer.dispose, forget)
-      }
-      return running
-    },
-    Effect.catchTag("HostProcessError", (error) =>
-      Effect.fail(new CommandError({ reason: "Failed", message: error.message }))
+    ).pipe(
+      Effect.tap((found) => Effect.sync(() => (resident = Option.toArray(found)))),
+      Scope.provide(scope)
     )
   )
+  let resident: ReadonlyArray<Guest.Guest> = []
+  /** Starts a command of `user` without a program beside it. */
+  const startByGuest = (by: Guest.Guest, command: Command) =>
+    Effect.gen(function* () {
+      const stdio = yield* options.boot.pipes.stdio(command.stdin)
+      const started = yield* by.run(command, stdio)
+      if (stdio.stdin !== undefined) {
+        yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(started.exited)), scope)
+      }
+      const release = Effect.sync(() => {
+        for (const pipe of [started.stdin, started.stdout, started.stderr]) pipe?.destroy()
+      })
+      return { ...started, release } satisfies Running
+    }).pipe(Effect.catchTag("Refused", (refused) => Effect.fail(refusal(command, refused))))
+
+  const startByTools = Effect.fnUntraced(function* (command: Command) {
+    const stdio = yield* options.boot.pipes.stdio(command.stdin)
+    const outer = yield* enterAs[command.user ?? "user"](["sh", "-c", Shell.launcher], {
+      stdio,
+      control: true
+    })
+    entered.add(outer)
+    if (stdio.stdin !== undefined) {
+      yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(outer.exited)), scope)
+    }
+    const forget = Effect.sync(() => void entered.delete(outer))
+    const pid = yield* launch(outer, { ...command, limits: options.boot.limits }).pipe(
+      Effect.onError(() => Effect.andThen(outer.dispose, forget))
+    )
+    const [leader] = yield* childrenOf(outer.pid)
+    const running: Running = {
+      pid,
+      stdin: outer.stdin,
+      stdout: outer.stdout,
+      stderr: outer.stderr,
+      exited: outer.exited,
+      signal: (signal) =>
+        Effect.sync(() => {
+          if (leader !== undefined && !outer.hasExited()) kill(leader, signal)
+        }),
+      release: Effect.andThen(outer.dispose, forget)
+    }
+    return running
+  })
+
+  const start = (command: Command) =>
+    Effect.flatMap(command.user === "root" ? Effect.succeedNone : guest, (found) =>
+      Option.isNone(found)
+        ? startByTools(command)
+        : Effect.catchTag(startByGuest(found.value, command), "GuestUnable", () => startByTools(command))
+    ).pipe(
+      Effect.catchTag("HostProcessError", (error) =>
+        Effect.fail(new CommandError({ reason: "Failed", message: error.message }))
+      )
+    )
 
   /** The processes outside of the sandbox whose descendants are in it. */
-  const roots = () => new Set([booted.outer, ...entered].map(({ pid }) => pid))
+  const roots = () => new Set([booted.outer, ...entered, ...resident].map(({ pid }) => pid))
   const descendants = Effect.suspend(() => ResourceUsage.descendants(roots()))
   // Each sandbox of a server that is root has uids of its own.
   const uids = Option.match(options.owners, {
@@ -267,14 +319,13 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   })
   const { freeze, thaw } = pausing(cgroup, roots)
 
-  const account = (name: Account["name"], home: string): Account => ({
-    name,
-    home,
-    files: SandboxFiles.make(
+  const account = (name: Account["name"], home: string): Account => {
+    const scripts = SandboxFiles.make(
       (argv, stdin) => enterAs[name](argv, { stdin, control: true }),
       options.boot.limits
     )
-  })
+    return { name, home, files: name === "user" ? GuestFiles.make(guest, scripts) : scripts }
+  }
   const root = Option.flatMap(options.owners, (owners) => owners.root)
 
   const runtime: SandboxRuntime = {

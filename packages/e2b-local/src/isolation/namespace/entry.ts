@@ -63,10 +63,17 @@ syscall(${call.prctl}, 1, 9, 0, 0, 0);`
 const outerProgram = (call: NonNullable<typeof calls>) => `${shared(call)}
 exec { $ARGV[0] } @ARGV or fail($ARGV[0]);`
 
+/** The filter of system calls of a sandbox. Undefined where it is not known. */
+export const filterOf = (cgroup: CgroupScope, userNamespaces: boolean): Buffer | undefined =>
+  calls === undefined
+    ? undefined
+    : SystemCalls.filter(process.arch === "arm64" ? "arm64" : "x64", {
+        userNamespaces,
+        pausedBySignals: Option.isNone(cgroup.freezer)
+      })
+
 /** Enters the namespaces and becomes the command in a child. Ends as the child ends. */
-const entryProgram = (call: NonNullable<typeof calls>, options: SystemCalls.Options) => {
-  const filter = SystemCalls.filter(process.arch === "arm64" ? "arm64" : "x64", options)
-  return `${shared(call)}
+const entryProgram = (call: NonNullable<typeof calls>, filter: Buffer) => `${shared(call)}
 my @opened = map {
   my ($parent, $path) = /^(parent:)?(.*)$/; open(my $file, "<", $path) or fail($path);
   if ($parent) { my $number = ioctl($file, 0xb702, 0) or fail("parent of $path"); open($file, "<&=", $number + 0) or fail($path) }
@@ -98,7 +105,6 @@ unless (%kept) {
 }
 syscall(${call.prctl}, 1, 9, 0, 0, 0);
 exec { $ARGV[0] } @ARGV or fail($ARGV[0]);`
-}
 
 /**
  * PID 1 prints one line and lives for as long as the pipe from the server is open. It is closed to the other programs of
@@ -188,16 +194,16 @@ const enterByTools = ({ identity, namespaces }: Target, argv: ReadonlyArray<stri
 /** The command line that enters a sandbox and runs `argv` there. */
 export const enter = (cgroup: CgroupScope, target: Target, argv: ReadonlyArray<string>): CommandLine => {
   const perl = findPerl()
-  if (calls === undefined || perl === undefined) return cgroup.wrap(enterByTools(target, argv))
+  const filter = filterOf(cgroup, target.userNamespaces)
+  if (calls === undefined || perl === undefined || filter === undefined) {
+    return cgroup.wrap(enterByTools(target, argv))
+  }
   const { capabilities, uid } = target.identity
   return {
     command: perl,
     args: [
       "-e",
-      entryProgram(calls, {
-        userNamespaces: target.userNamespaces,
-        pausedBySignals: Option.isNone(cgroup.freezer)
-      }),
+      entryProgram(calls, filter),
       "--",
       ...groupsOf(cgroup),
       ...target.namespaces.map((path) => `ns=${path}`),
