@@ -254,6 +254,8 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
     )
   )
   let resident: ReadonlyArray<Guest.Guest> = []
+  // It starts while the answer is on its way to the client.
+  yield* Effect.forkIn(guest, scope)
   /** Starts a command of `user` without a program beside it. */
   const startByGuest = (by: Guest.Guest, command: Command) =>
     Effect.gen(function* () {
@@ -299,7 +301,8 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   })
 
   const start = (command: Command) =>
-    Effect.flatMap(command.user === "root" ? Effect.succeedNone : guest, (found) =>
+    // The guest of a server that is not root is in another user namespace and cannot open the pipes of the server.
+    Effect.flatMap(command.user === "root" || !isRoot ? Effect.succeedNone : guest, (found) =>
       Option.isNone(found)
         ? startByTools(command)
         : Effect.catchTag(startByGuest(found.value, command), "GuestUnable", () => startByTools(command))

@@ -5,12 +5,13 @@
  */
 import { Effect, Option } from "effect"
 import { existsSync } from "node:fs"
+import { bootProgram } from "./bootProgram.ts"
 import * as NamespaceRuntime from "./NamespaceRuntime.ts"
 import type { Item, Owners } from "./mounts.ts"
 import type { Boot } from "../SandboxRuntime.ts"
 
-// $1 is the new root, $2 is "net" for a separate network and $3 is "last" to forbid further user namespaces. Triples of kind, source and target follow up to "--",
-// then the command that becomes PID 1.
+// $1 is the new root, $2 is "net" for a separate network and $3 is "last" to forbid further user namespaces. Triples of
+// kind, source and target follow up to "--", then the command that becomes PID 1.
 const bootScript = `
 umask 022
 root=$1 net=$2
@@ -77,6 +78,7 @@ export const boot = Effect.fnUntraced(function* (
   root: string,
   owners: Option.Option<Owners>
 ) {
+  const program = bootProgram()
   return yield* NamespaceRuntime.boot({
     boot: request,
     owners,
@@ -94,10 +96,7 @@ export const boot = Effect.fnUntraced(function* (
       "--kill-child",
       "--propagation",
       "private",
-      "sh",
-      "-euc",
-      bootScript,
-      "sh",
+      ...(program === undefined ? ["sh", "-euc", bootScript, "sh"] : ["perl", "-e", program, "--"]),
       root,
       request.internet ? "host" : "net",
       Option.isNone(owners) && !request.userNamespaces ? "last" : "more",
