@@ -1,6 +1,6 @@
 import { describeWhere } from "#test/where"
 import { amount, nameOf, seeds } from "#test/tier"
-import { assert, it, layer } from "@effect/vitest"
+import { assert, it as top, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs/promises"
