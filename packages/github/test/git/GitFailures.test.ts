@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { author, layer, reasonOf, setUp } from "../support/gitSupport.ts"
@@ -5,7 +6,7 @@ import { author, layer, reasonOf, setUp } from "../support/gitSupport.ts"
 // Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 60_000 })
 
-it.live("refuses a push or pull that is not a fast-forward, unless an option allows it", () =>
+byDefault(it).live("refuses a push or pull that is not a fast-forward, unless an option allows it", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     const workspace = yield* clone()
@@ -23,36 +24,38 @@ it.live("refuses a push or pull that is not a fast-forward, unless an option all
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("a merge that conflicts and a pull over local changes name the files and change nothing", () =>
-  Effect.gen(function* () {
-    const { clone, git, out, sandbox, server } = yield* setUp()
-    const workspace = yield* clone()
-    yield* server.commit("octo/hello", "main", { "README.md": "# Theirs\n", "ünïcode ✓.txt": "theirs\n" })
-    yield* sandbox.files.write("work/ünïcode ✓.txt", "local\n")
-    yield* sandbox.files.write("work/src/a file.txt", "also local\n")
-    const dirty = yield* Effect.flip(git.pull(workspace))
-    assert.deepInclude(dirty.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
-    assert.strictEqual(yield* out("cat 'ünïcode ✓.txt'"), "local")
-    const mine = yield* git.commit(workspace, { message: "mine", author })
-    const conflict = yield* Effect.flip(git.pull(workspace, { onDiverged: "merge" }))
-    assert.deepInclude(conflict.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
-    assert.strictEqual(yield* git.currentCommit(workspace), mine.commit)
-    assert.deepStrictEqual((yield* git.status(workspace)).entries, [])
-    assert.strictEqual(
-      yield* reasonOf(git.checkout({ ...workspace, dir: "nowhere" }, "main")),
-      "NotARepository"
-    )
-    // An untracked file in the way of one that comes.
-    yield* sandbox.files.write("work/way.txt", "untracked\n")
-    yield* git.restore(workspace, workspace.commit)
-    yield* server.commit("octo/hello", "main", { "way.txt": "theirs\n" })
-    const inTheWay = yield* Effect.flip(git.pull(workspace))
-    assert.deepInclude(inTheWay.reason, { _tag: "Conflict", paths: ["way.txt"] })
-    assert.strictEqual(yield* out("cat way.txt"), "untracked")
-  }).pipe(Effect.scoped, Effect.provide(layer))
+byDefault(it).live(
+  "a merge that conflicts and a pull over local changes name the files and change nothing",
+  () =>
+    Effect.gen(function* () {
+      const { clone, git, out, sandbox, server } = yield* setUp()
+      const workspace = yield* clone()
+      yield* server.commit("octo/hello", "main", { "README.md": "# Theirs\n", "ünïcode ✓.txt": "theirs\n" })
+      yield* sandbox.files.write("work/ünïcode ✓.txt", "local\n")
+      yield* sandbox.files.write("work/src/a file.txt", "also local\n")
+      const dirty = yield* Effect.flip(git.pull(workspace))
+      assert.deepInclude(dirty.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
+      assert.strictEqual(yield* out("cat 'ünïcode ✓.txt'"), "local")
+      const mine = yield* git.commit(workspace, { message: "mine", author })
+      const conflict = yield* Effect.flip(git.pull(workspace, { onDiverged: "merge" }))
+      assert.deepInclude(conflict.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
+      assert.strictEqual(yield* git.currentCommit(workspace), mine.commit)
+      assert.deepStrictEqual((yield* git.status(workspace)).entries, [])
+      assert.strictEqual(
+        yield* reasonOf(git.checkout({ ...workspace, dir: "nowhere" }, "main")),
+        "NotARepository"
+      )
+      // An untracked file in the way of one that comes.
+      yield* sandbox.files.write("work/way.txt", "untracked\n")
+      yield* git.restore(workspace, workspace.commit)
+      yield* server.commit("octo/hello", "main", { "way.txt": "theirs\n" })
+      const inTheWay = yield* Effect.flip(git.pull(workspace))
+      assert.deepInclude(inTheWay.reason, { _tag: "Conflict", paths: ["way.txt"] })
+      assert.strictEqual(yield* out("cat way.txt"), "untracked")
+    }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("follows a branch that was replaced on the server when an option allows it", () =>
+inRest(it).live("follows a branch that was replaced on the server when an option allows it", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     yield* server.commit("octo/hello", "main", { "b.txt": "b" })
@@ -78,7 +81,7 @@ it.live("follows a branch that was replaced on the server when an option allows 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("pushes all commits when the server has lost those that the sandbox builds on", () =>
+inRest(it).live("pushes all commits when the server has lost those that the sandbox builds on", () =>
   Effect.gen(function* () {
     const { cache, clone, git, out, server } = yield* setUp()
     const workspace = yield* clone()
@@ -93,7 +96,7 @@ it.live("pushes all commits when the server has lost those that the sandbox buil
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("names a protected branch, a detached head, an existing branch and a missing one", () =>
+inRest(it).live("names a protected branch, a detached head, an existing branch and a missing one", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     const workspace = yield* clone()
@@ -117,7 +120,7 @@ it.live("names a protected branch, a detached head, an existing branch and a mis
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("reports why a repository cannot be reached", () =>
+byDefault(it).live("reports why a repository cannot be reached", () =>
   Effect.gen(function* () {
     const { clone, server } = yield* setUp()
     assert.strictEqual(yield* reasonOf(clone({ repository: "octo/nothing" })), "RepositoryNotFound")
@@ -132,7 +135,7 @@ it.live("reports why a repository cannot be reached", () =>
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("refuses files that the server would refuse, before anything is pushed", () =>
+byDefault(it).live("refuses files that the server would refuse, before anything is pushed", () =>
   Effect.gen(function* () {
     const { clone, git, sandbox, server } = yield* setUp({ largestFile: 1000 })
     const workspace = yield* clone()
@@ -153,7 +156,7 @@ it.live("refuses files that the server would refuse, before anything is pushed",
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("limits the size of one transfer", () =>
+byDefault(it).live("limits the size of one transfer", () =>
   Effect.gen(function* () {
     const { clone, sandbox } = yield* setUp({ largestTransfer: 100 })
     assert.strictEqual(yield* reasonOf(clone()), "TooLarge")
@@ -163,7 +166,7 @@ it.live("limits the size of one transfer", () =>
 
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"ab".repeat(32)}\nsize 12345\n`
 
-it.live("judges Git LFS and submodules by the files of a commit, not by rules without a file", () =>
+inRest(it).live("judges Git LFS and submodules by the files of a commit, not by rules without a file", () =>
   Effect.gen(function* () {
     const { clone, first, out, server } = yield* setUp()
     yield* server.commit("octo/hello", "main", {
@@ -191,7 +194,7 @@ it.live("judges Git LFS and submodules by the files of a commit, not by rules wi
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("refuses submodules and Git LFS unless an option allows them", () =>
+inRest(it).live("refuses submodules and Git LFS unless an option allows them", () =>
   Effect.gen(function* () {
     const { clone, first, git, out, server } = yield* setUp()
     yield* server.git("octo/hello", ["branch", "sub", first])

@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, it, vi } from "@effect/vitest"
 import { Effect, Fiber, FileSystem } from "effect"
 import { execFile } from "node:child_process"
@@ -9,7 +10,7 @@ import { author, counted, layer, reasonOf, setUp } from "../support/gitSupport.t
 // Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 120_000 })
 
-it.live("clones a private repository, commits and pushes, and pulls what others pushed", () =>
+byDefault(it).live("clones a private repository, commits and pushes, and pulls what others pushed", () =>
   Effect.gen(function* () {
     const { clone, first, git, out, server, sandbox } = yield* setUp()
     const workspace = yield* clone()
@@ -72,7 +73,7 @@ it.live("clones a private repository, commits and pushes, and pulls what others 
 const noise = (length: number): Uint8Array =>
   createHash("shake256", { outputLength: length }).update("noise").digest()
 
-it.live("a pull takes at most three trips to the sandbox, and one when there is nothing new", () =>
+byDefault(it).live("a pull takes at most three trips to the sandbox, and one when there is nothing new", () =>
   Effect.gen(function* () {
     const { clone, git, sandbox, server } = yield* setUp()
     const first = yield* server.commit("octo/hello", "main", { "large.bin": noise(100_000) })
@@ -96,7 +97,7 @@ it.live("a pull takes at most three trips to the sandbox, and one when there is 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones a part of the history, and pulls into it what an older commit had", () =>
+inRest(it).live("clones a part of the history, and pulls into it what an older commit had", () =>
   Effect.gen(function* () {
     const { cache, clone, git, out, server } = yield* setUp()
     const fs = yield* FileSystem.FileSystem
@@ -128,7 +129,7 @@ it.live("clones a part of the history, and pulls into it what an older commit ha
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones a branch, a tag and a commit, and checks out what has to be fetched first", () =>
+byDefault(it).live("clones a branch, a tag and a commit, and checks out what has to be fetched first", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     const second = yield* server.commit("octo/hello", "feature/x", { "x.txt": "x\n" })
@@ -150,7 +151,7 @@ it.live("clones a branch, a tag and a commit, and checks out what has to be fetc
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones a public repository directly, without a token and without the host", () =>
+inRest(it).live("clones a public repository directly, without a token and without the host", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp({ anonymous: true })
     yield* server.createRepository("octo/open", { private: false })
@@ -176,7 +177,7 @@ it.live("clones a public repository directly, without a token and without the ho
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("two sandboxes that pull at once share one cache, and fetch the commits once", () =>
+byDefault(it).live("two sandboxes that pull at once share one cache, and fetch the commits once", () =>
   Effect.gen(function* () {
     const { clone, git, sandboxes, server } = yield* setUp()
     const one = yield* clone()
@@ -195,7 +196,7 @@ it.live("two sandboxes that pull at once share one cache, and fetch the commits 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("a copy is locked against other processes while it is used, and free afterwards", () =>
+byDefault(it).live("a copy is locked against other processes while it is used, and free afterwards", () =>
   Effect.gen(function* () {
     const { cache, clone, git, server } = yield* setUp()
     const fs = yield* FileSystem.FileSystem
@@ -226,7 +227,7 @@ it.live("a copy is locked against other processes while it is used, and free aft
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("an interrupted transfer leaves no process, no lock, no half of a clone", () =>
+byDefault(it).live("an interrupted transfer leaves no process, no lock, no half of a clone", () =>
   Effect.gen(function* () {
     const { cache, clone, out, server } = yield* setUp()
     const fs = yield* FileSystem.FileSystem
@@ -250,7 +251,7 @@ it.live("an interrupted transfer leaves no process, no lock, no half of a clone"
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones into a folder with only placed files, which stay and are never committed", () =>
+byDefault(it).live("clones into a folder with only placed files, which stay and are never committed", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     const placed = ["settings/a [1]*.json", "AGENTS.md", "README.md", "trailing "]

@@ -137,10 +137,11 @@ export const make = Effect.fnUntraced(function* (
     place: AgentSandbox,
     { agentId, createdAt, id, startedAt }: Query.Query
   ) {
-    const began = DateTime.toEpochMillis(startedAt ?? createdAt)
-    const stopped = yield* runtime
-      .stop(place, id, { startedAt: began, isolated: sandboxes.isolated })
-      .pipe(Effect.catch(sandboxes.classifyFailure(operation, agentId)))
+    const how = { startedAt: DateTime.toEpochMillis(startedAt ?? createdAt), isolated: sandboxes.isolated }
+    const stopped = yield* Effect.catch(
+      runtime.stop(place, id, how),
+      sandboxes.classifyFailure(operation, agentId)
+    )
     return stopped ? undefined : yield* sandboxes.shutDown(operation, agentId)
   })
 
@@ -275,21 +276,30 @@ export const make = Effect.fnUntraced(function* (
   const onStop = (run: Run, { budget }: Stop) =>
     end(run, budget === undefined ? { _tag: "Cancelled" } : { _tag: "BudgetReached", failure: budget })
 
+  const onFailedSandbox = (run: Run, cause: SandboxError.SandboxError) =>
+    Effect.flatMap(
+      Effect.flip(sandboxes.classifyFailure(run.operation, run.query.agentId)(cause)),
+      (meaning) => drain(run, { _tag: "SandboxFailed", cause, meaning })
+    )
+
+  /** Settles a query whose program is not there. Its id is reserved first, so that a slow process cannot start it. */
+  const onMissing = (run: Run, cause: SandboxError.SandboxError) =>
+    runtime.reserve(run.place, run.query.id).pipe(
+      Effect.flatMap((isFree) => {
+        if (isFree) return drain(run, { _tag: "ProgramMissing" })
+        // Another process has just started it. The next reader follows it.
+        run.phase = "ended"
+        return Effect.succeed(told([], AgentStore.fromSandbox(run.operation)(cause)))
+      }),
+      Effect.catchTag("SandboxError", (failed) => onFailedSandbox(run, failed))
+    )
+
   const onSandbox = (run: Run, cause: SandboxError.SandboxError) => {
     const { reason } = cause
-    switch (reason._tag) {
-      case "FileNotFound":
-        return drain(run, { _tag: "ProgramMissing" })
-      case "IdleTimedOut":
-        return end(run, { _tag: "LimitReached", limit: "idle", after: reason.after })
-      case "WallTimedOut":
-        return end(run, { _tag: "LimitReached", limit: "wall", after: reason.after })
-      default:
-        return Effect.flatMap(
-          Effect.flip(sandboxes.classifyFailure(run.operation, run.query.agentId)(cause)),
-          (meaning) => drain(run, { _tag: "SandboxFailed", cause, meaning })
-        )
-    }
+    if (reason._tag === "FileNotFound") return onMissing(run, cause)
+    if (reason._tag !== "IdleTimedOut" && reason._tag !== "WallTimedOut") return onFailedSandbox(run, cause)
+    const limit = reason._tag === "IdleTimedOut" ? "idle" : "wall"
+    return end(run, { _tag: "LimitReached", limit, after: reason.after })
   }
 
   /** Runs a query whose lock is held, from where its log ends to its result. */

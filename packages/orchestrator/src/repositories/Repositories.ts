@@ -52,6 +52,12 @@ export class Repositories extends Context.Service<
       id: Id.AgentId,
       options?: RepositoryOptions
     ) => Effect.Effect<Effect.Success<ReturnType<GitWorkspace.GitWorkspace["Service"]["status"]>>, Failure>
+    /** Compares the files of the working tree with a commit, the last one when absent. Untracked files are left out. */
+    readonly diff: (
+      id: Id.AgentId,
+      from?: string,
+      options?: RepositoryOptions
+    ) => Effect.Effect<GitWorkspace.Diff, Failure>
     /** Makes a branch and checks it out, changes and all; see `GitWorkspace.createBranch`. */
     readonly branch: (
       id: Id.AgentId,
@@ -148,6 +154,9 @@ export const make = Effect.gen(function* () {
     clone,
     pull,
     status: Effect.fn("Repositories.status")((id, options) => within("status", id, options, git.status)),
+    diff: Effect.fn("Repositories.diff")((id, from, options) =>
+      within("diff", id, options, (workspace) => git.diff(workspace, from))
+    ),
     branch: Effect.fn("Repositories.branch")((id, name, from, options) =>
       Effect.tap(
         within("branch", id, options, (workspace) => git.createBranch(workspace, name, from)),

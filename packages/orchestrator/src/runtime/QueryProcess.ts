@@ -191,6 +191,14 @@ export const start = Effect.fn("AgentRuntime.start")((where: AgentSandbox, reque
   )
 )
 
+/**
+ * Reserves the id of a program that was never started, so that no process starts it from now on. Returns false when it
+ * was started.
+ */
+export const reserve = Effect.fn("AgentRuntime.reserve")((where: AgentSandbox, id: Id.QueryId) =>
+  Job.reserve(where.sandbox, jobOf(where, id))
+)
+
 /** How the program of a query is killed. */
 export interface StopOptions {
   /** When the query began, in milliseconds since 1970. Older processes are not of its program. */

@@ -10,6 +10,7 @@ export type ScriptName =
   | "launcher"
   | "reader"
   | "remove"
+  | "reserve"
   | "runner"
   | "status"
   | "supervisor"

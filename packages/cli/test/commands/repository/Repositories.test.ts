@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -139,7 +140,7 @@ const processes = async (pid: number): Promise<ReadonlyArray<Buffer>> => {
 const layer = NodeServices.layer
 
 describeWhere(isolates, "no isolation works here")("an agent with a private repository", () => {
-  it.live(
+  byDefault(it).live(
     "proposes its changes, again and again, and no trace of the token is anywhere",
     () =>
       Effect.gen(function* () {
@@ -257,7 +258,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
     limit
   )
 
-  it.live(
+  byDefault(it).live(
     "is brought up to date by signed pushes, once each, and by nothing else",
     () =>
       Effect.gen(function* () {
@@ -317,7 +318,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
 })
 
 describeWhere(isolates, "no isolation works here")("what flags say of a pull request", () => {
-  it.live(
+  inRest(it).live(
     "is in it, and in the branches and commits that are made by hand",
     () =>
       Effect.gen(function* () {
@@ -364,7 +365,7 @@ describeWhere(isolates, "no isolation works here")("what flags say of a pull req
 })
 
 describeWhere(isolates, "no isolation works here")("webhooks that are stopped", () => {
-  it.live(
+  inRest(it).live(
     "give up after --drain what the next one takes over",
     () =>
       Effect.gen(function* () {
@@ -400,7 +401,7 @@ describeWhere(isolates, "no isolation works here")("webhooks that are stopped", 
 })
 
 describe("issues and webhooks of a repository", () => {
-  it.live(
+  byDefault(it).live(
     "are made, listed, pinged and deleted, and what is missing is named",
     () =>
       Effect.gen(function* () {
