@@ -8,6 +8,7 @@ import * as ColdStart from "./ColdStart.ts"
 import * as Create from "./Create.ts"
 import * as Events from "./Events.ts"
 import * as Git from "./Git.ts"
+import * as Guest from "./Guest.ts"
 import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
@@ -28,6 +29,7 @@ const names = [
   "create",
   "launch",
   "events",
+  "guest",
   "soak"
 ] as const
 
@@ -56,6 +58,7 @@ type Benchmark = Effect.Effect<
       | typeof Create.run
       | typeof Launch.run
       | typeof Events.run
+      | typeof Guest.run
       | typeof Soak.run
     >
   >,
@@ -77,6 +80,7 @@ const benchmarks = (
   create: Create.run({ atOnce: [1, 20, 100], rounds }),
   launch: Launch.run({ files: 3000, rounds }),
   events: Events.run({ events: 200, rounds }),
+  guest: Guest.run({ times: 100 }),
   soak: Soak.run(soak)
 })
 
