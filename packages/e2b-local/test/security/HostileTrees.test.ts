@@ -62,7 +62,7 @@ const groups = seeds({ some: 3, all: 100 })
 describeWhere(canConfine, "programs cannot be confined here")(
   "hostile trees that change all the time",
   () => {
-    it.live(`lead no copy and no removal outside (${nameOf(groups)}, ${TREES} trees each)`, () =>
+    top.live(`lead no copy and no removal outside (${nameOf(groups)}, ${TREES} trees each)`, () =>
       Effect.forEach(
         groups,
         Effect.fnUntraced(function* (group) {
