@@ -4,7 +4,7 @@ import { createInterface } from "node:readline"
 import { finish, start } from "./support.ts"
 
 /** What a server prints when it is ready. */
-export interface Ready {
+interface Ready {
   readonly url: string
   readonly token: string
   readonly tokenFile: string

@@ -7,7 +7,7 @@ export interface Frame {
 }
 
 /** The whole frames of a text, and what is left behind the last. */
-export const framesOf = (text: string): { readonly frames: ReadonlyArray<Frame>; readonly rest: string } => {
+const framesOf = (text: string): { readonly frames: ReadonlyArray<Frame>; readonly rest: string } => {
   const parts = text.split("\n\n")
   const rest = parts.pop() ?? ""
   const frames = parts.flatMap((part) => {

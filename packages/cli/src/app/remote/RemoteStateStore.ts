@@ -11,7 +11,7 @@ const arrayOf = <A>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> |
   value === undefined ? undefined : Array.isArray(value) ? value : [value as A]
 
 /** The labels of a filter as a request has them. */
-export const labelsOf = (
+const labelsOf = (
   labels: Readonly<Record<string, string>> | undefined
 ): ReadonlyArray<string> | undefined =>
   labels === undefined || Object.keys(labels).length === 0
