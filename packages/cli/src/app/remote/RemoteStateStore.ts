@@ -11,9 +11,7 @@ const arrayOf = <A>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> |
   value === undefined ? undefined : Array.isArray(value) ? value : [value as A]
 
 /** The labels of a filter as a request has them. */
-const labelsOf = (
-  labels: Readonly<Record<string, string>> | undefined
-): ReadonlyArray<string> | undefined =>
+const labelsOf = (labels: Readonly<Record<string, string>> | undefined): ReadonlyArray<string> | undefined =>
   labels === undefined || Object.keys(labels).length === 0
     ? undefined
     : Object.entries(labels).map(([key, value]) => `${key}=${value}`)
