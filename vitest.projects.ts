@@ -84,7 +84,7 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["EventStream", "Mcp", "Requests", "Server"],
+  server: ["Contract", "EventStream", "Mcp", "Requests", "Server"],
   cli: ["AtServer"],
   "remote-agent": ["RemoteAgent"]
 }
@@ -163,7 +163,7 @@ const partly: Files = {
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
   orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "RunDeaths", "SqlProcesses"],
   github: ["GitFailures", "GitWorkspace"],
-  server: ["EventStream"],
+  server: ["Contract", "EventStream"],
   cli: [
     "AgentCommands",
     "Commands",
