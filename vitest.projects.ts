@@ -106,6 +106,7 @@ const binary: Files = {
     "doctor",
     "init",
     "LocalCommands",
+    "LocalFolder",
     "PoolCommands",
     "QueryCommands",
     "Repositories",
