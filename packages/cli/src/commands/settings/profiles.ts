@@ -74,7 +74,7 @@ export const profiles = command({
   run: Effect.fn("profiles")(function* ({ json }): Run {
     const { out } = yield* Screen
     const all = yield* Effect.provide(described, services)
-    if (json) return yield* line(out, jsonText({ profiles: all }))
+    if (json) return yield* Effect.forEach(all, (one) => line(out, jsonText(one)), { discard: true })
     const names = Table.render(
       all.map(({ description, name }) => [name, description]),
       Table.widthOf(out)
