@@ -62,11 +62,15 @@ export class AgentRuntime extends Context.Service<
       place: SetUp.AgentSandbox,
       id: Id.QueryId
     ) => Effect.Effect<boolean, SandboxError.SandboxError>
-    /** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
+    /**
+     * Kills the program of a query with all processes that it started, also one that resists, and tells whether none is
+     * left. Takes a bounded time. Succeeds when the program does not run.
+     */
     readonly stop: (
       place: SetUp.AgentSandbox,
-      id: Id.QueryId
-    ) => Effect.Effect<void, SandboxError.SandboxError>
+      id: Id.QueryId,
+      options: QueryProcess.StopOptions
+    ) => Effect.Effect<boolean, SandboxError.SandboxError>
   }
 >()("@remote-agent/orchestrator/AgentRuntime") {}
 
@@ -97,11 +101,13 @@ export const make = Effect.sync(() => {
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile
   ) {
-    const home = (yield* sandbox.files.stat(".")).path
-    const where = { sandbox, profile, home }
-    yield* sandbox.files.makeDir(Profile.placeholders(profile, home).work)
-    yield* SetUp.prepareAssets(where)
-    return where
+    // The home folder is not known yet, and relative paths start there.
+    const values = Profile.placeholders(profile, ".")
+    const home = yield* sandbox.files.prepare({
+      folders: [values.work],
+      files: yield* SetUp.assetsOf(profile, values)
+    })
+    return { sandbox, profile, home }
   })
 
   const setUp = Effect.fn("AgentRuntime.setUp")(function* (where: SetUp.AgentSandbox) {
