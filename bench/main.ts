@@ -11,6 +11,7 @@ import * as Git from "./Git.ts"
 import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
+import * as Runs from "./Runs.ts"
 import * as Scheduler from "./Scheduler.ts"
 import * as Soak from "./Soak.ts"
 import * as State from "./State.ts"
@@ -28,6 +29,7 @@ const names = [
   "create",
   "launch",
   "events",
+  "runs",
   "soak"
 ] as const
 
@@ -57,6 +59,7 @@ type Benchmark = Effect.Effect<
       | typeof Launch.run
       | typeof Events.run
       | typeof Soak.run
+      | typeof Runs.run
     >
   >,
   Effect.Services<ReturnType<typeof ColdStart.run | typeof Git.run>>
@@ -77,6 +80,13 @@ const benchmarks = (
   create: Create.run({ atOnce: [1, 20, 100], rounds }),
   launch: Launch.run({ files: 3000, rounds }),
   events: Events.run({ events: 200, rounds }),
+  runs: Runs.run({
+    sizes: [1000, 100_000],
+    operations: 200,
+    workers: [1, 2, 4],
+    questions: 200,
+    rounds
+  }),
   soak: Soak.run(soak)
 })
 

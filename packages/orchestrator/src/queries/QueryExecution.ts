@@ -31,6 +31,7 @@ import {
   stopAt,
   told
 } from "./QueryRun.ts"
+import * as QueryPermits from "./limits/QueryPermits.ts"
 import * as QueryStore from "./QueryStore.ts"
 import * as RecoverQueries from "./recoverQueries.ts"
 
@@ -115,6 +116,7 @@ export const make = Effect.fnUntraced(function* (
   ])
   const { beat } = yield* AgentLocks.Policy
   const records = QueryStore.make(store, yield* AgentStore.AgentStore)
+  const permits = yield* QueryPermits.make
   const guard = BudgetGuard.make(store)
   /** What stops the queries that this process runs. */
   const stops = new Map<Id.QueryId, Deferred.Deferred<never, Stop>>()
@@ -209,6 +211,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const { lock, options, phase, place, query } = run
       stops.delete(query.id)
+      if (phase === "ended") yield* permits.release(query, run.log.used())
       if (phase === "ended" || options.detach || (yield* lock.isLost)) return
       yield* Effect.timeout(Effect.interruptible(runtime.stop(place, query.id)), stopLimit)
       yield* recover.close(query.id, "aborted", cancelled, lock)
@@ -304,8 +307,11 @@ export const make = Effect.fnUntraced(function* (
             undefined
           )
         }
-        const run = yield* enter(operation, lock, query, place, options)
         yield* sandboxes.keepAlive(agentId)
+        if (query.status === "queued" && !(yield* permits.acquire(operation, query, place.profile))) {
+          return logOf(operation, id, 0)
+        }
+        const run = yield* enter(operation, lock, query, place, options)
         const { heed, over } = yield* QueryMeter.watch(run.budgets.look)
         const interrupted = Effect.raceAllFirst([
           Deferred.await(run.stop),
@@ -357,6 +363,7 @@ export const make = Effect.fnUntraced(function* (
   const launch: QueryExecution["launch"] = Effect.fnUntraced(function* (operation, lock, query, options) {
     const { agentId } = query
     const found = yield* sandboxes.of(operation, agentId, query)
+    yield* permits.acquire(operation, query, found.profile)
     const { place, request } = yield* begin(operation, lock, query, found, options)
     const wall = request.wallTimeout ?? place.profile.run.wallTimeout
     yield* Effect.andThen(sandboxes.extendFor(agentId, wall), runtime.start(place, request)).pipe(
