@@ -48,6 +48,15 @@ const runOf = Effect.fnUntraced(function* ({ id, name, template }: Schedule.Sche
   })
 })
 
+/** Tries again later when the state cannot be reached. */
+const retried = (effect: Effect.Effect<void, StateStoreError.StateStoreError>) =>
+  Effect.catchReason(effect, "StateStoreError", "Unavailable", (_, error) =>
+    Effect.andThen(
+      Effect.logWarning("The schedules cannot be read; trying again", error),
+      Effect.sleep("5 seconds")
+    )
+  )
+
 /**
  * Makes the schedules of the current store.
  *
@@ -87,14 +96,6 @@ export const make: Effect.Effect<Schedules, never, ScheduleStore> = Effect.gen(f
     )
     yield* Effect.sleep(Math.max(100, Math.min(longest, ...waits)))
   })
-
-  const retried = (effect: Effect.Effect<void, StateStoreError.StateStoreError>) =>
-    Effect.catchReason(effect, "StateStoreError", "Unavailable", (_, error) =>
-      Effect.andThen(
-        Effect.logWarning("The schedules cannot be read; trying again", error),
-        Effect.sleep("5 seconds")
-      )
-    )
 
   return {
     tick: AgentStore.stored("schedule", all),

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Id, Run, Schedule } from "@remote-agent/domain"
+import { Id, Run, Schedule, TokenUsage } from "@remote-agent/domain"
 import { RunStore, ScheduleStore, SharedLimits } from "@remote-agent/orchestrator"
 import { Clock, DateTime, Effect } from "effect"
 import { Passage, reasonOf } from "./stateStoreCases.ts"
@@ -40,7 +40,7 @@ const newRun = (schedule: Schedule.Schedule, tick: DateTime.Utc) =>
         retry: Run.noRetries,
         schedule: { id: schedule.id, tick },
         sealed: false,
-        usage: { inputTokens: 0, outputTokens: 0, wallMillis: 0 } as Run.Run["usage"],
+        usage: TokenUsage.zero,
         failedBefore: 0,
         launchFailures: 0,
         createdAt: tick

@@ -29,7 +29,8 @@ export const drain = command({
           message: `There is no worker ${name}. List them with \`remote-agent worker list\`.`
         })
       }
-      while (wait && (yield* workers.list).some((one) => one.name === name)) yield* Effect.sleep("500 millis")
+      const isListed = Effect.map(workers.list, (all) => all.some((one) => one.name === name))
+      if (wait) while (yield* isListed) yield* Effect.sleep("500 millis")
       yield* line(
         out,
         json ? jsonText({ name, drained: wait }) : `${name} ${wait ? "has ended" : "hands its work over"}`

@@ -10,6 +10,8 @@ import { state } from "../shared/flags.ts"
 
 const head = ["WORKER", "SLOTS", "STARTED", "SEEN", "STATUS"]
 
+const timeOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
+
 /** `worker list`. */
 export const list = command({
   name: "worker list",
@@ -19,7 +21,6 @@ export const list = command({
   run: Effect.fn("worker list")(
     function* ({ json }): Run<State.Records> {
       const [{ note, out }, workers] = [yield* Screen, yield* WorkerStore.WorkerStore]
-      const timeOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
       const rows = (yield* workers.list).map(({ draining, name, seenAt, slots, startedAt }) => ({
         name,
         slots,

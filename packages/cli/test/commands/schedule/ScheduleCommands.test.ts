@@ -11,8 +11,16 @@ describe("schedule", () => {
     Effect.gen(function* () {
       const { call } = yield* scene
       const made = yield* call(
-        ...["schedule", "create", "0 7 * * 1-5", "--zone", "America/New_York"],
-        ...["--file", "questions.txt", "--name", "morning", "--json"]
+        "schedule",
+        "create",
+        "0 7 * * 1-5",
+        "--zone",
+        "America/New_York",
+        "--file",
+        "questions.txt",
+        "--name",
+        "morning",
+        "--json"
       )
       assert.strictEqual(made.code, 0, made.err)
       const { id, next, questions, status } = JSON.parse(made.out)

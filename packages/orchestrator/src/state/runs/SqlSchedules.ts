@@ -21,6 +21,9 @@ const toRecord = ({ outcome, run_id, tick_ms }: typeof TickRow.Type) =>
     ...(run_id === null ? {} : { runId: run_id })
   })
 
+const same = (a: DateTime.Utc | undefined, b: DateTime.Utc | undefined) =>
+  a === b || (a !== undefined && b !== undefined && DateTime.Equivalence(a, b))
+
 /** The schedules of a database. `runs` are those of the same database. */
 export const make = (
   { atOnce, reader, run, sql }: Database,
@@ -64,9 +67,6 @@ export const make = (
     yield* runs.add(one.run.id, 0, schedule.template.questions)
     yield* runs.change(one.run.id, RunTransition.seal(one.run.createdAt))
   })
-
-  const same = (a: DateTime.Utc | undefined, b: DateTime.Utc | undefined) =>
-    a === b || (a !== undefined && b !== undefined && DateTime.Equivalence(a, b))
 
   return ScheduleStore.of({
     create,
