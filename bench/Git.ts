@@ -77,6 +77,7 @@ const counted = (sandbox: Sandbox.Sandbox) => {
       remove: (path) => one(files.remove(path)),
       rename: (from, to) => one(files.rename(from, to)),
       makeDir: (path) => one(files.makeDir(path)),
+      prepare: (all) => one(files.prepare(all)),
       watch: files.watch
     }
   }

@@ -8,6 +8,7 @@ import * as ColdStart from "./ColdStart.ts"
 import * as Create from "./Create.ts"
 import * as Events from "./Events.ts"
 import * as Git from "./Git.ts"
+import * as Guest from "./Guest.ts"
 import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
@@ -30,6 +31,7 @@ const names = [
   "launch",
   "events",
   "runs",
+  "guest",
   "soak"
 ] as const
 
@@ -58,6 +60,7 @@ type Benchmark = Effect.Effect<
       | typeof Create.run
       | typeof Launch.run
       | typeof Events.run
+      | typeof Guest.run
       | typeof Soak.run
       | typeof Runs.run
     >
@@ -87,6 +90,7 @@ const benchmarks = (
     questions: 200,
     rounds
   }),
+  guest: Guest.run({ times: 100 }),
   soak: Soak.run(soak)
 })
 

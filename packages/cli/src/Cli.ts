@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { CliOutput, Command, Completions, TerminalCapabilities } from "effect/cli"
+import { CliConfig, CliOutput, Command, Completions, GlobalFlag, TerminalCapabilities } from "effect/cli"
 import { aliased, withText } from "./commandLine.ts"
 import { fork } from "./commands/agent/fork.ts"
 import { health } from "./commands/agent/health.ts"
@@ -89,6 +89,7 @@ import { CommandHost } from "./process/CommandHost.ts"
 import { exitCode } from "./ui/ExitCode.ts"
 import { Ended, Usage } from "./ui/Failure.ts"
 import { toJson, toLines } from "./ui/failureText.ts"
+import { helpText } from "./ui/text/helpText.ts"
 import { line, type Output, red, Screen } from "./ui/Screen.ts"
 import { jsonText } from "./ui/plainText.ts"
 import { version } from "./version.ts"
@@ -193,10 +194,20 @@ export const root = Command.make("remote-agent").pipe(
       commands: [init, trust, config, doctor, completions, local, help, versionCommand]
     }
   ]),
+  Command.withExamples([
+    { command: 'remote-agent ask "What was Tesla\'s revenue in 2024?"', description: "One question" },
+    { command: "remote-agent launch --profile claude-code --name dev", description: "An agent that stays" },
+    { command: 'remote-agent query dev "Write tests for the parser"', description: "Ask it" }
+  ]),
   Command.withGlobalFlags([quiet, verbose, trusts])
 )
 
 const tree = () => Completions.fromCommand(root)
+
+/** One way to completions: the command `completions`, which also completes names. */
+const cliConfig = CliConfig.make({
+  builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Wizard, GlobalFlag.LogLevel]
+})
 
 const wordsOf = ({ errors }: CliOutput.Presenter.InvalidInvocation): string =>
   errors
@@ -213,12 +224,11 @@ const usageText = (output: Output, event: CliOutput.Presenter.InvalidInvocation)
 const presenter = (asJson: boolean) =>
   Effect.map(Screen, ({ err, out }): CliOutput.Presenter => ({
     present: (event) => {
-      const formatter = CliOutput.defaultFormatter({ colors: out.colors })
       switch (event._tag) {
         case "Version":
           return line(out, event.version)
         case "Help":
-          return line(out, formatter.formatHelpDoc(event.helpDoc))
+          return line(out, helpText(event.helpDoc, out))
         case "InvalidInvocation": {
           const document = jsonText(toJson(new Usage({ message: wordsOf(event) })))
           return Effect.andThen(asJson ? line(out, document) : Effect.void, line(err, usageText(err, event)))
@@ -226,6 +236,12 @@ const presenter = (asJson: boolean) =>
       }
     }
   }))
+
+/** The exit code for a wrong command line: a command with the exit code of a process has one of its own. */
+const usageCode = (args: ReadonlyArray<string>): number => {
+  const name = args.find((word) => !word.startsWith("-")) ?? ""
+  return name === "exec" || name === "shell" ? exitCode.beside : exitCode.usage
+}
 
 /** Whether `--wizard` is given. The arguments after `--` belong to another program. */
 const wantsWizard = (args: ReadonlyArray<string>): boolean => {
@@ -250,7 +266,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const parsed = (words: ReadonlyArray<string>) =>
     Command.runWith(root, { version })(words).pipe(
       Effect.catchTag("ShowHelp", ({ errors }) =>
-        errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: exitCode.usage }))
+        errors.length === 0 ? Effect.void : Effect.fail(new Ended({ code: usageCode(args) }))
       ),
       Effect.provideService(CommandTree, Effect.sync(tree))
     )
@@ -264,6 +280,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   return yield* parsed(withText(aliased(args), tree)).pipe(
     Effect.provideService(HelpPages, helpPages),
     Effect.provideService(CliOutput.Presenter, yield* presenter(args.includes("--json"))),
+    Effect.provideService(CliConfig.CliConfig, cliConfig),
     Effect.provideService(TerminalCapabilities.TerminalCapabilities, {
       canAnimate: err.live,
       canColor: err.colors,

@@ -7,7 +7,6 @@ const builtIn: ReadonlyArray<readonly [string, boolean]> = [
   ["--version", false],
   ["-v", false],
   ["--wizard", false],
-  ["--completions", true],
   ["--log-level", true],
   ["--quiet", false],
   ["-q", false],

@@ -6,14 +6,14 @@ import type { WriteStream } from "node:tty"
 import * as Paths from "./app/paths.ts"
 import * as Cli from "./Cli.ts"
 import { CommandHost, type RawTerminal } from "./process/CommandHost.ts"
+import * as Colors from "./process/colors.ts"
 import * as Logging from "./process/Logging.ts"
 import * as Redaction from "./process/redaction.ts"
 import { type Output, Screen } from "./ui/Screen.ts"
 
 const { env, stderr, stdin, stdout } = process
 
-const wantsColors = (stream: WriteStream): boolean =>
-  stream.isTTY && env["TERM"] !== "dumb" && !env["NO_COLOR"]
+const wantsColors = (stream: WriteStream): boolean => Colors.wanted(env, stream.isTTY)
 
 const written = (stream: WriteStream, chunk: string | Uint8Array) =>
   Effect.callback<void>((resume) => {

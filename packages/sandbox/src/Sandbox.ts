@@ -166,6 +166,30 @@ export interface ReadOptions {
 export const defaultReadLimit: number = 256 * 1024 * 1024
 
 /**
+ * A file that is written to a new sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NewFile {
+  readonly path: string
+  readonly content: string | Uint8Array
+  /** The mode, as `chmod` takes it; the provider's own when absent. */
+  readonly mode?: string | undefined
+}
+
+/**
+ * The folders and files of a new sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NewFiles {
+  readonly folders: ReadonlyArray<string>
+  readonly files: ReadonlyArray<NewFile>
+}
+
+/**
  * The files of a sandbox. Relative paths start at the home folder.
  *
  * @category models
@@ -202,6 +226,11 @@ export interface SandboxFiles {
   readonly rename: (from: string, to: string) => Effect.Effect<void, SandboxError.SandboxError>
   /** Creates a folder and its missing parents. Succeeds when it exists. */
   readonly makeDir: (path: string) => Effect.Effect<void, SandboxError.SandboxError>
+  /**
+   * Creates folders and writes files, in as few requests as the provider allows, and returns the home folder. For a new
+   * sandbox that nothing else uses yet: a file is not replaced atomically, and after a failure some are written.
+   */
+  readonly prepare: (files: NewFiles) => Effect.Effect<string, SandboxError.SandboxError>
   /**
    * Emits the changes in a folder from now on, until the stream is left. The granularity depends on the provider: a file
    * that `write` replaces may be `Created`. Fails with `FileNotFound` when there is no such folder, and with `Gone`,

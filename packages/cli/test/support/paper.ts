@@ -6,6 +6,7 @@ import { host } from "./host.ts"
 interface Wanted {
   readonly cwd: string
   readonly live?: boolean
+  readonly columns?: number
   readonly env?: Readonly<Record<string, string>>
   /** What is piped into the command. */
   readonly stdin?: string
@@ -14,13 +15,13 @@ interface Wanted {
 /** Runs a command in this process, on a screen of paper. No local server can be started from it. */
 export const run = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>,
-  { cwd, env = {}, live = false, stdin }: Wanted
+  { columns = 60, cwd, env = {}, live = false, stdin }: Wanted
 ) {
   const written = { out: "", err: "" }
   const output = (name: "out" | "err"): Screen.Output => ({
     live,
     colors: live,
-    columns: () => 60,
+    columns: () => columns,
     write: (text) =>
       Effect.sync(() => {
         written[name] += text

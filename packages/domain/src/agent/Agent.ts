@@ -51,7 +51,7 @@ export const Labels = Schema.Record(Schema.String, LabelValue).pipe(
 )
 
 /**
- * What the host knows of a branch. It never comes from git in the sandbox.
+ * The host's record of a branch. It never comes from git in the sandbox.
  *
  * @category models
  * @since 0.1.0
@@ -79,6 +79,10 @@ export class Repository extends Schema.Class<Repository>("@remote-agent/domain/R
   ),
   /** A branch, tag or commit; the repository's default branch when absent. */
   ref: Schema.optionalKey(Schema.String),
+  /** `ignore` leaves the folders of submodules empty; a repository with submodules is refused when absent. */
+  submodules: Schema.optionalKey(Schema.Literal("ignore")),
+  /** `pointers` leaves the pointers of Git LFS in place of the files; a repository with such files is refused when absent. */
+  lfs: Schema.optionalKey(Schema.Literal("pointers")),
   /** The commit that was checked out last. */
   commit: Schema.optionalKey(Schema.String),
   /** The branches that the host has dealt with for the agent, the latest last. */

@@ -111,7 +111,7 @@ export class ProtectedBranch extends Schema.TaggedError<ProtectedBranch>()("Prot
 /** The caller named no branch to push, and the host knows of none that it created for the agent. */
 export class BranchNotNamed extends Schema.TaggedError<BranchNotNamed>()("BranchNotNamed", {}) {
   override get message() {
-    return "no branch was named, and this machine did not create one for the agent. What is checked out in the sandbox does not choose the branch. Name one (--branch), or create one first."
+    return "no branch was named, and this machine did not create one for the agent. The checkout in the sandbox does not choose the branch. Name one (--branch), or create one first."
   }
 }
 
@@ -202,14 +202,14 @@ export class RepositoryNotFound extends Schema.TaggedError<RepositoryNotFound>()
 /** The repository has submodules, and the caller did not say how to treat them. */
 export class SubmodulesFound extends Schema.TaggedError<SubmodulesFound>()("SubmodulesFound", paths) {
   override get message() {
-    return `there are submodules at ${list(this.paths)}, and the token of one repository may not open others. Ask for submodules: "ignore" to leave their folders empty.`
+    return `there are submodules at ${list(this.paths)}, and the token of one repository may not open others. Choose submodules: "ignore" (--submodules ignore) to leave their folders empty.`
   }
 }
 
 /** The repository keeps files in Git LFS, and the caller did not say how to treat them. */
 export class LfsFound extends Schema.TaggedError<LfsFound>()("LfsFound", paths) {
   override get message() {
-    return `Git LFS keeps the contents of ${list(this.paths)}. Ask for lfs: "pointers" to get the pointers instead of the contents.`
+    return `Git LFS keeps the contents of ${list(this.paths)}. Choose lfs: "pointers" (--lfs pointers) to get the pointers instead of the contents.`
   }
 }
 

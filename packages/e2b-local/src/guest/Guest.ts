@@ -35,11 +35,16 @@ export interface Options {
     readonly command: string
     readonly args: ReadonlyArray<string>
   }) => Pick<HostProcess.Options, "command" | "args">
-  /** Paths of namespaces, in the order in which they are entered. */
+  /**
+   * Paths of namespaces, in the order in which they are entered. A leading `parent:` means the parent of a user
+   * namespace.
+   */
   readonly namespaces: ReadonlyArray<string>
   /** The uid of the host that commands run as. None when the user namespace decides. */
   readonly uid: Option.Option<number>
   readonly limits: Limits
+  /** A seccomp program that refuses system calls of commands. */
+  readonly filter?: Buffer | undefined
   readonly env: Readonly<Record<string, string>>
 }
 
@@ -222,6 +227,7 @@ export const start = Effect.fnUntraced(
       `bytes=${limits.fileBytes}`,
       ...(limits.processes === undefined ? [] : [`processes=${limits.processes}`]),
       ...Option.match(options.uid, { onNone: () => [], onSome: (uid) => [`uid=${uid}`] }),
+      ...(options.filter === undefined ? [] : [`filter=${options.filter.toString("hex")}`]),
       ...options.namespaces.map((path) => `ns=${path}`)
     ]
     const guest = yield* HostProcess.scoped({

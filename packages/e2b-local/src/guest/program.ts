@@ -15,6 +15,7 @@ const tables = {
     close_range: 436,
     dup3: 292,
     exit_group: 231,
+    keyctl: 250,
     lgetxattr: 192,
     llistxattr: 195,
     openat: 257,
@@ -37,6 +38,7 @@ const tables = {
     close_range: 436,
     dup3: 24,
     exit_group: 94,
+    keyctl: 219,
     lgetxattr: 9,
     llistxattr: 12,
     openat: 56,
@@ -58,18 +60,33 @@ const tables = {
 const isKnown = (arch: string): arch is keyof typeof tables => Object.hasOwn(tables, arch)
 
 /**
+ * The kernel kills the process with the highest score when memory runs out. Programs of sandboxes come before the server
+ * and everything else of the host.
+ */
+const OOM_SCORE = 700
+
+/**
  * Enters the namespaces. The folder of the server's descriptors and the list of the children of this process are opened
  * before, because they are not in the sandbox.
  */
 const enter = String.raw`
 sub fatal { print STDERR "$_[0]: $!\n"; exit 125 }
 umask 022;
+if (open(my $score, ">", "/proc/self/oom_score_adj")) { print $score ${OOM_SCORE}; close $score }
+# A session keyring of its own, in place of the one that the server was started with.
+syscall($call{keyctl}, 1, 0);
 # Dies with the server, and no program of the sandbox can look into it or into what it forks.
 syscall($call{prctl}, 1, 9, 0, 0, 0); syscall($call{prctl}, 4, 0, 0, 0, 0);
 my $folder = "/proc/$set{server}/fd"; $descriptors = syscall($call{openat}, -100, $folder, 012000000, 0); $descriptors >= 0 or fatal("server");
 open($children, "<", "/proc/$$/task/$$/children") or fatal("children");
 {
-  my @opened = map { open(my $file, "<", $_) or fatal($_); $file } @namespaces;
+  my @opened = map {
+    my ($parent, $path) = /^(parent:)?(.*)$/; open(my $file, "<", $path) or fatal($path);
+    if ($parent) {
+      my $number = ioctl($file, 0xb702, 0) or fatal("parent of $path"); open($file, "<&=", $number + 0) or fatal($path);
+    }
+    $file
+  } @namespaces;
   for (@opened) { syscall($call{setns}, fileno $_, 0) == 0 or fatal("setns") }
 }
 chdir "/" or fatal("root");
@@ -94,6 +111,12 @@ sub drop {
   syscall($call{prctl}, 1, 9, 0, 0, 0);
   syscall($call{rt_sigprocmask}, 2, $none, 0, 8) == 0;
 }
+# Refuses system calls, for programs that the sandbox chooses.
+sub restrict {
+  defined $set{filter} or return 1;
+  my $filter = pack("H*", $set{filter}); my $program = pack("S x6 P", length($filter) / 8, $filter);
+  syscall($call{prctl}, 22, 2, $program, 0, 0) == 0;
+}
 # A limit that the host does not allow is skipped.
 sub limit { my ($which, $value) = @_; my $both = pack("QQ", $value, $value); syscall($call{prlimit64}, 0, $which, $both, 0) }
 sub leave { syscall($call{exit_group}, $_[0]) }`
@@ -103,7 +126,7 @@ const run = String.raw`
 sub become {
   my ($status, $files, $cwd, $missing, $argv, $env) = @_;
   syscall($call{dup3}, $files->[$_], $_, 0) for 0 .. 2;
-  unless (drop()) { syswrite($status, "failed $!\n"); leave(126) }
+  unless (drop() && restrict()) { syswrite($status, "failed $!\n"); leave(126) }
   limit(4, 0); limit(7, $set{files} + 0); limit(1, $set{bytes} + 0); limit(6, $set{processes} + 0) if defined $set{processes};
   unless (chdir $cwd) { syswrite($status, "cwd\n"); leave(126) }
   %ENV = (PATH => $ENV{PATH}, PWD => $cwd, %$env);

@@ -39,6 +39,7 @@ export const counted = (sandbox: Sandbox.Sandbox) => {
       remove: (path) => one("remove", files.remove(path)),
       rename: (from, to) => one("rename", files.rename(from, to)),
       makeDir: (path) => one("makeDir", files.makeDir(path)),
+      prepare: (all) => one("prepare", files.prepare(all)),
       watch: files.watch
     }
   }

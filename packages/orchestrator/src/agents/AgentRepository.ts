@@ -6,7 +6,7 @@ import * as AgentStore from "../state/AgentStore.ts"
 
 type Git = GitWorkspace.GitWorkspace["Service"]
 
-type Repository = Pick<Agent.Repository, "url" | "ref">
+type Repository = Pick<Agent.Repository, "url" | "ref" | "submodules" | "lfs">
 
 /** `owner/name`. */
 export const fullName = ({ name, owner }: GitHubModel.Repo): string => `${owner}/${name}`
@@ -45,10 +45,15 @@ export const parse = (server: string, text: string): Effect.Effect<GitHubModel.R
 /** The repository as it is recorded: its address without credentials. */
 export const canonical = Effect.fnUntraced(function* (
   server: string,
-  { ref, url }: Repository
+  { lfs, ref, submodules, url }: Repository
 ): Effect.fn.Return<Repository, GitError.GitError> {
   const repo = yield* parse(server, url)
-  return { url: `${server}/${fullName(repo)}`, ...(ref === undefined ? {} : { ref }) }
+  return {
+    url: `${server}/${fullName(repo)}`,
+    ...(ref === undefined ? {} : { ref }),
+    ...(submodules === undefined ? {} : { submodules }),
+    ...(lfs === undefined ? {} : { lfs })
+  }
 })
 
 /** The most branches that the record of an agent keeps. */
@@ -99,12 +104,15 @@ const placedFiles = ({ profile }: AgentSandbox): ReadonlyArray<string> =>
 export const workspaceOf = (
   place: AgentSandbox,
   repository: GitHubModel.Repo,
-  mode: GitWorkspace.Mode
+  mode: GitWorkspace.Mode,
+  { lfs, submodules }: Pick<Repository, "lfs" | "submodules"> = {}
 ): GitWorkspace.Workspace => ({
   sandbox: place.sandbox,
   dir: Profile.placeholders(place.profile, place.home).work,
   repository: fullName(repository),
-  mode
+  mode,
+  submodules,
+  lfs
 })
 
 /**
@@ -124,10 +132,12 @@ export const clone: (
 ) {
   const repo = yield* parse(git.server, repository.url)
   const { work } = Profile.placeholders(place.profile, place.home)
-  const { ref } = repository
+  const { lfs, ref, submodules } = repository
   const { commit, seen } = yield* git.clone(place.sandbox, {
     repository: fullName(repo),
     ref,
+    submodules,
+    lfs,
     dir: work,
     depth,
     placed: placedFiles(place)

@@ -7,7 +7,7 @@ import {
   type StateStoreError,
   TokenUsage
 } from "@remote-agent/domain"
-import { Clock, DateTime, Effect } from "effect"
+import { Clock, Context, DateTime, Effect } from "effect"
 import * as AgentStore from "../state/AgentStore.ts"
 import { ScheduleStore, type Tick } from "../state/runs/ScheduleStore.ts"
 
@@ -28,8 +28,17 @@ export interface Schedules {
   readonly runNow: (id: Id.ScheduleId) => Effect.Effect<Run.Run, Failure>
 }
 
-/** How long after its creation by another process a schedule is noticed at most, in milliseconds. */
-const longest = 60_000
+/**
+ * How long after its creation by another process a schedule is noticed at most, in milliseconds: a minute, unless another
+ * value is provided.
+ *
+ * @category references
+ * @since 0.2.0
+ */
+export const Longest: Context.Reference<number> = Context.Reference<number>(
+  "@remote-agent/orchestrator/Schedules/Longest",
+  { defaultValue: () => 60_000 }
+)
 
 /** The run that a schedule starts at a time. */
 const runOf = Effect.fnUntraced(function* ({ id, name, template }: Schedule.Schedule, tick: DateTime.Utc) {
@@ -64,7 +73,7 @@ const retried = (effect: Effect.Effect<void, StateStoreError.StateStoreError>) =
  * @since 0.2.0
  */
 export const make: Effect.Effect<Schedules, never, ScheduleStore> = Effect.gen(function* () {
-  const store = yield* ScheduleStore
+  const [store, longest] = [yield* ScheduleStore, yield* Longest]
 
   const decide = Effect.fnUntraced(function* (schedule: Schedule.Schedule) {
     const now = yield* DateTime.now

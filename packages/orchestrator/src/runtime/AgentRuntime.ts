@@ -97,11 +97,13 @@ export const make = Effect.sync(() => {
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile
   ) {
-    const home = (yield* sandbox.files.stat(".")).path
-    const where = { sandbox, profile, home }
-    yield* sandbox.files.makeDir(Profile.placeholders(profile, home).work)
-    yield* SetUp.prepareAssets(where)
-    return where
+    // The home folder is not known yet, and relative paths start there.
+    const values = Profile.placeholders(profile, ".")
+    const home = yield* sandbox.files.prepare({
+      folders: [values.work],
+      files: yield* SetUp.assetsOf(profile, values)
+    })
+    return { sandbox, profile, home }
   })
 
   const setUp = Effect.fn("AgentRuntime.setUp")(function* (where: SetUp.AgentSandbox) {

@@ -14,6 +14,10 @@ export const push = command({
     ...permissions,
     ...durable
   },
+  examples: [
+    { command: "remote-agent push dev", description: "The branch that it works on" },
+    { command: "remote-agent push dev --branch fix-parser", description: "A named branch" }
+  ],
   run: Effect.fn("push")(function* (flags) {
     yield* AgentRepository.credential
     yield* AgentRepository.withRepository(flags, ({ id }, repositories) =>

@@ -26,7 +26,9 @@ const duration = (value: number | undefined) => (value === undefined ? undefined
 /** `exec`. */
 export const exec = command({
   name: "exec",
-  description: "Run a command in the sandbox of an agent. The exit code is that of the command",
+  runsProcess: true,
+  description:
+    "Run a command in the sandbox of an agent. The exit code is that of the command, or 125 when Remote Agent fails",
   flags: {
     agent,
     command: Argument.String("command").pipe(

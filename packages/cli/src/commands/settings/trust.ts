@@ -71,7 +71,7 @@ const remove = Effect.fnUntraced(function* (folder: string) {
 export const trust = command({
   name: "trust",
   description:
-    "Trust the remote-agent.json and .env of a folder, as they are now. Only then may they waive isolation, name programs, addresses, files outside the folder or the state",
+    "Trust the remote-agent.json and .env of a folder, as they are now. Trusted files may waive isolation and name programs, addresses, the state, and files outside the folder",
   flags: {
     folder: Argument.Directory("folder", { mustExist: false }).pipe(
       Argument.withDefault("."),

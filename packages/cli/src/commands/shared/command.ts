@@ -1,4 +1,4 @@
-import { Effect, References } from "effect"
+import { type Array as Arr, Effect, References } from "effect"
 import { Command } from "effect/cli"
 import * as ExitCode from "../../ui/ExitCode.ts"
 import { Ended, type Failure } from "../../ui/Failure.ts"
@@ -22,7 +22,9 @@ export interface Definition<F extends Command.Command.Config, R> {
   readonly alias?: string | undefined
   /** Its arguments and flags. Every command takes `--json` beside them. */
   readonly flags: F
-  readonly examples?: ReadonlyArray<Command.Command.Example> | undefined
+  readonly examples: Arr.NonEmptyReadonlyArray<Command.Command.Example>
+  /** Whether its exit code is that of a process. Its own failures then have a code of their own: 125. */
+  readonly runsProcess?: boolean
   readonly run: Action<F, R>
   /** Loads `run`. The bundler moves `run` into a file of its own and writes this in its place. */
   readonly load?: (() => Promise<{ readonly run: Action<F, R> }>) | undefined
@@ -30,7 +32,7 @@ export interface Definition<F extends Command.Command.Config, R> {
 
 /** Reports a failure: as JSON on stdout for programs, and on stderr for people. */
 const reported =
-  (asJson: boolean) =>
+  (asJson: boolean, runsProcess: boolean) =>
   <A, R>(effect: Effect.Effect<A, Failure | Ended, R>): Effect.Effect<A, Ended, R | Screen> =>
     Effect.catch(effect, (failure) =>
       Effect.gen(function* () {
@@ -39,7 +41,9 @@ const reported =
         if (asJson) yield* line(out, jsonText(toJson(failure)))
         const [what = "", ...todo] = toLines(failure)
         yield* line(err, [red(err, what), ...todo].join("\n"))
-        return yield* new Ended({ code: ExitCode.of(failure) })
+        return yield* new Ended({
+          code: runsProcess ? ExitCode.besideProcess(failure) : ExitCode.of(failure)
+        })
       })
     )
 
@@ -60,11 +64,12 @@ const withVerbosity = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 export const command = <const F extends Command.Command.Config, R>({
   alias,
   description,
-  examples = [],
+  examples,
   flags,
   load,
   name,
-  run
+  run,
+  runsProcess = false
 }: Definition<F, R>) => {
   const handler = (given: Flags<F>) =>
     Effect.gen(function* () {
@@ -79,7 +84,7 @@ export const command = <const F extends Command.Command.Config, R>({
       yield* action(given).pipe(
         observed(name, Settings.merged(sources)),
         Effect.catchTag("ConfigError", (error) => Effect.flip(Settings.withPlaces(error, sources))),
-        reported(given.json),
+        reported(given.json, runsProcess),
         Effect.provideService(Settings.Settings, sources)
       )
     }).pipe(withVerbosity)

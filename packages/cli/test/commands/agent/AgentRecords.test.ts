@@ -142,7 +142,7 @@ describe("naming an agent or a query", () => {
         [["pause", "nobody"], 3, "NotFound"],
         [["terminate", "agent-1", "agent-2"], 2, "Usage"],
         [["terminate", "agent-2", "--provider", "local"], 2, "Usage"],
-        [["exec", "agent-2", "true", "--provider", "local"], 2, "Usage"],
+        [["exec", "agent-2", "true", "--provider", "local"], 125, "Usage"],
         [["launch", "--name", "not a name"], 2, "Usage"],
         [["launch", "--state", "memory"], 2, "Usage"],
         [["pool", "create", "night", "--state", "memory"], 2, "Usage"],
@@ -171,7 +171,6 @@ describe("naming an agent or a query", () => {
       yield* seeded(cwd, ({ createAgent }) => createAgent(agent(1, { binding })))
       for (const args of [
         ["terminate", "agent-1"],
-        ["exec", "agent-1", "--", "true"],
         ["cp", "agent-1:answer.md", "-"]
       ]) {
         const { code, err } = yield* run(args, { cwd })

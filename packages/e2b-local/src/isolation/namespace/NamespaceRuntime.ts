@@ -255,6 +255,8 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       })
     ).pipe(Scope.provide(scope))
   )
+  // It starts while the answer is on its way to the client.
+  yield* Effect.forkIn(guest, scope)
   /** Starts a command of `user` without a program beside it. */
   const startByGuest = (by: Guest.Guest, command: Command) =>
     Effect.gen(function* () {

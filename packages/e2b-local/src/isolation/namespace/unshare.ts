@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
+import { bootProgram } from "./bootProgram.ts"
 import * as NamespaceRuntime from "./NamespaceRuntime.ts"
 import type { Item, Owners } from "./mounts.ts"
 import type { Boot } from "../SandboxRuntime.ts"
@@ -67,6 +68,7 @@ export const boot = Effect.fnUntraced(function* (
   root: string,
   owners: Option.Option<Owners>
 ) {
+  const program = bootProgram()
   return yield* NamespaceRuntime.boot({
     boot: request,
     owners,
@@ -82,12 +84,10 @@ export const boot = Effect.fnUntraced(function* (
       "--kill-child",
       "--propagation",
       "private",
-      "sh",
-      "-euc",
-      bootScript,
-      "sh",
+      ...(program === undefined ? ["sh", "-euc", bootScript, "sh"] : ["perl", "-e", program, "--"]),
       root,
       request.internet ? "host" : "net",
+      ...(program === undefined ? [] : ["more"]),
       ...items.flatMap(triple)
     ]
   })

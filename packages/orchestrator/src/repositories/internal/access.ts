@@ -99,13 +99,13 @@ export const make: Effect.Effect<
     work: (workspace: GitWorkspace.Workspace) => Effect.Effect<A, E>
   ) =>
     Effect.gen(function* () {
-      const { agent, repo } = yield* recorded(operation, id)
+      const { agent, repo, repository } = yield* recorded(operation, id)
       const mode = yield* modeOf
       return yield* orchestrator.agents
         .of(agent)
         .withExclusiveAccess(
           operation,
-          (place) => work(AgentRepository.workspaceOf(place, repo, mode)),
+          (place) => work(AgentRepository.workspaceOf(place, repo, mode, repository)),
           options
         )
     })

@@ -86,7 +86,11 @@ const watchFolder = Effect.fnUntraced(function* (
 })
 
 /** The files of one E2B sandbox. */
-export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.SandboxId): SandboxFiles => {
+export const make = (
+  calls: E2bCalls,
+  sandbox: Sdk.Sandbox,
+  sandboxId: Id.SandboxId
+): Omit<SandboxFiles, "prepare"> => {
   const { files } = sandbox
   const request = <A>(
     operation: SandboxError.Operation,

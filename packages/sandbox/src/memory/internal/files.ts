@@ -169,6 +169,15 @@ export const make = (home: string, sandboxId: Id.SandboxId, held: Contents): San
       tree.move(source, resolve(home, to))
     }),
     makeDir: (path) => Effect.sync(() => tree.makeFolders(resolve(home, path))),
+    prepare: (all) =>
+      Effect.sync(() => {
+        for (const path of all.folders) tree.makeFolders(resolve(home, path))
+        for (const { content, path } of all.files) {
+          const bytes = typeof content === "string" ? encoder.encode(content) : content.slice()
+          tree.write(resolve(home, path), bytes)
+        }
+        return home
+      }),
     watch: (path, { recursive = false } = {}) =>
       Stream.suspend(() => {
         const folder = resolve(home, path)
@@ -192,5 +201,6 @@ export const guarded = (
   remove: (path) => Effect.flatMap(check("remove"), (files) => files.remove(path)),
   rename: (from, to) => Effect.flatMap(check("rename"), (files) => files.rename(from, to)),
   makeDir: (path) => Effect.flatMap(check("makeDir"), (files) => files.makeDir(path)),
+  prepare: (all) => Effect.flatMap(check("write"), (files) => files.prepare(all)),
   watch: (path, options) => Stream.unwrap(Effect.map(check("watch"), (files) => files.watch(path, options)))
 })

@@ -38,6 +38,7 @@ export const list = command({
     ),
     repo
   },
+  examples: [{ command: "remote-agent issue list --label bug --limit 10", description: "Open issues" }],
   run: Effect.fn("issue list")(function* (flags): Run {
     const { note, out } = yield* Screen
     const issues = yield* Effect.gen(function* () {

@@ -21,6 +21,7 @@ export const list = command({
   alias: "ls",
   description: "List the webhooks of a repository; with --json one document per line",
   flags: { repo },
+  examples: [{ command: "remote-agent webhook list --repo octocat/hello", description: "Of a repository" }],
   run: Effect.fn("webhook list")(function* (flags): Run {
     const { note, out } = yield* Screen
     const hooks = yield* withGitHub(flags.repo, (github, repository) =>
