@@ -11,6 +11,8 @@ type Files = Readonly<Record<string, ReadonlyArray<string>>>
 const contract: Files = {
   "e2b-local": [
     "Access",
+    "Attempts",
+    "HostileTrees",
     "Calls",
     "Commands",
     "Contents",
@@ -42,6 +44,7 @@ const contract: Files = {
     "E2bSandboxErrors",
     "Host",
     "snapshots",
+    "forceKill",
     "Job",
     "LocalSandboxes",
     "LocalDaemon",
@@ -68,6 +71,7 @@ const contract: Files = {
     "CustomTools",
     "Dexter",
     "ForkAgent",
+    "HostBounds",
     "SetupSnapshotsLocal",
     "Local",
     "localRepository",
@@ -138,11 +142,13 @@ const docs: Files = { cli: ["Deploy", "Documentation", "Examples", "Release"] }
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
   "e2b-local": [
+    "Attempts",
     "Calls",
     "Commands",
     "Contents",
     "Files",
     "FilesystemPause",
+    "HostileTrees",
     "Lifecycle",
     "PortTable",
     "SdkExamples",

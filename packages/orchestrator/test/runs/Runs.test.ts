@@ -218,10 +218,10 @@ describe("Runs", () => {
         const runs = yield* Runs.Runs
         const id = yield* runOf(["a", "b"], { stopAfter: 1 })
         const fiber = yield* start(runs.work({ run: id, slots: 2 }))
-        yield* pass("5 minutes")
+        yield* pass("30 seconds")
         const waiting = yield* runs.get(id)
         assert.deepStrictEqual([waiting.counts.limited, waiting.counts.failed, waiting.counts.ok], [1, 0, 0])
-        yield* pass("10 minutes")
+        yield* pass("40 seconds")
         yield* finish(Fiber.join(fiber))
         const { counts, status } = yield* runs.get(id)
         assert.deepStrictEqual([status, counts.ok, counts.limited], ["completed", 2, 1])
@@ -231,7 +231,7 @@ describe("Runs", () => {
           profiles: [keyed],
           settings,
           answer: () =>
-            limited++ === 0 ? ends("error", "429 Too Many Requests, try again in 8 minutes") : undefined
+            limited++ === 0 ? ends("error", "429 Too Many Requests, try again in 60 seconds") : undefined
         })
       )
     }
