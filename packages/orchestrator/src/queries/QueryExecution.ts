@@ -8,7 +8,7 @@ import {
   type SandboxError,
   type StateStoreError
 } from "@remote-agent/domain"
-import { Clock, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
+import { DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
 import * as AgentLocks from "../agents/AgentLocks.ts"
 import type { AgentSandboxes, ShutDown } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
@@ -20,10 +20,12 @@ import { StateStore } from "../state/StateStore.ts"
 import * as BudgetGuard from "./BudgetGuard.ts"
 import * as QueryLog from "./QueryLog.ts"
 import * as QueryMeter from "./QueryMeter.ts"
-import { cancelled, type QueryEnd, queryOutcome } from "./queryOutcome.ts"
+import { cancelled, type QueryEnd } from "./queryOutcome.ts"
 import {
   type EventLog,
   type ProgramEvents,
+  append,
+  outcomeOf,
   type Run,
   type RunOptions,
   type Started,
@@ -75,30 +77,6 @@ const stopLimit = Duration.minutes(1)
 
 /** How often a query resumes a sandbox that was paused while it ran. */
 const resumes = 5
-
-const append = (run: Run, events: ReadonlyArray<AgentEvent.AgentEvent>) =>
-  Effect.tapError(run.log.append(events), ({ reason }) =>
-    Effect.sync(() => {
-      if (reason._tag === "TakenOver") run.phase = "ended"
-    })
-  )
-
-const outcomeOf = (run: Run, end: QueryEnd, shutDown?: ShutDown) => {
-  const { job, log, operation, place, query, request, startedAt } = run
-  const allowed = request.wallTimeout ?? place.profile.run.wallTimeout
-  const timeBudget =
-    job?.timeLeft === undefined ? undefined : BudgetGuard.usedUp(operation, query.agentId, job.timeLeft)
-  return Effect.map(Clock.currentTimeMillis, (now) =>
-    queryOutcome(end, {
-      startedAt,
-      now,
-      used: log.used(),
-      allowedMillis: Duration.toMillis(allowed),
-      timeBudget,
-      shutDown
-    })
-  )
-}
 
 /** Runs the queries of agents. */
 export const make = Effect.fnUntraced(function* (
