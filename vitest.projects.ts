@@ -84,7 +84,8 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["Requests", "Server"],
+  server: ["EventStream", "Mcp", "Requests", "Server"],
+  cli: ["AtServer"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -111,6 +112,7 @@ const binary: Files = {
     "Repositories",
     "SandboxCommands",
     "Serve",
+    "ServerDeaths",
     "Session",
     "Signals",
     "StateCommands",
@@ -170,7 +172,17 @@ const partly: Files = {
     "SqlProcesses"
   ],
   github: ["GitFailures", "GitWorkspace"],
-  cli: ["AgentCommands", "Commands", "LocalCommands", "PoolCommands", "Repositories", "Session", "Signals"]
+  server: ["EventStream"],
+  cli: [
+    "AgentCommands",
+    "Commands",
+    "LocalCommands",
+    "PoolCommands",
+    "Repositories",
+    "ServerDeaths",
+    "Session",
+    "Signals"
+  ]
 }
 
 /**
