@@ -107,6 +107,7 @@ const binary: Files = {
     "doctor",
     "init",
     "LocalCommands",
+    "LocalFolder",
     "PoolCommands",
     "QueryCommands",
     "Repositories",
