@@ -59,10 +59,7 @@ const copyFolder = Effect.fnUntraced(function* (from: Side, source: string, to: 
   yield* Effect.forEach(folders, (folder) => to.makeFolder(target + folder), { concurrency, discard: true })
   const sizes = yield* Effect.forEach(
     files,
-    (file) =>
-      Effect.flatMap(from.read(source + file), (bytes) =>
-        Effect.as(to.write(target + file, bytes), bytes.length)
-      ),
+    (file) => to.writeStream(target + file, from.stream(source + file)),
     { concurrency }
   )
   const programs = yield* from.executables(source)
@@ -71,10 +68,9 @@ const copyFolder = Effect.fnUntraced(function* (from: Side, source: string, to: 
 })
 
 const copyFile = Effect.fnUntraced(function* (from: Side, source: string, to: Side, target: string) {
-  const bytes = yield* from.read(source)
-  yield* to.write(target, bytes)
+  const bytes = yield* to.writeStream(target, from.stream(source))
   if ((yield* from.executables(source)).size > 0) yield* to.makeExecutable([target])
-  return { files: 1, bytes: bytes.length, skipped: [] }
+  return { files: 1, bytes, skipped: [] }
 })
 
 /** The path that a copy ends at: its own name in an existing folder, or else the given path. */

@@ -6,7 +6,8 @@ import * as AgentLookup from "../../../app/AgentLookup.ts"
 import type { Run } from "../../../app/Environment.ts"
 import * as State from "../../../app/State.ts"
 import { CommandHost } from "../../../process/CommandHost.ts"
-import { Usage } from "../../../ui/Failure.ts"
+import { Redaction } from "../../../process/redaction.ts"
+import { NotFound, Usage } from "../../../ui/Failure.ts"
 import { line, Screen } from "../../../ui/Screen.ts"
 import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
@@ -62,8 +63,18 @@ const copying = Effect.fnUntraced(function* (
     return { to: path, files: 1, bytes: bytes.length, skipped: [] } satisfies Copied
   }
   if (source !== undefined) {
-    const bytes = yield* inSandbox.read(source[1])
-    yield* Effect.orDie(Stream.run(Stream.succeed(bytes), stdio.stdout()))
+    const type = yield* source[0].typeOf(yield* source[0].resolve(source[1]))
+    if (type === "nothing") {
+      return yield* new NotFound({ message: `There is no file ${source[1]}. Check the path.` })
+    }
+    const { flush, push } = (yield* Redaction).bytePieces()
+    yield* inSandbox.stream(source[1]).pipe(
+      Stream.map(push),
+      Stream.concat(Stream.suspend(() => Stream.succeed(flush()))),
+      Stream.runForEach((bytes) =>
+        Effect.orDie(Stream.run(Stream.succeed(bytes), stdio.stdout({ endOnDone: false })))
+      )
+    )
   }
   return undefined
 })

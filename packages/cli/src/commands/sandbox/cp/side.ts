@@ -1,11 +1,16 @@
 import type { SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
-import { Effect, FileSystem, Path, type PlatformError } from "effect"
+import { Effect, FileSystem, Path, type PlatformError, Stream } from "effect"
 import { posix } from "node:path"
 import { type Existing, isPlainName, mayNotBeUtf8 } from "./location.ts"
 import { NotFound, Usage } from "../../../ui/Failure.ts"
 
 type Result<A> = Effect.Effect<A, SandboxError.SandboxError | Usage | NotFound>
+
+type Pieces = Stream.Stream<Uint8Array, SandboxError.SandboxError | Usage | NotFound>
+
+/** The largest file that is copied out of a sandbox. A link to `/dev/zero` would fill the disk of this machine. */
+const largestCopy = 4 * 1024 ** 3
 
 /** An entry of a folder. */
 interface Entry {
@@ -20,8 +25,12 @@ export interface Side {
   readonly typeOf: (path: string) => Result<Existing>
   readonly list: (folder: string) => Result<ReadonlyArray<Entry>>
   readonly read: (path: string) => Result<Uint8Array>
+  /** The content in pieces, up to the size that a copy may have. */
+  readonly stream: (path: string) => Pieces
   /** Creates missing folders and replaces an existing file in one step. */
   readonly write: (path: string, bytes: Uint8Array) => Result<void>
+  /** Like `write`, and returns the size. */
+  readonly writeStream: (path: string, pieces: Pieces) => Result<number>
   readonly makeFolder: (path: string) => Result<void>
   readonly remove: (path: string) => Result<void>
   readonly rename: (from: string, to: string) => Result<void>
@@ -89,6 +98,23 @@ export const here = Effect.fnUntraced(function* (cwd: string) {
     typeOf,
     list,
     read: (file) => Effect.mapError(fs.readFile(file), failed("read", file)),
+    stream: (file) => Stream.mapError(fs.stream(file), failed("read", file)),
+    // The scope removes the part when the disk is full, the source fails, or the copy is interrupted.
+    writeStream: Effect.fnUntraced(function* (file, pieces) {
+      const onDisk = Effect.mapError(failed("written", file))
+      const folder = path.dirname(file)
+      yield* onDisk(fs.makeDirectory(folder, { recursive: true }))
+      const made = yield* onDisk(fs.makeTempDirectoryScoped({ directory: folder, prefix: ".part-" }))
+      const part = path.join(made, "file")
+      const handle = yield* onDisk(fs.open(part, { flag: "wx" }))
+      let size = 0
+      yield* Stream.runForEach(pieces, (bytes) => {
+        size += bytes.length
+        return onDisk(handle.writeAll(bytes))
+      })
+      yield* onDisk(fs.rename(part, file))
+      return size
+    }, Effect.scoped),
     write: Effect.fnUntraced(
       function* (file, bytes) {
         const folder = path.dirname(file)
@@ -161,22 +187,41 @@ export const there = ({ exec, files }: Sandbox.Sandbox): Side => {
       Effect.catchReason("SandboxError", "InvalidRequest", () => Effect.succeed<Existing>("file"))
     )
 
+  /** Fails for a device, a FIFO or a socket, and for a link to one. The limits of a copy hold for one that lies. */
+  const regular = (path: string) =>
+    Effect.flatMap(exec({ argv: ["test", "-f", path] }), ({ exitCode }): Result<Existing> =>
+      exitCode === 0
+        ? Effect.succeed("file")
+        : Effect.fail(new Usage({ message: `${path} is neither a file nor a folder. Check the path.` }))
+    )
+
+  const typeOf: Side["typeOf"] = (path) =>
+    files.stat(path).pipe(
+      Effect.flatMap(({ type }): Result<Existing> => {
+        if (type === "directory" || type === "file")
+          return Effect.succeed(type === "file" ? "file" : "folder")
+        // The type of a link does not say what it points to.
+        return type === "symlink"
+          ? Effect.flatMap(lists(path), (found) => (found === "file" ? regular(path) : Effect.succeed(found)))
+          : regular(path)
+      }),
+      Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed<Existing>("nothing"))
+    )
+
   return {
     resolve: (path) =>
       path.startsWith("/")
         ? Effect.succeed(posix.normalize(path))
         : Effect.map(files.stat("."), (home) => posix.join(home.path, path)),
-    typeOf: (path) =>
-      files.stat(path).pipe(
-        Effect.flatMap(({ type }): Effect.Effect<Existing, SandboxError.SandboxError> =>
-          // The type of a link does not say what it points to.
-          type === "symlink" ? lists(path) : Effect.succeed(type === "directory" ? "folder" : "file")
-        ),
-        Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed<Existing>("nothing"))
-      ),
+    typeOf,
     list,
-    read: files.read,
+    read: (path) => files.read(path),
+    stream: (path) => files.stream(path, { limitBytes: largestCopy }),
     write: files.write,
+    writeStream: (path, pieces) =>
+      Effect.flatMap(Stream.mkUint8Array(pieces), (bytes) =>
+        Effect.as(files.write(path, bytes), bytes.length)
+      ),
     makeFolder: files.makeDir,
     remove: files.remove,
     rename: files.rename,
