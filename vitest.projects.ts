@@ -11,6 +11,8 @@ type Files = Readonly<Record<string, ReadonlyArray<string>>>
 const contract: Files = {
   "e2b-local": [
     "Access",
+    "Attempts",
+    "HostileTrees",
     "Calls",
     "Commands",
     "Contents",
@@ -82,7 +84,8 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["Requests", "Server"],
+  server: ["EventStream", "Mcp", "Requests", "Server"],
+  cli: ["AtServer"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -109,6 +112,7 @@ const binary: Files = {
     "Repositories",
     "SandboxCommands",
     "Serve",
+    "ServerDeaths",
     "Session",
     "Signals",
     "StateCommands",
@@ -139,11 +143,13 @@ const docs: Files = { cli: ["Documentation", "Examples", "Release"] }
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
   "e2b-local": [
+    "Attempts",
     "Calls",
     "Commands",
     "Contents",
     "Files",
     "FilesystemPause",
+    "HostileTrees",
     "Lifecycle",
     "PortTable",
     "SdkExamples",
@@ -157,7 +163,17 @@ const partly: Files = {
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
   orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "RunDeaths", "SqlProcesses"],
   github: ["GitFailures", "GitWorkspace"],
-  cli: ["AgentCommands", "Commands", "LocalCommands", "PoolCommands", "Repositories", "Session", "Signals"]
+  server: ["EventStream"],
+  cli: [
+    "AgentCommands",
+    "Commands",
+    "LocalCommands",
+    "PoolCommands",
+    "Repositories",
+    "ServerDeaths",
+    "Session",
+    "Signals"
+  ]
 }
 
 /**
