@@ -208,7 +208,8 @@ export const enter = (cgroup: CgroupScope, target: Target, argv: ReadonlyArray<s
       ...groupsOf(cgroup),
       ...target.namespaces.map((path) => `ns=${path}`),
       ...Option.match(uid, { onNone: () => [], onSome: (id) => [`uid=${id}`] }),
-      ...(capabilities.length === 0 ? [] : [`keep=${capabilities.join(",")}`]),
+      // In its own user namespace it is 0.
+      ...(capabilities.length === 0 ? [] : ["uid=0", `keep=${capabilities.join(",")}`]),
       "--",
       ...argv
     ]
