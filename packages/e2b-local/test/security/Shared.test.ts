@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import { defaultReserve, largest } from "../../src/sandboxes/DiskGuard.ts"
+import { defaultReserve, largest } from "../../src/server/DiskGuard.ts"
 import { hostLayer, missing, sandboxOf } from "../support/hosts.ts"
 import {
   eventually,

@@ -8,7 +8,7 @@
 import { Effect, Option, Schedule } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Confined from "../host/confined.ts"
-import type { SandboxRegistry } from "./SandboxRegistry.ts"
+import type { SandboxRegistry } from "../sandboxes/SandboxRegistry.ts"
 
 const MiB = 1024 * 1024
 
