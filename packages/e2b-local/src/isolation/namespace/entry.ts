@@ -94,6 +94,8 @@ if (defined $set{uid}) {
   my $uid = $set{uid} + 0;
   syscall(${call.setgroups}, 0, 0) == 0 and syscall(${call.setresgid}, $uid, $uid, $uid) == 0
     and syscall(${call.setresuid}, $uid, $uid, $uid) == 0 or fail("setresuid");
+  # A change of the user may have opened it again (fs.suid_dumpable).
+  syscall(${call.prctl}, 4, 0, 0, 0, 0);
 }
 syscall(${call.prctl}, 38, 1, 0, 0, 0) == 0 or fail("no_new_privs");
 my $filter = pack("H*", "${filter.toString("hex")}");
