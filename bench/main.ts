@@ -5,6 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as ColdStart from "./ColdStart.ts"
+import * as Copy from "./Copy.ts"
 import * as Create from "./Create.ts"
 import * as Events from "./Events.ts"
 import * as Git from "./Git.ts"
@@ -29,6 +30,7 @@ const names = [
   "create",
   "launch",
   "events",
+  "cp",
   "guest",
   "soak"
 ] as const
@@ -55,6 +57,7 @@ type Benchmark = Effect.Effect<
       | typeof State.run
       | typeof Streaming.run
       | typeof Git.run
+      | typeof Copy.run
       | typeof Create.run
       | typeof Launch.run
       | typeof Events.run
@@ -62,7 +65,7 @@ type Benchmark = Effect.Effect<
       | typeof Soak.run
     >
   >,
-  Effect.Services<ReturnType<typeof ColdStart.run | typeof Git.run>>
+  Effect.Services<ReturnType<typeof ColdStart.run | typeof Copy.run | typeof Git.run>>
 >
 
 const benchmarks = (
@@ -79,6 +82,7 @@ const benchmarks = (
   git: Git.run({ files: 20_000, megabytes: 50, rounds }),
   create: Create.run({ atOnce: [1, 20, 100], rounds }),
   launch: Launch.run({ files: 3000, rounds }),
+  cp: Copy.run({ root, files: 3000, rounds }),
   events: Events.run({ events: 200, rounds }),
   guest: Guest.run({ times: 100 }),
   soak: Soak.run(soak)
