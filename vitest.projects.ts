@@ -108,6 +108,7 @@ const binary: Files = {
     "doctor",
     "init",
     "LocalCommands",
+    "LocalFolder",
     "PoolCommands",
     "QueryCommands",
     "Repositories",
