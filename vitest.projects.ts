@@ -13,6 +13,7 @@ const contract: Files = {
     "Access",
     "Attempts",
     "HostileTrees",
+    "Shared",
     "Calls",
     "Commands",
     "Contents",
