@@ -81,6 +81,20 @@ const run = Struct({
   endedAt: optionalKey(Text)
 })
 
+const schedule = Struct({
+  id: Text,
+  name: optionalKey(Text),
+  cron: Text,
+  zone: Text,
+  status: Text,
+  missed: Text,
+  overlap: Text,
+  profile: Text,
+  size: Int,
+  questions: Int,
+  next: List(Text)
+})
+
 const answered = Struct({
   index: Int,
   query: Text,
@@ -131,6 +145,7 @@ export const documents: Readonly<Record<string, Documents>> = {
       )
     })
   ),
+  diff: object(Struct({ agentId: Text, commit: Text, patch: Text })),
   exec: object(Struct({ exitCode: Int, stdout: Text, stderr: Text })),
   fork: object(agent),
   health: eachAgent(Struct({ healthy: Boolean })),
@@ -198,6 +213,23 @@ export const documents: Readonly<Record<string, Documents>> = {
   "run start": lines(Schema.Union([Struct({ id: Text }), answered, run])),
   "run status": object(run),
   "run watch": lines(run),
+  "schedule create": object(schedule),
+  "schedule delete": object(Struct({ id: Text, deleted: Boolean })),
+  "schedule history": lines(
+    Struct({
+      time: Text,
+      outcome: Text,
+      run: optionalKey(Text),
+      status: optionalKey(Text),
+      answered: optionalKey(Int),
+      failed: optionalKey(Int),
+      total: optionalKey(Int)
+    })
+  ),
+  "schedule list": lines(schedule),
+  "schedule pause": object(schedule),
+  "schedule resume": object(schedule),
+  "schedule run": object(run),
   serve: object(Struct({ url: Text, token: NullOr(Text), tokenFile: NullOr(Text) })),
   "state export": object(Struct({ agents: Int, queries: Int, events: Int, pools: Int })),
   "state import": object(
@@ -222,8 +254,16 @@ export const documents: Readonly<Record<string, Documents>> = {
   "webhook delete": object(Struct({ id: Int, deleted: Boolean })),
   "webhook list": lines(Struct(webhook)),
   "webhook ping": object(Struct({ id: Int, pinged: Boolean })),
-  "webhook serve": object(Struct({ url: Text }))
+  "webhook serve": object(Struct({ url: Text })),
+  "worker drain": object(Struct({ name: Text, drained: Boolean })),
+  "worker list": lines(Struct({ name: Text, slots: Int, startedAt: Text, seenAt: Text, status: Text }))
 }
 
 /** Commands that print no document of their own: a page of help, a shell on a terminal, a server for another program. */
-export const undocumented: ReadonlySet<string> = new Set(["help", "shell", "local daemon", "mcp"])
+export const undocumented: ReadonlySet<string> = new Set([
+  "help",
+  "shell",
+  "local daemon",
+  "mcp",
+  "schedule watch"
+])

@@ -42,6 +42,8 @@ describe("the documents of --json", () => {
         ["queries"],
         ["pool", "list"],
         ["run", "list"],
+        ["schedule", "list"],
+        ["worker", "list"],
         ["token", "list"],
         ["trust", "--list"]
       ]) {

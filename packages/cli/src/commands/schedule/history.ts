@@ -48,9 +48,10 @@ export const history = command({
   examples: [{ command: "remote-agent schedule history sch_01jd…", description: "The last 20 times" }],
   run: Effect.fn("schedule history")(
     function* ({ json, limit, schedule: id }): Run<State.Records> {
-      const [{ out }, store] = [yield* Screen, yield* ScheduleStore.ScheduleStore]
+      const [{ note, out }, store] = [yield* Screen, yield* ScheduleStore.ScheduleStore]
       yield* store.get(id)
       const rows = yield* Effect.forEach(yield* store.history(id, limit), rowOf)
+      if (rows.length === 0) return yield* line(note, "There are no past times of this schedule.")
       if (json) return yield* Effect.forEach(rows, (row) => line(out, jsonText(row)), { discard: true })
       const cells = rows.map(
         ({ answered = "", failed = "", outcome, run = "", status = "", time, total = "" }) =>

@@ -22,10 +22,10 @@ export const list = command({
       const [{ note, out }, store] = [yield* Screen, yield* ScheduleStore.ScheduleStore]
       const now = yield* DateTime.now
       const all = (yield* store.list).map((schedule) => document(schedule, now))
-      if (json) return yield* Effect.forEach(all, (one) => line(out, jsonText(one)), { discard: true })
       if (all.length === 0) {
         return yield* line(note, 'There are no schedules.\n  remote-agent schedule create "0 7 * * 1-5" "…"')
       }
+      if (json) return yield* Effect.forEach(all, (one) => line(out, jsonText(one)), { discard: true })
       const rows = all.map(({ cron, id, name = "", next, profile, questions, status, zone }) => [
         id,
         name,

@@ -28,8 +28,8 @@ export const list = command({
         seenAt: timeOf(seenAt),
         status: draining ? "draining" : "working"
       }))
+      if (rows.length === 0) return yield* line(note, "There are no workers.\n  remote-agent worker")
       if (json) return yield* Effect.forEach(rows, (row) => line(out, jsonText(row)), { discard: true })
-      if (rows.length === 0) return yield* line(note, "There is no worker.\n  remote-agent worker")
       const cells = rows.map((row) => [row.name, String(row.slots), row.startedAt, row.seenAt, row.status])
       const [first = "", ...body] = Table.render([head, ...cells], Table.widthOf(out))
       yield* line(out, [bold(out, first), ...body].join("\n"))
