@@ -91,11 +91,12 @@ const nodesOf = (node: Node): ReadonlyArray<Node> => [
   ...Object.values(node).flat().filter(isNode).flatMap(nodesOf)
 ]
 
-/** The `run` of a call `command({ ..., run })`. */
+/** The `run` of a call `command({ ..., run })`. A flag may be called `run` too, one level below. */
 const runOf = (statement: Node): Node | undefined =>
   nodesOf(statement)
     .filter(({ callee, type }) => type === "CallExpression" && isNode(callee) && callee["name"] === "command")
-    .flatMap(nodesOf)
+    .flatMap(({ arguments: given }) => (Array.isArray(given) ? given.filter(isNode) : []))
+    .flatMap(({ properties }) => (Array.isArray(properties) ? properties.filter(isNode) : []))
     .find(({ key, type }) => type === "Property" && isNode(key) && key["name"] === "run")
 
 /** The names that a statement mentions, and more: every identifier in it. */
