@@ -13,6 +13,7 @@ const contract: Files = {
     "Access",
     "Attempts",
     "HostileTrees",
+    "Shared",
     "Calls",
     "Commands",
     "Contents",
@@ -84,7 +85,7 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["EventStream", "Mcp", "Requests", "Server"],
+  server: ["Contract", "EventStream", "Mcp", "Requests", "Server"],
   cli: ["AtServer"],
   "remote-agent": ["RemoteAgent"]
 }
@@ -134,12 +135,13 @@ const faults: Files = {
     "MemorySchedules",
     "RealSchedules",
     "RunDeaths",
+    "RunWorkers",
     "SqlProcesses"
   ]
 }
 
 /** The pages, the examples, and how a release is made. */
-const docs: Files = { cli: ["Documentation", "Examples", "Release"] }
+const docs: Files = { cli: ["Deploy", "Documentation", "Examples", "Release"] }
 
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
@@ -162,9 +164,17 @@ const partly: Files = {
     "Watch"
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
-  orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "RunDeaths", "SqlProcesses"],
+  orchestrator: [
+    "Crash",
+    "Killed",
+    "MemorySchedules",
+    "RealSchedules",
+    "RunDeaths",
+    "RunWorkers",
+    "SqlProcesses"
+  ],
   github: ["GitFailures", "GitWorkspace"],
-  server: ["EventStream"],
+  server: ["Contract", "EventStream"],
   cli: [
     "AgentCommands",
     "Commands",
