@@ -77,6 +77,7 @@ const contract: Files = {
     "StoreProperties"
   ],
   server: ["Server"],
+  web: ["Page", "Views"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -147,7 +148,8 @@ const partly: Files = {
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
   orchestrator: ["Crash", "CrashedLives", "Killed", "MemorySchedules", "RealSchedules", "SqlProcesses"],
-  cli: ["Signals"]
+  cli: ["Signals"],
+  web: ["Page", "Views"]
 }
 
 const globs = (files: Files) =>

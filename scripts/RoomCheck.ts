@@ -13,6 +13,7 @@ const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   github: ["domain", "sandbox"],
   orchestrator: ["domain", "sandbox", "github"],
   server: ["api", "domain", "sandbox", "orchestrator"],
+  web: ["api", "domain"],
   cli: ["domain", "e2b-local", "sandbox", "github", "orchestrator"],
   "remote-agent": ["domain", "api", "e2b-local", "sandbox", "github", "orchestrator", "cli"]
 }

@@ -10,6 +10,7 @@ import { type FileSystem, Layer, type Path } from "effect"
 import { type Etag, type HttpPlatform, HttpRouter, type HttpServer } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as QueryFollower from "./events/QueryFollower.ts"
+import * as PageRoutes from "./page/PageRoutes.ts"
 import * as AgentRoutes from "./routes/AgentRoutes.ts"
 import * as Idempotency from "./routes/Idempotency.ts"
 import * as PoolRoutes from "./routes/PoolRoutes.ts"
@@ -55,3 +56,14 @@ export const routes: Layer.Layer<never, never, HttpRouter.HttpRouter | Needs | P
  */
 export const layer: Layer.Layer<never, never, HttpServer.HttpServer | Needs | Platform> =
   HttpRouter.serve(routes)
+
+/**
+ * Serves every route, and the page at every other path.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerWithPage = (
+  page: PageRoutes.Page
+): Layer.Layer<never, never, HttpServer.HttpServer | Needs | Platform> =>
+  HttpRouter.serve(Layer.merge(routes, PageRoutes.layer(page)))

@@ -1,4 +1,5 @@
 export * as EventStream from "./events/eventStream.ts"
+export * as PageRoutes from "./page/PageRoutes.ts"
 export * as Server from "./Server.ts"
 export * as TokenStore from "./tokens/TokenStore.ts"
 export { Version } from "./routes/ServerRoutes.ts"
