@@ -68,14 +68,16 @@ const counted = (sandbox: Sandbox.Sandbox) => {
     exec: (command) => one(sandbox.exec(command)),
     spawn: (command) => Stream.suspend(() => (trips++, sandbox.spawn(command))),
     files: {
-      read: (path) => one(files.read(path)),
-      readString: (path) => one(files.readString(path)),
+      read: (path, options) => one(files.read(path, options)),
+      readString: (path, options) => one(files.readString(path, options)),
+      stream: files.stream,
       write: (path, content) => one(files.write(path, content)),
       list: (path) => one(files.list(path)),
       stat: (path) => one(files.stat(path)),
       remove: (path) => one(files.remove(path)),
       rename: (from, to) => one(files.rename(from, to)),
       makeDir: (path) => one(files.makeDir(path)),
+      prepare: (all) => one(files.prepare(all)),
       watch: files.watch
     }
   }

@@ -22,9 +22,13 @@ export interface Measure {
   readonly aim?: Aim | undefined
 }
 
-/** `efficiency` is the reference over ours, where more is better; `cost` is ours over the reference. */
+/**
+ * `efficiency` is the reference over ours, where more is better; `cost` is ours over the reference; `figure` is ours in its
+ * own unit, for targets that are not ratios.
+ */
 type Aim =
   | { readonly kind: "cost"; readonly atMost: number }
+  | { readonly kind: "figure"; readonly atMost: number }
   | { readonly kind: "efficiency"; readonly atLeast: number }
 
 /** The result of one benchmark. */
@@ -55,19 +59,22 @@ const ratioOf = ({ aim, ours, reference }: Measure): number | undefined => {
   return aim?.kind === "efficiency" ? theirs / mine : mine / theirs
 }
 
-const verdict = (ratio: number | undefined, aim: Aim | undefined): string => {
-  if (ratio === undefined || aim === undefined) return ""
-  if (aim.kind === "cost") return ratio <= aim.atMost ? "ok" : "over"
-  return ratio >= aim.atLeast ? "ok" : "under"
-}
-
-const aimText = (aim: Aim | undefined): string => {
-  if (aim === undefined) return ""
-  return aim.kind === "cost" ? `<= ${aim.atMost.toFixed(2)}` : `>= ${aim.atLeast.toFixed(2)}`
+const verdict = (measure: Measure): string => {
+  const { aim, ours } = measure
+  const value = aim?.kind === "figure" ? median(ours) : ratioOf(measure)
+  if (value === undefined || aim === undefined) return ""
+  if (aim.kind === "efficiency") return value >= aim.atLeast ? "ok" : "under"
+  return value <= aim.atMost ? "ok" : "over"
 }
 
 const figure = (value: number, unit: Measure["unit"]): string =>
   `${value.toFixed(value < 10 ? 2 : value < 1000 ? 1 : 0)} ${unit}`
+
+const aimText = (aim: Aim | undefined, unit: Measure["unit"]): string => {
+  if (aim === undefined) return ""
+  if (aim.kind === "figure") return `<= ${figure(aim.atMost, unit)}`
+  return aim.kind === "cost" ? `<= ${aim.atMost.toFixed(2)}` : `>= ${aim.atLeast.toFixed(2)}`
+}
 
 const heads = ["measure", "ours", "reference", "ratio", "aim", ""]
 
@@ -79,10 +86,19 @@ const row = (measure: Measure): ReadonlyArray<string> => {
     figure(median(ours), unit),
     reference === undefined ? "" : `${figure(median(reference.samples), unit)} ${reference.name}`,
     ratio?.toFixed(3) ?? "",
-    aimText(aim),
-    verdict(ratio, aim)
+    aimText(aim, unit),
+    verdict(measure)
   ]
 }
+
+/** The measures that miss their target, in one line each. */
+export const missed = (measures: ReadonlyArray<Measure>): ReadonlyArray<string> =>
+  measures.flatMap((measure) => {
+    const missedBy = verdict(measure)
+    if (missedBy === "" || missedBy === "ok") return []
+    const [name, ours, , ratio, aim] = row(measure)
+    return [`${missedBy}: ${name}: ${measure.aim?.kind === "figure" ? ours : ratio}, aim ${aim}`]
+  })
 
 /** The measures as one table with aligned columns. */
 export const table = (measures: ReadonlyArray<Measure>): string => {
@@ -150,7 +166,7 @@ export const write = Effect.fn("Report.write")(function* (
         median: median(measure.ours),
         ...(reference === undefined ? {} : { referenceMedian: median(reference.samples) }),
         ...(ratio === undefined ? {} : { ratio }),
-        ...(measure.aim === undefined ? {} : { verdict: verdict(ratio, measure.aim) })
+        ...(measure.aim === undefined ? {} : { verdict: verdict(measure) })
       }
     })
   }

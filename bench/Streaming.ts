@@ -92,7 +92,7 @@ export const run = Effect.fn("bench.streaming")(function* ({ megabytes, rounds }
   ]
   return {
     measures: [
-      ...rows(`streaming ${common} MB: Job.read`, samples.job, samples.raw, "raw SDK", 2),
+      ...rows(`streaming ${common} MB: Job.read`, samples.job, samples.raw, "raw SDK", 1.15),
       ...rows(`streaming ${common} MB: spawn`, samples.spawn, samples.raw, "raw SDK", 1.2),
       ...(megabytes === common
         ? []

@@ -5,8 +5,9 @@ import { Argument, Command, Flag } from "effect/cli"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as ColdStart from "./ColdStart.ts"
-import * as Git from "./Git.ts"
 import * as Create from "./Create.ts"
+import * as Events from "./Events.ts"
+import * as Git from "./Git.ts"
 import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
@@ -26,6 +27,7 @@ const names = [
   "git",
   "create",
   "launch",
+  "events",
   "soak"
 ] as const
 
@@ -53,6 +55,7 @@ type Benchmark = Effect.Effect<
       | typeof Git.run
       | typeof Create.run
       | typeof Launch.run
+      | typeof Events.run
       | typeof Soak.run
     >
   >,
@@ -73,6 +76,7 @@ const benchmarks = (
   git: Git.run({ files: 20_000, megabytes: 50, rounds }),
   create: Create.run({ atOnce: [1, 20, 100], rounds }),
   launch: Launch.run({ files: 3000, rounds }),
+  events: Events.run({ events: 200, rounds }),
   soak: Soak.run(soak)
 })
 
@@ -123,7 +127,13 @@ const bench = Command.make(
       "remote-agent": versionOf("../packages/cli/package.json")
     })
     yield* Console.log(
-      [Report.table(outcome.measures), "", ...outcome.notes, `Raw samples: ${file}`].join("\n")
+      [
+        Report.table(outcome.measures),
+        "",
+        ...Report.missed(outcome.measures),
+        ...outcome.notes,
+        `Raw samples: ${file}`
+      ].join("\n")
     )
   })
 ).pipe(

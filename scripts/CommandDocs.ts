@@ -9,7 +9,7 @@ const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
   const output: Screen.Output = {
     live: false,
     colors: false,
-    columns: () => 100,
+    columns: () => 80,
     write: (more) => Effect.sync(() => void (text += more))
   }
   const host: CommandHost.CommandHost["Service"] = {
@@ -37,18 +37,24 @@ const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
 
 /** Removes the global flags, which the page lists once, at the top. */
 const withoutGlobalFlags = (help: string): string =>
-  help.replace(/\n\nGLOBAL FLAGS\n(?: {2}.*\n?)*/, "\n").trimEnd()
+  help.replace(/\nEvery command also takes [^]*$/, "\n").trimEnd()
 
 interface Known {
   readonly path: ReadonlyArray<string>
   readonly description: string
 }
 
+/** The subcommands without their aliases, which the descriptor lists behind the commands. */
+const subcommandsOf = ({ subcommands }: Completions.CommandDescriptor) =>
+  subcommands.filter(
+    ({ description }, index) => subcommands.findIndex((one) => one.description === description) === index
+  )
+
 const commandsOf = (
   command: Completions.CommandDescriptor,
   above: ReadonlyArray<string>
 ): ReadonlyArray<Known> =>
-  command.subcommands.flatMap((one): ReadonlyArray<Known> => {
+  subcommandsOf(command).flatMap((one): ReadonlyArray<Known> => {
     const path = [...above, one.name]
     return [{ path, description: one.description ?? "" }, ...commandsOf(one, path)]
   })
@@ -79,18 +85,9 @@ export const commands = Effect.gen(function* () {
   )
   return [
     "# Commands",
-    "Generated from the commands by `pnpm run docs`. Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 not found, 4 timeout, 5 partial failure, 130 interrupted.",
+    "Generated from the commands by `pnpm run docs`. Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 not found, 4 timeout, 5 partial failure, 130 interrupted. `exec` and `shell` exit with the code of their process, also 126 (it cannot be run) and 127 (it is not found); they exit with 124 when a time limit killed it, and with 125 when Remote Agent itself fails.",
     ["| command | does |", "| --- | --- |", ...rows].join("\n"),
     `\`\`\`text\n${root?.text ?? ""}\n\`\`\``,
     ...sections
   ].join("\n\n")
 })
-
-/** The table of top-level commands in the README. */
-export const overview = (): string => {
-  const rows = Completions.fromCommand(Cli.root).subcommands.map(
-    ({ description = "", name, subcommands }) =>
-      `| \`remote-agent ${name}\`${subcommands.length === 0 ? "" : ` ${subcommands.map((one) => `\`${one.name}\``).join(" ")}`} | ${description} |`
-  )
-  return ["| command | does |", "| --- | --- |", ...rows].join("\n")
-}

@@ -183,7 +183,13 @@ const sentences = (comment: string): string =>
 
 /** The JSDoc of every class of a module, as one line. */
 const commentsOf = async (kind: Kind): Promise<ReadonlyMap<string, string>> => {
-  const source = await readFile(new URL(`../${fileOf(kind)}`, import.meta.url), "utf8")
+  const file = new URL(`../${fileOf(kind)}`, import.meta.url)
+  const own = await readFile(file, "utf8")
+  // Reasons of a noun may be in the error module of its room, from which this one exports them.
+  const others = [...own.matchAll(/ from "(\.[^"]*\/\w+Error\.ts)"/g)].map(([, path = ""]) =>
+    readFile(new URL(path, file), "utf8")
+  )
+  const source = [...(await Promise.all(others)), own].join("\n")
   const found = source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+) /g)
   return new Map([...found].map(([, comment = "", name = ""]) => [name, sentences(comment)]))
 }

@@ -1,5 +1,5 @@
 /**
- * Writes the generated documentation: four pages of `docs/`, and the table of commands in the README. With `--check`, it
+ * Writes the generated documentation: four pages of `docs/`. With `--check`, it
  * writes nothing and fails when a page is out of date.
  */
 import { Effect } from "effect"
@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { catalogue } from "./CatalogueDocs.ts"
-import { commands, overview } from "./CommandDocs.ts"
+import { commands } from "./CommandDocs.ts"
 import { configuration } from "./ConfigDocs.ts"
 import { errors } from "./ErrorDocs.ts"
 
@@ -34,31 +34,17 @@ const formatted = async (
   }
 }
 
-/** Replaces the text between two marks. */
-const replaced = (text: string, mark: string, by: string): string => {
-  const [start, end] = [`<!-- ${mark} -->`, `<!-- end of ${mark} -->`]
-  const [before, after] = [text.split(start)[0], text.split(end)[1]]
-  if (before === undefined || after === undefined) throw new Error(`${start} … ${end} is missing`)
-  return `${before}${start}\n\n${by}\n\n${end}${after}`
-}
-
-const readme = await readFile(join(root, "README.md"), "utf8")
-
-const places: Readonly<Record<string, string>> = { "README.md": "README.md" }
-const placeOf = (name: string) => places[name] ?? `docs/${name}`
-
 const pages = await formatted({
   "catalogue.md": await catalogue(),
   "commands.md": await Effect.runPromise(commands),
   "configuration.md": configuration,
-  "errors.md": await errors(),
-  "README.md": replaced(readme, "commands", overview())
+  "errors.md": await errors()
 })
 
 const check = process.argv.includes("--check")
 const drifts = await Promise.all(
   pages.map(async ([name, text]) => {
-    const place = placeOf(name)
+    const place = `docs/${name}`
     const path = join(root, place)
     if ((await readFile(path, "utf8").catch(() => "")) === text) return []
     if (!check) await writeFile(path, text)

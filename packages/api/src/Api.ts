@@ -7,6 +7,9 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { AgentsApi } from "./agents/AgentsApi.ts"
 import { PoolsApi } from "./pools/PoolsApi.ts"
 import { QueriesApi } from "./queries/QueriesApi.ts"
+import { RepositoriesApi } from "./repositories/RepositoriesApi.ts"
+import { RequestChecks } from "./RequestChecks.ts"
+import { SandboxApi } from "./sandbox/SandboxApi.ts"
 import { HealthApi, MetricsApi, ServerApi } from "./server/ServerApi.ts"
 import { UsageApi } from "./usage/UsageApi.ts"
 
@@ -19,11 +22,14 @@ import { UsageApi } from "./usage/UsageApi.ts"
 export class Api extends HttpApi.make("remote-agent")
   .add(AgentsApi)
   .add(QueriesApi)
+  .add(SandboxApi)
+  .add(RepositoriesApi)
   .add(PoolsApi)
   .add(UsageApi)
   .add(ServerApi)
   .add(HealthApi)
   .add(MetricsApi)
+  .middleware(RequestChecks)
   .annotateMerge(
     OpenApi.annotations({
       title: "Remote Agent",

@@ -3,8 +3,24 @@
  *
  * @since 0.2.0
  */
-import type { OrchestratorError } from "@remote-agent/domain"
+import { GitError, GitHubError, OrchestratorError, SandboxError, StateStoreError } from "@remote-agent/domain"
 import { Schema } from "effect"
+
+/**
+ * The typed failure behind an error, as the library fails with it.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Failure = Schema.Union([
+  OrchestratorError.OrchestratorError,
+  StateStoreError.StateStoreError,
+  SandboxError.SandboxError,
+  GitError.GitError,
+  GitHubError.GitHubError
+])
+/** @since 0.2.0 */
+export type Failure = typeof Failure.Type
 
 /**
  * The shape of every error: what failed, why, and whether to try again.
@@ -17,7 +33,9 @@ export const Detail = Schema.Struct({
   reason: Schema.String,
   message: Schema.String,
   /** Whether trying again may help and cannot do harm. */
-  retryable: Schema.Boolean
+  retryable: Schema.Boolean,
+  /** The failure with its fields. Absent for errors of the server itself. */
+  failure: Schema.optionalKey(Failure)
 })
 /** @since 0.2.0 */
 export type Detail = typeof Detail.Type
@@ -87,6 +105,16 @@ export class PreconditionFailed extends Schema.TaggedError<PreconditionFailed>()
 ) {}
 
 /**
+ * The body of the request is larger than the server accepts.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()("PayloadTooLarge", fields, {
+  httpApiStatus: 413
+}) {}
+
+/**
  * The server lacks a setting, a key or a budget that the request needs.
  *
  * @category errors
@@ -138,6 +166,7 @@ export const all = [
   Conflict,
   Gone,
   PreconditionFailed,
+  PayloadTooLarge,
   Unprocessable,
   TooManyRequests,
   BadGateway,
@@ -152,11 +181,12 @@ export const all = [
  */
 export type ApiError = InstanceType<(typeof all)[number]>
 
-const statusOf = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] => {
+const ofOrchestrator = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] => {
   switch (tag) {
     case "AgentNotFound":
     case "QueryNotFound":
     case "PoolNotFound":
+    case "RunNotFound":
       return NotFound
     case "AgentLost":
       return Gone
@@ -166,6 +196,7 @@ const statusOf = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] =
     case "OtherProvider":
     case "PoolClosed":
     case "QueryRunning":
+    case "RunOver":
     case "TakenOver":
       return Conflict
     case "BudgetExceeded":
@@ -192,17 +223,106 @@ const statusOf = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] =
   }
 }
 
+const ofStore = (tag: StateStoreError.Reason["_tag"]): (typeof all)[number] => {
+  switch (tag) {
+    case "NotFound":
+      return NotFound
+    case "AlreadyExists":
+    case "ClaimLost":
+    case "Fenced":
+    case "IllegalMove":
+    case "LeaseHeld":
+    case "LeaseLost":
+    case "LogClosed":
+    case "NameTaken":
+    case "RevisionConflict":
+      return Conflict
+    case "InvalidDocument":
+      return Invalid
+    default:
+      return Unavailable
+  }
+}
+
+const ofSandbox = (tag: SandboxError.Reason["_tag"]): (typeof all)[number] => {
+  switch (tag) {
+    case "Gone":
+      return Gone
+    case "FileNotFound":
+      return NotFound
+    case "Paused":
+      return Conflict
+    case "InvalidRequest":
+      return Invalid
+    case "Busy":
+    case "QuotaExceeded":
+    case "RateLimited":
+      return TooManyRequests
+    case "IsolationUnavailable":
+    case "Unsupported":
+      return Unprocessable
+    default:
+      return BadGateway
+  }
+}
+
+const ofGit = (tag: GitError.Reason["_tag"]): (typeof all)[number] => {
+  switch (tag) {
+    case "InvalidName":
+      return Invalid
+    case "RefNotFound":
+    case "RepositoryNotFound":
+      return NotFound
+    case "BranchExists":
+    case "Conflict":
+    case "ConflictMarkers":
+    case "DetachedHead":
+    case "FolderNotEmpty":
+    case "Locked":
+    case "NestedRepositories":
+    case "NonFastForward":
+    case "NothingToCommit":
+    case "OperationInProgress":
+    case "RefConflict":
+      return Conflict
+    default:
+      return BadGateway
+  }
+}
+
+const classOf = (failure: Failure): (typeof all)[number] => {
+  switch (failure._tag) {
+    case "OrchestratorError":
+      return failure.reason._tag === "SandboxFailed"
+        ? ofSandbox(failure.reason.cause.reason._tag)
+        : failure.reason._tag === "StoreFailed"
+          ? ofStore(failure.reason.cause.reason._tag)
+          : ofOrchestrator(failure.reason._tag)
+    case "StateStoreError":
+      return ofStore(failure.reason._tag)
+    case "SandboxError":
+      return ofSandbox(failure.reason._tag)
+    case "GitError":
+      return ofGit(failure.reason._tag)
+    case "GitHubError":
+      return failure.reason._tag === "NotFound" ? NotFound : BadGateway
+  }
+}
+
 /**
- * Maps a failure of the orchestrator to the error that is sent.
+ * Maps a failure to the error that is sent.
  *
  * @category conversions
  * @since 0.2.0
  */
-export const fromOrchestrator = ({
-  isRetryable,
-  message,
-  reason
-}: OrchestratorError.OrchestratorError): ApiError => {
-  const Class = statusOf(reason._tag)
-  return new Class({ error: { reason: reason._tag, message, retryable: isRetryable } })
+export const fromFailure = (failure: Failure): ApiError => {
+  const Class = classOf(failure)
+  return new Class({
+    error: {
+      reason: failure.reason._tag,
+      message: failure.message,
+      retryable: "isRetryable" in failure && failure.isRetryable,
+      failure
+    }
+  })
 }

@@ -5,7 +5,7 @@
  */
 import { Context, Schema } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
-import { Forbidden, Unauthorized, Unavailable } from "./ApiError.ts"
+import { Forbidden, TooManyRequests, Unauthorized, Unavailable } from "./ApiError.ts"
 
 /**
  * The rights of a token. `run` includes `read`, and `admin` includes both.
@@ -70,6 +70,6 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
   {
     requiredForClient: true,
     security: { bearer: HttpApiSecurity.bearer },
-    error: [Unauthorized, Forbidden, Unavailable]
+    error: [Unauthorized, Forbidden, TooManyRequests, Unavailable]
   }
 ) {}

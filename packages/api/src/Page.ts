@@ -1,5 +1,5 @@
 /**
- * Lists that come in pages.
+ * Lists that come in pages, and requests that may be repeated.
  *
  * @since 0.2.0
  */
@@ -23,3 +23,11 @@ export const Limit = Schema.FiniteFromString.pipe(
  */
 export const Page = <S extends Schema.Top>(item: S) =>
   Schema.Struct({ items: Schema.Array(item), next: Schema.optionalKey(Schema.String) })
+
+/**
+ * A key of the client's choice for one request. A request that is repeated under its key is carried out once.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const IdempotencyKey = Schema.String.check(Schema.isBetweenLength(1, 200))

@@ -52,12 +52,13 @@ describe("ApiError", () => {
     ] as const
     for (const [reason, tag] of cases) {
       const failure = new OrchestratorError.OrchestratorError({ operation: "query", reason })
-      const error = ApiError.fromOrchestrator(failure)
+      const error = ApiError.fromFailure(failure)
       assert.strictEqual(error._tag, tag)
       assert.deepStrictEqual(error.error, {
         reason: reason._tag,
         message: failure.message,
-        retryable: failure.isRetryable
+        retryable: failure.isRetryable,
+        failure
       })
     }
     const mapped = OrchestratorError.Reason.members.map((member) => member.fields._tag.ast)

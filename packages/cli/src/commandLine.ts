@@ -7,11 +7,11 @@ const builtIn: ReadonlyArray<readonly [string, boolean]> = [
   ["--version", false],
   ["-v", false],
   ["--wizard", false],
-  ["--completions", true],
   ["--log-level", true],
   ["--quiet", false],
   ["-q", false],
-  ["--verbose", false]
+  ["--verbose", false],
+  ["--trust", false]
 ]
 
 /** The flags of a command, with whether a value follows. */
@@ -96,4 +96,14 @@ export const withText = (
   const { flags, operands, path } = sorted(head, tree())
   const rest = [...operands, ...(end === -1 ? [] : args.slice(end + 1))]
   return [...path, ...flags, ...(rest.length === 0 && end === -1 ? [] : ["--"]), ...rest]
+}
+
+/** Names of commands that people know from other tools, and that a command with another alias has. */
+const otherNames: Readonly<Record<string, string>> = { ps: "list" }
+
+/** The command line with `ps` replaced by the command that it means. */
+export const aliased = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const at = args.findIndex((word) => !word.startsWith("-"))
+  const name = otherNames[args[at] ?? ""]
+  return name === undefined ? args : args.with(at, name)
 }

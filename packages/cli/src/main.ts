@@ -1,18 +1,19 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Layer, Stream } from "effect"
+import { fstatSync } from "node:fs"
 import type { WriteStream } from "node:tty"
 import * as Paths from "./app/paths.ts"
 import * as Cli from "./Cli.ts"
 import { CommandHost, type RawTerminal } from "./process/CommandHost.ts"
+import * as Colors from "./process/colors.ts"
 import * as Logging from "./process/Logging.ts"
 import * as Redaction from "./process/redaction.ts"
 import { type Output, Screen } from "./ui/Screen.ts"
 
 const { env, stderr, stdin, stdout } = process
 
-const wantsColors = (stream: WriteStream): boolean =>
-  stream.isTTY && env["TERM"] !== "dumb" && !env["NO_COLOR"]
+const wantsColors = (stream: WriteStream): boolean => Colors.wanted(env, stream.isTTY)
 
 const written = (stream: WriteStream, chunk: string | Uint8Array) =>
   Effect.callback<void>((resume) => {
@@ -43,6 +44,19 @@ const terminal: RawTerminal = {
     )
   ),
   write: (bytes) => written(stdout, bytes)
+}
+
+/**
+ * Whether standard input is a pipe or a file. A socket is not: it is the input of a program that was started by another,
+ * or by ssh, and may never end.
+ */
+const hasPipedInput = (): boolean => {
+  try {
+    const input = fstatSync(0)
+    return input.isFIFO() || input.isFile()
+  } catch {
+    return false
+  }
 }
 
 /** What signals print, and whether the command is stopping. */
@@ -104,7 +118,10 @@ export const main = (cwd: string): void => {
       env,
       cwd,
       dataFolder: Paths.dataFolder({ env, cwd }),
+      userConfig: Paths.userConfig({ env, cwd }),
       interactive: isInteractive && env["TERM"] !== "dumb",
+      platform: process.platform,
+      piped: hasPipedInput,
       terminal: isInteractive ? terminal : undefined,
       log,
       command: [process.execPath, ...process.argv.slice(1, 2)],

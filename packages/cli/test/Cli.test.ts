@@ -215,9 +215,12 @@ describe("remote-agent ask", () => {
       yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFILE": "nobody" }')
       assert.include((yield* ask(cwd)).stderr, "nobody")
       yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFIL": "sample" }')
-      assert.include((yield* ask(cwd)).stderr, "REMOTE_AGENT_PROFIL in remote-agent.json is not a setting")
+      assert.include(
+        (yield* ask(cwd)).stderr,
+        "remote-agent.json:1:3: REMOTE_AGENT_PROFIL is not a setting.\n  Did you mean REMOTE_AGENT_PROFILE?"
+      )
       yield* put(cwd, "remote-agent.json", "{,}")
-      assert.include((yield* ask(cwd)).stderr, "remote-agent.json is not a JSON object")
+      assert.include((yield* ask(cwd)).stderr, "remote-agent.json:1:2 is not valid JSON: unexpected comma.")
     }))
 
   test("passes what a shell would read on to the agent as it is", (cwd) =>

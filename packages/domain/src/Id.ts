@@ -56,6 +56,28 @@ export const PoolName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]
 )
 export type PoolName = typeof PoolName.Type
 
+/**
+ * The id of a run.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const RunId = Schema.String.check(Schema.isPattern(/^run_[0-9a-hjkmnp-tv-z]{26}$/)).pipe(
+  Schema.brand("RunId")
+)
+export type RunId = typeof RunId.Type
+
+/**
+ * The id of a schedule.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const ScheduleId = Schema.String.check(Schema.isPattern(/^sch_[0-9a-hjkmnp-tv-z]{26}$/)).pipe(
+  Schema.brand("ScheduleId")
+)
+export type ScheduleId = typeof ScheduleId.Type
+
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 /**
@@ -76,6 +98,15 @@ export const ulid = (millis: number, random: ReadonlyArray<number>): string => {
   }
   return time + Array.from({ length: 16 }, (_, index) => alphabet.charAt((random[index] ?? 0) & 31)).join("")
 }
+
+/**
+ * The part of an id that people are shown: its prefix, its time, and two random characters. Commands accept it in place
+ * of the id.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const short = (id: AgentId | QueryId): string => id.slice(0, 16)
 
 const next = Effect.fnUntraced(function* (prefix: string) {
   const millis = yield* Clock.currentTimeMillis
@@ -106,6 +137,22 @@ export const nextQueryId: Effect.Effect<QueryId> = Effect.map(next("qry"), (id) 
  * @since 0.1.0
  */
 export const nextAttemptId: Effect.Effect<AttemptId> = Effect.map(next("att"), (id) => AttemptId.make(id))
+
+/**
+ * Generates the id of a run, ordered by time.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const nextRunId: Effect.Effect<RunId> = Effect.map(next("run"), (id) => RunId.make(id))
+
+/**
+ * Generates the id of a schedule, ordered by time.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const nextScheduleId: Effect.Effect<ScheduleId> = Effect.map(next("sch"), (id) => ScheduleId.make(id))
 
 /**
  * Generates a unique token for file names and markers: a ULID without a prefix.

@@ -6,6 +6,7 @@ import { SetUpProblem } from "./profile/SetupError.ts"
 import { Exceeded } from "./query/Budget.ts"
 import { BudgetOwner, QueryResult } from "./query/Query.ts"
 import { GitError } from "./repository/GitError.ts"
+import { RunNotFound, RunOver } from "./run/RunError.ts"
 import { SandboxError } from "./sandbox/SandboxError.ts"
 import { StateStoreError } from "./state/StateStoreError.ts"
 
@@ -16,6 +17,8 @@ export {
   SourceUnavailable,
   ToolMissing
 } from "./profile/SetupError.ts"
+
+export { RunNotFound, RunOver }
 
 const quoted = (text: string): string => JSON.stringify(text)
 
@@ -326,6 +329,8 @@ export const Reason = Schema.Union([
   BudgetExceeded,
   PoolFull,
   PoolNotFound,
+  RunNotFound,
+  RunOver,
   PoolClosed,
   OtherProfile,
   TimeoutTooLong,

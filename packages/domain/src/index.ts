@@ -70,6 +70,12 @@ export type * as RetryClass from "./sandbox/RetryClass.ts"
 /** The failures of sandboxes. */
 export * as SandboxError from "./sandbox/SandboxError.ts"
 
+/** The record of a durable run and of its questions. */
+export * as Run from "./run/Run.ts"
+
+/** Decides every change of a run and of its questions. */
+export * as RunTransition from "./run/RunTransition.ts"
+
 /** The labels in the metadata of a sandbox that say which installation and agent it belongs to. */
 export * as SandboxLabels from "./sandbox/SandboxLabels.ts"
 

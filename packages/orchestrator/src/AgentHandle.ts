@@ -88,6 +88,11 @@ export interface AgentHandle {
    * has ended. Waits for the queries before it.
    */
   readonly start: (text: string, options?: QueryOptions) => Effect.Effect<QueryHandle.QueryHandle, Failure>
+  /**
+   * Records a query and returns its handle at once. The query waits until a process follows its `events`, which runs it
+   * after the queries before it.
+   */
+  readonly enqueue: (text: string, options?: QueryOptions) => Effect.Effect<QueryHandle.QueryHandle, Failure>
 
   /**
    * Pauses the agent: its sandbox keeps memory and files. Succeeds when it is paused already. Fails with
@@ -164,8 +169,8 @@ interface Parts {
 const filesOf = (sandboxes: AgentSandboxes, id: Id.AgentId): AgentFiles => {
   const { use } = sandboxes
   return {
-    read: (path) => use("read", id, ({ files }) => files.read(path)),
-    readString: (path) => use("read", id, ({ files }) => files.readString(path)),
+    read: (path, how) => use("read", id, ({ files }) => files.read(path, how)),
+    readString: (path, how) => use("read", id, ({ files }) => files.readString(path, how)),
     write: (path, content) => use("write", id, ({ files }) => files.write(path, content)),
     list: (path) => use("listFiles", id, ({ files }) => files.list(path)),
     stat: (path) => use("stat", id, ({ files }) => files.stat(path)),
@@ -188,6 +193,7 @@ export const make = ({ agents, fork, lifecycle, queries, sandboxes }: Parts) => 
       query: (text, options) => queries.query(id, text, options),
       stream: (text, options) => queries.stream(id, text, options),
       start: (text, options) => Effect.map(queries.start(id, text, options), QueryHandle.make(queries)),
+      enqueue: (text, options) => Effect.map(queries.enqueue(id, text, options), QueryHandle.make(queries)),
       pause: (options) => lifecycle.pause(id, options),
       resume: lifecycle.resume(id),
       terminate: agents.terminate(id),

@@ -48,7 +48,7 @@ type Failure = OrchestratorError.OrchestratorError
  * @category models
  * @since 0.1.0
  */
-export interface AskOptions extends Omit<Agents.LaunchSpec, "name">, Queries.QueryOptions {
+export interface AskOptions extends Omit<Agents.LaunchSpec, "id" | "name">, Omit<Queries.QueryOptions, "id"> {
   /** Receives every event of the query, in order. */
   readonly onEvent?: ((record: AgentEvent.EventRecord) => Effect.Effect<void>) | undefined
 }
@@ -98,6 +98,14 @@ export interface QueryGroup {
   readonly get: (id: Id.QueryId) => Effect.Effect<QueryHandle.QueryHandle, Failure>
   /** A handle on a query whose record the caller has. Reads nothing. */
   readonly of: (record: Query.Query) => QueryHandle.QueryHandle
+  /**
+   * Runs a query under an id that the caller chose and recorded before, and follows one of that id that exists: it is
+   * never started twice. Leaving the stream leaves the query running. Of the options, `session`, `timeout`, `model`,
+   * `maxIterations` and the budgets count.
+   */
+  readonly submit: Queries.Queries["submit"]
+  /** Closes a query that was recorded and not started, so that it is never started. Others stay as they are. */
+  readonly abandon: (id: Id.QueryId) => Effect.Effect<void, Failure>
   /** Streams the records of queries, oldest first. */
   readonly list: (filter?: QueryFilter, range?: QueryRange) => Stream.Stream<Query.Query, Failure>
   /**
@@ -263,6 +271,8 @@ export const make = Effect.gen(function* () {
       Effect.map(AgentStore.stored("getQuery", store.getQuery(id)), queryOf)
     ),
     of: queryOf,
+    submit: queries.submit,
+    abandon: queries.abandon,
     list: (filter, range) =>
       Stream.mapError(store.listQueries(filter, range), AgentStore.fromStore("listQueries")),
     ask: Effect.fn("Orchestrator.ask")(function* (text, options = {}) {

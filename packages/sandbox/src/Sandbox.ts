@@ -147,16 +147,70 @@ export interface WatchOptions {
 }
 
 /**
+ * How a file is read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReadOptions {
+  /** The most bytes that are read; 256 MiB when absent. A link to `/dev/zero` has no end. */
+  readonly limitBytes?: number | undefined
+}
+
+/**
+ * The most bytes that `files.read` holds in memory unless the caller says otherwise.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultReadLimit: number = 256 * 1024 * 1024
+
+/**
+ * A file that is written to a new sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NewFile {
+  readonly path: string
+  readonly content: string | Uint8Array
+  /** The mode, as `chmod` takes it; the provider's own when absent. */
+  readonly mode?: string | undefined
+}
+
+/**
+ * The folders and files of a new sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NewFiles {
+  readonly folders: ReadonlyArray<string>
+  readonly files: ReadonlyArray<NewFile>
+}
+
+/**
  * The files of a sandbox. Relative paths start at the home folder.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SandboxFiles {
-  /** Reads a file. Fails with `FileNotFound` when there is none. */
-  readonly read: (path: string) => Effect.Effect<Uint8Array, SandboxError.SandboxError>
-  /** Reads a file as UTF-8. Fails with `FileNotFound` when there is none. */
-  readonly readString: (path: string) => Effect.Effect<string, SandboxError.SandboxError>
+  /**
+   * Reads a file. Fails with `FileNotFound` when there is none, and with `FileTooLarge` beyond the limit. It may take any
+   * time as long as bytes arrive; it fails with `RequestTimedOut` when none do.
+   */
+  readonly read: (path: string, options?: ReadOptions) => Effect.Effect<Uint8Array, SandboxError.SandboxError>
+  /** Reads a file as UTF-8. Fails like `read`. */
+  readonly readString: (
+    path: string,
+    options?: ReadOptions
+  ) => Effect.Effect<string, SandboxError.SandboxError>
+  /** Reads a file in pieces, of which a few are held in memory. There is no limit unless the options give one. */
+  readonly stream: (
+    path: string,
+    options?: ReadOptions
+  ) => Stream.Stream<Uint8Array, SandboxError.SandboxError>
   /** Writes a file and creates missing folders. An existing file is replaced atomically. */
   readonly write: (
     path: string,
@@ -172,6 +226,11 @@ export interface SandboxFiles {
   readonly rename: (from: string, to: string) => Effect.Effect<void, SandboxError.SandboxError>
   /** Creates a folder and its missing parents. Succeeds when it exists. */
   readonly makeDir: (path: string) => Effect.Effect<void, SandboxError.SandboxError>
+  /**
+   * Creates folders and writes files, in as few requests as the provider allows, and returns the home folder. For a new
+   * sandbox that nothing else uses yet: a file is not replaced atomically, and after a failure some are written.
+   */
+  readonly prepare: (files: NewFiles) => Effect.Effect<string, SandboxError.SandboxError>
   /**
    * Emits the changes in a folder from now on, until the stream is left. The granularity depends on the provider: a file
    * that `write` replaces may be `Created`. Fails with `FileNotFound` when there is no such folder, and with `Gone`,
@@ -207,6 +266,8 @@ export interface SandboxJobs {
   readonly status: (id: string) => Effect.Effect<Status, SandboxError.SandboxError>
   readonly kill: (id: string) => Effect.Effect<Status, SandboxError.SandboxError>
   readonly remove: (id: string) => Effect.Effect<void, SandboxError.SandboxError>
+  /** Takes an id that no job has, so that it is never started. Returns false when there is a job of that id. */
+  readonly reserve: (id: string) => Effect.Effect<boolean, SandboxError.SandboxError>
 }
 
 /**

@@ -1,5 +1,8 @@
+export * as Draining from "./requests/Draining.ts"
 export * as EventStream from "./events/eventStream.ts"
 export * as PageRoutes from "./page/PageRoutes.ts"
+export * as RateLimiter from "./requests/RateLimiter.ts"
+export * as RequestGuard from "./requests/RequestGuard.ts"
 export * as Server from "./Server.ts"
 export * as TokenStore from "./tokens/TokenStore.ts"
 export { Version } from "./routes/ServerRoutes.ts"

@@ -1,42 +1,15 @@
-import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Api, ApiError, type Authorization, Client } from "@remote-agent/api"
-import { Id, RemoteAgentConfig } from "@remote-agent/domain"
-import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { LocalSandboxes } from "@remote-agent/sandbox"
-import { Duration, Effect, Layer, Logger, Redacted, Schedule, type Scope, Stream } from "effect"
-import { FetchHttpClient, HttpServer } from "effect/http"
-import { createServer } from "node:http"
-import { Server, TokenStore } from "../src/index.ts"
+import { Api, ApiError } from "@remote-agent/api"
+import { Id } from "@remote-agent/domain"
+import { StateStore } from "@remote-agent/orchestrator"
+import { Duration, Effect, Schedule, type Scope, Stream } from "effect"
+import { clientOf, request, type Services, server, urlOf } from "./support/server.ts"
 
-const library = Orchestrator.layer.pipe(
-  Layer.provideMerge(LocalSandboxes.layer()),
-  Layer.provide(RemoteAgentConfig.layerFrom({}))
-)
+/** More than the requests of any test. */
+const limits = { token: { perSecond: 1e6, burst: 1e6 }, refused: { perSecond: 1e6, burst: 1e6 } }
 
-const server = Server.layer.pipe(
-  Layer.provideMerge(Logger.layer([])),
-  Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
-  Layer.provideMerge(TokenStore.layerMemory),
-  Layer.provideMerge(library)
-)
-
-const urlOf = Effect.map(HttpServer.HttpServer, ({ address }) => HttpServer.formatAddress(address))
-
-/** A request of a client without types. */
-const request = (url: string, init?: RequestInit): Promise<Response> => fetch(url, init)
-
-/** The token of a scope, and the client that uses it. */
-const clientOf = Effect.fnUntraced(function* (scope: Authorization.Scope) {
-  const { create } = yield* TokenStore.TokenStore
-  const { token } = yield* create({ name: scope, scope })
-  const url = yield* urlOf
-  const context = yield* Layer.build(Layer.provide(Client.layer({ url, token }), FetchHttpClient.layer))
-  return { client: yield* Effect.provide(Client.Client, context), token: Redacted.value(token), url }
-})
-
-const test = <E>(name: string, body: Effect.Effect<void, E, Layer.Success<typeof server> | Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(Effect.provide(body, server)), { timeout: 60_000 })
+const test = <E>(name: string, body: Effect.Effect<void, E, Services | Scope.Scope>) =>
+  it.live(name, () => Effect.scoped(Effect.provide(body, server({ limits }))), { timeout: 60_000 })
 
 /** The events that a raw client reads: what stands on the wire, by id. */
 const read = (url: string, headers: Readonly<Record<string, string>>, most: number) =>

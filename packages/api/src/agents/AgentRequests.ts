@@ -3,7 +3,7 @@
  *
  * @since 0.2.0
  */
-import { Agent, Budget, Id } from "@remote-agent/domain"
+import { Agent, Budget, Id, PoolRecord } from "@remote-agent/domain"
 import { Schema } from "effect"
 import { DurationText } from "../DurationText.ts"
 
@@ -39,7 +39,7 @@ const common = {
   allowInternetAccess: Schema.optionalKey(Schema.Boolean),
   /** Whether its sandbox is paused, rather than terminated, when its ttl ends. */
   persistent: Schema.optionalKey(Schema.Boolean),
-  labels: Schema.optionalKey(Schema.Record(Schema.String, Agent.LabelValue)),
+  labels: Schema.optionalKey(Agent.Labels),
   repository: Schema.optionalKey(RepositorySource),
   /** A limit on all its queries together. */
   budget: Schema.optionalKey(Budget.Budget)
@@ -54,7 +54,11 @@ const common = {
 export const LaunchRequest = Schema.Struct({
   ...common,
   name: Schema.optionalKey(Agent.AgentName),
-  profile: Schema.optionalKey(Schema.String)
+  profile: Schema.optionalKey(Schema.String),
+  /** The named pool that the agent belongs to. */
+  pool: Schema.optionalKey(Id.PoolName),
+  /** Whether the sandbox of a launch that fails is kept, so that it can be looked at. */
+  keepFailed: Schema.optionalKey(Schema.Boolean)
 })
 /** @since 0.2.0 */
 export type LaunchRequest = typeof LaunchRequest.Type
@@ -85,7 +89,13 @@ export const PoolRequest = Schema.Struct({
   ...common,
   name: Id.PoolName,
   profile: Schema.optionalKey(Schema.String),
-  size: PoolSize
+  size: PoolSize,
+  /** The most agents while the pool bursts. */
+  maxSize: Schema.optionalKey(PoolSize),
+  whenFull: Schema.optionalKey(PoolRecord.WhenFull),
+  queueLimit: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  /** A limit on all its agents together. */
+  poolBudget: Schema.optionalKey(Budget.Budget)
 })
 
 /**

@@ -8,7 +8,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import * as ApiError from "../ApiError.ts"
 import { Authorization, RequiredScope } from "../Authorization.ts"
-import { Limit, Page } from "../Page.ts"
+import { IdempotencyKey, Limit, Page } from "../Page.ts"
 import { ChangeRequest, Environment, ForkRequest, LaunchRequest, WhenRunning } from "./AgentRequests.ts"
 
 /**
@@ -71,7 +71,8 @@ const error = ApiError.all
 
 const list = HttpApiEndpoint.get("list", "/", {
   query: {
-    status: Schema.optionalKey(AgentLifecycle.AgentStatus),
+    /** Several times for any of several. */
+    status: Schema.optionalKey(Schema.ArrayEnsure(AgentLifecycle.AgentStatus)),
     profile: Schema.optionalKey(Schema.String),
     pool: Schema.optionalKey(Schema.String),
     name: Schema.optionalKey(Schema.String),
@@ -86,11 +87,29 @@ const list = HttpApiEndpoint.get("list", "/", {
 
 const launch = HttpApiEndpoint.post("launch", "/", {
   /** A repeated request with the same key returns the agent of the first. */
-  headers: { "idempotency-key": Schema.optionalKey(Schema.String) },
+  headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
   payload: LaunchRequest,
   success: TaggedAgent.pipe(HttpApiSchema.status(201)),
   error
 }).annotate(RequiredScope, "run")
+
+const find = HttpApiEndpoint.get("find", "/find", {
+  /** An id, the beginning of an id, or a name. */
+  query: { text: Schema.String },
+  success: Schema.Array(Agent.Agent),
+  error
+})
+
+const observe = HttpApiEndpoint.get("observe", "/observed", {
+  query: {
+    status: Schema.optionalKey(Schema.ArrayEnsure(AgentLifecycle.AgentStatus)),
+    profile: Schema.optionalKey(Schema.String),
+    pool: Schema.optionalKey(Schema.String),
+    label: Schema.optionalKey(Schema.ArrayEnsure(Schema.String))
+  },
+  success: Schema.Array(Agent.Agent),
+  error
+})
 
 const get = HttpApiEndpoint.get("get", "/:id", { params, success: TaggedAgent, error })
 
@@ -114,6 +133,8 @@ const act = <const Name extends string>(name: Name) =>
 export class AgentsApi extends HttpApiGroup.make("agents")
   .add(
     list,
+    find,
+    observe,
     launch,
     get,
     change,
@@ -132,7 +153,10 @@ export class AgentsApi extends HttpApiGroup.make("agents")
     }).annotate(RequiredScope, "run"),
     HttpApiEndpoint.post("replace", "/:id/replace", {
       params,
-      payload: Schema.Struct({ env: Schema.optionalKey(Environment) }),
+      payload: Schema.Struct({
+        env: Schema.optionalKey(Environment),
+        keepFailed: Schema.optionalKey(Schema.Boolean)
+      }),
       success: Agent.Agent,
       error
     }).annotate(RequiredScope, "run"),

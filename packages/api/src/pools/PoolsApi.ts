@@ -3,10 +3,10 @@
  *
  * @since 0.2.0
  */
-import { Id, PoolRecord } from "@remote-agent/domain"
+import { Agent, Id, OrchestratorError, PoolRecord, TokenUsage } from "@remote-agent/domain"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { PoolRequest, PoolSize } from "../agents/AgentRequests.ts"
+import { Environment, PoolRequest, PoolSize } from "../agents/AgentRequests.ts"
 import * as ApiError from "../ApiError.ts"
 import { Authorization, RequiredScope } from "../Authorization.ts"
 
@@ -21,9 +21,26 @@ const error = ApiError.all
  */
 export const PoolMembers = Schema.Struct({
   pool: PoolRecord.PoolRecord,
-  agents: Schema.Array(Id.AgentId),
+  agents: Schema.Array(Agent.Agent),
+  /** Why launches failed. */
+  failures: Schema.Array(OrchestratorError.OrchestratorError),
   /** Agents that are too many and stay until their query ends. */
   busy: Schema.Array(Id.AgentId)
+})
+
+/**
+ * What the agents of a pool have used, terminated ones included.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const PoolUsage = Schema.Struct({
+  /** The usage of ended queries. */
+  ended: TokenUsage.TokenUsage,
+  /** The usage of each running query as far as its agent has reported it, oldest first. */
+  running: Schema.Array(
+    Schema.Struct({ id: Id.QueryId, startedAt: Schema.DateTimeUtcFromString, usage: TokenUsage.TokenUsage })
+  )
 })
 
 /**
@@ -43,10 +60,11 @@ export class PoolsApi extends HttpApiGroup.make("pools")
     }).annotate(RequiredScope, "run"),
     HttpApiEndpoint.patch("resize", "/:name", {
       params,
-      payload: Schema.Struct({ size: PoolSize }),
+      payload: Schema.Struct({ size: PoolSize, env: Schema.optionalKey(Environment) }),
       success: PoolMembers,
       error
     }).annotate(RequiredScope, "run"),
+    HttpApiEndpoint.get("usage", "/:name/usage", { params, success: PoolUsage, error }),
     HttpApiEndpoint.delete("close", "/:name", { params, success: HttpApiSchema.NoContent, error }).annotate(
       RequiredScope,
       "run"

@@ -10,8 +10,10 @@ import * as ApiError from "../ApiError.ts"
 import { Authorization, RequiredScope } from "../Authorization.ts"
 import { LaunchRequest } from "../agents/AgentRequests.ts"
 import { DurationText } from "../DurationText.ts"
-import { Limit, Page } from "../Page.ts"
+import { IdempotencyKey, Limit, Page } from "../Page.ts"
 import { QueryAnswer, QueryEvent, QueryRequest } from "./QueryRequests.ts"
+
+const Seq = Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
 
 const params = { id: Id.QueryId }
 const error = ApiError.all
@@ -23,7 +25,7 @@ const start = HttpApiEndpoint.post("start", "/agents/:agentId/queries", {
   params: { agentId: Id.AgentId },
   query: wait,
   /** A repeated request with the same key returns the query of the first. */
-  headers: { "idempotency-key": Schema.optionalKey(Schema.String) },
+  headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
   payload: QueryRequest,
   success: QueryAnswer.pipe(HttpApiSchema.status(202)),
   error
@@ -32,8 +34,9 @@ const start = HttpApiEndpoint.post("start", "/agents/:agentId/queries", {
 const list = HttpApiEndpoint.get("list", "/queries", {
   query: {
     agentId: Schema.optionalKey(Id.AgentId),
-    status: Schema.optionalKey(Query.QueryStatus),
-    outcome: Schema.optionalKey(AgentEvent.Outcome),
+    /** Several times for any of several. */
+    status: Schema.optionalKey(Schema.ArrayEnsure(Query.QueryStatus)),
+    outcome: Schema.optionalKey(Schema.ArrayEnsure(AgentEvent.Outcome)),
     since: Schema.optionalKey(Schema.DateTimeUtcFromString),
     order: Schema.optionalKey(Schema.Literals(["oldestFirst", "newestFirst"])),
     after: Schema.optionalKey(Id.QueryId),
@@ -49,6 +52,14 @@ const events = HttpApiEndpoint.get("events", "/queries/:id/events", {
   query: { after: Schema.optionalKey(Schema.FiniteFromString) },
   headers: { "last-event-id": Schema.optionalKey(Schema.String) },
   success: HttpApiSchema.StreamSse({ events: QueryEvent }),
+  error
+})
+
+const log = HttpApiEndpoint.get("log", "/queries/:id/log", {
+  params,
+  /** The `seq` of the first event, and how many events at most. */
+  query: { from: Schema.optionalKey(Seq), limit: Schema.optionalKey(Limit) },
+  success: Schema.Array(AgentEvent.EventRecord),
   error
 })
 
@@ -70,10 +81,16 @@ export class QueriesApi extends HttpApiGroup.make("queries")
     list,
     HttpApiEndpoint.get("get", "/queries/:id", { params, query: wait, success: QueryAnswer, error }),
     events,
-    HttpApiEndpoint.post("cancel", "/queries/:id/cancel", { params, success: Query.Query, error }).annotate(
-      RequiredScope,
-      "run"
-    ),
+    log,
+    HttpApiEndpoint.post("cancel", "/queries/:id/cancel", {
+      params,
+      payload: Schema.Struct({
+        /** The name of the caller, which is recorded; the name of the token when absent. */
+        by: Schema.optionalKey(Schema.String)
+      }),
+      success: Query.Query,
+      error
+    }).annotate(RequiredScope, "run"),
     ask
   )
   .middleware(Authorization)

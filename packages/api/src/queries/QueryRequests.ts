@@ -19,6 +19,8 @@ export const QueryRequest = Schema.Struct({
   /** The session that the query belongs to. Without one it is a conversation of its own. */
   session: Schema.optionalKey(Schema.String),
   newSession: Schema.optionalKey(Schema.Boolean),
+  /** Whether a query without a session continues the conversation of the agent's last query. */
+  continue: Schema.optionalKey(Schema.Boolean),
   /** How long the answer may take. */
   timeout: Schema.optionalKey(DurationText),
   /** False when a paused agent must not be resumed. */

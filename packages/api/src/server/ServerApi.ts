@@ -3,7 +3,7 @@
  *
  * @since 0.2.0
  */
-import { ReapPlan } from "@remote-agent/domain"
+import { ImportReport, ReapPlan, SandboxError, StateStoreError } from "@remote-agent/domain"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import * as ApiError from "../ApiError.ts"
@@ -71,8 +71,37 @@ export type TokenRecord = typeof TokenRecord.Type
  */
 export const ReapEntry = Schema.Struct({
   decision: ReapPlan.Decision,
-  outcome: Schema.String,
-  error: Schema.optionalKey(Schema.String)
+  outcome: Schema.Literals(["planned", "done", "spared", "failed", "postponed", "left"]),
+  error: Schema.optionalKey(Schema.Union([SandboxError.SandboxError, StateStoreError.StateStoreError]))
+})
+
+/**
+ * What the reaper did, or would do.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const ReapReport = Schema.Struct({
+  at: Schema.DateTimeUtcFromString,
+  owner: Schema.String,
+  provider: Schema.String,
+  /** Whether every sandbox was listed. */
+  complete: Schema.Boolean,
+  dryRun: Schema.Boolean,
+  entries: Schema.Array(ReapEntry)
+})
+
+/**
+ * A profile, and why it cannot run at this server. No value of a setting is shown.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const ProfileInfo = Schema.Struct({
+  name: Schema.String,
+  description: Schema.String,
+  ready: Schema.Boolean,
+  problems: Schema.Array(Schema.Struct({ name: Schema.String, problem: Schema.String, hint: Schema.String }))
 })
 
 /**
@@ -84,7 +113,13 @@ export const ReapEntry = Schema.Struct({
 export class ServerApi extends HttpApiGroup.make("server")
   .add(
     HttpApiEndpoint.get("version", "/version", {
-      success: Schema.Struct({ version: Schema.String, provider: Schema.String })
+      success: Schema.Struct({
+        version: Schema.String,
+        provider: Schema.String,
+        /** The scope of the token of this request. */
+        scope: Scope
+      }),
+      error
     }),
     HttpApiEndpoint.get("listTokens", "/tokens", { success: Schema.Array(TokenRecord), error }).annotate(
       RequiredScope,
@@ -109,9 +144,21 @@ export class ServerApi extends HttpApiGroup.make("server")
     HttpApiEndpoint.post("reap", "/reap", {
       payload: Schema.Struct({
         dryRun: Schema.optionalKey(Schema.Boolean),
-        removePaused: Schema.optionalKey(Schema.Boolean)
+        removePaused: Schema.optionalKey(Schema.Boolean),
+        /** How long a sandbox may stay paused. */
+        retention: Schema.optionalKey(DurationText)
       }),
-      success: Schema.Struct({ complete: Schema.Boolean, entries: Schema.Array(ReapEntry) }),
+      success: ReapReport,
+      error
+    }).annotate(RequiredScope, "admin"),
+    HttpApiEndpoint.get("profiles", "/profiles", { success: Schema.Array(ProfileInfo), error }),
+    HttpApiEndpoint.get("exportState", "/state", {
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/json" })),
+      error
+    }).annotate(RequiredScope, "admin"),
+    HttpApiEndpoint.post("importState", "/state", {
+      payload: Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array()),
+      success: ImportReport.ImportReport,
       error
     }).annotate(RequiredScope, "admin")
   )

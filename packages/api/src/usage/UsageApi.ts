@@ -3,7 +3,7 @@
  *
  * @since 0.2.0
  */
-import { Id, TokenUsage } from "@remote-agent/domain"
+import { Agent, Id, TokenUsage } from "@remote-agent/domain"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import * as ApiError from "../ApiError.ts"
@@ -29,7 +29,7 @@ export const UsageSummary = Schema.Struct({
 })
 
 /**
- * The usage of one agent, one profile or one day.
+ * The usage of one agent, one profile, one day, or the agents with one value of a label.
  *
  * @category schemas
  * @since 0.2.0
@@ -50,6 +50,13 @@ export const UsageGroup = Schema.Struct({
 export class UsageApi extends HttpApiGroup.make("usage")
   .add(
     HttpApiEndpoint.get("summary", "/", { query: filter, success: UsageSummary, error: ApiError.all }),
+    HttpApiEndpoint.get("byLabel", "/label/:key", {
+      /** The key of a label. Agents without it are summed up in a group without a key. */
+      params: { key: Agent.LabelKey },
+      query: filter,
+      success: Schema.Array(UsageGroup),
+      error: ApiError.all
+    }),
     HttpApiEndpoint.get("by", "/:grouping", {
       params: { grouping: Schema.Literals(["agent", "profile", "day"]) },
       query: filter,

@@ -1,7 +1,8 @@
-import { type Agent, Id, type Query } from "@remote-agent/domain"
+import type { Agent, Query } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
-import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { Effect, Layer, Option, Stream } from "effect"
 import { type Failure, NotFound, Usage } from "../ui/Failure.ts"
+import * as Table from "../ui/Table.ts"
 import * as App from "./App.ts"
 import type { Environment } from "./Environment.ts"
 import type { AppFlags } from "./Settings.ts"
@@ -79,7 +80,24 @@ export const services = (
 ): Layer.Layer<App.Durable, Failure, State.Records | Environment> =>
   Layer.unwrap(Effect.map(at(flags, agents), App.agents))
 
-const isQueryId = Schema.is(Id.QueryId)
+const onlyQuery = Effect.fnUntraced(function* (
+  text: string,
+  found: ReadonlyArray<Query.Query>
+): Effect.fn.Return<Query.Query, Failure> {
+  const [first, ...others] = found
+  if (first === undefined) {
+    const isShort = /^qry_.{0,3}$/.test(text)
+    return yield* new NotFound({
+      message: isShort
+        ? `There is no query ${text}. The beginning of an id needs at least four characters after qry_.`
+        : `There is no query ${text}. List queries with \`remote-agent queries\`.`
+    })
+  }
+  if (others.length === 0) return first
+  const ids = found.slice(0, shown).map(({ id, text: asked }) => `${id} (${Table.cut(asked, 40)})`)
+  const list = [...ids, ...(found.length > shown ? ["and others"] : [])].join(", ")
+  return yield* new Usage({ message: `${text} matches several queries: ${list}. Give more of the id.` })
+})
 
 /** Selects one of an agent's queries. */
 type Choice = (agent: Agent.Agent) => Effect.Effect<Query.Query, Failure, StateStore.StateStore>
@@ -106,7 +124,10 @@ export const current: Choice = Effect.fnUntraced(function* ({ id, name }) {
   })
 })
 
-/** The query that a text names, by its id or through its agent, and that agent. */
+/**
+ * The query that a text names, by its id, the beginning of its id, or through its agent, and that agent. Fails with
+ * `NotFound`, and with `Usage` when several match.
+ */
 export const query = Effect.fnUntraced(function* (
   text: string,
   choice: Choice
@@ -116,14 +137,9 @@ export const query = Effect.fnUntraced(function* (
   StateStore.StateStore
 > {
   const store = yield* StateStore.StateStore
-  if (isQueryId(text)) {
-    const found = yield* store.getQuery(text)
-    return { query: found, agent: yield* store.getAgent(found.agentId) }
-  }
   if (text.startsWith("qry_")) {
-    return yield* new NotFound({
-      message: `There is no query ${text}. Give the whole id, or name the agent for its newest query.`
-    })
+    const found = yield* onlyQuery(text, yield* store.findQueries(text))
+    return { query: found, agent: yield* store.getAgent(found.agentId) }
   }
   const agent = yield* one(text)
   return { query: yield* choice(agent), agent }

@@ -1,4 +1,4 @@
-import type { Effect, FileSystem, Path } from "effect"
+import type { Effect, FileSystem, Path, Stdio } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import type { CommandHost } from "../process/CommandHost.ts"
 import type { Redaction } from "../process/redaction.ts"
@@ -11,6 +11,7 @@ export type Environment =
   | ChildProcessSpawner.ChildProcessSpawner
   | FileSystem.FileSystem
   | Path.Path
+  | Stdio.Stdio
   | CommandHost
   | Screen
   | Redaction

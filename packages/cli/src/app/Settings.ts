@@ -1,20 +1,10 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
-import {
-  ConfigProvider,
-  Context,
-  Effect,
-  type FileSystem,
-  Layer,
-  Option,
-  type Path,
-  Result,
-  Schema
-} from "effect"
+import { ConfigProvider, Context, Effect, Layer, Option, Result } from "effect"
+import { basename, dirname } from "node:path"
 import { CommandHost } from "../process/CommandHost.ts"
-import * as TextInput from "./textInput.ts"
-import * as DotEnv from "./dotEnv.ts"
-
-const SettingsFile = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
+import * as FolderFile from "./trust/FolderFile.ts"
+import * as FolderSource from "./trust/FolderSource.ts"
+import * as TrustStore from "./trust/TrustStore.ts"
 
 /** The name of the settings file in the working directory. */
 export const fileName = "remote-agent.json"
@@ -38,99 +28,161 @@ export type Flags = { readonly [N in RemoteAgentConfig.Name]?: string | undefine
 export interface Source {
   readonly name: string
   readonly provider: ConfigProvider.ConfigProvider
+  /** Where a setting is in a file. */
+  readonly find?: ((name: string) => string | undefined) | undefined
+}
+
+/** A file of settings in the working directory. */
+export interface SettingsFile {
+  readonly name: string
+  readonly path: string
+  readonly hash: string
+  /** What it sets and may not set before it is trusted. */
+  readonly wants: ReadonlyArray<string>
+  readonly trusted: boolean
 }
 
 /** Where settings come from. The first source that has a setting wins. */
 export interface Sources {
   readonly sources: ReadonlyArray<Source>
+  /** The files of the working directory. */
+  readonly files: ReadonlyArray<SettingsFile>
   /** What makes a file unusable. */
   readonly problems: ReadonlyArray<RemoteAgentConfig.Problem>
   /** What `config check` reports beside them. */
   readonly warnings: ReadonlyArray<RemoteAgentConfig.Problem>
 }
 
-/** The environment, `.env` and `remote-agent.json`, read once per command. */
+/** The environment and the files of settings, read once per command. */
 export class Settings extends Context.Service<Settings, Sources>()("@remote-agent/cli/Settings") {}
+
+type Host = CommandHost["Service"]
 
 const problemOf = (name: string, problem: string, hint: string) =>
   new RemoteAgentConfig.Problem({ name, problem, hint })
 
-const read = (name: string) =>
-  TextInput.ifThere(name).pipe(
-    Effect.map(Option.getOrElse(() => "")),
-    Effect.mapError(() => problemOf(name, "cannot be read", "Check its permissions, or remove it."))
-  )
+const unreadable = (name: string, why: string) => problemOf(name, why, "Check it, or remove it.")
 
-const decode = Schema.decodeResult(SettingsFile)
+/** A source and what is wrong with it. */
+interface Read extends Pick<Sources, "problems" | "warnings"> {
+  readonly source: Source
+  readonly values: ReadonlyMap<string, string>
+  readonly file?: SettingsFile
+}
 
-const fromFile = (text: string): Pick<Sources, "problems"> & { readonly settings: object } => {
-  if (text === "") return { settings: {}, problems: [] }
-  const decoded = decode(text)
-  if (Result.isFailure(decoded)) {
-    const hint = "Correct it. The usual cause is a trailing comma."
-    return { settings: {}, problems: [problemOf(fileName, "is not a JSON object", hint)] }
+const nothing = (name: string, problems: Read["problems"] = []): Read => ({
+  source: { name, provider: FolderSource.provide(new Map()) },
+  values: new Map(),
+  problems,
+  warnings: []
+})
+
+/** The user's own settings. They are trusted, so other users must not be able to write to them. */
+const usersOwn = (path: string | undefined): Read => {
+  if (path === undefined) return nothing("your configuration")
+  const file = FolderFile.read(dirname(path), basename(path))
+  if (file._tag === "Absent") return nothing(path)
+  if (file._tag === "Unreadable") return nothing(path, [unreadable(path, file.why)])
+  if (file.shared) {
+    const hint = `Run \`chmod go-w ${path}\`.`
+    return nothing(path, [problemOf(path, "can be written to by other users", hint)])
   }
-  const { prices, profiles, ...settings } = decoded.success
-  // JSON has no comments, so names that start with // are comments here.
-  const unknown = Object.keys(settings).filter(
-    (name) => !name.startsWith("//") && !Object.hasOwn(RemoteAgentConfig.settings, name)
-  )
-  const hint = "List every setting with `remote-agent config show`."
+  const { find, problems, values, warnings } = FolderSource.fromJson(file.text, path)
   return {
-    settings: {
-      ...settings,
-      ...(profiles === undefined ? {} : { REMOTE_AGENT_PROFILES: JSON.stringify(profiles) }),
-      ...(prices === undefined ? {} : { REMOTE_AGENT_PRICES: JSON.stringify(prices) })
+    source: { name: path, provider: FolderSource.provide(values), find },
+    values,
+    problems,
+    warnings
+  }
+}
+
+/** What the user set apart from the files of the folder. */
+interface Users {
+  /** Whether an earlier source has a setting, so that a file of the folder has no effect. */
+  readonly overrides: (name: string) => boolean
+  /** The names of all that the user set. */
+  readonly names: ReadonlyArray<string>
+  readonly trusts: boolean
+}
+
+const fromFolder = (
+  host: Host,
+  name: string,
+  parse: (text: string, file: string) => FolderSource.Contents,
+  { names, overrides, trusts }: Users
+): Read => {
+  const file = FolderFile.read(host.cwd, name)
+  if (file._tag === "Absent") return nothing(name)
+  if (file._tag === "Unreadable") return nothing(name, [unreadable(name, file.why)])
+  const { hash, outside, path, text } = file
+  const trusted = trusts || TrustStore.isTrusted(file, host.dataFolder, host)
+  if (outside && !trusted) {
+    const refusal = problemOf(
+      name,
+      "is a link to a file outside this folder, which needs your trust",
+      "Read the file, then run `remote-agent trust`."
+    )
+    const wants = ["a file outside this folder"]
+    return { ...nothing(name, [refusal]), file: { name, path, hash, trusted, wants } }
+  }
+  const contents = parse(text, name)
+  const { find, problems, values, warnings } = contents
+  const wants = FolderSource.wanted(values, overrides, names)
+  const refuse = (all: ReadonlyArray<string>) => FolderSource.refusal(name, all, host.userConfig)
+  const isRefused = !trusted && FolderSource.refusedAtOnce(wants)
+  return {
+    source: {
+      name,
+      find,
+      provider: trusted ? FolderSource.provide(values) : FolderSource.restricted(contents, wants, refuse)
     },
-    problems: unknown.map((name) => problemOf(name, `in ${fileName} is not a setting`, hint))
+    values,
+    problems: isRefused ? [...problems, refuse(wants)] : problems,
+    warnings,
+    file: { name, path, hash, trusted, wants }
   }
 }
 
-/** A name in `.env` that is not a setting but looks like one. Other programs may share the file. */
-const misspelt = ({ line, name }: DotEnv.DotEnvEntry): ReadonlyArray<RemoteAgentConfig.Problem> => {
-  if (Object.hasOwn(RemoteAgentConfig.settings, name)) return []
-  const meant = DotEnv.meant(name, RemoteAgentConfig.names)
-  if (meant === undefined && !name.startsWith("REMOTE_AGENT_")) return []
-  const hint =
-    meant === undefined
-      ? "List every setting with `remote-agent config show`."
-      : `Write ${meant} if that is what it means.`
-  return [problemOf(`${keysFileName}:${line}`, `sets ${name}, which is not a setting`, hint)]
-}
-
-const fromDotEnv = (text: string) => {
-  const { entries, problems } = DotEnv.parse(text)
+/**
+ * Reads the environment, `.env`, `remote-agent.json` and the user's own settings. A file that cannot be used is a
+ * problem, not a failure.
+ *
+ * **Details**
+ *
+ * The files of the working directory may come from another person. What they may not decide is withheld until the user
+ * trusts them: by `remote-agent trust`, by `REMOTE_AGENT_TRUST`, or by `trusts`.
+ */
+export const make = Effect.fnUntraced(function* ({
+  trusts = false
+}: { readonly trusts?: boolean } = {}): Effect.fn.Return<Sources, never, CommandHost> {
+  const host = yield* CommandHost
+  const { env } = host
+  const isSet = (name: string) => (env[name] ?? "").trim() !== ""
+  const own = usersOwn(host.userConfig)
+  const users: Users = {
+    trusts,
+    overrides: isSet,
+    names: [...Object.keys(env).filter(isSet), ...own.values.keys()]
+  }
+  const keys = fromFolder(host, keysFileName, FolderSource.fromDotEnv, users)
+  const file = fromFolder(host, fileName, FolderSource.fromJson, users)
+  const all = [keys, file, own]
   return {
-    values: Object.fromEntries(entries.map(({ name, value }) => [name, value])),
+    problems: all.flatMap(({ problems }) => problems),
     warnings: [
-      ...problems.map(({ hint, line, problem }) => problemOf(`${keysFileName}:${line}`, problem, hint)),
-      ...entries.flatMap(misspelt)
+      ...all.flatMap(({ warnings }) => warnings),
+      ...Object.keys(env).flatMap((name) => FolderSource.misspelt(name, "The environment"))
+    ],
+    files: all.flatMap((one) => one.file ?? []),
+    sources: [
+      { name: "the environment", provider: ConfigProvider.fromUnknown(env) },
+      ...all.map(({ source }) => source)
     ]
   }
-}
-
-/** Reads the environment, `.env` and `remote-agent.json`. A file that cannot be used is a problem, not a failure. */
-export const make: Effect.Effect<Sources, never, FileSystem.FileSystem | Path.Path | CommandHost> =
-  Effect.gen(function* () {
-    const { env } = yield* CommandHost
-    const [keys, file] = yield* Effect.all([Effect.result(read(keysFileName)), Effect.result(read(fileName))])
-    const { problems, settings } = fromFile(Result.getOrElse(file, () => ""))
-    const { values, warnings } = fromDotEnv(Result.getOrElse(keys, () => ""))
-    const unreadable = [keys, file].flatMap((text) => Option.toArray(Result.getFailure(text)))
-    return {
-      problems: [...unreadable, ...problems],
-      warnings,
-      sources: [
-        { name: "the environment", provider: ConfigProvider.fromUnknown(env) },
-        { name: keysFileName, provider: ConfigProvider.fromUnknown(values) },
-        { name: fileName, provider: ConfigProvider.fromUnknown(settings) }
-      ]
-    }
-  })
+})
 
 /** {@link make} as a layer. */
-export const layer: Layer.Layer<Settings, never, FileSystem.FileSystem | Path.Path | CommandHost> =
-  Layer.effect(Settings, make)
+export const layer: Layer.Layer<Settings, never, CommandHost> = Layer.effect(Settings, make())
 
 /** Puts values before all sources. */
 export const preferring = (name: string, values: Flags, { sources, ...rest }: Sources): Sources => ({
@@ -162,13 +214,41 @@ export const withFlags = ({
 export const merged = ({ sources }: Sources): ConfigProvider.ConfigProvider =>
   sources.map(({ provider }) => provider).reduce((first, second) => ConfigProvider.orElse(first, second))
 
+/** The problem with its file, line and column, where its value comes from a file. */
+const located = Effect.fnUntraced(function* (problem: RemoteAgentConfig.Problem, { sources }: Sources) {
+  if (problem.where !== undefined) return problem
+  for (const { find, provider } of sources) {
+    const where = find?.(problem.name)
+    if (where !== undefined) return new RemoteAgentConfig.Problem({ ...problem, where })
+    const set = yield* Effect.option(RemoteAgentConfig.text(problem.name).parse(provider))
+    if (Option.isSome(Option.flatten(set))) return problem
+  }
+  return problem
+})
+
+/** An error with the places of its problems. */
+export const withPlaces = (
+  { problems }: RemoteAgentConfig.ConfigError,
+  found: Sources
+): Effect.Effect<RemoteAgentConfig.ConfigError> =>
+  Effect.gen(function* () {
+    const [first, ...rest] = problems
+    return new RemoteAgentConfig.ConfigError({
+      problems: [yield* located(first, found), ...(yield* Effect.forEach(rest, (one) => located(one, found)))]
+    })
+  })
+
 /** Fails with every problem at once: those of the files and those of the values. */
 export const checked = Effect.fnUntraced(function* (found: Sources) {
   const provided = Effect.provide(RemoteAgentConfig.make, ConfigProvider.layer(merged(found)), {
     local: true
   })
   const values = yield* Effect.result(provided)
-  const [first, ...rest] = [...found.problems, ...(Result.isFailure(values) ? values.failure.problems : [])]
+  const ofFiles = new Set(found.problems.map(({ text }) => text))
+  const ofValues = Result.isFailure(values)
+    ? values.failure.problems.filter(({ text }) => !ofFiles.has(text))
+    : []
+  const [first, ...rest] = [...found.problems, ...ofValues]
   if (first !== undefined) return yield* new RemoteAgentConfig.ConfigError({ problems: [first, ...rest] })
 })
 
@@ -186,8 +266,8 @@ export const layerOf = (
  *
  * **Details**
  *
- * Flags win over the environment, then `.env`, then `remote-agent.json`, then the defaults. Fails with every problem at
- * once.
+ * Flags win over the environment, then `.env`, then `remote-agent.json`, then the user's own settings, then the
+ * defaults. Fails with every problem at once.
  */
 export const config = (
   flags: AppFlags = {}

@@ -7,7 +7,7 @@ interface DotEnvProblem {
 }
 
 /** A variable of a `.env` file and the line it is set on. */
-export interface DotEnvEntry {
+interface DotEnvEntry {
   readonly name: string
   readonly value: string
   readonly line: number

@@ -34,3 +34,12 @@ export const stateFile = (named: string | undefined, place: Place): string | und
   if (named === "memory" || /^postgres(ql)?:/.test(named)) return undefined
   return resolve(place.cwd, named)
 }
+
+/**
+ * The user's own settings: `remote-agent/config.json` in `XDG_CONFIG_HOME` or in `~/.config`. An `XDG_CONFIG_HOME` that
+ * is not absolute counts as unset.
+ */
+export const userConfig = ({ env, home = homedir() }: Place): string => {
+  const config = env["XDG_CONFIG_HOME"] ?? ""
+  return join(isAbsolute(config) ? config : join(home, ".config"), "remote-agent", "config.json")
+}

@@ -29,8 +29,14 @@ export class CommandHost extends Context.Service<
     readonly cwd: string
     /** The absolute path of the folder for data that outlives a command. `DataFolder.ensure` creates it. */
     readonly dataFolder: string
+    /** The absolute path of the user's own settings. Absent: there are none. */
+    readonly userConfig?: string | undefined
     /** Whether there is a terminal to ask questions on. */
     readonly interactive: boolean
+    /** The operating system, as Node.js names it. */
+    readonly platform?: string | undefined
+    /** Whether standard input is a pipe or a file, with text for the command. Absent where there is none. */
+    readonly piped?: (() => boolean) | undefined
     /** Absent without a terminal. */
     readonly terminal?: RawTerminal | undefined
     /** Writes one line of the log. */

@@ -1,12 +1,34 @@
-import type { AgentEvent, GitError, GitHubError, OrchestratorError, SandboxError } from "@remote-agent/domain"
+import type {
+  AgentEvent,
+  GitError,
+  GitHubError,
+  OrchestratorError,
+  SandboxError,
+  StateStoreError
+} from "@remote-agent/domain"
 import type { DaemonError } from "@remote-agent/e2b-local"
 import type { Failure } from "./Failure.ts"
 
 /** The exit codes of a command that did not succeed. */
-export const exitCode = { failed: 1, usage: 2, notFound: 3, timeout: 4, partly: 5, interrupted: 130 } as const
+export const exitCode = {
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  timeout: 4,
+  partly: 5,
+  /** `exec` and `shell` failed before or beside their process. */
+  beside: 125,
+  /** The process of `exec` took too long, as with `timeout` of coreutils. */
+  killed: 124,
+  interrupted: 130
+} as const
 
 /** The exit code for a process in a sandbox. A process that a signal killed reports -1 and becomes 255. */
 export const ofProcess = (code: number): number => (code < 0 ? 255 : code)
+
+/** The exit code of a failure of `exec` or `shell`, whose other exit codes are those of their process. */
+export const besideProcess = (failure: Failure): number =>
+  of(failure) === exitCode.timeout ? exitCode.killed : exitCode.beside
 
 /** The exit code for a query's outcome. */
 export const ofOutcome = (outcome: AgentEvent.Outcome): number =>
@@ -27,12 +49,17 @@ export const of = (failure: Failure): number => {
     case "NotFound":
       return exitCode.notFound
     case "StateStoreError":
-      return failure.reason._tag === "NotFound" ? exitCode.notFound : exitCode.failed
+      return ofStore(failure)
     case "GitError":
       return ofGit(failure)
     case "GitHubError":
       return ofGitHub(failure)
   }
+}
+
+const ofStore = ({ reason }: StateStoreError.StateStoreError): number => {
+  if (reason._tag === "NameTaken") return exitCode.usage
+  return reason._tag === "NotFound" ? exitCode.notFound : exitCode.failed
 }
 
 const notFoundByGit: ReadonlySet<GitError.GitError["reason"]["_tag"]> = new Set([
@@ -91,6 +118,7 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
   switch (reason._tag) {
     case "AgentNotFound":
     case "QueryNotFound":
+    case "RunNotFound":
     case "AgentLost":
       return exitCode.notFound
     case "UnknownProfile":
@@ -114,9 +142,15 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
   }
 }
 
-const ofLaunch = (cause: OrchestratorError.LaunchFailed["cause"]): number =>
-  cause._tag === "SandboxError"
-    ? ofSandbox(cause)
-    : cause._tag === "GitError"
-      ? ofGit(cause)
-      : exitCode.failed
+const ofLaunch = (cause: OrchestratorError.LaunchFailed["cause"]): number => {
+  switch (cause._tag) {
+    case "SandboxError":
+      return ofSandbox(cause)
+    case "GitError":
+      return ofGit(cause)
+    case "StateStoreError":
+      return ofStore(cause)
+    default:
+      return exitCode.failed
+  }
+}

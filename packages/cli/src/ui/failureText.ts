@@ -23,7 +23,7 @@ const commandFor = ({ reason }: DaemonError.DaemonError): ReadonlyArray<string> 
 /** A failure for people: what went wrong on the first line, then what to do about it. */
 export const toLines = (failure: Failure): ReadonlyArray<string> => {
   if (failure._tag === "ConfigError") {
-    return failure.problems.flatMap(({ hint, name, problem }) => [`${name} ${problem}.`, `  ${hint}`])
+    return failure.problems.flatMap(({ hint, what }) => [`${what}.`, `  ${hint}`])
   }
   const [, what = failure.message, todo] = /^(.*?[^.][.!?]) +(\S.*)$/s.exec(failure.message) ?? []
   const commands = failure._tag === "DaemonError" ? commandFor(failure) : []

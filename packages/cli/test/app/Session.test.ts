@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { spawn } from "node:child_process"
@@ -12,7 +13,7 @@ const limit = { timeout: 300_000 }
 const counter = fileURLToPath(new URL("../fixtures/countStatements.mjs", import.meta.url))
 
 describe("one command", () => {
-  it.live(
+  byDefault(it).live(
     "opens the state once, and needs at most 30 statements for a query",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
@@ -34,7 +35,7 @@ describe("one command", () => {
     limit
   )
 
-  it.live(
+  inRest(it).live(
     "takes the running server as it is, also one that does not isolate",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
@@ -55,7 +56,7 @@ describe("one command", () => {
     limit
   )
 
-  it.live(
+  byDefault(it).live(
     "lists an agent as paused when its sandbox was paused without it",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
@@ -80,7 +81,7 @@ describe("one command", () => {
     limit
   )
 
-  it.live(
+  inRest(it).live(
     "continues the conversation of the last query when it is asked to, and starts one of its own otherwise",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
@@ -97,7 +98,7 @@ describe("one command", () => {
     limit
   )
 
-  it.live(
+  inRest(it).live(
     "can look into the sandbox of a launch that failed and kept it",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
@@ -129,7 +130,7 @@ describe("one command", () => {
     limit
   )
 
-  it.live(
+  byDefault(it).live(
     "that only follows a query says so at Ctrl-C, and leaves the query running",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
@@ -149,7 +150,7 @@ describe("one command", () => {
     limit
   )
 
-  it.live(
+  byDefault(it).live(
     "in a working directory that was deleted says so",
     Effect.fnUntraced(function* () {
       const cwd = yield* folder

@@ -16,7 +16,7 @@ const all = (
   { env = {}, flags = {} }: { readonly env?: Record<string, string>; readonly flags?: Settings.Flags } = {}
 ) =>
   Effect.gen(function* () {
-    const sources = Settings.preferring("a flag", flags, yield* Settings.make)
+    const sources = Settings.preferring("a flag", flags, yield* Settings.make())
     return yield* Effect.provide(RemoteAgentConfig.RemoteAgentConfig, Settings.layerOf(sources))
   }).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, host(cwd, env))))
 
@@ -33,7 +33,12 @@ describe("Settings", () => {
       yield* put(
         cwd,
         "remote-agent.json",
-        JSON.stringify({ profiles: { mine: { extends: "sample" } }, prices })
+        `{
+          // Comments and trailing commas are allowed.
+          "$schema": "./schema.json",
+          "profiles": { "mine": { "extends": "sample" } },
+          "prices": ${JSON.stringify(prices)},
+        }`
       )
       const { REMOTE_AGENT_PRICES, REMOTE_AGENT_PROFILES } = yield* all(cwd)
       assert.deepStrictEqual({ ...REMOTE_AGENT_PRICES["gpt-5"] }, prices["gpt-5"])
@@ -69,9 +74,9 @@ describe("Settings", () => {
           error.problems.map((problem) => problem.name)
         )
         yield* put(cwd, "remote-agent.json", "{,}")
-        assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
+        assert.deepStrictEqual(yield* problems, ["remote-agent.json:1:2"])
         yield* put(cwd, "remote-agent.json", "[1]")
-        assert.deepStrictEqual(yield* problems, ["remote-agent.json"])
+        assert.deepStrictEqual(yield* problems, ["remote-agent.json:1:1"])
         yield* put(cwd, "remote-agent.json", '{ "REMOTE_AGENT_PROFIL": "sample" }')
         assert.deepStrictEqual(yield* problems, ["REMOTE_AGENT_PROFIL"])
         yield* put(cwd, "remote-agent.json", '{ "E2B_DEFAULT_TIMEOUT": "never", "DEXTER_MAX_STEPS": 0 }')

@@ -3,9 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Screen, Redaction } from "@remote-agent/cli"
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { StateOwner } from "@remote-agent/orchestrator"
-import { Effect, FileSystem, Layer, Ref } from "effect"
+import { Effect, FileSystem, Layer } from "effect"
 import { writeFile } from "node:fs/promises"
-import { basename, join } from "node:path"
+import { join } from "node:path"
 import * as Settings from "../../src/app/Settings.ts"
 import * as State from "../../src/app/State.ts"
 import { host } from "../support/host.ts"
@@ -38,31 +38,8 @@ describe("the state of a command", () => {
       assert.deepStrictEqual(yield* owners(cwd, { [name]: "" }), first)
       assert.deepStrictEqual(yield* owners(cwd, { [name]: "mine" }), { ...first, settings: "mine" })
       yield* Effect.promise(() => writeFile(join(cwd, "remote-agent.json"), `{ "${name}": "theirs" }`))
-      assert.deepStrictEqual(yield* owners(cwd), { ...first, settings: "theirs" })
-    })
-  )
-
-  it.live("reads every file of settings once", () =>
-    Effect.gen(function* () {
-      const cwd = yield* folder
-      const read = yield* Ref.make<ReadonlyArray<string>>([])
-      const counted = Layer.effect(
-        FileSystem.FileSystem,
-        Effect.map(FileSystem.FileSystem, (fs) => ({
-          ...fs,
-          readFileString: (path: string) =>
-            Effect.andThen(
-              Ref.update(read, (names) => [...names, basename(path)]),
-              fs.readFileString(path)
-            )
-        }))
-      )
-      const counting = Layer.provideMerge(counted, world(cwd, {}))
-      yield* Effect.provide(
-        RemoteAgentConfig.RemoteAgentConfig,
-        State.layer({}).pipe(Layer.provide(Settings.layer), Layer.provide(counting))
-      )
-      assert.deepStrictEqual(yield* Ref.get(read), [".env", "remote-agent.json"])
+      const trusted = yield* owners(cwd, { REMOTE_AGENT_TRUST: cwd })
+      assert.deepStrictEqual(trusted, { ...first, settings: "theirs" })
     })
   )
 
@@ -75,7 +52,7 @@ describe("the state of a command", () => {
       if (failure._tag !== "ConfigError") return
       assert.deepStrictEqual(
         failure.problems.map((problem) => problem.name),
-        ["remote-agent.json", "DEXTER_MAX_STEPS"]
+        ["remote-agent.json:1:2", "DEXTER_MAX_STEPS"]
       )
       const fs = yield* FileSystem.FileSystem
       assert.isFalse(yield* fs.exists(join(cwd, "data")))

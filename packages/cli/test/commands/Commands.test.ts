@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
@@ -37,7 +38,7 @@ const settle = (text: string): ReadonlyArray<string> => {
 }
 
 describe("the commands on a terminal", () => {
-  test("draw one line per agent and leave the answers", (cwd) =>
+  byDefault(test)("draw one line per agent and leave the answers", (cwd) =>
     Effect.gen(function* () {
       const { code, out } = yield* run(["demo"], { cwd, live: true })
       assert.strictEqual(code, 0)
@@ -52,9 +53,10 @@ describe("the commands on a terminal", () => {
       assert.strictEqual(rows.filter((row) => /^\d\. /.test(row)).length, 6)
       assert.match(out, /agent 1 {2}/)
       assert.match(out, /agent 3 {2}/)
-    }))
+    })
+  )
 
-  test("print what a pool answers above the drawn lines", (cwd) =>
+  byDefault(test)("print what a pool answers above the drawn lines", (cwd) =>
     Effect.gen(function* () {
       const { code, err, out } = yield* run(["pool", "run", "AAPL revenue 2024", "What is love?"], {
         cwd,
@@ -65,20 +67,24 @@ describe("the commands on a terminal", () => {
       const rows = settle(err).join("\n")
       assert.include(rows, "391,035")
       assert.include(rows, "1 of 2 answered by 2 agents")
-    }))
+    })
+  )
 })
 
 describe("the commands in a pipe", () => {
-  test("ask prints the answer, the events beside it, and what may be left should it be cut short", (cwd) =>
-    Effect.gen(function* () {
-      const { code, err, leftovers, out } = yield* run(["ask", "TSLA revenue 2024"], { cwd })
-      assert.strictEqual(code, 0)
-      assert.include(out, "97,690")
-      assert.include(err, "get_fundamentals")
-      assert.lengthOf(leftovers, 1)
-    }))
+  byDefault(test)(
+    "ask prints the answer, the events beside it, and what may be left should it be cut short",
+    (cwd) =>
+      Effect.gen(function* () {
+        const { code, err, leftovers, out } = yield* run(["ask", "TSLA revenue 2024"], { cwd })
+        assert.strictEqual(code, 0)
+        assert.include(out, "97,690")
+        assert.include(err, "get_fundamentals")
+        assert.lengthOf(leftovers, 1)
+      })
+  )
 
-  test("pool prints answers and failures in order, from arguments and a file", (cwd) =>
+  byDefault(test)("pool prints answers and failures in order, from arguments and a file", (cwd) =>
     Effect.gen(function* () {
       const file = join(cwd, "more.txt")
       yield* Effect.promise(() => writeFile(file, "MSFT revenue 2024\n"))
@@ -88,17 +94,19 @@ describe("the commands in a pipe", () => {
       assert.isBelow(out.indexOf("1. What is love?"), out.indexOf("2. MSFT"))
       assert.include(out, "245,122")
       assert.include(err, "agent 1: ready in sandbox")
-    }))
+    })
+  )
 
-  test("pool --json and demo --json print documents and no progress", (cwd) =>
+  byDefault(test)("pool --json and demo --json print documents and no progress", (cwd) =>
     Effect.gen(function* () {
       const pool = yield* run(["pool", "run", "--json", "AAPL revenue 2024"], { cwd })
       assert.deepStrictEqual([pool.code, pool.err, pool.out.split("\n").length], [0, "", 2])
       const demo = yield* run(["demo", "--json"], { cwd })
       assert.deepStrictEqual([demo.code, JSON.parse(demo.out).left], [0, 0])
-    }))
+    })
+  )
 
-  test("the version, the help, and a wrong call", (cwd) =>
+  byDefault(test)("the version, the help, and a wrong call", (cwd) =>
     Effect.gen(function* () {
       assert.match((yield* run(["--version"], { cwd })).out, /^\d+\.\d+\.\d+\n$/)
       assert.include((yield* run(["ask", "--help"], { cwd })).out, "--timeout")
@@ -111,9 +119,10 @@ describe("the commands in a pipe", () => {
       const empty = yield* run(["ask", " "], { cwd })
       assert.strictEqual(empty.code, 2)
       assert.include(empty.err, '" ". Expected a question that is not empty\n')
-    }))
+    })
+  )
 
-  test("failures before anything is made", (cwd) =>
+  byDefault(test)("failures before anything is made", (cwd) =>
     Effect.gen(function* () {
       for (const [args, code] of [
         [["ask", "x", "--profile", "nobody"], 2],
@@ -125,9 +134,10 @@ describe("the commands in a pipe", () => {
       ] as const) {
         assert.strictEqual((yield* run(args, { cwd })).code, code, args.join(" "))
       }
-    }))
+    })
+  )
 
-  test("refuses a provider that does not answer, and says what to do", (cwd) =>
+  inRest(test)("refuses a provider that does not answer, and says what to do", (cwd) =>
     Effect.gen(function* () {
       const url = `http://127.0.0.1:${yield* Effect.promise(unusedPort)}`
       const env = { E2B_API_KEY: "e2b_fake", E2B_API_URL: url, E2B_SANDBOX_URL: url }
@@ -140,5 +150,6 @@ describe("the commands in a pipe", () => {
       assert.include(err, "could not be reached")
       assert.notInclude(err + out, "e2b_fake")
       assert.include(leftovers[0] ?? "", "E2B")
-    }))
+    })
+  )
 })

@@ -204,7 +204,9 @@ describe("a key of an agent", () => {
         return ran
       }
       const does = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
-        Effect.promise(async () => kept(args, await finish(start(cwd, args, env))))
+        Effect.promise(async () =>
+          kept(args, await finish(start(cwd, args, { REMOTE_AGENT_TRUST: cwd, ...env })))
+        )
       /** Without any key. */
       const plainly = (...args: ReadonlyArray<string>) => does({}, ...args)
       const done = Effect.fnUntraced(function* (
@@ -241,11 +243,11 @@ describe("a key of an agent", () => {
       assert.include(yield* done({}, "query", "two", "all"), "***")
 
       // One whose process dies is taken over by a process that knows none of the keys.
-      const first = yield* started(cwd, ["query", "one", "wait"], later)
+      const first = yield* started(cwd, ["query", "one", "wait"], { ...later, REMOTE_AGENT_TRUST: cwd })
       const ran = finish(first)
       yield* written(first, "waiting")
       const { pid } = JSON.parse(yield* done({}, "local", "status", "--json"))
-      const watched = yield* started(cwd, ["logs", "one", "--follow"])
+      const watched = yield* started(cwd, ["logs", "one", "--follow"], { REMOTE_AGENT_TRUST: cwd })
       const logs = finish(watched)
       yield* written(watched, "waiting")
       const processes = yield* Effect.promise(() => seen([pid, watched.pid ?? 0, first.pid ?? 0]))

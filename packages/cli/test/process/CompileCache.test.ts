@@ -24,7 +24,7 @@ const help = (home: string) =>
 const works = Effect.fnUntraced(function* (home: string) {
   const { code, stderr, stdout } = yield* help(home)
   assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
-  assert.match(stdout, /USAGE/)
+  assert.match(stdout, /Usage:/)
 })
 
 const cacheOf = (home: string) => join(home, ".cache", "remote-agent")

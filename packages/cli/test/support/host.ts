@@ -6,13 +6,15 @@ import { join } from "node:path"
 export const host = (
   cwd: string,
   env: Readonly<Record<string, string>> = {},
-  leftovers: (text: string) => void = () => undefined
+  leftovers: (text: string) => void = () => undefined,
+  isPiped = false
 ): Layer.Layer<CommandHost.CommandHost> =>
   Layer.succeed(CommandHost.CommandHost, {
     env,
     cwd,
     dataFolder: join(cwd, "data"),
     interactive: false,
+    piped: () => isPiped,
     log: () => undefined,
     command: ["false"],
     leftovers

@@ -51,6 +51,22 @@ export const Labels = Schema.Record(Schema.String, LabelValue).pipe(
 )
 
 /**
+ * What the host knows of a branch. It never comes from git in the sandbox.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Branch extends Schema.Class<Branch>("@remote-agent/domain/Branch")({
+  name: Schema.String,
+  /** The commit of the server's branch when the host last moved commits to or from it. */
+  commit: Schema.optionalKey(Schema.String),
+  /** Whether the host created it for the agent. */
+  created: Schema.optionalKey(Schema.Boolean),
+  /** Whether the host pushed it for the agent. */
+  pushed: Schema.optionalKey(Schema.Boolean)
+}) {}
+
+/**
  * The repository that an agent works on.
  *
  * @category models
@@ -63,8 +79,14 @@ export class Repository extends Schema.Class<Repository>("@remote-agent/domain/R
   ),
   /** A branch, tag or commit; the repository's default branch when absent. */
   ref: Schema.optionalKey(Schema.String),
+  /** `ignore` leaves the folders of submodules empty; a repository with submodules is refused when absent. */
+  submodules: Schema.optionalKey(Schema.Literal("ignore")),
+  /** `pointers` leaves the pointers of Git LFS in place of the files; a repository with such files is refused when absent. */
+  lfs: Schema.optionalKey(Schema.Literal("pointers")),
   /** The commit that was checked out last. */
-  commit: Schema.optionalKey(Schema.String)
+  commit: Schema.optionalKey(Schema.String),
+  /** The branches that the host has dealt with for the agent, the latest last. */
+  branches: Schema.optionalKey(Schema.Array(Branch))
 }) {}
 
 /**

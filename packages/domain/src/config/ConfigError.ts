@@ -9,11 +9,18 @@ import { Schema } from "effect"
 export class Problem extends Schema.Class<Problem>("@remote-agent/domain/RemoteAgentConfig/Problem")({
   name: Schema.String,
   problem: Schema.String,
-  hint: Schema.String
+  hint: Schema.String,
+  /** The file, the line and the column: `remote-agent.json:3:5`. */
+  where: Schema.optionalKey(Schema.String)
 }) {
+  /** What is wrong, without a full stop. */
+  get what(): string {
+    return `${this.where === undefined ? "" : `${this.where}: `}${this.name} ${this.problem}`
+  }
+
   /** The problem as one line. */
   get text(): string {
-    return `${this.name} ${this.problem}. ${this.hint}`
+    return `${this.what}. ${this.hint}`
   }
 }
 

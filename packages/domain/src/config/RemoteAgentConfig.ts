@@ -1,11 +1,20 @@
-import { ConfigProvider, Context, Effect, Layer, Option, Redacted } from "effect"
+import { type Config, ConfigProvider, Context, Effect, Layer, Option, Redacted } from "effect"
 import { ConfigError, Problem } from "./ConfigError.ts"
 import * as Setting from "./Setting.ts"
 import { contradictions, type Name, names, settings, type Values } from "./settings.ts"
 
 export { ConfigError, Problem } from "./ConfigError.ts"
-export { text } from "./Setting.ts"
-export { fallbackText, type Name, names, settings, type Values } from "./settings.ts"
+export { protectsKeys, text } from "./Setting.ts"
+export { fallbackText, type Name, names, needsTrust, settings, type Values } from "./settings.ts"
+export { isKeyName } from "./trust.ts"
+
+/**
+ * A setting with values of any type.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AnySetting = Setting.Setting<unknown>
 
 /**
  * The settings of this run, read once.
@@ -36,12 +45,15 @@ export const Variables = Context.Reference<(all: Iterable<string>) => Effect.Eff
   { defaultValue: () => () => Effect.succeed(() => undefined) }
 )
 
-const unreadable = (name: string): Problem =>
-  new Problem({
-    name,
-    problem: "could not be read",
-    hint: "Check that the source of the configuration exists."
-  })
+/** A source of the configuration can state the problem itself, as the cause of its error. */
+const unreadable = (name: string, { cause }: Config.ConfigError): Problem =>
+  cause._tag === "SourceError" && cause.cause instanceof Problem
+    ? cause.cause
+    : new Problem({
+        name,
+        problem: "could not be read",
+        hint: "Check that the source of the configuration exists."
+      })
 
 const invalid = (name: Name): Problem =>
   new Problem({
@@ -52,8 +64,8 @@ const invalid = (name: Name): Problem =>
 
 /** Reads one setting. Fails with its problem. */
 const valueOf = Effect.fnUntraced(function* (provider: ConfigProvider.ConfigProvider, name: Name) {
-  const setting: Setting.Setting<unknown> = settings[name]
-  const found = yield* Effect.mapError(Setting.text(name).parse(provider), () => unreadable(name))
+  const setting: AnySetting = settings[name]
+  const found = yield* Effect.mapError(Setting.text(name).parse(provider), (error) => unreadable(name, error))
   if (Option.isNone(found)) return setting.generate === undefined ? setting.fallback : yield* setting.generate
   const decoded = setting.decode(found.value.trim())
   return Option.isSome(decoded) ? decoded.value : yield* Effect.fail(invalid(name))
@@ -77,7 +89,8 @@ export const make: Effect.Effect<Values, ConfigError> = Effect.gen(function* () 
   for (const name of names) {
     const value = yield* Effect.result(valueOf(provider, name))
     if (value._tag === "Success") values[name] = value.success
-    else problems.push(value.failure)
+    // One file can be the problem of many settings.
+    else if (problems.every(({ text }) => text !== value.failure.text)) problems.push(value.failure)
   }
   const [first, ...rest] = [...problems, ...contradictions(values)]
   return first === undefined ? (values as Values) : yield* new ConfigError({ problems: [first, ...rest] })
@@ -90,7 +103,7 @@ const makeVariables = Effect.gen(function* () {
     for (const name of new Set(all)) {
       const value = yield* Effect.mapError(
         Setting.text(name).parse(provider),
-        () => new ConfigError({ problems: [unreadable(name)] })
+        (error) => new ConfigError({ problems: [unreadable(name, error)] })
       )
       if (Option.isSome(value)) found.set(name, Redacted.make(value.value.trim()))
     }

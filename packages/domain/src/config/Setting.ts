@@ -19,7 +19,38 @@ export interface Setting<A> {
   readonly describe: string
   /** Whether the value must never be shown. */
   readonly secret: boolean
+  /** Absent: a file that came with a folder may set it. See {@link privileged}. */
+  readonly privilege?: Privilege<A>
 }
+
+/**
+ * The values of a setting that a file which came with a folder may not set on its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Privilege<A> {
+  /** In the table of the settings: `yes`, or the values that need trust. */
+  readonly describe: string
+  /** What of a value needs trust: the whole setting, or some parts of it by their names. */
+  of(value: A): boolean | ReadonlyArray<string>
+}
+
+/**
+ * A setting that only the user may set: by a flag, in the environment, or in the user's own configuration.
+ *
+ * **When to use**
+ *
+ * Use for every setting that waives isolation, names a program, an address that gets a key, a place that is written to,
+ * or an owner of sandboxes. A file that came with a folder sets it only after the user trusted that file.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const privileged = <A>(
+  setting: Setting<A>,
+  privilege: Privilege<A> = { describe: "yes", of: () => true }
+): Setting<A> => ({ ...setting, privilege })
 
 /**
  * The `Config` that reads the text of a variable. The result is `None` when it is not set or blank: that is what `KEY=`
@@ -133,22 +164,53 @@ export const optionalText = (describe: string, expected: string): Setting<string
 const decodeUrl = Schema.decodeUnknownOption(Schema.URLFromString)
 
 /**
- * The address of an HTTP server, without a slash at its end.
+ * Tells whether a key may be sent to an address: over HTTPS, or to this machine.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const protectsKeys = ({ hostname, protocol }: URL): boolean =>
+  protocol === "https:" ||
+  (protocol === "http:" && /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname))
+
+const address = (
+  describe: string,
+  isValid: (url: URL) => boolean,
+  expected: string
+): Setting<string | undefined> =>
+  privileged({
+    decode: (value) => Option.map(Option.filter(decodeUrl(value), isValid), () => value.replace(/\/+$/, "")),
+    fallback: undefined,
+    expected,
+    describe,
+    secret: false
+  })
+
+/**
+ * The address of an HTTP server, without a slash at its end. It is privileged.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const url = (describe: string): Setting<string | undefined> => ({
-  decode: (value) =>
-    Option.map(
-      Option.filter(decodeUrl(value), ({ protocol }) => protocol === "http:" || protocol === "https:"),
-      () => value.replace(/\/+$/, "")
-    ),
-  fallback: undefined,
-  expected: "an address such as https://api.example.com",
-  describe,
-  secret: false
-})
+export const url = (describe: string): Setting<string | undefined> =>
+  address(
+    describe,
+    ({ protocol }) => protocol === "http:" || protocol === "https:",
+    "an address such as https://api.example.com"
+  )
+
+/**
+ * The address of an HTTP server that gets a key: HTTPS, except on this machine. It is privileged.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const urlForKeys = (describe: string): Setting<string | undefined> =>
+  address(
+    describe,
+    protectsKeys,
+    "an address such as https://api.example.com (http:// only for this machine)"
+  )
 
 const wholeNumber = (minimum: number, maximum: number) =>
   Schema.decodeUnknownOption(

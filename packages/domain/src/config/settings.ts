@@ -1,12 +1,13 @@
 /** The table of settings, and the rules between them. */
-import { Duration, Schema } from "effect"
+import { Duration, Option, Schema } from "effect"
 import { nextToken } from "../Id.ts"
 import { Prices } from "../query/Price.ts"
 import * as StateLocation from "../state/StateLocation.ts"
 import { Problem } from "./ConfigError.ts"
 import * as Setting from "./Setting.ts"
+import { isKeyName, profileParts } from "./trust.ts"
 
-const { key, onOff, oneOf, optionalText, seconds, url, whole, withDefault } = Setting
+const { key, onOff, oneOf, optionalText, privileged, seconds, url, urlForKeys, whole, withDefault } = Setting
 
 const decodeObjects = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Json)))
@@ -23,23 +24,23 @@ const day = 86_400
  * this owner that the state store does not know. So an owner belongs to exactly one state store, and there is no fixed
  * default: a run that sets none gets an owner of its own, and its remaining sandboxes run until their ttl ends.
  */
-const owner: Setting.Setting<string> = {
+const owner: Setting.Setting<string> = privileged({
   ...withDefault(decodeOwner, {
     fallback: "",
     expected: "1 to 64 letters, digits, `.`, `_` or `-`",
     describe: "The owner of sandboxes; one for each state store, a new one for each run when not set"
   }),
   generate: nextToken
-}
+})
 
 /** The address may hold a password, so the whole value is secret. */
-const state: Setting.Setting<StateLocation.StateLocation | undefined> = {
+const state: Setting.Setting<StateLocation.StateLocation | undefined> = privileged({
   decode: StateLocation.parse,
   fallback: undefined,
   expected: StateLocation.expected,
   describe: "Where the state is kept: a file, a Postgres database, or in memory",
   secret: true
-}
+})
 
 /**
  * Every setting by its name, which is the same in the environment and in `remote-agent.json`.
@@ -54,11 +55,14 @@ export const settings = {
     expected: "the name of a profile",
     describe: "The profile of agents when none is named"
   }),
-  REMOTE_AGENT_PROFILES: withDefault(decodeObjects, {
-    fallback: {},
-    expected: "a JSON object of profiles by their names, each an object",
-    describe: "Your own profiles, and changes to the built-in ones; `profiles` in remote-agent.json"
-  }),
+  REMOTE_AGENT_PROFILES: privileged(
+    withDefault(decodeObjects, {
+      fallback: {},
+      expected: "a JSON object of profiles by their names, each an object",
+      describe: "Your own profiles, and changes to the built-in ones; `profiles` in remote-agent.json"
+    }),
+    { describe: "for all but descriptions, models and time limits", of: profileParts }
+  ),
   REMOTE_AGENT_PRICES: withDefault(decodePrices, {
     fallback: {},
     expected: 'a JSON object such as {"gpt-5": {"input": 1, "output": 8}}, in dollars for a million tokens',
@@ -66,19 +70,24 @@ export const settings = {
   }),
   REMOTE_AGENT_OWNER: owner,
   REMOTE_AGENT_STATE: state,
-  REMOTE_AGENT_ISOLATION: oneOf(
-    ["auto", "bubblewrap", "namespaces", "none"],
-    "auto",
-    "How the local provider isolates sandboxes; `none` runs plain processes"
+  REMOTE_AGENT_ISOLATION: privileged(
+    oneOf(
+      ["auto", "bubblewrap", "namespaces", "none"],
+      "auto",
+      "How the local provider isolates sandboxes; `none` runs plain processes"
+    ),
+    { describe: "for `none`", of: (isolation) => isolation === "none" }
   ),
   REMOTE_AGENT_SETUP_CACHE: onOff(
     true,
     "Whether a sandbox is kept after setup, as a template for later launches of the same profile"
   ),
   E2B_API_KEY: key("The key of your E2B account"),
-  E2B_API_URL: url("The address of the E2B API, if not E2B's own"),
-  E2B_SANDBOX_URL: url("The address at which E2B sandboxes are reached, if not E2B's own"),
-  E2B_TEMPLATE: optionalText("The E2B template that sandboxes are made from", "the name or id of a template"),
+  E2B_API_URL: urlForKeys("The address of the E2B API, if not E2B's own"),
+  E2B_SANDBOX_URL: urlForKeys("The address at which E2B sandboxes are reached, if not E2B's own"),
+  E2B_TEMPLATE: privileged(
+    optionalText("The E2B template that sandboxes are made from", "the name or id of a template")
+  ),
   E2B_DEFAULT_TIMEOUT: seconds(day, 3600, "The ttl of a sandbox when none is given, in seconds"),
   E2B_MAX_TIMEOUT: seconds(day, day, "The longest ttl of a sandbox, in seconds"),
   E2B_AUTO_PAUSE: onOff(true, "Whether a persistent sandbox is paused, not terminated, when its ttl ends"),
@@ -92,7 +101,7 @@ export const settings = {
     expected: "the name of a GitHub repository",
     describe: "The repository that agents work on"
   }),
-  GITHUB_API_URL: url("The address of the API of your GitHub Enterprise Server, if not github.com"),
+  GITHUB_API_URL: urlForKeys("The address of the API of your GitHub Enterprise Server, if not github.com"),
   GITHUB_APP_ID: Setting.optionalNumber(
     "The id of the GitHub App to act as; it takes precedence over GITHUB_TOKEN"
   ),
@@ -114,9 +123,11 @@ export const settings = {
   OTEL_EXPORTER_OTLP_HEADERS: key(
     "Headers for the receiver of traces, metrics and logs, such as authorization=…,x-team=…"
   ),
-  REMOTE_AGENT_METRICS_FILE: optionalText(
-    "A file that the metrics of a command are written to at its end, for Prometheus",
-    "the name of a file"
+  REMOTE_AGENT_METRICS_FILE: privileged(
+    optionalText(
+      "A file that the metrics of a command are written to at its end, for Prometheus",
+      "the name of a file"
+    )
   ),
   REMOTE_AGENT_LOG_FORMAT: oneOf(
     ["auto", "human", "json"],
@@ -192,6 +203,19 @@ const ttlBeyondMaximum = (values: Partial<Values>): ReadonlyArray<Problem> => {
   ]
 }
 
+/** The headers of the receiver contain its key. */
+const headersInPlainText = (values: Partial<Values>): ReadonlyArray<Problem> => {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers } = values
+  if (endpoint === undefined || headers === undefined || Setting.protectsKeys(new URL(endpoint))) return []
+  return [
+    new Problem({
+      name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+      problem: "would get OTEL_EXPORTER_OTLP_HEADERS without encryption",
+      hint: "Set it to an https:// address, or unset the headers."
+    })
+  ]
+}
+
 /**
  * Finds settings that contradict each other. Settings that could not be read are absent from `values`.
  *
@@ -200,5 +224,30 @@ const ttlBeyondMaximum = (values: Partial<Values>): ReadonlyArray<Problem> => {
  */
 export const contradictions = (values: Partial<Values>): ReadonlyArray<Problem> => [
   ...ttlBeyondMaximum(values),
+  ...headersInPlainText(values),
   ...incompleteApp(values)
 ]
+
+const isName = (name: string): name is Name => Object.hasOwn(settings, name)
+
+/**
+ * Finds what a file that came with a folder sets and may not set before the user trusts it.
+ *
+ * **Details**
+ *
+ * The result is the name of the setting, or the names of parts of it; it is empty when nothing needs trust. A variable
+ * that is not a setting needs trust unless it is a key: it can name a proxy, a certificate or an address.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const needsTrust = (name: string, text: string): ReadonlyArray<string> => {
+  if (text.trim() === "") return []
+  if (!isName(name)) return isKeyName(name) ? [] : [name]
+  const { decode, privilege }: Setting.Setting<unknown> = settings[name]
+  const value = privilege === undefined ? Option.none() : decode(text.trim())
+  // A value that is not valid is reported as such, and is never used.
+  if (privilege === undefined || Option.isNone(value)) return []
+  const found = privilege.of(value.value)
+  return typeof found === "boolean" ? (found ? [name] : []) : found
+}

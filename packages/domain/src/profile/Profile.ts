@@ -213,7 +213,10 @@ export class RunSpec extends Schema.Class<RunSpec>("@remote-agent/domain/RunSpec
     wallTimeout: Limit,
     /** How long it may be silent. */
     idleTimeout: Limit,
-    /** How long it may run after its result; 10 seconds when absent. */
+    /**
+     * How long it may run after its result; 10 seconds when absent. After that it is stopped: SIGTERM, then SIGKILL when
+     * `killGrace` is over. The result counts in either case.
+     */
     completionGrace: Schema.optionalKey(Limit),
     /** How long it may take to exit after SIGTERM; 5 seconds when absent. */
     killGrace: Schema.optionalKey(Limit)

@@ -5,6 +5,14 @@ import { Outcome, resultFields } from "./QueryOutcome.ts"
 import { TokenUsage } from "./TokenUsage.ts"
 
 /**
+ * Tells whether a text is long enough to be a prefix of a query's id: four characters after `qry_`.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isIdPrefix = (text: string): boolean => /^qry_[0-9a-hjkmnp-tv-z]{4,26}$/.test(text)
+
+/**
  * The status of a query: it waits for its agent, runs, or has ended.
  *
  * @category models

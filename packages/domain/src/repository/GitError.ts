@@ -2,7 +2,9 @@ import { Duration, Schema } from "effect"
 import { SandboxError } from "../sandbox/SandboxError.ts"
 
 const branch = { branch: Schema.String }
+const diverged = { ...branch, commit: Schema.optionalKey(Schema.String) }
 const repository = { repository: Schema.String }
+const path = { path: Schema.String }
 const paths = { paths: Schema.Array(Schema.String) }
 
 const quoted = (text: string): string =>
@@ -25,10 +27,13 @@ const list = (all: ReadonlyArray<string>): string =>
 export const Where = Schema.Literals(["host", "sandbox"])
 export type Where = typeof Where.Type
 
-/** The local branch and its remote branch each have commits that the other lacks. Nothing was changed. */
-export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", branch) {
+/**
+ * The local branch and its remote branch each have commits that the other lacks. Nothing was changed. `commit` is that of
+ * the remote branch, where the host fetched it.
+ */
+export class NonFastForward extends Schema.TaggedError<NonFastForward>()("NonFastForward", diverged) {
   override get message() {
-    return `branch ${quoted(this.branch)} has diverged from its remote branch, and nothing was changed. Pull with a merge, reset it to the remote branch, or push with force.`
+    return `branch ${quoted(this.branch)} has diverged from its remote branch, and nothing was changed. Pull with a merge, reset it to the remote branch, or push with force after a pull.`
   }
 }
 
@@ -87,11 +92,10 @@ export class Locked extends Schema.TaggedError<Locked>()("Locked", paths) {
   }
 }
 
+const refs = { ref: Schema.String, existing: Schema.String }
+
 /** A branch name is a prefix of another one, such as `release` and `release/1.0`, and git cannot hold both. */
-export class RefConflict extends Schema.TaggedError<RefConflict>()("RefConflict", {
-  ref: Schema.String,
-  existing: Schema.String
-}) {
+export class RefConflict extends Schema.TaggedError<RefConflict>()("RefConflict", refs) {
   override get message() {
     return `branch ${quoted(this.ref)} cannot exist beside branch ${quoted(this.existing)}. Rename or delete one of them.`
   }
@@ -101,6 +105,27 @@ export class RefConflict extends Schema.TaggedError<RefConflict>()("RefConflict"
 export class ProtectedBranch extends Schema.TaggedError<ProtectedBranch>()("ProtectedBranch", branch) {
   override get message() {
     return `branch ${quoted(this.branch)} is protected. Push another branch and open a pull request.`
+  }
+}
+
+/** The caller named no branch to push, and the host knows of none that it created for the agent. */
+export class BranchNotNamed extends Schema.TaggedError<BranchNotNamed>()("BranchNotNamed", {}) {
+  override get message() {
+    return "no branch was named, and this machine did not create one for the agent. What is checked out in the sandbox does not choose the branch. Name one (--branch), or create one first."
+  }
+}
+
+const notOwned = {
+  base: "is the branch that the agent's work is based on",
+  default: "is the default branch of the repository",
+  foreign: "exists on the server and was not pushed from here"
+}
+const ownership = { ...branch, kind: Schema.Literals(["base", "default", "foreign"]) }
+
+/** A branch that the caller did not name, and that is not the caller's own: see `kind`. */
+export class BranchNotOwned extends Schema.TaggedError<BranchNotOwned>()("BranchNotOwned", ownership) {
+  override get message() {
+    return `branch ${quoted(this.branch)} ${notOwned[this.kind]}, so it is pushed only when it is named. Name it (--branch), or push another branch.`
   }
 }
 
@@ -177,30 +202,28 @@ export class RepositoryNotFound extends Schema.TaggedError<RepositoryNotFound>()
 /** The repository has submodules, and the caller did not say how to treat them. */
 export class SubmodulesFound extends Schema.TaggedError<SubmodulesFound>()("SubmodulesFound", paths) {
   override get message() {
-    return `there are submodules at ${list(this.paths)}, and the token of one repository may not open others. Ask for submodules: "ignore" to leave their folders empty.`
+    return `there are submodules at ${list(this.paths)}, and the token of one repository may not open others. Choose submodules: "ignore" (--submodules ignore) to leave their folders empty.`
   }
 }
 
 /** The repository keeps files in Git LFS, and the caller did not say how to treat them. */
 export class LfsFound extends Schema.TaggedError<LfsFound>()("LfsFound", paths) {
   override get message() {
-    return `Git LFS keeps the contents of ${list(this.paths)}. Ask for lfs: "pointers" to get the pointers instead of the contents.`
+    return `Git LFS keeps the contents of ${list(this.paths)}. Choose lfs: "pointers" (--lfs pointers) to get the pointers instead of the contents.`
   }
 }
 
+const folder = { dir: Schema.String }
+
 /** The folder is not a working tree of git. */
-export class NotARepository extends Schema.TaggedError<NotARepository>()("NotARepository", {
-  dir: Schema.String
-}) {
+export class NotARepository extends Schema.TaggedError<NotARepository>()("NotARepository", folder) {
   override get message() {
     return `${quoted(this.dir)} is not a working tree of git. Check the folder, or clone first.`
   }
 }
 
 /** The folder to clone into is not empty. */
-export class FolderNotEmpty extends Schema.TaggedError<FolderNotEmpty>()("FolderNotEmpty", {
-  dir: Schema.String
-}) {
+export class FolderNotEmpty extends Schema.TaggedError<FolderNotEmpty>()("FolderNotEmpty", folder) {
   override get message() {
     return `${quoted(this.dir)} is not empty. Clone into another folder, or empty it first.`
   }
@@ -257,9 +280,7 @@ export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { limit
 }
 
 /** The folder in which the host caches repositories cannot be used. */
-export class CacheFailed extends Schema.TaggedError<CacheFailed>()("CacheFailed", {
-  path: Schema.String
-}) {
+export class CacheFailed extends Schema.TaggedError<CacheFailed>()("CacheFailed", path) {
   override get message() {
     return `the folder ${quoted(this.path)} cannot be used as a cache. Check its permissions and the free space.`
   }
@@ -294,6 +315,8 @@ export const Reason = Schema.Union([
   RefConflict,
   ProtectedBranch,
   PushRefused,
+  BranchNotNamed,
+  BranchNotOwned,
   DetachedHead,
   BranchExists,
   FileTooLarge,
@@ -335,6 +358,7 @@ export const Operation = Schema.Literals([
   "log",
   "currentCommit",
   "restore",
+  "commitFile",
   "credential"
 ])
 export type Operation = typeof Operation.Type
@@ -360,9 +384,9 @@ export class GitError extends Schema.TaggedError<GitError>()("GitError", {
 
   /** Whether trying again may help and cannot do harm. */
   get isRetryable(): boolean {
-    const { reason } = this
-    if (reason._tag === "SandboxFailed") return reason.cause.isRetryable
-    return reason._tag === "Unreachable" || reason._tag === "TimedOut" || reason._tag === "Locked"
+    const { _tag } = this.reason
+    if (this.reason._tag === "SandboxFailed") return this.reason.cause.isRetryable
+    return _tag === "Unreachable" || _tag === "TimedOut" || _tag === "Locked"
   }
 }
 

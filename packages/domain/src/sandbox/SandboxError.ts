@@ -131,6 +131,16 @@ export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("Output
   }
 }
 
+/** A file has more bytes than the caller accepts. Nothing of it was kept. */
+export class FileTooLarge extends Schema.TaggedError<FileTooLarge>()("FileTooLarge", {
+  path: Schema.String,
+  limitBytes: Schema.Int
+}) {
+  override get message() {
+    return `${JSON.stringify(this.path)} has more than ${this.limitBytes} bytes, or no end. Copy a part of it, or raise the limit.`
+  }
+}
+
 /** The sandbox has no file or folder at this path. */
 export class FileNotFound extends Schema.TaggedError<FileNotFound>()("FileNotFound", {
   path: Schema.String
@@ -179,6 +189,7 @@ export const Reason = Schema.Union([
   IdleTimedOut,
   WallTimedOut,
   OutputTooLarge,
+  FileTooLarge,
   FileNotFound,
   NotEnoughSpace,
   IsolationUnavailable

@@ -200,6 +200,7 @@ const reads: ReadonlySet<string> = new Set([
   "pageAgents",
   "findAgents",
   "getQuery",
+  "findQueries",
   "newestQuery",
   "listQueries",
   "events",

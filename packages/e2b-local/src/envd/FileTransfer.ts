@@ -59,8 +59,9 @@ const disposition = (path: string): string => {
  *
  * **Details**
  *
- * A client has the whole answer at that moment and may send the next request on the same connection. Whatever the source
- * still has to do must not be able to fail this response, because that would close the connection.
+ * A client has the whole answer at that moment and may send the next request on the same connection, such as the one that
+ * kills the sandbox. Nothing may fail this response from then on, because that would close the connection. So this is the
+ * outermost operator of a body, around the one that ends it with the sandbox.
  */
 const exactly = <E>(bytes: Stream.Stream<Uint8Array, E>, length: number) => {
   let left = length
@@ -115,7 +116,7 @@ const part = Effect.fnUntraced(function* (
   headers: Record<string, string>
 ) {
   const contentType = yield* typeOf(account, target)
-  const body = Envd.whileRunning(sandbox, exactly(content.bytes(range), range.length))
+  const body = exactly(Envd.whileRunning(sandbox, content.bytes(range)), range.length)
   return HttpServerResponse.stream(body, {
     status: 206,
     contentType,
@@ -144,7 +145,7 @@ const whole = Effect.fnUntraced(function* (
   }
   return content.size === undefined
     ? HttpServerResponse.stream(Envd.whileRunning(sandbox, bytes), { contentType, headers })
-    : HttpServerResponse.stream(Envd.whileRunning(sandbox, exactly(bytes, content.size)), {
+    : HttpServerResponse.stream(exactly(Envd.whileRunning(sandbox, bytes), content.size), {
         contentType,
         contentLength: content.size,
         headers

@@ -9,6 +9,7 @@ import {
   Option,
   type Path,
   type Redacted,
+  type Result,
   type Scope
 } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
@@ -20,6 +21,7 @@ import * as GitName from "./GitName.ts"
 import * as HostGit from "./HostGit.ts"
 import * as BundleRelay from "./internal/bundleRelay.ts"
 import * as Clone from "./internal/clone.ts"
+import * as CommitFile from "./commitFile.ts"
 import * as Local from "./internal/local.ts"
 import * as MirrorCache from "./internal/mirrorCache.ts"
 import type { Commit, Status } from "./internal/porcelain.ts"
@@ -28,8 +30,11 @@ import * as Push from "./internal/push.ts"
 import * as Remote from "./internal/remote.ts"
 import type {
   CloneOptions,
+  Cloned,
   CommitOptions,
   Diff,
+  FileCommit,
+  FileCommitted,
   Head,
   Pulled,
   PullOptions,
@@ -89,7 +94,7 @@ export class GitWorkspace extends Context.Service<
     readonly clone: (
       sandbox: Sandbox.Sandbox,
       options: CloneOptions
-    ) => Effect.Effect<Workspace & Head, GitError.GitError>
+    ) => Effect.Effect<Workspace & Cloned, GitError.GitError>
     /**
      * Moves the branch that is checked out to where the server's branch is. Fails with `DetachedHead`,
      * `NonFastForward`, `Conflict` (also with local changes), or `RefNotFound` when the server's branch is gone.
@@ -115,11 +120,16 @@ export class GitWorkspace extends Context.Service<
      */
     readonly commit: (workspace: Workspace, options: CommitOptions) => Effect.Effect<Head, GitError.GitError>
     /**
-     * Pushes a branch. Succeeds when the server has it already. Fails with `NonFastForward`, `ProtectedBranch`,
-     * `PushRefused`, `FileTooLarge`, `DetachedHead`, `RefNotFound` or `RefConflict`, and for what the options do not
-     * allow as `commit` does.
+     * Pushes a branch that the caller names; git in the sandbox offers the commits and decides nothing else. Succeeds
+     * when the server has it already. Fails with `NonFastForward`, `ProtectedBranch`, `PushRefused`, `BranchNotOwned`,
+     * `FileTooLarge`, `RefNotFound` or `RefConflict`, and for what the options do not allow as `commit` does.
      */
-    readonly push: (workspace: Workspace, options?: PushOptions) => Effect.Effect<Pushed, GitError.GitError>
+    readonly push: (workspace: Workspace, options: PushOptions) => Effect.Effect<Pushed, GitError.GitError>
+    /**
+     * Commits one file to a branch of the server, on this machine and without a sandbox. Fails with `RefNotFound` for
+     * the base, and as `push` does.
+     */
+    readonly commitFile: (file: FileCommit) => Effect.Effect<FileCommitted, GitError.GitError>
     /** The newest commits first. Default: 50. */
     readonly log: (
       workspace: Workspace,
@@ -138,6 +148,8 @@ export class GitWorkspace extends Context.Service<
     ) => Effect.Effect<void, GitError.GitError, Scope.Scope>
   }
 >()("@remote-agent/github/GitWorkspace") {}
+
+const checkedFile = <A>(result: Result.Result<A, GitError.InvalidName>) => Local.checked("commitFile", result)
 
 /** git on this machine, whose version is checked before its first use. */
 const makeHostGit = Effect.fnUntraced(function* (options: HostGit.Options | undefined, lazy: boolean) {
@@ -179,6 +191,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const cloneTo = Clone.make(dependencies, remote)
   const { checkout, pull } = Pull.make(remote)
   const push = Push.make(dependencies, remote)
+  const commitFile = yield* CommitFile.make(git, dependencies, remote)
   const local = Local.make(wall)
 
   return GitWorkspace.of({
@@ -203,9 +216,21 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     status: Effect.fn("GitWorkspace.status")(local.status),
     diff: Effect.fn("GitWorkspace.diff")(local.diff),
     commit: Effect.fn("GitWorkspace.commit")(local.commit),
-    push: Effect.fn("GitWorkspace.push")(function* (workspace, how = {}) {
+    commitFile: Effect.fn("GitWorkspace.commitFile")(function* (file) {
+      yield* checkedFile(GitName.repository(file.repository))
+      yield* checkedFile(GitName.ref(file.base))
+      yield* checkedFile(GitName.ref(file.branch))
+      yield* checkedFile(GitName.file(file.path))
+      yield* checkedFile(GitName.author(file.author))
+      yield* checkedFile(GitName.message(file.message))
+      return yield* commitFile(file)
+    }),
+    push: Effect.fn("GitWorkspace.push")(function* (workspace, how) {
       yield* Local.checkPlace("push", workspace)
-      if (how.branch !== undefined) yield* Local.checked("push", GitName.ref(how.branch))
+      yield* Local.checked("push", GitName.ref(how.branch))
+      if (how.replaces !== undefined && how.replaces !== "") {
+        yield* Local.checked("push", GitName.commitId(how.replaces))
+      }
       if (how.to !== undefined) yield* Local.checked("push", GitName.ref(how.to))
       return yield* push(workspace, how)
     }),

@@ -14,6 +14,7 @@
 import { GitError } from "@remote-agent/domain"
 import { Duration, Effect, Redacted, Ref, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import type { Author } from "./GitName.ts"
 
 /**
  * How git is run on this machine.
@@ -55,6 +56,8 @@ export interface Run {
   /** The folder of a repository of the machine's user to work in, whoever owns it. */
   readonly folder?: string | undefined
   readonly stdin?: string | Uint8Array | undefined
+  /** The author and committer of commits. */
+  readonly author?: Author | undefined
   /** Given once, to the server it is meant for. */
   readonly credential?: Credential | undefined
   /** The protocols that may be used; `file` is for a folder or a bundle on this machine. Default: none. */
@@ -106,11 +109,21 @@ const always: ReadonlyArray<readonly [string, string]> = [
   ["protocol.allow", "never"]
 ]
 
-const argumentsOf = ({ args, credential, folder, gitDir, protocols = [] }: Run): ReadonlyArray<string> => {
+const argumentsOf = ({
+  args,
+  author,
+  credential,
+  folder,
+  gitDir,
+  protocols = []
+}: Run): ReadonlyArray<string> => {
   const settings: ReadonlyArray<readonly [string, string]> = [
     ...always,
     ...protocols.map((protocol) => [`protocol.${protocol}.allow`, "always"] as const),
     ...(folder === undefined ? [] : [["safe.directory", "*"] as const]),
+    ...(author === undefined
+      ? []
+      : [["user.name", author.name] as const, ["user.email", author.email] as const]),
     ...(credential === undefined
       ? []
       : [

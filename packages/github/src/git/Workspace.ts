@@ -82,6 +82,28 @@ export interface Head {
 }
 
 /**
+ * A branch of the server and its commit, as the host knows them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Seen {
+  readonly branch: string
+  readonly commit: string
+}
+
+/**
+ * What a clone has checked out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Cloned extends Head {
+  /** The server's branch that was cloned. Absent for a tag or a commit, and unless the host fetched it. */
+  readonly seen?: Seen | undefined
+}
+
+/**
  * How to pull.
  *
  * @category options
@@ -106,6 +128,8 @@ export interface PullOptions {
 export interface Pulled extends Head {
   /** The commit that was checked out before. */
   readonly before: string
+  /** The server's branch that was pulled. Absent unless the host fetched it. */
+  readonly seen?: Seen | undefined
 }
 
 /**
@@ -145,12 +169,48 @@ export interface CommitOptions extends Permissions {
  * @since 0.1.0
  */
 export interface PushOptions extends Permissions {
-  /** The local branch. Default: the branch that is checked out. */
-  readonly branch?: string | undefined
-  /** The branch of the server. Default: the same name. */
+  /** The branch of the working tree. */
+  readonly branch: string
+  /** The branch of the server. Default: the same name. Git in the sandbox has no say in it. */
   readonly to?: string | undefined
-  /** Replaces the server's branch if it is still where the working tree last saw it. */
-  readonly force?: boolean | undefined
+  /**
+   * Replaces the server's branch if it is still at this commit, which the caller saw there last; the empty text stands
+   * for a branch that does not exist. Default: commits are only added.
+   */
+  readonly replaces?: string | undefined
+  /** Refuses a branch that is not the caller's own with `BranchNotOwned`. Default: every branch is pushed. */
+  readonly own?: OwnBranch | undefined
+}
+
+/**
+ * What the caller knows of a branch that nobody named. The default branch of the repository is always refused.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface OwnBranch {
+  /** The branch that the work is based on, which is refused. */
+  readonly base?: string | undefined
+  /** Whether the caller pushed the branch before. Otherwise it is refused when the server has it already. */
+  readonly pushed: boolean
+}
+
+/**
+ * A commit of one file, made on the host.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface FileCommit {
+  /** `owner/name`. */
+  readonly repository: string
+  /** Where the branch starts when the server does not have it: a branch, a tag or a commit. */
+  readonly base: string
+  readonly branch: string
+  readonly path: string
+  readonly content: string
+  readonly message: string
+  readonly author: Author
 }
 
 /**
@@ -162,6 +222,16 @@ export interface PushOptions extends Permissions {
 export interface Pushed {
   readonly branch: string
   readonly commit: string
+}
+
+/**
+ * The result of {@link FileCommit}. `changed` is false when the branch had the file already.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FileCommitted extends Pushed {
+  readonly changed: boolean
 }
 
 /**

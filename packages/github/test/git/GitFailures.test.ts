@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { author, layer, reasonOf, setUp } from "../support/gitSupport.ts"
@@ -5,54 +6,56 @@ import { author, layer, reasonOf, setUp } from "../support/gitSupport.ts"
 // Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 60_000 })
 
-it.live("refuses a push or pull that is not a fast-forward, unless an option allows it", () =>
+byDefault(it).live("refuses a push or pull that is not a fast-forward, unless an option allows it", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     const workspace = yield* clone()
     yield* sandbox.files.write("work/mine.txt", "mine")
     const mine = yield* git.commit(workspace, { message: "mine", author })
     const theirs = yield* server.commit("octo/hello", "main", { "theirs.txt": "theirs" })
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "NonFastForward")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "main" })), "NonFastForward")
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), theirs)
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "NonFastForward")
     assert.strictEqual(yield* git.currentCommit(workspace), mine.commit)
     const merged = yield* git.pull(workspace, { onDiverged: "merge", author })
     assert.strictEqual(yield* out("git log --format=%P -n 1"), `${mine.commit} ${theirs}`)
-    assert.strictEqual((yield* git.push(workspace)).commit, merged.commit)
+    assert.strictEqual((yield* git.push(workspace, { branch: "main" })).commit, merged.commit)
     assert.strictEqual(yield* out("cat mine.txt theirs.txt"), "minetheirs")
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("a merge that conflicts and a pull over local changes name the files and change nothing", () =>
-  Effect.gen(function* () {
-    const { clone, git, out, sandbox, server } = yield* setUp()
-    const workspace = yield* clone()
-    yield* server.commit("octo/hello", "main", { "README.md": "# Theirs\n", "ünïcode ✓.txt": "theirs\n" })
-    yield* sandbox.files.write("work/ünïcode ✓.txt", "local\n")
-    yield* sandbox.files.write("work/src/a file.txt", "also local\n")
-    const dirty = yield* Effect.flip(git.pull(workspace))
-    assert.deepInclude(dirty.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
-    assert.strictEqual(yield* out("cat 'ünïcode ✓.txt'"), "local")
-    const mine = yield* git.commit(workspace, { message: "mine", author })
-    const conflict = yield* Effect.flip(git.pull(workspace, { onDiverged: "merge" }))
-    assert.deepInclude(conflict.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
-    assert.strictEqual(yield* git.currentCommit(workspace), mine.commit)
-    assert.deepStrictEqual((yield* git.status(workspace)).entries, [])
-    assert.strictEqual(
-      yield* reasonOf(git.checkout({ ...workspace, dir: "nowhere" }, "main")),
-      "NotARepository"
-    )
-    // An untracked file in the way of one that comes.
-    yield* sandbox.files.write("work/way.txt", "untracked\n")
-    yield* git.restore(workspace, workspace.commit)
-    yield* server.commit("octo/hello", "main", { "way.txt": "theirs\n" })
-    const inTheWay = yield* Effect.flip(git.pull(workspace))
-    assert.deepInclude(inTheWay.reason, { _tag: "Conflict", paths: ["way.txt"] })
-    assert.strictEqual(yield* out("cat way.txt"), "untracked")
-  }).pipe(Effect.scoped, Effect.provide(layer))
+byDefault(it).live(
+  "a merge that conflicts and a pull over local changes name the files and change nothing",
+  () =>
+    Effect.gen(function* () {
+      const { clone, git, out, sandbox, server } = yield* setUp()
+      const workspace = yield* clone()
+      yield* server.commit("octo/hello", "main", { "README.md": "# Theirs\n", "ünïcode ✓.txt": "theirs\n" })
+      yield* sandbox.files.write("work/ünïcode ✓.txt", "local\n")
+      yield* sandbox.files.write("work/src/a file.txt", "also local\n")
+      const dirty = yield* Effect.flip(git.pull(workspace))
+      assert.deepInclude(dirty.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
+      assert.strictEqual(yield* out("cat 'ünïcode ✓.txt'"), "local")
+      const mine = yield* git.commit(workspace, { message: "mine", author })
+      const conflict = yield* Effect.flip(git.pull(workspace, { onDiverged: "merge" }))
+      assert.deepInclude(conflict.reason, { _tag: "Conflict", paths: ["ünïcode ✓.txt"] })
+      assert.strictEqual(yield* git.currentCommit(workspace), mine.commit)
+      assert.deepStrictEqual((yield* git.status(workspace)).entries, [])
+      assert.strictEqual(
+        yield* reasonOf(git.checkout({ ...workspace, dir: "nowhere" }, "main")),
+        "NotARepository"
+      )
+      // An untracked file in the way of one that comes.
+      yield* sandbox.files.write("work/way.txt", "untracked\n")
+      yield* git.restore(workspace, workspace.commit)
+      yield* server.commit("octo/hello", "main", { "way.txt": "theirs\n" })
+      const inTheWay = yield* Effect.flip(git.pull(workspace))
+      assert.deepInclude(inTheWay.reason, { _tag: "Conflict", paths: ["way.txt"] })
+      assert.strictEqual(yield* out("cat way.txt"), "untracked")
+    }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("follows a branch that was replaced on the server when an option allows it", () =>
+inRest(it).live("follows a branch that was replaced on the server when an option allows it", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     yield* server.commit("octo/hello", "main", { "b.txt": "b" })
@@ -66,15 +69,19 @@ it.live("follows a branch that was replaced on the server when an option allows 
     assert.deepInclude(yield* git.pull(workspace, { onDiverged: "reset" }), { commit: first })
     // Replaces with force, but only what it last saw.
     yield* git.commit(workspace, { message: "mine", author, allowEmpty: true })
-    yield* server.commit("octo/hello", "main", { "d.txt": "d" })
-    assert.strictEqual(yield* reasonOf(git.push(workspace, { force: true })), "NonFastForward")
-    yield* reasonOf(git.pull(workspace))
-    const { commit } = yield* git.push(workspace, { force: true })
+    const theirs = yield* server.commit("octo/hello", "main", { "d.txt": "d" })
+    assert.strictEqual(
+      yield* reasonOf(git.push(workspace, { branch: "main", replaces: first })),
+      "NonFastForward"
+    )
+    const diverged = yield* Effect.flip(git.pull(workspace))
+    assert.deepInclude(diverged.reason, { _tag: "NonFastForward", commit: theirs })
+    const { commit } = yield* git.push(workspace, { branch: "main", replaces: theirs })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), commit)
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("pushes all commits when the server has lost those that the sandbox builds on", () =>
+inRest(it).live("pushes all commits when the server has lost those that the sandbox builds on", () =>
   Effect.gen(function* () {
     const { cache, clone, git, out, server } = yield* setUp()
     const workspace = yield* clone()
@@ -82,20 +89,20 @@ it.live("pushes all commits when the server has lost those that the sandbox buil
     yield* server.git("octo/hello", ["update-ref", "-d", "refs/heads/main"])
     yield* server.git("octo/hello", ["prune", "--expire=now"])
     yield* out(`rm -rf ${cache}/*`, ".")
-    const { commit } = yield* git.push(workspace, { to: "again" })
+    const { commit } = yield* git.push(workspace, { branch: "main", to: "again" })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "again"])).trim(), commit)
     assert.strictEqual((yield* server.git("octo/hello", ["rev-list", "--count", "again"])).trim(), "2")
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "RefNotFound")
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("names a protected branch, a detached head, an existing branch and a missing one", () =>
+inRest(it).live("names a protected branch, a detached head, an existing branch and a missing one", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     const workspace = yield* clone()
     yield* git.createBranch(workspace, "protected")
     yield* git.commit(workspace, { message: "x", author, allowEmpty: true })
-    const refused = yield* Effect.flip(git.push(workspace))
+    const refused = yield* Effect.flip(git.push(workspace, { branch: "protected" }))
     assert.deepInclude(refused.reason, { _tag: "ProtectedBranch", branch: "protected" })
     assert.include(refused.message, "pull request")
     assert.strictEqual(yield* reasonOf(git.createBranch(workspace, "main")), "BranchExists")
@@ -104,17 +111,16 @@ it.live("names a protected branch, a detached head, an existing branch and a mis
     assert.strictEqual(yield* reasonOf(git.restore(workspace, "0".repeat(40))), "RefNotFound")
     assert.strictEqual(yield* reasonOf(git.restore(workspace, "main")), "InvalidName")
     yield* git.checkout(workspace, first)
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "DetachedHead")
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "DetachedHead")
     server.tokens.set(server.tokens.keys().next().value ?? "", { write: false })
     yield* git.createBranch(workspace, "mine", "main")
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "PermissionDenied")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "mine" })), "PermissionDenied")
     server.tokens.clear()
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "AuthenticationFailed")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "mine" })), "AuthenticationFailed")
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("reports why a repository cannot be reached", () =>
+byDefault(it).live("reports why a repository cannot be reached", () =>
   Effect.gen(function* () {
     const { clone, server } = yield* setUp()
     assert.strictEqual(yield* reasonOf(clone({ repository: "octo/nothing" })), "RepositoryNotFound")
@@ -129,7 +135,7 @@ it.live("reports why a repository cannot be reached", () =>
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("refuses files that the server would refuse, before anything is pushed", () =>
+byDefault(it).live("refuses files that the server would refuse, before anything is pushed", () =>
   Effect.gen(function* () {
     const { clone, git, sandbox, server } = yield* setUp({ largestFile: 1000 })
     const workspace = yield* clone()
@@ -139,7 +145,7 @@ it.live("refuses files that the server would refuse, before anything is pushed",
     yield* sandbox.files.remove("work/a large file.bin")
     yield* git.commit(workspace, { message: "not large", author })
     const before = server.requests.length
-    const { reason } = yield* Effect.flip(git.push(workspace))
+    const { reason } = yield* Effect.flip(git.push(workspace, { branch: "main" }))
     assert.deepInclude(reason, {
       _tag: "FileTooLarge",
       path: "a large file.bin",
@@ -150,7 +156,7 @@ it.live("refuses files that the server would refuse, before anything is pushed",
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("limits the size of one transfer", () =>
+byDefault(it).live("limits the size of one transfer", () =>
   Effect.gen(function* () {
     const { clone, sandbox } = yield* setUp({ largestTransfer: 100 })
     assert.strictEqual(yield* reasonOf(clone()), "TooLarge")
@@ -160,7 +166,7 @@ it.live("limits the size of one transfer", () =>
 
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"ab".repeat(32)}\nsize 12345\n`
 
-it.live("judges Git LFS and submodules by the files of a commit, not by rules without a file", () =>
+inRest(it).live("judges Git LFS and submodules by the files of a commit, not by rules without a file", () =>
   Effect.gen(function* () {
     const { clone, first, out, server } = yield* setUp()
     yield* server.commit("octo/hello", "main", {
@@ -188,7 +194,7 @@ it.live("judges Git LFS and submodules by the files of a commit, not by rules wi
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("refuses submodules and Git LFS unless an option allows them", () =>
+inRest(it).live("refuses submodules and Git LFS unless an option allows them", () =>
   Effect.gen(function* () {
     const { clone, first, git, out, server } = yield* setUp()
     yield* server.git("octo/hello", ["branch", "sub", first])

@@ -17,7 +17,7 @@ it.live("continues after a killed git left its locks", () =>
     yield* sandbox.files.write("work/new.txt", "new")
     yield* git.commit(workspace, { message, author })
     yield* locks("refs/remotes/origin/main.lock", "packed-refs.lock", "shallow.lock")
-    yield* git.push(workspace)
+    yield* git.push(workspace, { branch: "main" })
     const theirs = yield* server.commit("octo/hello", "main", { "theirs.txt": "x" })
     yield* locks("index.lock", "refs/remotes/origin/main.lock", "ORIG_HEAD.lock")
     assert.strictEqual((yield* git.pull(workspace)).commit, theirs)
@@ -72,7 +72,10 @@ it.live("follows a branch of the server that became a folder of branches, and ba
       yield* out(`git update-ref refs/remotes/origin/topic ${first}`)
       yield* git.createBranch(workspace, "topic/one")
       const { commit } = yield* git.commit(workspace, { message, author, allowEmpty: true })
-      assert.deepStrictEqual(yield* git.push(workspace), { branch: "topic/one", commit })
+      assert.deepStrictEqual(yield* git.push(workspace, { branch: "topic/one" }), {
+        branch: "topic/one",
+        commit
+      })
       assert.strictEqual(yield* out("git rev-parse origin/topic/one"), commit)
       yield* git.checkout(workspace, "main")
       yield* server.git("octo/hello", ["branch", "-D", "release/1.0"])

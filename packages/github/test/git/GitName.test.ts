@@ -233,7 +233,8 @@ it.live("names, messages and paths go through a sandbox and to the server as the
       const [last] = yield* workspaces.log(workspace, { limit: 1 })
       assert.deepInclude(last, { commit: made.commit, message, author: { name, email: name } })
       assert.deepStrictEqual((yield* workspaces.diff(workspace, "main")).files, [{ status: "A", path: file }])
-      assert.strictEqual((yield* workspaces.push(workspace)).branch, `${at}/${branch}`)
+      const pushed = `${at}/${branch}`
+      assert.strictEqual((yield* workspaces.push(workspace, { branch: pushed })).branch, pushed)
       assert.strictEqual(
         (yield* server.git("octo/hello", ["rev-parse", `refs/heads/${at}/${branch}`])).trim(),
         made.commit

@@ -27,7 +27,7 @@ it.live("refuses a nested repository, with or without commits, and names it", ()
     // An ignored one does not matter either.
     yield* out("printf 'vendor/\\nempty/\\n' >.gitignore")
     const { commit } = yield* git.commit(workspace, { message, author })
-    assert.strictEqual((yield* git.push(workspace)).commit, commit)
+    assert.strictEqual((yield* git.push(workspace, { branch: "main" })).commit, commit)
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), commit)
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
@@ -40,13 +40,13 @@ it.live("refuses to push a link to a repository that the agent committed itself,
       yield* out(
         "git init -q lib && git -C lib commit -q --allow-empty -m x && git add -A && git commit -q -m own"
       )
-      const refused = yield* Effect.flip(git.push(workspace))
+      const refused = yield* Effect.flip(git.push(workspace, { branch: "main" }))
       assert.deepInclude(refused.reason, { _tag: "NestedRepositories", paths: ["lib"] })
-      const { commit } = yield* git.push(workspace, { allowNestedRepositories: true })
+      const { commit } = yield* git.push(workspace, { branch: "main", allowNestedRepositories: true })
       assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), commit)
       // The server has it now, so later pushes are not about it.
       yield* git.commit(workspace, { message, author, allowEmpty: true })
-      yield* git.push(workspace)
+      yield* git.push(workspace, { branch: "main" })
       // Nobody can fetch what the link points to, so that a clone is not refused for it.
       const again = yield* clone({ dir: "again", mode })
       assert.strictEqual(again.branch, "main")
@@ -76,10 +76,10 @@ it.live("refuses conflict markers in changed files, and accepts files that only 
     // The agent's own commit is refused by the push.
     yield* out("git add -A && git commit -q -m own")
     for (const mode of ["relay", "credential"] as const) {
-      const pushed = yield* Effect.flip(git.push({ ...workspace, mode }))
+      const pushed = yield* Effect.flip(git.push({ ...workspace, mode }, { branch: "main" }))
       assert.strictEqual(pushed.reason._tag, "ConflictMarkers")
     }
-    yield* git.push(workspace, { allowConflictMarkers: true })
+    yield* git.push(workspace, { branch: "main", allowConflictMarkers: true })
     yield* sandbox.files.write("work/other.txt", markers)
     yield* git.commit(workspace, { message, author, allowConflictMarkers: true })
   }).pipe(Effect.scoped, Effect.provide(layer))
@@ -119,6 +119,6 @@ it.live("refuses while a merge, rebase, cherry-pick or revert has stopped, and n
       } else yield* out(`git ${name} --abort`)
       assert.strictEqual(yield* git.currentCommit(workspace), before)
     }
-    yield* git.push(workspace)
+    yield* git.push(workspace, { branch: "main" })
   }).pipe(Effect.scoped, Effect.provide(layer))
 )

@@ -110,7 +110,7 @@ it.live("the token is nowhere: not in the sandbox, in arguments, environments, l
       yield* sandbox.files.write("work/new.txt", "new")
       yield* git.createBranch(workspace, "agent/work")
       yield* git.commit(workspace, { message: "new", author })
-      yield* git.push(workspace)
+      yield* git.push(workspace, { branch: "agent/work" })
       yield* server.commit("octo/hello", "main", { "b.txt": "b" })
       yield* git.checkout(workspace, "main")
       yield* git.pull(workspace)
@@ -153,10 +153,10 @@ it.live("hands a sandbox a credential that works once, leaves no trace of it and
     const second = yield* server.commit("octo/hello", "main", { "b.txt": "b" })
     assert.strictEqual((yield* git.pull(workspace)).commit, second)
     yield* git.commit(workspace, { message: "mine", author, allowEmpty: true })
-    const { commit } = yield* git.push(workspace, { to: "mine" })
+    const { commit } = yield* git.push(workspace, { branch: "main", to: "mine" })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "mine"])).trim(), commit)
     assert.strictEqual(
-      (yield* Effect.flip(git.push(workspace, { to: "protected" }))).reason._tag,
+      (yield* Effect.flip(git.push(workspace, { branch: "main", to: "protected" }))).reason._tag,
       "ProtectedBranch"
     )
     const push = "GIT_TERMINAL_PROMPT=0 git push -q origin HEAD:refs/heads"
@@ -204,11 +204,11 @@ it.live("a sandbox with a credential shows it nowhere, neither while it waits no
       yield* git.pull(workspace)
       yield* git.createBranch(workspace, "agent/work")
       yield* git.commit(workspace, { message: "new", author, allowEmpty: true })
-      yield* git.push(workspace)
+      yield* git.push(workspace, { branch: "agent/work" })
       const failures = yield* Effect.all([
         Effect.flip(clone({ mode: "credential", dir: "x", repository: "octo/nothing" })),
         Effect.flip(git.push(workspace, { branch: "nowhere" })),
-        Effect.flip(git.push(workspace, { to: "protected" })),
+        Effect.flip(git.push(workspace, { branch: "main", to: "protected" })),
         Effect.flip(git.pull({ ...workspace, dir: "nowhere" }))
       ])
       said.push(...failures.flatMap(textsOf))

@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, it, vi } from "@effect/vitest"
 import { Effect, Fiber, FileSystem } from "effect"
 import { execFile } from "node:child_process"
@@ -9,7 +10,7 @@ import { author, counted, layer, reasonOf, setUp } from "../support/gitSupport.t
 // Real processes and requests take as long as the machine needs.
 vi.setConfig({ testTimeout: 120_000 })
 
-it.live("clones a private repository, commits and pushes, and pulls what others pushed", () =>
+byDefault(it).live("clones a private repository, commits and pushes, and pulls what others pushed", () =>
   Effect.gen(function* () {
     const { clone, first, git, out, server, sandbox } = yield* setUp()
     const workspace = yield* clone()
@@ -40,18 +41,26 @@ it.live("clones a private repository, commits and pushes, and pulls what others 
     yield* git.createBranch(workspace, "agent/work")
     const message = "A subject\n\n# not a comment\n  body with trailing spaces   \n\n\n"
     const made = yield* git.commit(workspace, { message, author })
-    assert.deepStrictEqual(yield* git.push(workspace), { branch: "agent/work", commit: made.commit })
+    assert.deepStrictEqual(yield* git.push(workspace, { branch: "agent/work" }), {
+      branch: "agent/work",
+      commit: made.commit
+    })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "agent/work"])).trim(), made.commit)
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), first)
     const [last] = yield* git.log(workspace, { limit: 1 })
     assert.deepInclude(last, { commit: made.commit, parents: [first], author, message })
     assert.strictEqual(yield* out("git status -sb"), "## agent/work...origin/agent/work")
     // What the server has already is a success.
-    assert.strictEqual((yield* git.push(workspace)).commit, made.commit)
+    assert.strictEqual((yield* git.push(workspace, { branch: "agent/work" })).commit, made.commit)
 
     yield* git.checkout(workspace, "main")
     const second = yield* server.commit("octo/hello", "main", { "b.txt": "b\n" })
-    assert.deepStrictEqual(yield* git.pull(workspace), { branch: "main", commit: second, before: first })
+    assert.deepStrictEqual(yield* git.pull(workspace), {
+      branch: "main",
+      commit: second,
+      before: first,
+      seen: { branch: "main", commit: second }
+    })
     assert.strictEqual(yield* out("cat b.txt"), "b")
     assert.strictEqual(yield* git.currentCommit(workspace), second)
     assert.deepStrictEqual(yield* git.restore(workspace, first), { branch: "main", commit: first })
@@ -64,7 +73,7 @@ it.live("clones a private repository, commits and pushes, and pulls what others 
 const noise = (length: number): Uint8Array =>
   createHash("shake256", { outputLength: length }).update("noise").digest()
 
-it.live("a pull takes at most three trips to the sandbox, and one when there is nothing new", () =>
+byDefault(it).live("a pull takes at most three trips to the sandbox, and one when there is nothing new", () =>
   Effect.gen(function* () {
     const { clone, git, sandbox, server } = yield* setUp()
     const first = yield* server.commit("octo/hello", "main", { "large.bin": noise(100_000) })
@@ -80,7 +89,7 @@ it.live("a pull takes at most three trips to the sandbox, and one when there is 
     yield* sandbox.files.write("work/c.txt", "c")
     yield* git.commit(place, { message: "c", author })
     calls.splice(0)
-    yield* git.push(place)
+    yield* git.push(place, { branch: "main" })
     assert.deepStrictEqual(calls.splice(0), ["exec", "read", "exec"])
     const cloning = counted(sandbox)
     yield* git.clone(cloning.sandbox, { repository: "octo/hello", dir: "other" })
@@ -88,7 +97,7 @@ it.live("a pull takes at most three trips to the sandbox, and one when there is 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones a part of the history, and pulls into it what an older commit had", () =>
+inRest(it).live("clones a part of the history, and pulls into it what an older commit had", () =>
   Effect.gen(function* () {
     const { cache, clone, git, out, server } = yield* setUp()
     const fs = yield* FileSystem.FileSystem
@@ -114,13 +123,13 @@ it.live("clones a part of the history, and pulls into it what an older commit ha
       "an old file"
     )
     yield* git.commit(workspace, { message: "empty", author, allowEmpty: true })
-    const pushed = yield* git.push(workspace, { to: "from-shallow" })
+    const pushed = yield* git.push(workspace, { branch: "main", to: "from-shallow" })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "from-shallow~1"])).trim(), next)
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "from-shallow"])).trim(), pushed.commit)
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones a branch, a tag and a commit, and checks out what has to be fetched first", () =>
+byDefault(it).live("clones a branch, a tag and a commit, and checks out what has to be fetched first", () =>
   Effect.gen(function* () {
     const { clone, first, git, server } = yield* setUp()
     const second = yield* server.commit("octo/hello", "feature/x", { "x.txt": "x\n" })
@@ -142,7 +151,7 @@ it.live("clones a branch, a tag and a commit, and checks out what has to be fetc
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones a public repository directly, without a token and without the host", () =>
+inRest(it).live("clones a public repository directly, without a token and without the host", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp({ anonymous: true })
     yield* server.createRepository("octo/open", { private: false })
@@ -162,13 +171,13 @@ it.live("clones a public repository directly, without a token and without the ho
     )
     assert.strictEqual((yield* sandbox.exec({ argv: ["test", "-e", "d"] })).exitCode, 1)
     yield* git.commit(workspace, { message: "x", author, allowEmpty: true })
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "AuthenticationFailed")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "main" })), "AuthenticationFailed")
     assert.strictEqual(yield* reasonOf(clone({ dir: "p" })), "AuthenticationFailed")
     assert.strictEqual(yield* reasonOf(clone({ dir: "p", mode: "relay" })), "AuthenticationFailed")
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("two sandboxes that pull at once share one cache, and fetch the commits once", () =>
+byDefault(it).live("two sandboxes that pull at once share one cache, and fetch the commits once", () =>
   Effect.gen(function* () {
     const { clone, git, sandboxes, server } = yield* setUp()
     const one = yield* clone()
@@ -187,7 +196,7 @@ it.live("two sandboxes that pull at once share one cache, and fetch the commits 
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("a copy is locked against other processes while it is used, and free afterwards", () =>
+byDefault(it).live("a copy is locked against other processes while it is used, and free afterwards", () =>
   Effect.gen(function* () {
     const { cache, clone, git, server } = yield* setUp()
     const fs = yield* FileSystem.FileSystem
@@ -218,7 +227,7 @@ it.live("a copy is locked against other processes while it is used, and free aft
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("an interrupted transfer leaves no process, no lock, no half of a clone", () =>
+byDefault(it).live("an interrupted transfer leaves no process, no lock, no half of a clone", () =>
   Effect.gen(function* () {
     const { cache, clone, out, server } = yield* setUp()
     const fs = yield* FileSystem.FileSystem
@@ -242,7 +251,7 @@ it.live("an interrupted transfer leaves no process, no lock, no half of a clone"
   }).pipe(Effect.scoped, Effect.provide(layer))
 )
 
-it.live("clones into a folder with only placed files, which stay and are never committed", () =>
+byDefault(it).live("clones into a folder with only placed files, which stay and are never committed", () =>
   Effect.gen(function* () {
     const { clone, git, out, sandbox, server } = yield* setUp()
     const placed = ["settings/a [1]*.json", "AGENTS.md", "README.md", "trailing "]

@@ -78,7 +78,7 @@ it.live("does not use the configuration, hooks, helpers or netrc of the machine"
     yield* git.pull(workspace)
     yield* sandbox.files.write("work/c.txt", "c")
     yield* git.commit(workspace, { message: "c", author })
-    yield* git.push(workspace)
+    yield* git.push(workspace, { branch: "main" })
     assert.strictEqual(yield* reasonOf(clone({ repository: "octo/nothing", dir: "x" })), "RepositoryNotFound")
     assert.isFalse(yield* sprung)
   }).pipe(Effect.scoped, Effect.provide(layer))
@@ -115,7 +115,7 @@ mkdir -p .git/hooks; for hook in pre-commit commit-msg post-commit pre-push post
     yield* sandbox.files.write("work/new.txt", "new")
     yield* git.createBranch(workspace, "mine")
     yield* git.commit(workspace, { message: "new", author })
-    yield* git.push(workspace)
+    yield* git.push(workspace, { branch: "mine" })
     yield* git.status(workspace)
     yield* git.diff(workspace)
     assert.strictEqual(yield* out("find . -name 'pwned*'", "."), "")
@@ -130,7 +130,7 @@ mkdir -p .git/hooks; for hook in pre-commit commit-msg post-commit pre-push post
     assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "tree" })), "CommandFailed")
     // A branch that is none.
     yield* out("git symbolic-ref HEAD 'refs/heads/-evil' && git update-ref refs/heads/-evil mine")
-    assert.strictEqual(yield* reasonOf(git.push(workspace)), "InvalidName")
+    assert.strictEqual(yield* reasonOf(git.push(workspace, { branch: "-evil" })), "InvalidName")
     assert.strictEqual(yield* reasonOf(git.pull(workspace)), "InvalidName")
     assert.isFalse(yield* sprung)
   }).pipe(Effect.scoped, Effect.provide(layer))
@@ -229,7 +229,7 @@ it.live("ignores variables of git in the agent's environment", () =>
     const workspace = { ...cloned, sandbox: { ...sandbox, exec } }
     yield* sandbox.files.write("work/new.txt", "new")
     const { commit } = yield* git.commit(workspace, { message: "new", author })
-    yield* git.push(workspace)
+    yield* git.push(workspace, { branch: "main" })
     assert.strictEqual((yield* server.git("octo/hello", ["rev-parse", "main"])).trim(), commit)
     assert.strictEqual(
       yield* out("git -C other log --format=%s; ls /tmp/other-* 2>/dev/null; :", "."),

@@ -27,8 +27,9 @@ export const counted = (sandbox: Sandbox.Sandbox) => {
     exec: (command) => one("exec", sandbox.exec(command)),
     spawn: (command) => Stream.suspend(() => (calls.push("spawn"), sandbox.spawn(command))),
     files: {
-      read: (path) => one("read", files.read(path)),
-      readString: (path) => one("readString", files.readString(path)),
+      read: (path, options) => one("read", files.read(path, options)),
+      readString: (path, options) => one("readString", files.readString(path, options)),
+      stream: files.stream,
       write: (path, content) => {
         sizes.push(content.length)
         return one("write", files.write(path, content))
@@ -38,6 +39,7 @@ export const counted = (sandbox: Sandbox.Sandbox) => {
       remove: (path) => one("remove", files.remove(path)),
       rename: (from, to) => one("rename", files.rename(from, to)),
       makeDir: (path) => one("makeDir", files.makeDir(path)),
+      prepare: (all) => one("prepare", files.prepare(all)),
       watch: files.watch
     }
   }

@@ -6,7 +6,7 @@ import * as AgentStore from "../state/AgentStore.ts"
 
 type Git = GitWorkspace.GitWorkspace["Service"]
 
-type Repository = Pick<Agent.Repository, "url" | "ref">
+type Repository = Pick<Agent.Repository, "url" | "ref" | "submodules" | "lfs">
 
 /** `owner/name`. */
 export const fullName = ({ name, owner }: GitHubModel.Repo): string => `${owner}/${name}`
@@ -45,11 +45,32 @@ export const parse = (server: string, text: string): Effect.Effect<GitHubModel.R
 /** The repository as it is recorded: its address without credentials. */
 export const canonical = Effect.fnUntraced(function* (
   server: string,
-  { ref, url }: Repository
+  { lfs, ref, submodules, url }: Repository
 ): Effect.fn.Return<Repository, GitError.GitError> {
   const repo = yield* parse(server, url)
-  return { url: `${server}/${fullName(repo)}`, ...(ref === undefined ? {} : { ref }) }
+  return {
+    url: `${server}/${fullName(repo)}`,
+    ...(ref === undefined ? {} : { ref }),
+    ...(submodules === undefined ? {} : { submodules }),
+    ...(lfs === undefined ? {} : { lfs })
+  }
 })
+
+/** The most branches that the record of an agent keeps. */
+const mostBranches = 64
+
+/** The record of a repository after the host dealt with a branch, which comes last. */
+export const withBranch = (
+  repository: Agent.Repository,
+  name: string,
+  news: Partial<Pick<Agent.Branch, "commit" | "created" | "pushed">>
+): Agent.Repository => {
+  const { branches = [] } = repository
+  const known = branches.find((one) => one.name === name)
+  const branch = new Agent.Branch({ ...known, ...news, name })
+  const rest = branches.filter((one) => one.name !== name)
+  return new Agent.Repository({ ...repository, branches: [...rest, branch].slice(-mostBranches) })
+}
 
 /** Fails with `GitRequired` unless there is a `GitWorkspace`. */
 export const required = (
@@ -83,12 +104,15 @@ const placedFiles = ({ profile }: AgentSandbox): ReadonlyArray<string> =>
 export const workspaceOf = (
   place: AgentSandbox,
   repository: GitHubModel.Repo,
-  mode: GitWorkspace.Mode
+  mode: GitWorkspace.Mode,
+  { lfs, submodules }: Pick<Repository, "lfs" | "submodules"> = {}
 ): GitWorkspace.Workspace => ({
   sandbox: place.sandbox,
   dir: Profile.placeholders(place.profile, place.home).work,
   repository: fullName(repository),
-  mode
+  mode,
+  submodules,
+  lfs
 })
 
 /**
@@ -108,10 +132,12 @@ export const clone: (
 ) {
   const repo = yield* parse(git.server, repository.url)
   const { work } = Profile.placeholders(place.profile, place.home)
-  const { ref } = repository
-  const { commit } = yield* git.clone(place.sandbox, {
+  const { lfs, ref, submodules } = repository
+  const { commit, seen } = yield* git.clone(place.sandbox, {
     repository: fullName(repo),
     ref,
+    submodules,
+    lfs,
     dir: work,
     depth,
     placed: placedFiles(place)
@@ -123,5 +149,6 @@ export const clone: (
     Effect.flatMap((there) => files.write(exclude, [there, ...ownFiles(place), ""].join("\n"))),
     Effect.mapError((cause) => GitError.fail("clone", new GitError.SandboxFailed({ cause })))
   )
-  return new Agent.Repository({ ...(yield* canonical(git.server, repository)), commit })
+  const cloned = new Agent.Repository({ ...(yield* canonical(git.server, repository)), commit })
+  return seen === undefined ? cloned : withBranch(cloned, seen.branch, { commit: seen.commit })
 })

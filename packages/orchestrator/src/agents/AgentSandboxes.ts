@@ -113,6 +113,7 @@ const reachable: ReadonlySet<Agent.Agent["status"]> = new Set([...ready, "failed
 /** Failures of one command or one file, which say nothing of the sandbox. */
 const commandFailures: ReadonlySet<SandboxError.Reason["_tag"]> = new Set([
   "FileNotFound",
+  "FileTooLarge",
   "IdleTimedOut",
   "WallTimedOut",
   "OutputTooLarge",

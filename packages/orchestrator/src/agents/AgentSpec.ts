@@ -8,6 +8,8 @@ import { Duration, Effect, type Redacted } from "effect"
  * @since 0.1.0
  */
 export interface LaunchSpec {
+  /** The id of the agent, for callers that must know it in advance; generated when absent. */
+  readonly id?: Id.AgentId | undefined
   /** The name of the agent; made from the profile's name when absent. */
   readonly name?: Agent.AgentName | undefined
   /** The name of the profile; `REMOTE_AGENT_PROFILE` when absent. */

@@ -107,7 +107,7 @@ export const make = Effect.fnUntraced(function* (
 
   const launch: Agents["launch"] = Effect.fnUntraced(function* (asked) {
     const valid = yield* checked(asked)
-    const id = yield* Id.nextAgentId
+    const id = asked.id ?? (yield* Id.nextAgentId)
     const persistent = valid.persistent ?? config.E2B_AUTO_PAUSE
     const spec = { ...valid, persistent, onExpiry: onExpiry(persistent) }
     return yield* launchAgent({
@@ -126,7 +126,10 @@ export const make = Effect.fnUntraced(function* (
     const spec = yield* checked(asked)
     // The finalizer is there before there is anything to terminate, so the setup, which may take minutes, can be
     // interrupted.
-    const id = yield* Effect.acquireRelease(Id.nextAgentId, (made) => release(made, spec.keepFailed === true))
+    const id = yield* Effect.acquireRelease(
+      asked.id === undefined ? Id.nextAgentId : Effect.succeed(asked.id),
+      (made) => release(made, spec.keepFailed === true)
+    )
     const ttl = Duration.fromInputUnsafe(spec.ttl ?? Duration.min(scopedTtl, config.E2B_MAX_TIMEOUT))
     return yield* launchAgent({
       id,

@@ -17,7 +17,7 @@ import type { QueryOptions } from "../queries/Queries.ts"
  * @category models
  * @since 0.1.0
  */
-export interface PoolSpec extends Omit<LaunchSpec, "name" | "pool"> {
+export interface PoolSpec extends Omit<LaunchSpec, "id" | "name" | "pool"> {
   /**
    * Keeps the pool in the store under this name. Its agents outlive the scope, and opening the name again uses those
    * that are healthy. Several processes may use it at once.

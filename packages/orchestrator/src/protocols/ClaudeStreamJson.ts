@@ -212,7 +212,7 @@ const typeOfText = (line: Message): "text" | "thinking" | "notice" | undefined =
  *
  * **Details**
  *
- * The last of several results counts: Claude Code goes on after a result when work in the background ends. Their usage
+ * The last of several results counts: Claude Code continues after a result when work in the background ends. Their usage
  * is summed up. A result says that nothing is open only when Claude Code has said before that no task in the
  * background is left; otherwise the end of its process is the end.
  *

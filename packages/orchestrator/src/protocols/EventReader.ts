@@ -4,7 +4,7 @@ import { Clock, Effect, Redacted } from "effect"
 import * as ClaudeStreamJson from "./ClaudeStreamJson.ts"
 import * as CodexJsonl from "./CodexJsonl.ts"
 import { type Line, LineBuffer } from "./LineBuffer.ts"
-import * as EventMask from "./eventRedactor.ts"
+import * as EventRedactor from "./eventRedactor.ts"
 import * as OpencodeJson from "./OpencodeJson.ts"
 import { type Parser, raw } from "./Parser.ts"
 import * as PlainOutput from "./PlainOutput.ts"
@@ -38,7 +38,7 @@ export const failedResult = (
  * @since 0.1.0
  */
 export interface Options extends Pick<Profile.RunSpec, "protocol" | "jsonPath"> {
-  /** Secrets that are masked in every event. */
+  /** Secrets that are redacted in every event. */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
 }
 
@@ -59,9 +59,9 @@ export interface EventReader {
   readonly concluded: () => boolean
   /** The number of results that the program has given so far. */
   readonly results: () => number
-  /** What the agent was retrying when it last gave a sign of life, if it was. */
+  /** The request that the agent was retrying at its last event, if it was. */
   readonly retrying: () => string | undefined
-  /** Whether one of the first `counted` results is the result of the query: the program did not go on after it. */
+  /** Whether one of the first `counted` results is the result of the query: the program did not continue after it. */
   readonly answered: (counted: number) => boolean
 }
 
@@ -75,9 +75,6 @@ export const longestLine = 8 * 1024 * 1024
 
 /** The length of a text in an event other than the result. */
 const longestText = 64 * 1024
-
-/** The length of standard error that is kept. It is shown when there is no result. */
-const lastWords = 2000
 
 /**
  * Whether a result counts the tokens of its whole session.
@@ -106,7 +103,7 @@ const parserFor = ({ jsonPath, protocol }: Options): Parser => {
 
 const crashed = (exitCode: number, wentOn: boolean): string => {
   const [killed, without] = wentOn
-    ? ["before it was done", "before it was done: it had gone on after a first result"]
+    ? ["before it was done", "before it was done: it had continued after a first result"]
     : ["before it gave a result", "and without a result"]
   return exitCode === -1
     ? `The agent was killed ${killed}.`
@@ -121,14 +118,59 @@ const cutNotice: AgentEvent.AgentEvent = {
 const shortened = (text: string): string =>
   text.length > longestText ? `${text.slice(0, longestText).toWellFormed()} … (cut)` : text
 
+/** Keeps the end of standard error, which is shown when there is no result. */
+const makeErrorTail = (redact: (text: string) => string) => {
+  const keptLength = 2000
+  const lines = new LineBuffer(longestText)
+  let kept = ""
+  // Redacted line by line before anything is cut: a cut could leave a part of a secret that is not recognised.
+  const keep = ({ cut, text }: Line) => {
+    kept = `${kept}${cut ? "(a long line)" : redact(text)}\n`.slice(-keptLength)
+  }
+  return {
+    push: (text: string) => lines.push(text).forEach(keep),
+    end: () => {
+      keep(lines.end())
+      return kept.trim()
+    }
+  }
+}
+
+/** Tracks which request the agent retries. Any other event shows that the request succeeded. */
+const makeRetryTracker = () => {
+  let attempt: string | undefined
+  let current: string | undefined
+  return {
+    current: () => current,
+    follow: (event: AgentEvent.AgentEvent): void => {
+      switch (event.type) {
+        case "retry": {
+          const status = event.status === undefined ? "" : ` after status ${event.status}`
+          attempt = current = `attempt ${event.attempt}${status}`
+          return
+        }
+        case "notice":
+          // The text that belongs to the attempt before it.
+          if (attempt !== undefined) current = `${attempt}: ${event.text}`
+          return
+        case "raw":
+        case "usage":
+          return
+        default:
+          attempt = current = undefined
+      }
+    }
+  }
+}
+
 /**
  * Makes a reader that turns the output and the exit of a program into events.
  *
  * **Details**
  *
  * The same bytes give the same events, however they are split, except for the time in `usage`. The result is the last
- * event: it is held back until the program has ended. A program that ends without a result has crashed, whatever its
- * exit code, and the end of its standard error comes before the result.
+ * event: it is held back until the program has ended. A program that ends without a result has crashed, also with exit
+ * code 0, and the end of its standard error comes before the result.
  *
  * @category constructors
  * @since 0.1.0
@@ -137,48 +179,22 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const started = yield* Clock.currentTimeMillis
   const buffer = new LineBuffer(longestLine)
   const parser = parserFor(options)
-  const mask = Redactor.make((options.secrets ?? []).map((secret) => Redacted.value(secret)))
-  const masked = EventMask.make(mask)
-  const tidied = EventMask.make((text) => shortened(mask(text)))
+  const redact = Redactor.make((options.secrets ?? []).map((secret) => Redacted.value(secret)))
+  const redacted = EventRedactor.make(redact)
+  const tidied = EventRedactor.make((text) => shortened(redact(text)))
   const results: Array<AgentEvent.ResultEvent> = []
-  /** The number of results after which the program went on. They are not the result of the query. */
+  /** The number of results after which the program continued. They are not the result of the query. */
   let passed = 0
   let used = TokenUsage.zero
-  const errors = new LineBuffer(longestText)
-  let stderr = ""
-
-  // Masked line by line before anything is cut: a cut could leave a part of a secret that is not recognised.
-  const keepError = ({ cut, text }: Line) => {
-    stderr = `${stderr}${cut ? "(a long line)" : mask(text)}\n`.slice(-lastWords)
-  }
-
-  /** Follows what the agent retries: a success shows as anything that it does. */
-  let [attempt, trouble] = [undefined as string | undefined, undefined as string | undefined]
-  const follow = (event: AgentEvent.AgentEvent): void => {
-    switch (event.type) {
-      case "retry": {
-        const status = event.status === undefined ? "" : ` after status ${event.status}`
-        attempt = trouble = `attempt ${event.attempt}${status}`
-        return
-      }
-      case "notice":
-        // The text to the attempt before it.
-        if (attempt !== undefined) trouble = `${attempt}: ${event.text}`
-        return
-      case "raw":
-      case "usage":
-        return
-      default:
-        attempt = trouble = undefined
-    }
-  }
+  const errors = makeErrorTail(redact)
+  const retries = makeRetryTracker()
 
   const shown = (events: ReadonlyArray<AgentEvent.AgentEvent>): ReadonlyArray<AgentEvent.AgentEvent> =>
     events.flatMap((event) => {
       if (event.type === "usage") ({ usage: used } = event)
       if (event.type !== "result") {
         const tidy = tidied(event)
-        follow(tidy)
+        retries.follow(tidy)
         return [tidy]
       }
       results.push(event)
@@ -220,13 +236,13 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     const more = results.length === 0 ? shown(parser.end(exitCode)) : []
     const result = resultOf(counted)
     const found = result ?? failedResult("crash", crashed(exitCode, passed > 0), wallMillis, spent())
-    keepError(errors.end())
-    const words = result === undefined || result.outcome === "error" ? stderr.trim() : ""
+    const stderr = errors.end()
+    const words = result === undefined || result.outcome === "error" ? stderr : ""
     const notice: ReadonlyArray<AgentEvent.AgentEvent> =
       words === "" ? [] : [{ type: "notice", text: `standard error: ${words}` }]
     const usage =
       found.usage.wallMillis > 0 ? found.usage : new TokenUsage.TokenUsage({ ...found.usage, wallMillis })
-    return [...last, ...more, ...notice, { ...masked(found), usage }]
+    return [...last, ...more, ...notice, { ...redacted(found), usage }]
   }
 
   const read: EventReader["read"] = Effect.fnUntraced(function* (event, counted = Infinity) {
@@ -234,7 +250,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       case "Stdout":
         return buffer.push(event.text).flatMap(readLine)
       case "Stderr":
-        errors.push(event.text).forEach(keepError)
+        errors.push(event.text)
         return []
       case "Exit":
         return ended(event.exitCode, (yield* Clock.currentTimeMillis) - started, counted)
@@ -246,7 +262,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     read,
     concluded: () => parser.progress() === "final",
     results: () => results.length,
-    retrying: () => trouble,
+    retrying: retries.current,
     answered: (counted) => resultOf(counted) !== undefined
   }
 })

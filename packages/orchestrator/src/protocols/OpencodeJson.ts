@@ -85,8 +85,8 @@ const fromTool = ({
  *
  * **Details**
  *
- * The answer is the text of the last message. A step that stops is a result, and not yet the end: opencode goes on in
- * the same session after it has compacted its context. It never says that nothing is open, so only the end of its
+ * The answer is the text of the last message. A step that stops is a result, and not yet the end: opencode continues in
+ * the same session after it has compacted its context. It does not report that it is done, so only the end of its
  * process is the end. A tool is reported when it is done.
  *
  * @category constructors
@@ -126,7 +126,7 @@ export const make = (): Parser => {
     ]
   }
 
-  /** Reports the usage so far when opencode goes on after a result, which budgets did not see. */
+  /** Reports the usage so far when opencode continues after a result, which budgets did not see. */
   const goesOn = (): ReadonlyArray<AgentEvent.AgentEvent> => {
     const wasSettled = progress === "settled"
     progress = "open"

@@ -4,8 +4,8 @@ import * as JsonLine from "./JsonLine.ts"
 /**
  * How far a program is, as its output says.
  *
- * - `open`: it has given no result, or has gone on since the last one.
- * - `settled`: it has given a result and nothing since. It may go on.
+ * - `open`: it has given no result, or has continued since the last one.
+ * - `settled`: it has given a result and nothing since. It may continue.
  * - `final`: it has said that nothing is open any more. Only its process has still to end.
  *
  * @category models
@@ -20,7 +20,7 @@ export type Progress = "open" | "settled" | "final"
  * **Details**
  *
  * A `result` is held back until the program has ended. `counts` says which of several is the result of the query. With
- * `"last"`, a result behind which the program went on is no result: an agent that compacts its context or waits for
+ * `"last"`, a result behind which the program continued is no result: an agent that compacts its context or waits for
  * work in the background ends several times.
  *
  * @category models
@@ -80,12 +80,12 @@ export interface Ending {
   readonly wallMillis?: number | undefined
 }
 
-/** Limits an amount to what `TokenUsage` can hold. */
+/** Limits an amount to the range of `TokenUsage`. */
 const bounded = (amount: number): number =>
   Number.isFinite(amount) ? Math.min(Math.max(amount, 0), Number.MAX_SAFE_INTEGER) : 0
 
 /**
- * Limits a count to what `TokenUsage` can hold, as an integer.
+ * Limits a count to an integer in the range of `TokenUsage`.
  *
  * @category numbers
  * @since 0.1.0

@@ -147,7 +147,7 @@ export const make = (): Parser => {
 const resultOf = (line: Extract<typeof Line.Type, { readonly type: "result" }>): AgentEvent.ResultEvent => {
   const answer = line.answer ?? ""
   const outcome = Object.hasOwn(outcomes, line.outcome) ? outcomes[line.outcome] : undefined
-  // Whole or not at all: masking would not recognise a part of a secret.
+  // Whole or not at all: redaction would not recognise a part of a secret.
   const named = line.outcome.length > 40 ? "" : ` ${JSON.stringify(line.outcome)}`
   const unknown = `The agent ended with an unknown outcome${named}.`
   return result({

@@ -25,6 +25,8 @@ import type * as AgentLocks from "../agents/AgentLocks.ts"
 
 /** How a query is run. */
 export interface QueryOptions {
+  /** The id of the query, for callers that must know it in advance; generated when absent. */
+  readonly id?: Id.QueryId | undefined
   /**
    * The conversation that the query belongs to: it sees the earlier queries of the same session. A query without a
    * session is a conversation of its own.
@@ -68,7 +70,20 @@ export interface Queries {
     options?: PooledOptions,
     onEvent?: (record: AgentEvent.EventRecord) => Effect.Effect<void>
   ) => Effect.Effect<Query.QueryResult, Failure>
+  /**
+   * Runs a query under an id that the caller chose and recorded. A query of this id that exists is followed to its end
+   * and not started again. Leaving the stream leaves the query running.
+   */
+  readonly submit: (id: Id.QueryId, agentId: Id.AgentId, text: string, options?: PooledOptions) => EventLog
+  /** Closes a query that was recorded and not started. Others stay as they are. */
+  readonly abandon: (id: Id.QueryId) => Effect.Effect<void, Failure>
   readonly start: (
+    agentId: Id.AgentId,
+    text: string,
+    options?: QueryOptions
+  ) => Effect.Effect<Query.Query, Failure>
+  /** Records a query and starts nothing. The first process that follows its events runs it. */
+  readonly enqueue: (
     agentId: Id.AgentId,
     text: string,
     options?: QueryOptions
@@ -98,10 +113,15 @@ export const make = Effect.fnUntraced(function* (
       (found) => Option.getOrUndefined(found)?.session ?? QueryStore.unnamedSession
     )
 
-  const record = Effect.fnUntraced(function* (agentId: Id.AgentId, text: string, options: QueryOptions) {
+  const record = Effect.fnUntraced(function* (
+    agentId: Id.AgentId,
+    text: string,
+    options: QueryOptions,
+    known?: Id.QueryId
+  ) {
     const { budget, maxIterations, model, newSession, resume, timeout } = options
     const session = options.session ?? (options.continue === true ? yield* lastSession(agentId) : undefined)
-    const id = yield* Id.nextQueryId
+    const id = known ?? options.id ?? (yield* Id.nextQueryId)
     const wall = timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout)
     const trace = yield* QueryTrace.here
     const query = new Query.Query({
@@ -136,11 +156,10 @@ export const make = Effect.fnUntraced(function* (
     by: "orchestrator"
   }
 
-  /** Records a query. It is aborted when the scope closes before it was started. */
-  const asked = Effect.fnUntraced(function* (
+  /** Checks a query before it is recorded, and tells whether its agent got a new sandbox for it. */
+  const checked = Effect.fnUntraced(function* (
     operation: string,
     agentId: Id.AgentId,
-    text: string,
     options: QueryOptions
   ) {
     // Checked before a sandbox is resumed or replaced, and before the query is recorded.
@@ -158,6 +177,17 @@ export const make = Effect.fnUntraced(function* (
     }
     const isNew = yield* replaced(agent, options)
     yield* places.of(operation, agentId, options)
+    return isNew
+  })
+
+  /** Records a query. It is aborted when the scope closes before it was started. */
+  const asked = Effect.fnUntraced(function* (
+    operation: string,
+    agentId: Id.AgentId,
+    text: string,
+    options: QueryOptions
+  ) {
+    const isNew = yield* checked(operation, agentId, options)
     const query = yield* Effect.acquireRelease(
       AgentStore.stored(operation, record(agentId, text, options)),
       ({ id }) =>
@@ -176,6 +206,33 @@ export const make = Effect.fnUntraced(function* (
       )
     ).pipe(Stream.withSpan("Orchestrator.stream", { attributes: { agentId } }))
 
+  const submit: Queries["submit"] = (id, agentId, text, options = {}) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const known = yield* AgentStore.stored(
+          "submit",
+          Effect.catchReason(record(agentId, text, options, id), "StateStoreError", "AlreadyExists", () =>
+            store.getQuery(id)
+          )
+        )
+        return runs.drive("submit", known, { poolBudget: options.poolBudget, detach: true, from: 0 })
+      })
+    ).pipe(Stream.withSpan("Orchestrator.submit", { attributes: { agentId, queryId: id } }))
+
+  const abandon: Queries["abandon"] = Effect.fn("Orchestrator.abandon")(function* (id) {
+    const known = yield* Effect.catchReason(
+      Effect.asSome(store.getQuery(id)),
+      "StateStoreError",
+      "NotFound",
+      () => Effect.succeedNone
+    ).pipe(Effect.mapError(AgentStore.fromStore("abandon")))
+    if (Option.isNone(known) || known.value.status !== "queued") return
+    // Under the lock of the agent, so that no process is about to start it.
+    const lock = yield* turns.acquire("abandon", known.value.agentId)
+    if ((yield* AgentStore.stored("abandon", store.getQuery(id))).status !== "queued") return
+    yield* AgentStore.stored("abandon", runs.close(id, "aborted", cancelledMessage, lock))
+  }, Effect.scoped)
+
   const query: Queries["query"] = Effect.fn("Orchestrator.query")(function* (
     agentId,
     text,
@@ -193,6 +250,23 @@ export const make = Effect.fnUntraced(function* (
     yield* runs.launch("start", turn, queued, { ...options, announce })
     return yield* AgentStore.stored("start", store.getQuery(queued.id))
   }, Effect.scoped)
+
+  const enqueue: Queries["enqueue"] = Effect.fn("Orchestrator.enqueue")(function* (
+    agentId,
+    text,
+    options = {}
+  ) {
+    yield* checked("enqueue", agentId, options)
+    return yield* AgentStore.stored("enqueue", record(agentId, text, options))
+  })
+
+  /** Ends a queued query that cannot be started, because no other process would. */
+  const endUnstarted = (id: Id.QueryId, { message, reason }: Failure) =>
+    reason._tag === "TakenOver" || reason._tag === "StoreFailed"
+      ? Effect.void
+      : Effect.flatMap(store.getQuery(id), ({ status }) =>
+          status === "queued" ? runs.close(id, "aborted", message) : Effect.void
+        ).pipe(Effect.catch((error) => Effect.logError("The end of a query could not be recorded", error)))
 
   const getQuery = (operation: string, id: Id.QueryId) => AgentStore.stored(operation, store.getQuery(id))
 
@@ -224,7 +298,10 @@ export const make = Effect.fnUntraced(function* (
     const rest = Stream.unwrap(
       Effect.gen(function* () {
         if (!orphaned) return Stream.empty
-        return runs.drive("events", yield* getQuery("events", id), { detach: true, from: next })
+        return Stream.tapError(
+          runs.drive("events", yield* getQuery("events", id), { detach: true, from: next }),
+          (error) => endUnstarted(id, error)
+        )
       })
     )
     return Stream.unwrap(
@@ -269,5 +346,5 @@ export const make = Effect.fnUntraced(function* (
     return turn
   })
 
-  return { stream, query, start, events, cancel, acquireIdle }
+  return { stream, submit, abandon, query, start, enqueue, events, cancel, acquireIdle }
 })

@@ -263,13 +263,26 @@ export const make = Effect.fnUntraced(function* (
       drain(run, budget === undefined ? { _tag: "Cancelled" } : { _tag: "BudgetReached", failure: budget })
     )
 
+  const onFailedSandbox = (run: Run, cause: SandboxError.SandboxError) =>
+    Effect.flatMap(
+      Effect.flip(sandboxes.classifyFailure(run.operation, run.query.agentId)(cause)),
+      (meaning) => drain(run, { _tag: "SandboxFailed", cause, meaning })
+    )
+
+  /** Settles a query whose program is not there. Its id is reserved first, so that a slow process cannot start it. */
+  const onMissing = (run: Run, cause: SandboxError.SandboxError) =>
+    runtime.reserve(run.place, run.query.id).pipe(
+      Effect.flatMap((isFree) => {
+        if (isFree) return drain(run, { _tag: "ProgramMissing" })
+        // Another process has just started it. The next reader follows it.
+        run.phase = "ended"
+        return Effect.succeed(told([], AgentStore.fromSandbox(run.operation)(cause)))
+      }),
+      Effect.catchTag("SandboxError", (failed) => onFailedSandbox(run, failed))
+    )
+
   const onSandbox = (run: Run, cause: SandboxError.SandboxError) =>
-    cause.reason._tag === "FileNotFound"
-      ? drain(run, { _tag: "ProgramMissing" })
-      : Effect.flatMap(
-          Effect.flip(sandboxes.classifyFailure(run.operation, run.query.agentId)(cause)),
-          (meaning) => drain(run, { _tag: "SandboxFailed", cause, meaning })
-        )
+    cause.reason._tag === "FileNotFound" ? onMissing(run, cause) : onFailedSandbox(run, cause)
 
   /** Runs a query whose lock is held, from where its log ends to its result. */
   const runLocked = (

@@ -63,7 +63,9 @@ export const cancelled = "The query was cancelled before it ended."
 
 const agentTerminated = "Its agent was terminated before the query ended."
 
-const programMissing = "Its program is not in the sandbox: it was never started, or the sandbox is a new one."
+/** The message of a query whose program was never started in the sandbox that its agent has. */
+export const programMissing =
+  "Its program is not in the sandbox: it was never started, or the sandbox is a new one."
 
 /** Whether a failure says nothing of the program: it may go on, and another process can read its output. */
 const isOutOfSight = ({ reason }: SandboxError.SandboxError): boolean =>

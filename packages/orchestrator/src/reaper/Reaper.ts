@@ -1,55 +1,19 @@
 import {
   RemoteAgentConfig,
-  type Id,
-  AgentLifecycle,
   type OrchestratorError,
   ReapPlan,
-  SandboxError,
-  SandboxLabels,
+  type SandboxError,
   type StateStoreError
 } from "@remote-agent/domain"
-import { type Sandbox, Sandboxes } from "@remote-agent/sandbox"
-import { Clock, Context, DateTime, Duration, Effect, Layer, Option, Stream } from "effect"
-import { fromSandbox, fromStore } from "../state/AgentStore.ts"
+import { Sandboxes } from "@remote-agent/sandbox"
+import { Clock, Context, DateTime, Duration, Effect, Layer } from "effect"
 import { LaunchIntents } from "../state/LaunchIntents.ts"
 import * as ReaperExecutor from "./ReaperExecutor.ts"
+import * as ReaperFacts from "./ReaperFacts.ts"
+import type { PlanOptions } from "./ReaperFacts.ts"
 import { StateStore } from "../state/StateStore.ts"
 
-/**
- * The limits of one pass of the reaper. The next pass does the rest.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Budget {
-  /** Pages of the provider's list. Default: 100. */
-  readonly pages?: number | undefined
-  /** Sandboxes. Default: 10,000. */
-  readonly items?: number | undefined
-  /** The time for the whole pass. Default: 2 minutes. Steps that have begun are finished. */
-  readonly time?: Duration.Input | undefined
-}
-
-/**
- * The options of a plan.
- *
- * @category models
- * @since 0.1.0
- */
-export interface PlanOptions {
-  /**
-   * The age below which sandboxes and intents are left alone. Must be several times the interval between two renewals
-   * of an intent (`LaunchIntents.beat`), and more than the clocks of the machines differ. Default: 10 minutes.
-   */
-  readonly grace?: Duration.Input | undefined
-  /** How long a provider may take to create a sandbox. Default: 2 minutes. */
-  readonly createDeadline?: Duration.Input | undefined
-  /** How long a sandbox may be paused before it is reported. Default: 7 days. */
-  readonly retention?: Duration.Input | undefined
-  /** Whether to kill sandboxes that were paused for longer, and to terminate their agents. */
-  readonly removePaused?: boolean | undefined
-  readonly budget?: Budget | undefined
-}
+export type { Budget, PlanOptions } from "./ReaperFacts.ts"
 
 /**
  * The options of a pass.
@@ -74,7 +38,7 @@ export interface Plan {
   readonly at: DateTime.Utc
   readonly owner: string
   readonly provider: string
-  /** Whether every sandbox of the owner was listed. If not, a sandbox that was not listed is not taken for gone. */
+  /** Whether every sandbox of the owner was listed. If not, a sandbox that is not in the list may still exist. */
   readonly complete: boolean
   readonly decisions: ReadonlyArray<ReapPlan.Decision>
 }
@@ -105,9 +69,6 @@ export interface Entry {
   readonly outcome: Outcome
   readonly error?: SandboxError.SandboxError | StateStoreError.StateStoreError | undefined
 }
-
-/** The statuses of agents for which a sandbox is kept. */
-const holding = AgentLifecycle.AgentStatus.literals.filter(AgentLifecycle.mayHoldSandbox)
 
 /**
  * A plan and the outcomes of its decisions.
@@ -161,86 +122,7 @@ export const make: Effect.Effect<
   const owner = config.REMOTE_AGENT_OWNER
 
   const acts = ReaperExecutor.make(sandboxes, store, intents)
-
-  const listed = Effect.fnUntraced(
-    function* ({ items = 10_000, pages = 100, time = "2 minutes" }: Budget) {
-      const seen = new Map<Id.SandboxId, Sandbox.SandboxInfo>()
-      let read = 0
-      const all = sandboxes.list({ metadata: { [SandboxLabels.ownerKey]: owner } }).pipe(
-        Stream.chunks,
-        Stream.runForEachWhile((page) =>
-          Effect.sync(() => {
-            for (const info of page) if (seen.size < items) seen.set(info.id, info)
-            return ++read < pages && seen.size < items
-          })
-        ),
-        // A list that ended within its limits is complete. One that reached a limit may not be.
-        Effect.map(() => read < pages && seen.size < items),
-        Effect.timeoutOption(time)
-      )
-      const complete = yield* all
-      if (Option.isNone(complete) && read === 0) {
-        const after = Duration.fromInputUnsafe(time)
-        return yield* SandboxError.fail("list", new SandboxError.RequestTimedOut({ after }))
-      }
-      return { complete: Option.getOrElse(complete, () => false), sandboxes: [...seen.values()] }
-    },
-    Effect.mapError(fromSandbox("reap"))
-  )
-
-  /** The agents that may hold a sandbox, and those that the listed ones were made for: of the ended, no others. */
-  const agentsOf = Effect.fnUntraced(function* (seen: ReadonlyArray<Sandbox.SandboxInfo>) {
-    const holders = yield* Stream.runCollect(store.listAgents({ status: holding }))
-    const found = new Set(holders.map(({ id }) => id))
-    const stamped = new Set(
-      seen.flatMap(({ metadata }) =>
-        Option.toArray(SandboxLabels.read(metadata)).flatMap(({ agentId, owner: whose }) =>
-          whose === owner && !found.has(agentId) ? [agentId] : []
-        )
-      )
-    )
-    const ended = yield* Effect.forEach(stamped, (id) => ReaperExecutor.known(store, id), { concurrency: 4 })
-    return [...holders, ...ended.flatMap(Option.toArray)]
-  })
-
-  const look = Effect.fnUntraced(function* (options: PlanOptions, until: number) {
-    const now = yield* DateTime.now
-    const { complete, sandboxes: seen } = yield* listed(options.budget ?? {})
-    const agents = yield* Effect.mapError(agentsOf(seen), fromStore("reap"))
-    const open = yield* Effect.mapError(Stream.runCollect(intents.list), fromStore("reap"))
-    const ids = new Set(seen.map(({ id }) => id))
-    const missing = agents.flatMap(({ binding, status }) =>
-      binding?.provider === sandboxes.provider &&
-      AgentLifecycle.mayHoldSandbox(status) &&
-      !ids.has(binding.sandboxId)
-        ? [binding.sandboxId]
-        : []
-    )
-    const gone = yield* Effect.forEach(
-      complete ? missing : [],
-      Effect.fnUntraced(function* (id) {
-        if ((yield* Clock.currentTimeMillis) >= until) return []
-        // A sandbox whose provider cannot be reached is not gone.
-        return (yield* Effect.orElseSucceed(acts.isGone(id), () => false)) ? [id] : []
-      }),
-      { concurrency: 4 }
-    )
-    const facts: ReapPlan.Facts = {
-      now,
-      owner,
-      complete,
-      agents,
-      provider: sandboxes.provider,
-      sandboxes: seen,
-      intents: open,
-      gone: new Set(gone.flat()),
-      grace: Duration.fromInputUnsafe(options.grace ?? "10 minutes"),
-      createDeadline: Duration.fromInputUnsafe(options.createDeadline ?? "2 minutes"),
-      retention: Duration.fromInputUnsafe(options.retention ?? "7 days"),
-      removePaused: options.removePaused ?? false
-    }
-    return facts
-  })
+  const look = ReaperFacts.make({ owner, sandboxes, store, intents, isGone: acts.isGone })
 
   const planOf = (facts: ReapPlan.Facts): Plan => ({
     at: facts.now,

@@ -78,8 +78,8 @@ export const make = (
     )
 
   /**
-   * Writes an agent that was read a moment ago; gives nothing when it was no longer as it was read. Whoever wrote it
-   * in between, a launch that was slow for one, has the last word.
+   * Writes an agent that was read a moment ago. Returns nothing when another process, such as a slow launch, wrote it in
+   * between: the write of that process counts.
    */
   const write = (agent: Agent.Agent) =>
     store.updateAgent(agent).pipe(
@@ -120,7 +120,7 @@ export const make = (
       info
     )
     if (again.action !== "terminate" || again.rule !== rule) return false
-    // Before the sandbox is ended: a bind that has happened by now wins, and one that is still to come is refused.
+    // Before the sandbox is terminated: a bind that has happened by now wins, and one that is still to come is refused.
     const becomes =
       rule === "abandoned-launch" ? "failed" : rule === "expired-paused" ? "terminated" : undefined
     const marked =

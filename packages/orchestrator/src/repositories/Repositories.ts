@@ -1,4 +1,4 @@
-import { Agent, type Id } from "@remote-agent/domain"
+import { Agent, type GitError, type Id } from "@remote-agent/domain"
 import type { GitHub, GitWorkspace } from "@remote-agent/github"
 import { Context, Effect, Layer } from "effect"
 import * as AgentRepository from "../agents/AgentRepository.ts"
@@ -8,6 +8,7 @@ import type { StateStore } from "../state/StateStore.ts"
 import * as Access from "./internal/access.ts"
 import * as Publish from "./internal/publish.ts"
 import * as PullRequest from "./internal/pullRequest.ts"
+import * as Push from "./internal/push.ts"
 import type {
   CloneSpec,
   CommitSpec,
@@ -17,6 +18,7 @@ import type {
   PublishOptions,
   Published,
   PullRequestSpec,
+  PushSpec,
   RepositoryOptions
 } from "./specs.ts"
 
@@ -50,6 +52,12 @@ export class Repositories extends Context.Service<
       id: Id.AgentId,
       options?: RepositoryOptions
     ) => Effect.Effect<Effect.Success<ReturnType<GitWorkspace.GitWorkspace["Service"]["status"]>>, Failure>
+    /** Compares the files of the working tree with a commit, the last one when absent. Untracked files are left out. */
+    readonly diff: (
+      id: Id.AgentId,
+      from?: string,
+      options?: RepositoryOptions
+    ) => Effect.Effect<GitWorkspace.Diff, Failure>
     /** Makes a branch and checks it out, changes and all; see `GitWorkspace.createBranch`. */
     readonly branch: (
       id: Id.AgentId,
@@ -63,9 +71,13 @@ export class Repositories extends Context.Service<
       spec: CommitSpec,
       options?: RepositoryOptions
     ) => Effect.Effect<Committed, Failure>
+    /**
+     * Pushes a branch. The caller or the record of the agent names it, never what is checked out in the sandbox. Fails
+     * with `BranchNotNamed` when neither does, and with `BranchNotOwned`.
+     */
     readonly push: (
       id: Id.AgentId,
-      push?: GitWorkspace.PushOptions,
+      push?: PushSpec,
       options?: RepositoryOptions
     ) => Effect.Effect<GitWorkspace.Pushed, Failure>
     /**
@@ -79,8 +91,8 @@ export class Repositories extends Context.Service<
       options?: RepositoryOptions
     ) => Effect.Effect<Opened, Failure>
     /**
-     * Puts a question, and proposes the answer as a dated report in Markdown: one file in a clone of its own, so that
-     * nothing of the agent's work goes with it. The same question to the same agent on the same day updates it. The
+     * Puts a question, and proposes the answer as a dated report in Markdown: one file that is committed on this machine,
+     * so that nothing of the sandbox goes with it. The same question to the same agent on the same day updates it. The
      * credentials and the repository are looked at before the question is put; without an answer nothing is made.
      */
     readonly publish: (
@@ -94,7 +106,7 @@ export class Repositories extends Context.Service<
 /** Makes the service over an orchestrator and its store. */
 export const make = Effect.gen(function* () {
   const access = yield* Access.make
-  const { commitIn, git, note, orchestrator, within } = access
+  const { commitIn, git, note, noteRepository, orchestrator, within } = access
 
   const clone = Effect.fn("Repositories.clone")(function* (
     id: Id.AgentId,
@@ -112,20 +124,29 @@ export const make = Effect.gen(function* () {
     return yield* note("clone", id, (agent) => new Agent.Agent({ ...agent, repository: cloned }))
   })
 
+  const noteSeen = (id: Id.AgentId, { branch, commit }: GitError.NonFastForward) =>
+    commit === undefined
+      ? Effect.void
+      : noteRepository("pull", id, (repository) => AgentRepository.withBranch(repository, branch, { commit }))
+
   const pull = Effect.fn("Repositories.pull")(function* (
     id: Id.AgentId,
     how?: GitWorkspace.PullOptions,
     options?: RepositoryOptions
   ) {
-    const pulled = yield* within("pull", id, options, (workspace) => git.pull(workspace, how))
-    yield* note("pull", id, (agent) =>
-      agent.repository === undefined
-        ? agent
-        : new Agent.Agent({
-            ...agent,
-            repository: new Agent.Repository({ ...agent.repository, commit: pulled.commit })
-          })
+    const pulled = yield* within("pull", id, options, (workspace) => git.pull(workspace, how)).pipe(
+      // The caller learns of the commits there, so a push with force may replace them.
+      Effect.tapError((error) =>
+        error._tag === "GitError" && error.reason._tag === "NonFastForward"
+          ? noteSeen(id, error.reason)
+          : Effect.void
+      )
     )
+    const { commit, seen } = pulled
+    yield* noteRepository("pull", id, (repository) => {
+      const at = new Agent.Repository({ ...repository, commit })
+      return seen === undefined ? at : AgentRepository.withBranch(at, seen.branch, { commit: seen.commit })
+    })
     return pulled
   })
 
@@ -133,15 +154,21 @@ export const make = Effect.gen(function* () {
     clone,
     pull,
     status: Effect.fn("Repositories.status")((id, options) => within("status", id, options, git.status)),
+    diff: Effect.fn("Repositories.diff")((id, from, options) =>
+      within("diff", id, options, (workspace) => git.diff(workspace, from))
+    ),
     branch: Effect.fn("Repositories.branch")((id, name, from, options) =>
-      within("branch", id, options, (workspace) => git.createBranch(workspace, name, from))
+      Effect.tap(
+        within("branch", id, options, (workspace) => git.createBranch(workspace, name, from)),
+        noteRepository("branch", id, (repository) =>
+          AgentRepository.withBranch(repository, name, { created: true })
+        )
+      )
     ),
     commit: Effect.fn("Repositories.commit")((id, spec, options) =>
       within("commit", id, options, (workspace) => commitIn(workspace, spec))
     ),
-    push: Effect.fn("Repositories.push")((id, push, options) =>
-      within("push", id, options, (workspace) => git.push(workspace, push))
-    ),
+    push: Push.make(access),
     openPullRequest: PullRequest.make(access),
     publish: Publish.make(access)
   })

@@ -57,6 +57,24 @@ export interface CommitSpec extends GitWorkspace.Permissions {
 }
 
 /**
+ * The branch to push.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PushSpec extends GitWorkspace.Permissions {
+  /**
+   * The branch of the working tree. When absent: the one that `branch` or `openPullRequest` created last, unless it is
+   * the base of the work, the default branch, or a branch of the server that was not pushed from here.
+   */
+  readonly branch?: string | undefined
+  /** The branch of the server; the same name when absent. */
+  readonly to?: string | undefined
+  /** Replaces the server's branch if it is still where this machine saw it last, on a clone, a pull or a push. */
+  readonly force?: boolean | undefined
+}
+
+/**
  * A commit that was made.
  *
  * @category models
@@ -75,8 +93,8 @@ export interface Committed extends GitWorkspace.Head {
  */
 export interface PullRequestSpec extends Omit<GitHubModel.PullRequestSpec, "head">, GitWorkspace.Permissions {
   /**
-   * The branch with the changes. When absent: the one that is checked out, unless that is the one the agent tracks;
-   * then one that is named after the agent and the day.
+   * The branch with the changes. When absent: the one that is checked out, if it was created through this service;
+   * otherwise one that is named after the agent and the day.
    */
   readonly branch?: string | undefined
   /** The title when absent. */

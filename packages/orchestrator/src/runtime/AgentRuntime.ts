@@ -54,6 +54,14 @@ export class AgentRuntime extends Context.Service<
       request: QueryCommand.Request,
       options?: QueryProcess.FollowOptions
     ) => Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError>
+    /**
+     * Reserves the id of a query whose program was never started, so that no process starts it from now on. Returns
+     * false when it was started.
+     */
+    readonly reserve: (
+      place: SetUp.AgentSandbox,
+      id: Id.QueryId
+    ) => Effect.Effect<boolean, SandboxError.SandboxError>
     /** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
     readonly stop: (
       place: SetUp.AgentSandbox,
@@ -89,11 +97,13 @@ export const make = Effect.sync(() => {
     sandbox: Sandbox.Sandbox,
     profile: Profile.Profile
   ) {
-    const home = (yield* sandbox.files.stat(".")).path
-    const where = { sandbox, profile, home }
-    yield* sandbox.files.makeDir(Profile.placeholders(profile, home).work)
-    yield* SetUp.prepareAssets(where)
-    return where
+    // The home folder is not known yet, and relative paths start there.
+    const values = Profile.placeholders(profile, ".")
+    const home = yield* sandbox.files.prepare({
+      folders: [values.work],
+      files: yield* SetUp.assetsOf(profile, values)
+    })
+    return { sandbox, profile, home }
   })
 
   const setUp = Effect.fn("AgentRuntime.setUp")(function* (where: SetUp.AgentSandbox) {
@@ -132,8 +142,8 @@ export const make = Effect.sync(() => {
     return { from: before.commit, to }
   })
 
-  const { follow, run, start, stop } = QueryProcess
-  return AgentRuntime.of({ prepareFiles, setUp, checkHealth, update, run, start, follow, stop })
+  const { follow, reserve, run, start, stop } = QueryProcess
+  return AgentRuntime.of({ prepareFiles, setUp, checkHealth, update, run, start, follow, reserve, stop })
 })
 
 /** The runtime. */

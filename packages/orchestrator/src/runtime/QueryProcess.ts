@@ -159,6 +159,14 @@ export const start = Effect.fn("AgentRuntime.start")((where: AgentSandbox, reque
   )
 )
 
+/**
+ * Reserves the id of a program that was never started, so that no process starts it from now on. Returns false when it
+ * was started.
+ */
+export const reserve = Effect.fn("AgentRuntime.reserve")((where: AgentSandbox, id: Id.QueryId) =>
+  Job.reserve(where.sandbox, jobOf(where, id))
+)
+
 /** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
 export const stop = Effect.fn("AgentRuntime.stop")((where: AgentSandbox, id: Id.QueryId) =>
   Effect.asVoid(

@@ -21,6 +21,7 @@ export const failure = (operation: string, reason: OrchestratorError.Reason) =>
 
 const isAgentId = Schema.is(Id.AgentId)
 const isQueryId = Schema.is(Id.QueryId)
+const isRunId = Schema.is(Id.RunId)
 
 /**
  * The resource of the lease on an agent. The holder of the lease may work with the agent.
@@ -42,6 +43,9 @@ export const fromStore =
     const { reason } = cause
     if (reason._tag === "NotFound" && isAgentId(reason.id)) {
       return failure(operation, new OrchestratorError.AgentNotFound({ id: reason.id }))
+    }
+    if (reason._tag === "NotFound" && isRunId(reason.id)) {
+      return failure(operation, new OrchestratorError.RunNotFound({ id: reason.id }))
     }
     if (reason._tag === "NotFound" && isQueryId(reason.id)) {
       return failure(operation, new OrchestratorError.QueryNotFound({ id: reason.id }))

@@ -1,6 +1,8 @@
 import { Id, type StateLocation, type StateStoreError } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
 import { Layer } from "effect"
+import { layerMemory as tokensInMemory } from "./access/AccessTokens.ts"
+import { layerMemory as keysInMemory } from "./access/RequestKeys.ts"
 import { layerMemory as intentsInMemory } from "./LaunchIntents.ts"
 import * as MemoryStateStore from "./memory/MemoryStateStore.ts"
 import { layerMemory as snapshotsInMemory } from "./SnapshotIndex.ts"
@@ -25,6 +27,8 @@ export const layerMemory: Layer.Layer<State> = Layer.mergeAll(
   MemoryStateStore.layer,
   intentsInMemory,
   snapshotsInMemory,
+  tokensInMemory,
+  keysInMemory,
   Deliveries.layerMemory(),
   Layer.effect(StateOwner, Id.nextToken)
 )

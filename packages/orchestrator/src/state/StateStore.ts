@@ -60,6 +60,10 @@ export interface PageOptions {
  */
 export interface QueryFilter {
   readonly agentId?: Id.AgentId | undefined
+  /** Queries of the agents of this profile. */
+  readonly profile?: string | undefined
+  /** Queries of the agents of this pool. */
+  readonly pool?: string | undefined
   /** The status, or any of several. */
   readonly status?: Query.QueryStatus | ReadonlyArray<Query.QueryStatus> | undefined
   /** The outcome, or any of several. Selects ended queries only. */
@@ -171,7 +175,7 @@ export type StateRecord =
   | { readonly _tag: "Query"; readonly query: StateDocument.LoggedQuery }
 
 /**
- * The number of agents that `findAgents` returns at most.
+ * The number of agents that `findAgents` returns at most, and of queries that `findQueries` returns.
  *
  * @category constants
  * @since 0.1.0
@@ -240,6 +244,11 @@ export class StateStore extends Context.Service<
     /** Fails with `AlreadyExists` when the id is taken. */
     readonly createQuery: (query: Query.Query) => Result<void>
     readonly getQuery: (id: Id.QueryId) => Result<Query.Query>
+    /**
+     * Finds queries by id, or by a prefix of the id with at least four characters after `qry_`. Returns at most ten,
+     * newest first.
+     */
+    readonly findQueries: (text: string) => Result<ReadonlyArray<Query.Query>>
     /** Returns the newest query of an agent, whatever its status. */
     readonly newestQuery: (agentId: Id.AgentId) => Result<Option.Option<Query.Query>>
     /** Lists queries, oldest first unless `range.order` says otherwise. */

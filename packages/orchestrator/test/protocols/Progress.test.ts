@@ -62,7 +62,7 @@ describe("opencode that compacts its context", () => {
         const { answered, result } = yield* read("opencode-json", lines.slice(0, count), 1)
         assert.isFalse(answered)
         assert.deepStrictEqual([result.outcome, result.answer], ["crash", ""])
-        assert.include(result.error, "gone on after a first result")
+        assert.include(result.error, "continued after a first result")
         assert.strictEqual(result.usage.inputTokens, 19_100)
       }
     })

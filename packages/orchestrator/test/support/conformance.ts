@@ -1,10 +1,12 @@
 import { DeliveriesConformance } from "@remote-agent/github/testing"
 import { Effect } from "effect"
+import { cases as access } from "./accessCases.ts"
 import { cases as agents } from "./agentCases.ts"
 import { cases as intents } from "./intentsCases.ts"
 import { cases as leases } from "./leaseCases.ts"
 import { cases as pools } from "./poolCases.ts"
 import { cases as queries } from "./queryCases.ts"
+import { cases as runs } from "./runCases.ts"
 import { cases as setUps } from "./setUpCases.ts"
 import { type Case, cases as basics, Passage } from "./stateStoreCases.ts"
 
@@ -25,8 +27,10 @@ export const conformance: ReadonlyArray<Case> = [
   ...agents,
   ...queries,
   ...pools,
+  ...runs,
   ...leases,
   ...intents,
   ...setUps,
+  ...access,
   ...deliveries
 ]

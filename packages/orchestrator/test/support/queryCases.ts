@@ -260,6 +260,45 @@ export const cases: ReadonlyArray<Case> = [
     })
   },
   {
+    name: "finds queries by id or by the beginning of an id, newest first, and none by less than that",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const { id: agentId } = yield* createdAgent()
+      const ids: Array<Id.QueryId> = []
+      for (let index = 0; index < 12; index++) {
+        const query = yield* newQuery(agentId)
+        ids.push(query.id)
+        yield* store.createQuery(query)
+        yield* TestClock.adjust("1 second")
+      }
+      const [first = ""] = ids
+      const found = (text: string) => Effect.map(store.findQueries(text), (all) => all.map(({ id }) => id))
+      assert.deepStrictEqual(yield* found(first), [first])
+      assert.deepStrictEqual(yield* found(first.slice(0, 16)), [first])
+      // The first characters of an id are its time, which these have in common.
+      assert.deepStrictEqual(yield* found(first.slice(0, 8)), ids.toReversed().slice(0, StateStore.mostFound))
+      for (const text of ["", "qry_", first.slice(0, 7), "qry_%", agentId, `${first}0`, "qry_zzzz"]) {
+        assert.deepStrictEqual(yield* found(text), [], text)
+      }
+    })
+  },
+  {
+    name: "lists the queries of the agents of a profile or of a pool",
+    run: Effect.gen(function* () {
+      const store = yield* StateStore.StateStore
+      const base = yield* newAgent()
+      const pooled = new Agent.Agent({ ...base, profile: "other", pool: Id.PoolName.make("team") })
+      yield* store.createAgent(pooled)
+      const [one, two] = [yield* newQuery((yield* createdAgent()).id), yield* newQuery(pooled.id)]
+      yield* store.createQuery(one)
+      yield* store.createQuery(two)
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({ profile: "tiny" })), [one.id])
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({ profile: "other" })), [two.id])
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({ pool: "team" })), [two.id])
+      assert.deepStrictEqual(yield* idsOf(store.listQueries({ pool: "team", profile: "tiny" })), [])
+    })
+  },
+  {
     name: "returns the newest query of an agent, whatever its status, and none of an agent without queries",
     run: Effect.gen(function* () {
       const store = yield* StateStore.StateStore

@@ -9,7 +9,15 @@ import {
   TokenUsage
 } from "@remote-agent/domain"
 import type { Deliveries } from "@remote-agent/github"
-import { type LaunchIntents, type Leases, type SnapshotIndex, StateStore } from "@remote-agent/orchestrator"
+import {
+  type AccessTokens,
+  type LaunchIntents,
+  type Leases,
+  type RequestKeys,
+  type RunStore,
+  type SnapshotIndex,
+  StateStore
+} from "@remote-agent/orchestrator"
 import { Context, DateTime, type Duration, Effect, Layer, References, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -32,10 +40,13 @@ export interface Case {
     void,
     StateStoreError.StateStoreError,
     | StateStore.StateStore
+    | RunStore.RunStore
     | Leases.Leases
     | LaunchIntents.LaunchIntents
     | Deliveries.Deliveries
     | SnapshotIndex.SnapshotIndex
+    | AccessTokens.AccessTokens
+    | RequestKeys.RequestKeys
     | Passage
   >
 }

@@ -13,6 +13,7 @@ import {
   MemoryStateStore,
   Orchestrator,
   Profiles,
+  RunStore,
   SnapshotIndex,
   StateStore
 } from "@remote-agent/orchestrator"
@@ -178,7 +179,8 @@ export const layer = (options: Options = {}) => {
         Layer.effectContext(
           Effect.map(MemoryStateStore.make, (made) =>
             Context.make(StateStore.StateStore, { ...made.store, ...store(made.store) }).pipe(
-              Context.add(Leases.Leases, made.leases)
+              Context.add(Leases.Leases, made.leases),
+              Context.add(RunStore.RunStore, made.runs)
             )
           )
         ),

@@ -10,6 +10,7 @@ import { type Connection, E2bCalls } from "./internal/calls.ts"
 import * as Files from "./internal/files.ts"
 import { launch as launchSandbox } from "./internal/launch.ts"
 import * as Lifecycle from "./internal/lifecycle.ts"
+import * as Prepare from "./internal/prepare.ts"
 import * as Process from "./internal/process.ts"
 import * as Snapshots from "./internal/snapshots.ts"
 import * as Terminal from "./internal/terminal.ts"
@@ -77,11 +78,13 @@ const hostOf = (sandbox: Sdk.Sandbox, sandboxUrl: string | undefined): Sandbox["
 
 const handleOf = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxUrl: string | undefined): Sandbox => {
   const id = Id.SandboxId.make(sandbox.sandboxId)
+  const processes = Process.make(calls, sandbox, id)
+  const files = Files.make(calls, sandbox, id)
   return {
     id,
-    ...Process.make(calls, sandbox, id),
+    ...processes,
     ...Terminal.make(calls, sandbox, id),
-    files: Files.make(calls, sandbox, id),
+    files: { ...files, prepare: Prepare.make(files, processes.exec) },
     host: hostOf(sandbox, sandboxUrl)
   }
 }

@@ -274,6 +274,26 @@ export const kill = Effect.fn("Job.kill")(function* (
 })
 
 /**
+ * Reserves the id of a job that was never started, so that no client can start it from now on. Returns false when there
+ * is a job of that id.
+ *
+ * **When to use**
+ *
+ * Use it before work is repeated that another client may be about to start under this id.
+ *
+ * @category running
+ * @since 0.2.0
+ */
+export const reserve = Effect.fn("Job.reserve")(function* (
+  sandbox: Sandbox,
+  ref: JobRef
+): Effect.fn.Return<boolean, SandboxError.SandboxError> {
+  if (sandbox.jobs !== undefined) return yield* sandbox.jobs.reserve(ref.id)
+  const { stdout } = yield* runScript(sandbox, ref.user, "reserve", [ref.directory, yield* Id.nextToken])
+  return (yield* decodeAnswer("stat", sandbox, stdout)).status._tag === "NeverStarted"
+})
+
+/**
  * Removes the files of a job, which frees its id. A running job is killed first, without a grace period.
  *
  * @category running

@@ -9,6 +9,7 @@ export type ScriptName =
   | "launcher"
   | "reader"
   | "remove"
+  | "reserve"
   | "runner"
   | "status"
   | "supervisor"

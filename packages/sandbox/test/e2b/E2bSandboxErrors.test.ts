@@ -46,7 +46,7 @@ const isMarked = ({ body }: Arrived) => new TextDecoder().decode(body).includes(
 
 const isAsked: Record<Operation, (arrived: Arrived) => boolean> = {
   read: ({ method, path }) => method === "GET" && path.startsWith("/files"),
-  write: ({ method, path }) => method === "POST" && path.startsWith("/files"),
+  write: ({ method, path }) => method === "POST" && /^\/files(\?|$)/.test(path),
   list: ({ path }) => path === "/filesystem.Filesystem/ListDir",
   rename: ({ path }) => path === "/filesystem.Filesystem/Move",
   exec: (arrived) => arrived.path === startPath && isMarked(arrived),

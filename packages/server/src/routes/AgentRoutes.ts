@@ -1,10 +1,9 @@
-import { type AgentRequests, Api, ApiError, type Authorization } from "@remote-agent/api"
-import type { Agent } from "@remote-agent/domain"
+import { type AgentRequests, Api, ApiError, type Authorization, type RequestChecks } from "@remote-agent/api"
+import { type Agent, Id } from "@remote-agent/domain"
 import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Effect, type Layer, Redacted } from "effect"
+import { DateTime, Effect, type Layer, Redacted, Stream } from "effect"
 import { HttpApiBuilder, type HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { Idempotency } from "./Idempotency.ts"
-import { unavailable } from "./unavailable.ts"
 import { sent } from "./sent.ts"
 
 const tagOf = ({ revision }: Agent.Agent) => `"${revision}"`
@@ -47,7 +46,11 @@ const changed = new ApiError.PreconditionFailed({
 export const layer: Layer.Layer<
   HttpApiGroup.Service<"remote-agent", "agents">,
   never,
-  Authorization.Authorization | Idempotency | Orchestrator.Orchestrator | StateStore.StateStore
+  | Authorization.Authorization
+  | RequestChecks.RequestChecks
+  | Idempotency
+  | Orchestrator.Orchestrator
+  | StateStore.StateStore
 > = HttpApiBuilder.group(
   Api.Api,
   "agents",
@@ -59,31 +62,31 @@ export const layer: Layer.Layer<
     return handlers.handleAll({
       list: ({ query: { after, label, limit = 100, ...filter } }) =>
         Effect.map(
-          Effect.mapError(
-            store.pageAgents({
-              filter: { ...filter, labels: labelsOf(label ?? []) },
-              after,
-              limit
-            }),
-            unavailable
-          ),
+          sent(store.pageAgents({ filter: { ...filter, labels: labelsOf(label ?? []) }, after, limit })),
           ({ agents: items, next }) => ({ items, ...(next === undefined ? {} : { next }) })
         ),
+      find: ({ query }) => sent(agents.find(query.text)),
+      observe: ({ query: { label, ...filter } }) =>
+        sent(Stream.runCollect(agents.observe({ ...filter, labels: labelsOf(label ?? []) }))),
       launch: ({ headers, payload }) =>
         idempotency
-          .once(
-            "launch",
-            headers["idempotency-key"],
-            sent(agents.launch(launchSpec(payload))),
-            ({ id }) => id
-          )
+          .once(headers["idempotency-key"], {
+            operation: "launch",
+            nextId: Id.nextAgentId,
+            make: (id) => sent(agents.launch({ ...launchSpec(payload), id })),
+            look: (id) =>
+              Effect.map(agents.get(id), ({ record: { status } }) =>
+                status === "active" || status === "paused" ? "made" : "spoilt"
+              ).pipe(
+                Effect.catchReason("OrchestratorError", "AgentNotFound", () =>
+                  Effect.succeed("none" as const)
+                ),
+                sent
+              )
+          })
           .pipe(
-            Effect.flatMap((launched) =>
-              launched._tag === "Done"
-                ? Effect.succeed(launched.value.record)
-                : Effect.map(sent(agents.get(launched.id)), ({ record }) => record)
-            ),
-            Effect.map(tagged)
+            Effect.flatMap((id) => sent(agents.get(id))),
+            Effect.map(({ record }) => tagged(record))
           ),
       get: ({ params }) => Effect.map(sent(agents.get(params.id)), ({ record }) => tagged(record)),
       change: ({ headers, params, payload }) =>

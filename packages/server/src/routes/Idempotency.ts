@@ -1,10 +1,26 @@
 import { ApiError, Authorization } from "@remote-agent/api"
-import { Cache, Context, Deferred, Duration, Effect, Layer, Option } from "effect"
+import { RequestKeys } from "@remote-agent/orchestrator"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import { sent } from "./sent.ts"
 
-/** What became of a request with a key: it was carried out now, or an earlier one made the record `id`. */
-export type Once<A, Id> =
-  | { readonly _tag: "Done"; readonly value: A }
-  | { readonly _tag: "Known"; readonly id: Id }
+/**
+ * How a request that may be repeated makes its record.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Repeatable<Id extends string, R> {
+  /** The name of the operation. One key stands for one operation. */
+  readonly operation: string
+  readonly nextId: Effect.Effect<Id>
+  /** Makes the record under this id. */
+  readonly make: (id: Id) => Effect.Effect<unknown, ApiError.ApiError, R>
+  /**
+   * What became of the record of a request whose server died: `made` when it can be used, `none` when it was never made,
+   * and `spoilt` when it was left half made.
+   */
+  readonly look: (id: Id) => Effect.Effect<"made" | "none" | "spoilt", ApiError.ApiError, R>
+}
 
 const reused = new ApiError.Conflict({
   error: {
@@ -14,17 +30,21 @@ const reused = new ApiError.Conflict({
   }
 })
 
-interface Known {
-  readonly operation: string
-  readonly made: Deferred.Deferred<string, ApiError.ApiError>
-}
+/** How long a claim holds after its server died. */
+const claimTtl = Duration.seconds(30)
+
+const heartbeat = Duration.seconds(10)
+
+/** How often a request looks whether another with its key is done. */
+const lookAgain = Duration.millis(100)
 
 /**
  * Requests that may be repeated: a key stands for one request of one token.
  *
  * **Details**
  *
- * Keys are kept for a day, at most 10,000 of them, in this process.
+ * Keys are kept for a day in the state, so that a request may be repeated at any server of the state, also after the one
+ * that carried it out died.
  *
  * @category services
  * @since 0.2.0
@@ -32,51 +52,78 @@ interface Known {
 export class Idempotency extends Context.Service<
   Idempotency,
   {
-    /** Carries out a request unless one with the same key was carried out or is under way; then waits for that one. */
-    readonly once: <A, Id extends string, R>(
-      operation: string,
+    /**
+     * Makes a record unless a request with the same key did or is doing so; then waits for that one. Returns the id of
+     * the record.
+     */
+    readonly once: <Id extends string, R>(
       key: string | undefined,
-      request: Effect.Effect<A, ApiError.ApiError, R>,
-      idOf: (value: A) => Id
-    ) => Effect.Effect<Once<A, Id>, ApiError.ApiError, R | Authorization.Caller>
+      request: Repeatable<Id, R>
+    ) => Effect.Effect<Id, ApiError.ApiError, R | Authorization.Caller>
   }
 >()("@remote-agent/server/Idempotency") {}
 
-const make = Effect.gen(function* () {
-  const known = yield* Cache.make<string, Known>({
-    capacity: 10_000,
-    timeToLive: Duration.days(1),
-    lookup: () => Effect.die("keys are set, never looked up")
-  })
+const make = Effect.map(RequestKeys.RequestKeys, (keys) => {
+  /** Renews a claim while its request is carried out. */
+  const renewing =
+    (name: string) =>
+    <A, E, R>(request: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.acquireUseRelease(
+        keys.renew(name, claimTtl).pipe(
+          Effect.catch((error) => Effect.logWarning("The claim of a request key was not renewed", error)),
+          Effect.schedule(Schedule.spaced(heartbeat)),
+          Effect.forkChild
+        ),
+        () => request,
+        (fiber) => Fiber.interrupt(fiber)
+      )
+
+  /** A request that failed may be repeated under its key. */
+  const settled = (name: string) =>
+    Effect.onExit((exit: Exit.Exit<unknown, ApiError.ApiError>) =>
+      (Exit.isSuccess(exit) ? keys.complete(name) : keys.release(name)).pipe(
+        Effect.catch((error) => Effect.logWarning("The end of a request could not be recorded", error))
+      )
+    )
+
+  const keyed = <Id extends string, R>(
+    name: string,
+    request: Repeatable<Id, R>
+  ): Effect.Effect<Id, ApiError.ApiError, R> =>
+    Effect.gen(function* () {
+      const { look, make: makeRecord, nextId, operation } = request
+      const claim = yield* sent(keys.claim(name, { operation, recordId: yield* nextId, expiresIn: claimTtl }))
+      if (claim._tag !== "Claimed" && claim.operation !== operation) return yield* reused
+      if (claim._tag === "Done") return claim.recordId as Id
+      if (claim._tag === "Busy") {
+        yield* Effect.sleep(lookAgain)
+        return yield* keyed(name, request)
+      }
+      const id = claim.recordId as Id
+      const found = claim.again ? yield* look(id) : "none"
+      if (found === "spoilt") {
+        yield* sent(keys.release(name))
+        return yield* keyed(name, request)
+      }
+      yield* (found === "made" ? Effect.void : makeRecord(id)).pipe(renewing(name), settled(name))
+      return id
+    })
 
   return Idempotency.of({
-    once: Effect.fn("Idempotency.once")(function* <A, Id extends string, R>(
-      operation: string,
+    once: Effect.fn("Idempotency.once")(function* <Id extends string, R>(
       key: string | undefined,
-      request: Effect.Effect<A, ApiError.ApiError, R>,
-      idOf: (value: A) => Id
-    ): Effect.fn.Return<Once<A, Id>, ApiError.ApiError, R | Authorization.Caller> {
-      if (key === undefined) return { _tag: "Done", value: yield* request }
-      const { token } = yield* Authorization.Caller
-      const name = `${token} ${key}`
-      const earlier = yield* Cache.getOption(known, name)
-      if (Option.isSome(earlier)) {
-        if (earlier.value.operation !== operation) return yield* reused
-        return { _tag: "Known", id: (yield* Deferred.await(earlier.value.made)) as Id }
+      request: Repeatable<Id, R>
+    ): Effect.fn.Return<Id, ApiError.ApiError, R | Authorization.Caller> {
+      if (key !== undefined) {
+        const { token } = yield* Authorization.Caller
+        return yield* keyed(`${token} ${key}`, request)
       }
-      const made = yield* Deferred.make<string, ApiError.ApiError>()
-      yield* Cache.set(known, name, { operation, made })
-      // A request that failed may be repeated under its key; those that wait for it fail with it.
-      const value = yield* request.pipe(
-        Effect.tapCause((cause) =>
-          Effect.andThen(Cache.invalidate(known, name), Deferred.failCause(made, cause))
-        )
-      )
-      yield* Deferred.succeed(made, idOf(value))
-      return { _tag: "Done", value }
+      const id = yield* request.nextId
+      yield* request.make(id)
+      return id
     })
   })
 })
 
 /** @since 0.2.0 */
-export const layer: Layer.Layer<Idempotency> = Layer.effect(Idempotency, make)
+export const layer: Layer.Layer<Idempotency, never, RequestKeys.RequestKeys> = Layer.effect(Idempotency, make)

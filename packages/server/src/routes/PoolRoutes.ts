@@ -1,13 +1,13 @@
-import { Api, ApiError, type Authorization } from "@remote-agent/api"
+import { Api, ApiError, type Authorization, type RequestChecks } from "@remote-agent/api"
 import { type Id, OrchestratorError } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
+import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Effect, type Layer, Stream } from "effect"
 import { HttpApiBuilder, type HttpApiGroup } from "effect/http-api"
 import { launchSpec } from "./AgentRoutes.ts"
 import { sent } from "./sent.ts"
 
 const noSuchPool = (name: string) =>
-  ApiError.fromOrchestrator(
+  ApiError.fromFailure(
     new OrchestratorError.OrchestratorError({
       operation: "pool",
       reason: new OrchestratorError.PoolNotFound({ name })
@@ -23,12 +23,16 @@ const noSuchPool = (name: string) =>
 export const layer: Layer.Layer<
   HttpApiGroup.Service<"remote-agent", "pools">,
   never,
-  Authorization.Authorization | Orchestrator.Orchestrator
+  | Authorization.Authorization
+  | RequestChecks.RequestChecks
+  | Orchestrator.Orchestrator
+  | StateStore.StateStore
 > = HttpApiBuilder.group(
   Api.Api,
   "pools",
   Effect.fnUntraced(function* (handlers) {
     const { pools } = yield* Orchestrator.Orchestrator
+    const store = yield* StateStore.StateStore
 
     const get = Effect.fnUntraced(function* (name: Id.PoolName) {
       const all = yield* sent(Stream.runCollect(pools.list))
@@ -40,16 +44,18 @@ export const layer: Layer.Layer<
       get: ({ params }) => get(params.name),
       open: ({ payload }) =>
         Effect.gen(function* () {
-          const { agents } = yield* sent(
-            Effect.scoped(Effect.flatMap(pools.open(launchSpec(payload)), ({ settled }) => settled))
+          const settled = yield* sent(
+            Effect.scoped(Effect.flatMap(pools.open(launchSpec(payload)), (pool) => pool.settled))
           )
-          return { pool: yield* get(payload.name), agents: agents.map(({ id }) => id), busy: [] }
+          return { pool: yield* get(payload.name), ...settled, busy: [] }
         }),
       resize: ({ params, payload }) =>
         Effect.gen(function* () {
-          const { agents, busy } = yield* sent(pools.resize(params.name, payload.size))
-          return { pool: yield* get(params.name), agents: agents.map(({ id }) => id), busy }
+          const { size, ...options } = launchSpec(payload)
+          const resized = yield* sent(pools.resize(params.name, size, options))
+          return { pool: yield* get(params.name), ...resized }
         }),
+      usage: ({ params }) => sent(store.poolUsage(params.name)),
       close: ({ params }) => sent(pools.close(params.name))
     })
   })

@@ -1,11 +1,12 @@
-import { Api, ApiError, type Authorization, type QueryRequests } from "@remote-agent/api"
-import type { Id, Query } from "@remote-agent/domain"
-import { Orchestrator } from "@remote-agent/orchestrator"
+import { Api, ApiError, Authorization, type QueryRequests, type RequestChecks } from "@remote-agent/api"
+import { Id, type Query } from "@remote-agent/domain"
+import { Orchestrator, StateStore } from "@remote-agent/orchestrator"
 import { Effect, type Layer, Option, Stream, Struct } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, type HttpApiGroup } from "effect/http-api"
 import * as EventStream from "../events/eventStream.ts"
 import { QueryFollower } from "../events/QueryFollower.ts"
+import { Draining } from "../requests/Draining.ts"
 import { launchSpec, secret } from "./AgentRoutes.ts"
 import { Idempotency } from "./Idempotency.ts"
 import { sent } from "./sent.ts"
@@ -42,13 +43,20 @@ const pageOf = (queries: ReadonlyArray<Query.Query>, limit: number) => {
 export const layer: Layer.Layer<
   HttpApiGroup.Service<"remote-agent", "queries">,
   never,
-  Authorization.Authorization | Idempotency | QueryFollower | Orchestrator.Orchestrator
+  | Authorization.Authorization
+  | RequestChecks.RequestChecks
+  | Draining
+  | Idempotency
+  | QueryFollower
+  | Orchestrator.Orchestrator
+  | StateStore.StateStore
 > = HttpApiBuilder.group(
   Api.Api,
   "queries",
   Effect.fnUntraced(function* (handlers) {
     const { agents, queries } = yield* Orchestrator.Orchestrator
-    const [follower, idempotency] = [yield* QueryFollower, yield* Idempotency]
+    const [draining, follower, idempotency] = [yield* Draining, yield* QueryFollower, yield* Idempotency]
+    const store = yield* StateStore.StateStore
 
     /** The query as it is, with its result where it has ended or ends in time. A failed query is an answer, too. */
     const answer = Effect.fnUntraced(function* (
@@ -60,7 +68,9 @@ export const layer: Layer.Layer<
         Effect.catchReason("OrchestratorError", "QueryFailed", ({ result: failed }) => Effect.succeed(failed))
       )
       const ended = yield* sent(
-        handle.record.status === "ended" ? Effect.asSome(result) : EventStream.within(wait, result)
+        handle.record.status === "ended"
+          ? Effect.asSome(result)
+          : Effect.raceFirst(EventStream.within(wait, result), Effect.as(draining.begun, Option.none()))
       )
       if (Option.isNone(ended)) return { query: handle.record }
       return { query: (yield* sent(queries.get(id))).record, result: ended.value }
@@ -70,20 +80,26 @@ export const layer: Layer.Layer<
       .handleAll({
         start: ({ headers, params, payload, query }) =>
           idempotency
-            .once(
-              "query",
-              headers["idempotency-key"],
-              sent(
-                Effect.flatMap(agents.get(params.agentId), ({ start }) =>
-                  start(payload.text, queryOptions(payload))
-                ).pipe(Effect.tap(({ id }) => follower.follow(id)))
-              ),
-              ({ id }) => id
-            )
+            .once(headers["idempotency-key"], {
+              operation: "query",
+              nextId: Id.nextQueryId,
+              make: (id) =>
+                sent(
+                  Effect.flatMap(agents.get(params.agentId), ({ enqueue }) =>
+                    enqueue(payload.text, { ...queryOptions(payload), id })
+                  )
+                ),
+              look: (id) =>
+                Effect.as(queries.get(id), "made" as const).pipe(
+                  Effect.catchReason("OrchestratorError", "QueryNotFound", () =>
+                    Effect.succeed("none" as const)
+                  ),
+                  sent
+                )
+            })
             .pipe(
-              Effect.flatMap((started) =>
-                answer(started._tag === "Done" ? started.value.id : started.id, query.wait)
-              )
+              Effect.tap((id) => follower.follow(id)),
+              Effect.flatMap((id) => answer(id, query.wait))
             ),
         list: ({ query: { after, limit = 100, order, ...filter } }) =>
           Effect.map(
@@ -91,7 +107,17 @@ export const layer: Layer.Layer<
             (found) => pageOf(found, limit)
           ),
         get: ({ params, query }) => answer(params.id, query.wait),
-        cancel: ({ params }) => sent(Effect.flatMap(queries.get(params.id), ({ cancel }) => cancel())),
+        log: ({ params, query: { from = 0, limit = 1000 } }) =>
+          Effect.gen(function* () {
+            yield* sent(queries.get(params.id))
+            return yield* sent(Stream.runCollect(Stream.take(store.events(params.id, from), limit)))
+          }),
+        cancel: ({ params, payload }) =>
+          Effect.gen(function* () {
+            const { name } = yield* Authorization.Caller
+            const handle = yield* sent(queries.get(params.id))
+            return yield* sent(handle.cancel(payload.by ?? name))
+          }),
         ask: ({ payload: { agent = {}, query } }) =>
           sent(
             Effect.scoped(
@@ -104,7 +130,7 @@ export const layer: Layer.Layer<
           const from = EventStream.startOf(headers["last-event-id"], query.after)
           if (Option.isNone(from)) return yield* noSuchEvent
           const handle = yield* sent(queries.get(params.id))
-          return HttpServerResponse.stream(EventStream.bytes(handle.events(from.value)), {
+          return HttpServerResponse.stream(draining.until(EventStream.bytes(handle.events(from.value))), {
             contentType: "text/event-stream",
             headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
           })

@@ -4,40 +4,10 @@
  * @since 0.2.0
  */
 import { Authorization, type ServerApi } from "@remote-agent/api"
-import {
-  Clock,
-  Context,
-  DateTime,
-  Duration,
-  Effect,
-  FileSystem,
-  Layer,
-  Option,
-  Path,
-  Redacted,
-  Ref,
-  Schema,
-  Semaphore,
-  Struct
-} from "effect"
+import type { StateStoreError } from "@remote-agent/domain"
+import { AccessTokens } from "@remote-agent/orchestrator"
+import { Clock, Context, DateTime, type Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Crypto from "node:crypto"
-
-/**
- * The tokens cannot be read or written.
- *
- * @category errors
- * @since 0.2.0
- */
-export class TokenStoreError extends Schema.TaggedError<TokenStoreError>()("TokenStoreError", {
-  operation: Schema.Literals(["read", "write"]),
-  file: Schema.String
-}) {
-  override get message() {
-    return this.operation === "read"
-      ? `The tokens in ${this.file} cannot be read. Restore the file, or remove it to start without tokens.`
-      : `The tokens cannot be written to ${this.file}. Check that its folder exists and is yours.`
-  }
-}
 
 /**
  * How a token is created.
@@ -63,8 +33,10 @@ export interface Created {
   readonly token: Redacted.Redacted
 }
 
+type Failure = StateStoreError.StateStoreError
+
 /**
- * The tokens of a server.
+ * The tokens of a server, shared by all servers of one state.
  *
  * @category services
  * @since 0.2.0
@@ -72,93 +44,85 @@ export interface Created {
 export class TokenStore extends Context.Service<
   TokenStore,
   {
-    readonly create: (spec: TokenSpec) => Effect.Effect<Created, TokenStoreError>
+    readonly create: (spec: TokenSpec) => Effect.Effect<Created, Failure>
     /** The tokens that are valid, oldest first. */
-    readonly list: Effect.Effect<ReadonlyArray<ServerApi.TokenRecord>, TokenStoreError>
+    readonly list: Effect.Effect<ReadonlyArray<ServerApi.TokenRecord>, Failure>
     /** Succeeds with whether there was such a token. */
-    readonly revoke: (id: string) => Effect.Effect<boolean, TokenStoreError>
+    readonly revoke: (id: string) => Effect.Effect<boolean, Failure>
     /** The record of a secret, unless it is unknown, revoked or expired. */
     readonly verify: (
       token: Redacted.Redacted
-    ) => Effect.Effect<Option.Option<ServerApi.TokenRecord>, TokenStoreError>
+    ) => Effect.Effect<Option.Option<ServerApi.TokenRecord>, Failure>
   }
 >()("@remote-agent/server/TokenStore") {}
-
-const Stored = Schema.Struct({
-  id: Schema.String,
-  name: Schema.String,
-  scope: Authorization.Scope,
-  createdAt: Schema.DateTimeUtcFromString,
-  expiresAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
-  /** SHA-256 of the secret. A secret has 256 random bits, so that no slow hash is needed. */
-  hash: Schema.String
-})
-type Stored = typeof Stored.Type
-
-/** Reads and replaces all tokens. */
-interface Backing {
-  readonly read: Effect.Effect<ReadonlyArray<Stored>, TokenStoreError>
-  readonly write: (all: ReadonlyArray<Stored>) => Effect.Effect<void, TokenStoreError>
-}
 
 const hashOf = (token: Redacted.Redacted): string =>
   Crypto.createHash("sha256").update(Redacted.value(token)).digest("hex")
 
 const random = (bytes: number) => Effect.sync(() => Crypto.randomBytes(bytes).toString("base64url"))
 
-const isValid =
-  (now: number) =>
-  ({ expiresAt }: Stored) =>
-    expiresAt === undefined || DateTime.toEpochMillis(expiresAt) > now
+const isScope = Schema.is(Authorization.Scope)
 
-const recordOf = (stored: Stored): ServerApi.TokenRecord => Struct.omit(stored, ["hash"])
+/** The record of a token that is valid now. A scope of a later version allows nothing here. */
+const valid = (
+  { createdAt, expiresAt, id, name, scope }: AccessTokens.AccessToken,
+  now: number
+): Option.Option<ServerApi.TokenRecord> =>
+  (expiresAt !== undefined && DateTime.toEpochMillis(expiresAt) <= now) || !isScope(scope)
+    ? Option.none()
+    : Option.some({ id, name, scope, createdAt, ...(expiresAt === undefined ? {} : { expiresAt }) })
 
-const make = Effect.fnUntraced(function* ({ read, write }: Backing) {
-  const writing = yield* Semaphore.make(1)
-  const valid = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    Effect.map(read, (all) => all.filter(isValid(now)))
-  )
-
-  const create = Effect.fn("TokenStore.create")(function* ({ name, scope, ttl }: TokenSpec) {
-    const createdAt = yield* DateTime.now
-    const token = Redacted.make(`ra_${yield* random(32)}`)
-    const stored: Stored = {
-      id: `tok_${yield* random(9)}`,
-      name,
-      scope,
-      createdAt,
-      ...(ttl === undefined ? {} : { expiresAt: DateTime.addDuration(createdAt, ttl) }),
-      hash: hashOf(token)
-    }
-    yield* writing.withPermit(Effect.flatMap(valid, (all) => write([...all, stored])))
-    return { record: recordOf(stored), token }
+/**
+ * Makes the tokens over those of the state.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = Effect.map(AccessTokens.AccessTokens, (tokens) => {
+  const removeExpired = Effect.gen(function* () {
+    const [now, all] = [yield* Clock.currentTimeMillis, yield* tokens.list]
+    const expired = all.filter(
+      ({ expiresAt }) => expiresAt !== undefined && DateTime.toEpochMillis(expiresAt) <= now
+    )
+    yield* Effect.forEach(expired, ({ id }) => tokens.remove(id), { discard: true })
   })
 
-  const revoke = Effect.fn("TokenStore.revoke")((id: string) =>
-    writing.withPermit(
-      Effect.gen(function* () {
-        const all = yield* valid
-        const rest = all.filter((one) => one.id !== id)
-        if (rest.length === all.length) return false
-        yield* write(rest)
-        return true
-      })
-    )
-  )
-
-  const verify = Effect.fn("TokenStore.verify")((token: Redacted.Redacted) => {
-    const hash = Buffer.from(hashOf(token))
-    return Effect.map(valid, (all) =>
-      // In constant time for each, so that the time tells nothing about a hash.
-      Option.map(
-        Option.fromUndefinedOr(all.find((one) => Crypto.timingSafeEqual(Buffer.from(one.hash), hash))),
-        recordOf
-      )
-    )
+  return TokenStore.of({
+    create: Effect.fn("TokenStore.create")(function* ({ name, scope, ttl }: TokenSpec) {
+      const [now, secret, suffix] = [yield* DateTime.now, yield* random(32), yield* random(9)]
+      const token = Redacted.make(`ra_${secret}`)
+      const createdAt = DateTime.makeUnsafe(DateTime.toEpochMillis(now))
+      const record = {
+        id: `tok_${suffix}`,
+        name,
+        scope,
+        createdAt,
+        ...(ttl === undefined ? {} : { expiresAt: DateTime.addDuration(createdAt, ttl) })
+      }
+      yield* removeExpired
+      yield* tokens.add({ ...record, hash: hashOf(token) })
+      return { record, token }
+    }),
+    list: Effect.gen(function* () {
+      const [now, all] = [yield* Clock.currentTimeMillis, yield* tokens.list]
+      return all.flatMap((token) => Option.toArray(valid(token, now)))
+    }),
+    revoke: Effect.fn("TokenStore.revoke")((id: string) => tokens.remove(id)),
+    // A search by the hash of 256 random bits tells nothing about the secret, however long it takes.
+    verify: Effect.fn("TokenStore.verify")(function* (token: Redacted.Redacted) {
+      const [now, found] = [yield* Clock.currentTimeMillis, yield* tokens.find(hashOf(token))]
+      return Option.flatMap(found, (one) => valid(one, now))
+    })
   })
-
-  return TokenStore.of({ create, list: Effect.map(valid, (all) => all.map(recordOf)), revoke, verify })
 })
+
+/**
+ * The tokens of the state.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer: Layer.Layer<TokenStore, never, AccessTokens.AccessTokens> = Layer.effect(TokenStore, make)
 
 /**
  * Tokens in memory, for tests.
@@ -166,53 +130,4 @@ const make = Effect.fnUntraced(function* ({ read, write }: Backing) {
  * @category layers
  * @since 0.2.0
  */
-export const layerMemory: Layer.Layer<TokenStore> = Layer.effect(
-  TokenStore,
-  Effect.flatMap(Ref.make<ReadonlyArray<Stored>>([]), (all) =>
-    make({ read: Ref.get(all), write: (next) => Ref.set(all, next) })
-  )
-)
-
-const File = Schema.fromJsonString(
-  Schema.Struct({ version: Schema.Literal(1), tokens: Schema.Array(Stored) })
-)
-const decodeFile = Schema.decodeEffect(File)
-const encodeFile = Schema.encodeEffect(File)
-
-/**
- * Tokens in a file that only its owner can read.
- *
- * **Details**
- *
- * The file is read for each request, so that a token that another process revoked stops working at once. It is replaced
- * as a whole, so that a crash leaves the old file or the new one.
- *
- * @category layers
- * @since 0.2.0
- */
-export const layerFile = (file: string): Layer.Layer<TokenStore, never, FileSystem.FileSystem | Path.Path> =>
-  Layer.effect(
-    TokenStore,
-    Effect.gen(function* () {
-      const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
-      const failed = (operation: TokenStoreError["operation"]) => () =>
-        new TokenStoreError({ operation, file })
-      const read = fs.readFileString(file).pipe(
-        Effect.flatMap(decodeFile),
-        Effect.map(({ tokens }) => tokens),
-        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed<ReadonlyArray<Stored>>([])),
-        Effect.mapError(failed("read"))
-      )
-      const write = Effect.fnUntraced(
-        function* (tokens: ReadonlyArray<Stored>) {
-          const text = yield* encodeFile({ version: 1, tokens })
-          const part = `${file}.${yield* random(6)}`
-          yield* fs.makeDirectory(path.dirname(file), { recursive: true, mode: 0o700 })
-          yield* fs.writeFileString(part, text, { mode: 0o600, flag: "wx" })
-          yield* fs.rename(part, file)
-        },
-        Effect.mapError(failed("write"))
-      )
-      return yield* make({ read, write })
-    })
-  )
+export const layerMemory: Layer.Layer<TokenStore> = Layer.provide(layer, AccessTokens.layerMemory)

@@ -77,7 +77,7 @@ const useProgress = (running: ReadonlyArray<Query.Query>) => {
       async (id, signal) => {
         const log = logs.current.get(id) ?? new EventLog()
         logs.current.set(id, log)
-        await look(api, id, log, signal)
+        await look(api, id as Query.Query["id"], log, signal)
         return progressOf(log)
       },
       [api]

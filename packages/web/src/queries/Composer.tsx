@@ -45,7 +45,7 @@ export const Composer = ({ agentId, blocked, running, session }: ComposerProps) 
     }
   })
   const cancel = useMutation({
-    mutationFn: (id: Id.QueryId) => api.run(({ queries }) => queries.cancel({ params: { id } })),
+    mutationFn: (id: Id.QueryId) => api.run(({ queries }) => queries.cancel({ params: { id }, payload: {} })),
     onSettled: refresh
   })
   const send = () => {

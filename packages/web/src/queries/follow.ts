@@ -1,4 +1,6 @@
 /** Follows the log of a query over HTTP, for as long as it takes. */
+import { AgentEvent, type Id } from "@remote-agent/domain"
+import { Schema } from "effect"
 import type { ApiSession } from "../session/ApiSession.ts"
 import { failureOf } from "../session/Failure.ts"
 import type { EventLog, Sent } from "./EventLog.ts"
@@ -9,6 +11,7 @@ export type FollowState = "reading" | "reconnecting" | "ended" | "refused"
 
 /** The server sends something at least every 15 seconds. A connection that is silent for longer is dead. */
 const silenceAllowed = 40_000
+const encode = Schema.encodeSync(AgentEvent.EventRecord)
 const firstPause = 300
 const longestPause = 3000
 
@@ -21,13 +24,12 @@ const pause = (millis: number, signal: AbortSignal) =>
     })
   })
 
-/** Adds what a connection sends to the log. Returns when the connection ends, or says no more for `silence` milliseconds. */
+/** Adds what a connection sends to the log. Returns when the connection ends, or is silent for too long. */
 const drain = async (
   session: ApiSession,
   queryId: string,
   log: EventLog,
-  signal: AbortSignal,
-  { most, silence }: { readonly most: number; readonly silence: number }
+  signal: AbortSignal
 ): Promise<void> => {
   const connection = new AbortController()
   const end = () => connection.abort()
@@ -40,15 +42,14 @@ const drain = async (
     const decoder = new TextDecoder()
     const events = new SseReader()
     clearTimeout(timer)
-    timer = setTimeout(end, silence)
-    for (let added = 0; added < most && log.result === undefined;) {
+    timer = setTimeout(end, silenceAllowed)
+    while (log.result === undefined) {
       const { done, value } = await reader.read()
       if (done) return
       clearTimeout(timer)
-      timer = setTimeout(end, silence)
+      timer = setTimeout(end, silenceAllowed)
       for (const { data } of events.push(decoder.decode(value, { stream: true }))) {
         log.add(JSON.parse(data) as Sent)
-        added++
       }
     }
   } catch (error) {
@@ -73,7 +74,7 @@ export const follow = async (
     const before = log.seq
     try {
       onState("reading")
-      await drain(session, queryId, log, signal, { most: Infinity, silence: silenceAllowed })
+      await drain(session, queryId, log, signal)
     } catch (error) {
       if (failureOf(error).kind === "refused") return onState("refused")
     }
@@ -85,14 +86,23 @@ export const follow = async (
   if (log.result !== undefined) onState("ended")
 }
 
-/** How long a look waits for one more event. */
-const lookSilence = 250
-const lookMost = 3000
+/** The events of one request. */
+const lookMost = 1000
 
-/** Reads what a log has by now, and no more: a look at a running query that holds no connection open. */
-export const look = (
+/** Reads what a log has by now: a look at a running query that holds no connection open. */
+export const look = async (
   session: ApiSession,
-  queryId: string,
+  queryId: Id.QueryId,
   log: EventLog,
   signal: AbortSignal
-): Promise<void> => drain(session, queryId, log, signal, { most: lookMost, silence: lookSilence })
+): Promise<void> => {
+  for (let read = lookMost; read === lookMost && !signal.aborted;) {
+    const records = await session.run(
+      ({ queries }) =>
+        queries.log({ params: { id: queryId }, query: { from: log.seq + 1, limit: lookMost } }),
+      signal
+    )
+    for (const record of records) log.add(encode(record))
+    read = records.length
+  }
+}

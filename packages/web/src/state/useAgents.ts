@@ -6,10 +6,10 @@ import { useSession } from "../session/Session.tsx"
 const pageSize = 1000
 const alive = ["launching", "active", "paused", "failed", "lost"] as const
 
-/** All agents with a status. */
+/** All agents with one of several statuses. */
 const agentsWith = async (
   { run }: ApiSession,
-  status: AgentLifecycle.AgentStatus,
+  status: ReadonlyArray<AgentLifecycle.AgentStatus>,
   signal: AbortSignal
 ): Promise<ReadonlyArray<Agent.Agent>> => {
   const found: Array<Agent.Agent> = []
@@ -25,20 +25,12 @@ const agentsWith = async (
   }
 }
 
-const byId = (agents: ReadonlyArray<Agent.Agent>): ReadonlyArray<Agent.Agent> => [
-  ...new Map(agents.map((agent) => [agent.id, agent])).values()
-]
-
 /** The agents; the terminated ones only when they are wanted, because they only ever grow in number. */
 export const useAgents = (terminated: boolean) => {
   const { api } = useSession()
   return useQuery({
     queryKey: ["agents", terminated],
-    queryFn: async ({ signal }) => {
-      const statuses = terminated ? [...alive, "terminated" as const] : alive
-      const lists = await Promise.all(statuses.map((status) => agentsWith(api, status, signal)))
-      return byId(lists.flat())
-    },
+    queryFn: ({ signal }) => agentsWith(api, terminated ? [...alive, "terminated"] : alive, signal),
     placeholderData: (before) => before,
     refetchInterval: 2000
   })

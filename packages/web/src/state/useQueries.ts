@@ -11,7 +11,7 @@ export const useQueries = (status: Query.QueryStatus) => {
       api.run(
         ({ queries }) =>
           queries.list({
-            query: { status, limit: status === "ended" ? 300 : 1000, order: "newestFirst" }
+            query: { status: [status], limit: status === "ended" ? 300 : 1000, order: "newestFirst" }
           }),
         signal
       ),

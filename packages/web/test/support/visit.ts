@@ -42,7 +42,7 @@ const watch = (page: Page, url: string): Array<string> => {
 /** Opens the page, not signed in. */
 export const visit = async (browser: Browser, { url }: PageServer, look: Look = "light"): Promise<Visit> => {
   const context = await browser.newContext(looks[look])
-  context.setDefaultTimeout(240_000)
+  context.setDefaultTimeout(100_000)
   const page = await context.newPage()
   const complaints = watch(page, url)
   await page.goto(url)

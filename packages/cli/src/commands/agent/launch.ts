@@ -1,6 +1,7 @@
 import { Agent } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
 import { Duration, Effect, Option, Schema } from "effect"
+import { Flag } from "effect/cli"
 import * as App from "../../app/App.ts"
 import type { Run } from "../../app/Environment.ts"
 import { Usage } from "../../ui/Failure.ts"
@@ -10,22 +11,33 @@ import { line, Screen } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import * as Budget from "../shared/budget.ts"
 import { command } from "../shared/command.ts"
-import { app, budget, onOff, repeatable, seconds, text } from "../shared/flags.ts"
+import { app, budget, onOff, optional, repeatable, text } from "../shared/flags.ts"
+import { seconds } from "../shared/time.ts"
 import * as SandboxEnv from "../shared/sandboxEnv.ts"
 import * as AgentName from "../shared/agentName.ts"
 import * as Labels from "../shared/labels.ts"
 
 const decodeRepository = Schema.decodeUnknownOption(Agent.Repository)
 
-const repositoryOf = Effect.fnUntraced(function* (
-  url: string | undefined,
-  ref: string | undefined
-): Effect.fn.Return<Agent.Repository | undefined, Usage> {
-  if (url === undefined && ref === undefined) return undefined
+interface RepositoryFlags {
+  readonly repository?: string | undefined
+  readonly ref?: string | undefined
+  readonly submodules?: "ignore" | undefined
+  readonly lfs?: "pointers" | undefined
+}
+
+const repositoryOf = Effect.fnUntraced(function* ({
+  repository: url,
+  ...flags
+}: RepositoryFlags): Effect.fn.Return<Agent.Repository | undefined, Usage> {
+  const given = { ref: flags.ref, submodules: flags.submodules, lfs: flags.lfs }
+  const how = Object.entries(given).filter(([, value]) => value !== undefined)
+  const [first] = how
   if (url === undefined) {
-    return yield* new Usage({ message: "--ref needs a repository. Name it with --repository." })
+    if (first === undefined) return undefined
+    return yield* new Usage({ message: `--${first[0]} needs a repository. Name it with --repository.` })
   }
-  const decoded = decodeRepository({ url, ...(ref === undefined ? {} : { ref }) })
+  const decoded = decodeRepository({ url, ...Object.fromEntries(how) })
   if (Option.isSome(decoded)) return decoded.value
   return yield* new Usage({
     message:
@@ -43,13 +55,26 @@ export const launch = command({
     name: text("name", "The name of the agent (default: generated from the profile)"),
     ...app,
     ephemeral: onOff("ephemeral", "Delete its sandbox, and do not pause it, when its ttl is over"),
-    ttl: seconds("ttl", "How many seconds its sandbox runs without a query (default: E2B_DEFAULT_TIMEOUT)"),
+    ttl: seconds(
+      "ttl",
+      "How long its sandbox runs without a query: 90, 5m, 1h30m (default: E2B_DEFAULT_TIMEOUT)"
+    ),
     label: repeatable("label", "A label: key=value"),
     repository: text(
       "repository",
       "The repository it works on, as owner/name or an address; it is cloned into the work folder"
     ),
     ref: text("ref", "The branch, tag or commit of the repository"),
+    submodules: optional(
+      Flag.Literals("submodules", ["ignore"]).pipe(
+        Flag.withDescription("Leave the folders of submodules empty (default: refuse submodules)")
+      )
+    ),
+    lfs: optional(
+      Flag.Literals("lfs", ["pointers"]).pipe(
+        Flag.withDescription("Keep the pointers in place of files in Git LFS (default: refuse such files)")
+      )
+    ),
     ...budget("all queries of the agent"),
     keepFailed: onOff("keep-failed", "Keep the sandbox of a launch that fails, to look into it")
   },
@@ -66,7 +91,7 @@ export const launch = command({
       name: flags.name === undefined ? undefined : yield* AgentName.parse(flags.name),
       labels: yield* Labels.pairs(flags.label),
       env: yield* SandboxEnv.parse(flags.env),
-      repository: yield* repositoryOf(flags.repository, flags.ref),
+      repository: yield* repositoryOf(flags),
       budget: Budget.of(flags),
       ttl: flags.ttl === undefined ? undefined : Duration.seconds(flags.ttl),
       persistent: flags.ephemeral ? false : undefined,

@@ -1,4 +1,4 @@
-import { type Agent, AgentLifecycle, RemoteAgentConfig } from "@remote-agent/domain"
+import { type Agent, AgentLifecycle, Id, RemoteAgentConfig } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
 import { Clock, DateTime, Effect, FileSystem, Ref, Stream } from "effect"
 import { Flag } from "effect/cli"
@@ -13,8 +13,9 @@ import { bold, line, type Output, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
-import { onOff, repeatable, state, text } from "../shared/flags.ts"
+import { quiet, repeatable, state, text } from "../shared/flags.ts"
 import * as Labels from "../shared/labels.ts"
+import * as Listing from "../shared/listing.ts"
 
 /** How many agents are read and printed at a time. */
 const pageSize = 200
@@ -22,7 +23,7 @@ const pageSize = 200
 const head = ["ID", "NAME", "STATUS", "PROFILE", "QUERIES", "AGE", "LABELS"]
 
 const rowOf = (agent: Agent.Agent, now: number): ReadonlyArray<string> => [
-  agent.id,
+  Id.short(agent.id),
   agent.name,
   agent.status,
   agent.profile,
@@ -71,9 +72,37 @@ const agentsOf = Effect.fnUntraced(function* (flags: AppFlags, filter: StateStor
   return observed === undefined ? listAgents(filter) : Stream.fromIterable(observed)
 })
 
+type By = "age" | "name" | "status" | "queries" | "cost"
+
+const compareBy = (by: By) => (a: Agent.Agent, b: Agent.Agent) => {
+  switch (by) {
+    case "age":
+      return 0
+    case "name":
+    case "status":
+      return a[by] < b[by] ? -1 : a[by] > b[by] ? 1 : 0
+    case "queries":
+      return Listing.greatestFirst(a.queryCount, b.queryCount)
+    case "cost":
+      return Listing.greatestFirst(a.usage.costUsd, b.usage.costUsd)
+  }
+}
+
+/** The agents in the order and the number that the flags ask for. Without an order they are passed on as they come. */
+const ordered = <E, R>(
+  agents: Stream.Stream<Agent.Agent, E, R>,
+  { limit, sort = "age" }: { readonly limit: number | undefined; readonly sort: By | undefined }
+): Stream.Stream<Agent.Agent, E, R> =>
+  sort !== "age"
+    ? Stream.unwrap(Effect.map(Listing.first(agents, compareBy(sort), limit), Stream.fromIterable))
+    : limit === undefined
+      ? agents
+      : Stream.take(agents, limit)
+
 /** `list`. */
 export const list = command({
   name: "list",
+  alias: "ls",
   description: "List agents, oldest first",
   flags: {
     status: Flag.Literals("status", everyStatus).pipe(
@@ -83,7 +112,16 @@ export const list = command({
     profile: text("profile", "Only agents of this profile"),
     label: repeatable("label", "Only agents with this label: key=value"),
     pool: text("pool", "Only agents of this pool"),
-    all: onOff("all", "Include terminated agents"),
+    all: Flag.Boolean("all").pipe(
+      Flag.withAlias("a"),
+      Flag.withDefault(false),
+      Flag.withDescription("Include terminated agents")
+    ),
+    limit: Listing.limit("How many to list (default: all)"),
+    sort: Listing.sort(
+      ["age", "name", "status", "queries", "cost"],
+      "The order (default: age, oldest first)"
+    ),
     state
   },
   examples: [
@@ -91,9 +129,10 @@ export const list = command({
     {
       command: "remote-agent list --status paused --label team=research --json",
       description: "One JSON document per agent"
-    }
+    },
+    { command: "remote-agent rm $(remote-agent ls -q --label team=research)", description: "By their ids" }
   ],
-  run: Effect.fn("list")(function* (flags): Run {
+  run: Effect.fn("list")(function* (flags): Run<typeof quiet.Identifier> {
     const { all, json, label, pool, profile, status } = flags
     const { note, out } = yield* Screen
     const current = AgentLifecycle.AgentStatus.literals.filter((one) => one !== "terminated")
@@ -103,11 +142,12 @@ export const list = command({
       pool,
       labels: yield* Labels.pairs(label)
     }
-    const print = json ? printJson(out) : yield* tablePrinter(out)
+    const onlyIds = yield* quiet
+    const print = json ? printJson(out) : onlyIds ? Listing.printIds(out) : yield* tablePrinter(out)
     // Only the location of the state is passed on: --profile filters here and is not the setting.
     const pages = yield* Effect.flatMap(agentsOf({ state: flags.state }, filter), (agents) =>
       Stream.runFold(
-        Stream.tap(Stream.grouped(agents, pageSize), print),
+        Stream.tap(Stream.grouped(ordered(agents, flags), pageSize), print),
         () => 0,
         (count) => count + 1
       )

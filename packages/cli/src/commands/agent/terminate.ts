@@ -6,6 +6,7 @@ import * as Bulk from "./bulk.ts"
 /** `terminate`. */
 export const terminate = command({
   name: "terminate",
+  alias: "rm",
   description: "Terminate agents and their sandboxes, with all files in them",
   flags: { agents, all: onOff("all", "Every agent"), yes, ...durable },
   examples: [

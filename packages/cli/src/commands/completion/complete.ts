@@ -1,7 +1,9 @@
-import { readFileSync } from "node:fs"
-import { join } from "node:path"
+import { basename, dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Paths from "../../app/paths.ts"
+import * as FolderFile from "../../app/trust/FolderFile.ts"
+import * as SettingsText from "../../app/trust/SettingsText.ts"
+import * as TrustStore from "../../app/trust/TrustStore.ts"
 
 // A shell waits for this at every press of Tab, so it loads neither Effect nor the library.
 
@@ -19,14 +21,35 @@ const orElse = <A>(read: () => A, fallback: A): A => {
   }
 }
 
-const settings = (cwd: string): Record<string, unknown> =>
-  orElse(() => {
-    const read: unknown = JSON.parse(readFileSync(join(cwd, "remote-agent.json"), "utf8"))
-    return isObject(read) ? read : {}
-  }, {})
+interface Settings {
+  readonly values: ReadonlyMap<string, unknown>
+  readonly trusted: boolean
+}
 
+const none: Settings = { values: new Map(), trusted: false }
+
+/** The settings of the folder, and whether the user trusts them. */
+const ofFolder = (place: Paths.Place): Settings => {
+  const file = FolderFile.read(place.cwd, "remote-agent.json")
+  if (file._tag !== "Found") return none
+  const trusted = TrustStore.isTrusted(file, Paths.dataFolder(place), place)
+  return { values: SettingsText.parse(file.text).values, trusted }
+}
+
+const ofUser = (place: Paths.Place): ReadonlyMap<string, unknown> => {
+  const path = Paths.userConfig(place)
+  const file = FolderFile.read(dirname(path), basename(path))
+  return file._tag === "Found" && !file.shared ? SettingsText.parse(file.text).values : none.values
+}
+
+/** The file of the state. A file of the folder names it only when the user trusts that file. */
 const fileOf = (place: Paths.Place): string | undefined => {
-  const named = place.env["REMOTE_AGENT_STATE"]?.trim() || settings(place.cwd)["REMOTE_AGENT_STATE"]
+  const folder = ofFolder(place)
+  const named = [
+    place.env["REMOTE_AGENT_STATE"]?.trim(),
+    folder.trusted ? folder.values.get("REMOTE_AGENT_STATE") : undefined,
+    ofUser(place).get("REMOTE_AGENT_STATE")
+  ].find((one) => typeof one === "string" && one !== "")
   return Paths.stateFile(typeof named === "string" ? named : undefined, place)
 }
 
@@ -65,7 +88,7 @@ export const complete = (
     case "pools":
       return orElse(() => fromState(fileOf(place), pools, prefix), [])
     case "profiles": {
-      const own = settings(place.cwd)["profiles"]
+      const own = ofFolder(place).values.get("profiles")
       const all = new Set([...profiles, ...(isObject(own) ? Object.keys(own) : [])])
       return [...all].filter((name) => name.startsWith(prefix)).toSorted()
     }

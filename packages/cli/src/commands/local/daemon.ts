@@ -13,6 +13,7 @@ export const daemon = command({
   name: "local daemon",
   description: "Run the local server in the background of another command",
   flags: serverFlags,
+  examples: [{ command: "remote-agent local daemon --idle 600", description: "As other commands start it" }],
   run: Effect.fn("local daemon")(function* ({ idle, isolation }): Run {
     const folder = yield* DataFolder.ensure
     yield* Daemon.serve({

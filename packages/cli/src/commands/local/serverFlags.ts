@@ -1,10 +1,11 @@
-import { isolation, seconds } from "../shared/flags.ts"
+import { isolation } from "../shared/flags.ts"
+import { seconds } from "../shared/time.ts"
 
 /** How the local server runs. */
 export const serverFlags = {
   isolation,
   idle: seconds(
     "idle",
-    "Stop after this many seconds without a sandbox and a request (default: never, or 600 in the background)"
+    "Stop after this time without a sandbox and a request (default: never, or 10m in the background)"
   )
 }

@@ -74,6 +74,7 @@ export const status = command({
   name: "local status",
   description: "Show whether the local server runs, and its sandboxes. Exit code 3 when it does not run",
   flags: { showKey: onOff("show-key", "Show the key of the server, too") },
+  examples: [{ command: "remote-agent local status --json", description: "For programs" }],
   run: Effect.fn("local status")(function* ({ json, showKey }): Run {
     const [{ out }, { dataFolder: folder }] = [yield* Screen, yield* CommandHost]
     const found = yield* DaemonControl.look(folder)

@@ -12,6 +12,10 @@ export const stop = command({
   name: "local stop",
   description: "Stop the local server. Refused while it has sandboxes",
   flags: { yes: onOff("yes", "Stop it although it has sandboxes, and delete them") },
+  examples: [
+    { command: "remote-agent local stop", description: "While no sandbox is left" },
+    { command: "remote-agent local stop --yes", description: "With all its sandboxes" }
+  ],
   run: Effect.fn("local stop")(function* ({ json, yes }): Run {
     const [{ out }, { dataFolder: folder }] = [yield* Screen, yield* CommandHost]
     const { entry, status } = yield* DaemonStart.stop(folder, yes)

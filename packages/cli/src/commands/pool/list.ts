@@ -22,6 +22,7 @@ const rowOf = Effect.fnUntraced(function* ({ name, profile, size, status }: Pool
 /** `pool list`. */
 export const list = command({
   name: "pool list",
+  alias: "ls",
   description: "List named pools and their agents",
   flags: { state },
   examples: [{ command: "remote-agent pool list --json", description: "One JSON document per line" }],

@@ -14,6 +14,7 @@ import * as NamedPool from "./namedPool.ts"
 /** `pool terminate`. */
 export const terminate = command({
   name: "pool terminate",
+  alias: "rm",
   description: "Terminate a pool with all its agents, and delete their files",
   flags: { pool, yes, ...durable },
   examples: [{ command: "remote-agent pool terminate research --yes", description: "Without confirmation" }],

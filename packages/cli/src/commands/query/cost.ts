@@ -1,16 +1,16 @@
 import { TokenUsage } from "@remote-agent/domain"
 import { StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Duration, Effect, Option } from "effect"
+import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
-import { Usage } from "../../ui/Failure.ts"
 import { seconds } from "../../ui/liveLines.ts"
 import { bold, dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
 import { state, text } from "../shared/flags.ts"
+import * as Time from "../shared/time.ts"
 
 /** What usage is summed up by. */
 type By = "agent" | "profile" | "day"
@@ -20,20 +20,6 @@ interface Row {
   readonly of: string
   readonly queries: number
   readonly usage: TokenUsage.TokenUsage
-}
-
-/** When `2026-01-31` begins, or `7d`, which is seven days before now. */
-export const sinceOf = (since: string, now: DateTime.Utc): Option.Option<DateTime.Utc> => {
-  const [, days] = /^(\d{1,4})d$/.exec(since) ?? []
-  if (days !== undefined) return Option.some(DateTime.subtractDuration(now, Duration.days(Number(days))))
-  const [, day] = /^(\d{4}-\d\d-\d\d)$/.exec(since) ?? []
-  return day === undefined
-    ? Option.none()
-    : Option.filter(
-        DateTime.make(`${day}T00:00:00Z`),
-        // A day such as February 31 parses as a day in March.
-        (at) => DateTime.formatIso(at).startsWith(day)
-      )
 }
 
 const rowOf =
@@ -74,7 +60,7 @@ export const cost = command({
     ),
     since: text(
       "since",
-      "Only queries that ended on that day (UTC) or later: 2026-01-31, or 7d for the last seven days"
+      "Only queries that ended on that day (UTC) or later: 2026-01-31, or an age: 7d, 1h30m"
     ),
     state
   },
@@ -84,16 +70,10 @@ export const cost = command({
   ],
   run: Effect.fn("cost")(function* ({ by, json, since: asked, state: location }): Run {
     const { note, out } = yield* Screen
-    const now = yield* DateTime.now
-    const since = Option.flatMap(Option.fromUndefinedOr(asked), (day) => sinceOf(day, now))
-    if (asked !== undefined && Option.isNone(since)) {
-      return yield* new Usage({
-        message: `${asked} is not a day. Write a day such as 2026-01-31, or 7d for the last seven days.`
-      })
-    }
-    const groups = yield* Effect.flatMap(StateStore.StateStore, ({ usageBy }) =>
-      usageBy(by, { since: Option.getOrUndefined(since) })
-    ).pipe(Effect.provide(State.layer({ state: location })))
+    const since = yield* Time.since(asked)
+    const groups = yield* Effect.flatMap(StateStore.StateStore, ({ usageBy }) => usageBy(by, { since })).pipe(
+      Effect.provide(State.layer({ state: location }))
+    )
     const rows = groups.map(rowOf(by)).toSorted((a, b) => (a.of < b.of ? -1 : 1))
     const total = totalOf(rows)
     if (json) {

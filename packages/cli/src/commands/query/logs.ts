@@ -12,7 +12,7 @@ import * as Json from "../../ui/json.ts"
 import { dim, line, type Output, red, Screen } from "../../ui/Screen.ts"
 import { jsonText, plain } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
-import { durable, onOff, queryOrAgent } from "../shared/flags.ts"
+import { durable, optional, queryOrAgent } from "../shared/flags.ts"
 
 /** An event that has no words of its own. */
 const nameOf = (event: AgentEvent.AgentEvent): string => {
@@ -52,13 +52,30 @@ const localTime = (millis: number): string => {
 const outcomeOf = (last: Option.Option<AgentEvent.EventRecord>) =>
   Option.isSome(last) && last.value.event.type === "result" ? last.value.event.outcome : undefined
 
+/** The number of the first of the last events that are stored. */
+const fromLast = <E>(stored: Stream.Stream<AgentEvent.EventRecord, E>, count: number, otherwise: number) =>
+  Effect.map(Stream.runHead(Stream.takeRight(stored, count)), (first) =>
+    Option.match(first, { onNone: () => otherwise, onSome: ({ seq }) => seq })
+  )
+
 /** `logs`. */
 export const logs = command({
   name: "logs",
   description: "Print the events of a query; of an agent, those of its newest query",
   flags: {
     named: queryOrAgent,
-    follow: onOff("follow", "Continue until the query has ended, and exit as it did"),
+    follow: Flag.Boolean("follow").pipe(
+      Flag.withAlias("f"),
+      Flag.withDefault(false),
+      Flag.withDescription("Continue until the query has ended, and exit as it did")
+    ),
+    tail: optional(
+      Flag.Int("tail").pipe(
+        Flag.withAlias("n"),
+        Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100_000 }))),
+        Flag.withDescription("Only this many of the events so far, the last ones")
+      )
+    ),
     from: Flag.Int("from").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
       Flag.withDefault(0),
@@ -68,7 +85,7 @@ export const logs = command({
   },
   examples: [
     { command: "remote-agent logs analyst", description: "Its newest query" },
-    { command: "remote-agent logs --follow --json qry_...", description: "One JSON document per event" }
+    { command: "remote-agent logs -f --json qry_...", description: "One JSON document per event" }
   ],
   run: Effect.fn("logs")(
     function* (flags): Run<State.Records> {
@@ -78,15 +95,20 @@ export const logs = command({
           ? Effect.flatMap(Json.ofEvent(record), (document) => line(out, jsonText(document)))
           : line(out, toText(out, record))
       const { agent, query } = yield* AgentLookup.query(flags.named, AgentLookup.newest)
+      const stored = events(query.id, flags.from)
       if (!flags.follow || query.status === "ended") {
-        yield* Stream.runForEach(events(query.id, flags.from), print)
+        yield* Stream.runForEach(
+          flags.tail === undefined ? stored : Stream.takeRight(stored, flags.tail),
+          print
+        )
       }
       if (!flags.follow) return
       const followed = Effect.gen(function* () {
         const [{ queries }, { leftovers }] = [yield* Orchestrator.Orchestrator, yield* CommandHost]
         leftovers("The query continues.", "The query continues.")
         const handle = yield* queries.get(query.id)
-        return outcomeOf(yield* Stream.runLast(Stream.tap(handle.events(flags.from), print)))
+        const from = flags.tail === undefined ? flags.from : yield* fromLast(stored, flags.tail, flags.from)
+        return outcomeOf(yield* Stream.runLast(Stream.tap(handle.events(from), print)))
       }).pipe(Effect.provide(AgentLookup.services(flags, [agent])))
       const outcome = query.status === "ended" ? query.outcome : yield* followed
       const code = outcome === undefined ? 0 : ExitCode.ofOutcome(outcome)

@@ -14,6 +14,10 @@ export const branch = command({
     from: text("from", "Where it starts (default: the current commit)"),
     ...durable
   },
+  examples: [
+    { command: "remote-agent branch dev fix-parser", description: "From the current commit" },
+    { command: "remote-agent branch dev fix-parser --from v1.2.0", description: "From a tag" }
+  ],
   run: Effect.fn("branch")((flags) =>
     AgentRepository.withRepository(flags, ({ id }, repositories) =>
       Effect.map(repositories.branch(id, flags.name, flags.from), (head) => ({

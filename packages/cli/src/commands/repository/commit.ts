@@ -20,6 +20,7 @@ export const commit = command({
     ...permissions,
     ...durable
   },
+  examples: [{ command: 'remote-agent commit dev -m "Fix the parser"', description: "All changes" }],
   run: Effect.fn("commit")(function* (flags) {
     const message = yield* TextInput.either("message", flags.message, flags.messageFile)
     if (message === undefined || message.trim() === "") {

@@ -20,7 +20,7 @@ export const create = command({
     body: text("body", "The description"),
     bodyFile: text("body-file", "A file with the description"),
     base,
-    branch: text("branch", "The branch to push (default: the agent's own branch, or a new one)"),
+    branch: text("branch", "The branch to push (default: the one that `branch` created, or a new one)"),
     draft,
     label: labels,
     reviewer: repeatable("reviewer", "A user to request a review from"),

@@ -8,6 +8,7 @@ export const pull = command({
   name: "pull",
   description: "Update the repository of an agent to the newest commit of its branch",
   flags: { agent, ...durable },
+  examples: [{ command: "remote-agent pull dev", description: "To the newest commit of its branch" }],
   run: Effect.fn("pull")((flags) =>
     AgentRepository.withRepository(flags, ({ id }, repositories) =>
       Effect.map(repositories.pull(id), (pulled) => ({

@@ -10,10 +10,14 @@ export const push = command({
   description: "Push a branch of the repository of an agent",
   flags: {
     agent,
-    branch: text("branch", "The branch (default: the one that is checked out)"),
+    branch: text("branch", "The branch (default: the one that `branch` or `pr create` created last)"),
     ...permissions,
     ...durable
   },
+  examples: [
+    { command: "remote-agent push dev", description: "The branch that it works on" },
+    { command: "remote-agent push dev --branch fix-parser", description: "A named branch" }
+  ],
   run: Effect.fn("push")(function* (flags) {
     yield* AgentRepository.credential
     yield* AgentRepository.withRepository(flags, ({ id }, repositories) =>

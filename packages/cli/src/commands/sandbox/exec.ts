@@ -10,7 +10,8 @@ import { Ended, Usage } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { command } from "../shared/command.ts"
-import { agent, cwd, durable, seconds, user } from "../shared/flags.ts"
+import { agent, cwd, durable, user } from "../shared/flags.ts"
+import { seconds } from "../shared/time.ts"
 import { encoded, makeDecoder } from "./binaryOutput.ts"
 import { asSandboxError } from "./sandboxFailure.ts"
 
@@ -25,7 +26,9 @@ const duration = (value: number | undefined) => (value === undefined ? undefined
 /** `exec`. */
 export const exec = command({
   name: "exec",
-  description: "Run a command in the sandbox of an agent. The exit code is that of the command",
+  runsProcess: true,
+  description:
+    "Run a command in the sandbox of an agent. The exit code is that of the command, or 125 when Remote Agent fails",
   flags: {
     agent,
     command: Argument.String("command").pipe(
@@ -34,8 +37,8 @@ export const exec = command({
     ),
     cwd,
     user,
-    timeout: seconds("timeout", "Kill it after this many seconds (default: never)"),
-    idleTimeout: seconds("idle-timeout", "Kill it after this many seconds without output (default: never)"),
+    timeout: seconds("timeout", "Kill it after this time: 90, 5m, 1h30m (default: never)"),
+    idleTimeout: seconds("idle-timeout", "Kill it after this time without output (default: never)"),
     ...durable
   },
   examples: [

@@ -17,7 +17,9 @@ const inherited = ["TERM", "COLORTERM", "LANG"]
 /** `shell`. */
 export const shell = command({
   name: "shell",
-  description: "Open a shell in the sandbox of an agent. The exit code is that of the shell",
+  runsProcess: true,
+  description:
+    "Open a shell in the sandbox of an agent. The exit code is that of the shell, or 125 when Remote Agent fails",
   flags: { agent, cwd, user, ...durable },
   examples: [{ command: "remote-agent shell my-agent", description: "Until exit or Ctrl-D" }],
   run: Effect.fn("shell")(

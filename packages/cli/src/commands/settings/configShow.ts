@@ -1,5 +1,5 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
 import { dim, line, type Output, Screen } from "../../ui/Screen.ts"
@@ -14,6 +14,8 @@ export interface Row {
   readonly value?: string | undefined
   /** Where the value comes from. Absent when the setting is not set. */
   readonly source?: string | undefined
+  /** Whether the source has to be trusted before the value is used. */
+  readonly needsTrust?: boolean | undefined
   /** The default. */
   readonly fallback: string
   readonly secret: boolean
@@ -21,17 +23,23 @@ export interface Row {
   readonly description: string
 }
 
+interface Found {
+  readonly source: string
+  /** Absent when the source has to be trusted first. */
+  readonly value?: string
+}
+
 const found = Effect.fnUntraced(function* (
   name: RemoteAgentConfig.Name,
   sources: ReadonlyArray<Settings.Source>
 ) {
   for (const source of sources) {
-    const text = yield* RemoteAgentConfig.text(name)
-      .parse(source.provider)
-      .pipe(Effect.orElseSucceed(Option.none))
-    if (Option.isSome(text)) return Option.some({ source: source.name, value: text.value })
+    const text = yield* Effect.result(RemoteAgentConfig.text(name).parse(source.provider))
+    if (Result.isFailure(text)) return Option.some<Found>({ source: source.name })
+    const { success } = text
+    if (Option.isSome(success)) return Option.some<Found>({ source: source.name, value: success.value })
   }
-  return Option.none<{ readonly source: string; readonly value: string }>()
+  return Option.none<Found>()
 })
 
 /** Every setting and where it comes from. */
@@ -46,13 +54,16 @@ const rows = ({ sources }: Settings.Sources): Effect.Effect<ReadonlyArray<Row>> 
         expected,
         description,
         ...(Option.isSome(set) ? { source: set.value.source } : {}),
-        ...(Option.isSome(set) && !secret ? { value: set.value.value } : {})
+        ...(Option.isSome(set) && set.value.value === undefined ? { needsTrust: true } : {}),
+        ...(Option.isSome(set) && !secret && set.value.value !== undefined ? { value: set.value.value } : {})
       }
     })
   )
 
-const shown = ({ fallback, secret, source, value }: Row): string =>
-  source === undefined ? fallback : secret ? "(set)" : (value ?? "")
+const shown = ({ fallback, needsTrust, secret, source, value }: Row): string => {
+  if (needsTrust === true) return "(needs trust)"
+  return source === undefined ? fallback : secret ? "(set)" : (value ?? "")
+}
 
 const whence = ({ fallback, source }: Row): string =>
   source === undefined ? (fallback === "" ? "not set" : "default") : `from ${source}`

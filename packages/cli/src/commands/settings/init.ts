@@ -1,8 +1,11 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
-import { Effect, FileSystem, Option, Path, Redacted, type Terminal } from "effect"
+import { DateTime, Effect, FileSystem, Option, Path, Redacted, type Terminal } from "effect"
 import { Prompt } from "effect/cli"
+import * as DataFolder from "../../app/dataFolder.ts"
 import type { Run } from "../../app/Environment.ts"
 import * as Settings from "../../app/Settings.ts"
+import * as FolderFile from "../../app/trust/FolderFile.ts"
+import * as TrustStore from "../../app/trust/TrustStore.ts"
 import { CommandHost } from "../../process/CommandHost.ts"
 import { exitCode } from "../../ui/ExitCode.ts"
 import { Ended, Usage } from "../../ui/Failure.ts"
@@ -105,6 +108,18 @@ const write = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
   )
 })
 
+const isTrusted = (name: string) =>
+  Effect.map(Settings.Settings, ({ files }) => files.some((file) => file.name === name && file.trusted))
+
+/** Trusts a file that was written here: the user has just typed what is in it. */
+const trusted = Effect.fnUntraced(function* (name: string) {
+  const [folder, { cwd }] = [yield* DataFolder.ensure, yield* CommandHost]
+  const file = FolderFile.read(cwd, name)
+  const at = (yield* DateTime.now).epochMilliseconds
+  if (file._tag !== "Found") return
+  yield* Effect.ignore(Effect.try(() => TrustStore.add(folder, { path: file.path, hash: file.hash, at })))
+})
+
 /** `init`. */
 export const init = command({
   name: "init",
@@ -158,7 +173,9 @@ export const init = command({
       // One `git add .` would otherwise publish the key.
       ...(ignoring === undefined ? [] : [{ name: ".gitignore", text: ignoring }])
     ]
+    const mayTrust = Option.isNone(keys) || (yield* isTrusted(Settings.keysFileName))
     yield* write(targets)
+    if (key !== undefined && mayTrust) yield* trusted(Settings.keysFileName)
     const names = targets.map(({ name }) => name)
     if (flags.json) return yield* line(out, jsonText({ written: names }))
     yield* line(out, `Wrote ${names.join(", ")}.`)

@@ -1,11 +1,11 @@
-import { Effect, References } from "effect"
+import { type Array as Arr, Effect, References } from "effect"
 import { Command } from "effect/cli"
 import * as ExitCode from "../../ui/ExitCode.ts"
 import { Ended, type Failure } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
 import { line, red, Screen, silent } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
-import { json, quiet, verbose } from "./flags.ts"
+import { json, quiet, trust, verbose } from "./flags.ts"
 
 type Flags<F extends Command.Command.Config> = Command.Command.Config.Infer<F> & { readonly json: boolean }
 
@@ -18,9 +18,13 @@ export interface Definition<F extends Command.Command.Config, R> {
   /** All its words, such as `pool run`. The last is the name in its group. */
   readonly name: string
   readonly description: string
+  /** Another name of the command in its group, such as `ls` of `list`. */
+  readonly alias?: string | undefined
   /** Its arguments and flags. Every command takes `--json` beside them. */
   readonly flags: F
-  readonly examples?: ReadonlyArray<Command.Command.Example> | undefined
+  readonly examples: Arr.NonEmptyReadonlyArray<Command.Command.Example>
+  /** Whether its exit code is that of a process. Its own failures then have a code of their own: 125. */
+  readonly runsProcess?: boolean
   readonly run: Action<F, R>
   /** Loads `run`. The bundler moves `run` into a file of its own and writes this in its place. */
   readonly load?: (() => Promise<{ readonly run: Action<F, R> }>) | undefined
@@ -28,7 +32,7 @@ export interface Definition<F extends Command.Command.Config, R> {
 
 /** Reports a failure: as JSON on stdout for programs, and on stderr for people. */
 const reported =
-  (asJson: boolean) =>
+  (asJson: boolean, runsProcess: boolean) =>
   <A, R>(effect: Effect.Effect<A, Failure | Ended, R>): Effect.Effect<A, Ended, R | Screen> =>
     Effect.catch(effect, (failure) =>
       Effect.gen(function* () {
@@ -37,7 +41,9 @@ const reported =
         if (asJson) yield* line(out, jsonText(toJson(failure)))
         const [what = "", ...todo] = toLines(failure)
         yield* line(err, [red(err, what), ...todo].join("\n"))
-        return yield* new Ended({ code: ExitCode.of(failure) })
+        return yield* new Ended({
+          code: runsProcess ? ExitCode.besideProcess(failure) : ExitCode.of(failure)
+        })
       })
     )
 
@@ -56,12 +62,14 @@ const withVerbosity = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
  * The settings files are read once, before `run`. A failure is reported here and becomes the exit code of the process.
  */
 export const command = <const F extends Command.Command.Config, R>({
+  alias,
   description,
-  examples = [],
+  examples,
   flags,
   load,
   name,
-  run
+  run,
+  runsProcess = false
 }: Definition<F, R>) => {
   const handler = (given: Flags<F>) =>
     Effect.gen(function* () {
@@ -72,10 +80,11 @@ export const command = <const F extends Command.Command.Config, R>({
           load === undefined ? run : load().then((loaded) => loaded.run)
         ])
       )
-      const sources = yield* Settings.make
+      const sources = yield* Settings.make({ trusts: yield* trust })
       yield* action(given).pipe(
         observed(name, Settings.merged(sources)),
-        reported(given.json),
+        Effect.catchTag("ConfigError", (error) => Effect.flip(Settings.withPlaces(error, sources))),
+        reported(given.json, runsProcess),
         Effect.provideService(Settings.Settings, sources)
       )
     }).pipe(withVerbosity)
@@ -87,7 +96,8 @@ export const command = <const F extends Command.Command.Config, R>({
       given: Command.Command.Config.Infer<F & { readonly json: typeof json }>
     ) => ReturnType<typeof handler>
   )
-  return made.pipe(Command.withDescription(description), Command.withExamples(examples))
+  const described = made.pipe(Command.withDescription(description), Command.withExamples(examples))
+  return alias === undefined ? described : Command.withAlias(described, alias)
 }
 
 /** Makes a group of commands. */

@@ -1,6 +1,7 @@
 import { Query } from "@remote-agent/domain"
 import { Option, Schema } from "effect"
 import { Argument, Flag, GlobalFlag } from "effect/cli"
+import { anySeconds, seconds } from "./time.ts"
 
 /** `--json`. */
 export const json = Flag.Boolean("json").pipe(
@@ -22,6 +23,14 @@ export const verbose = GlobalFlag.Setting("verbose")({
   flag: Flag.Boolean("verbose").pipe(
     Flag.withDefault(false),
     Flag.withDescription("Log every operation, like --log-level debug")
+  )
+})
+
+/** `--trust`: the files of the working directory may set everything, in this run only. */
+export const trust = GlobalFlag.Setting("trust")({
+  flag: Flag.Boolean("trust").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Trust the remote-agent.json and .env of this folder, for this run")
   )
 })
 
@@ -57,7 +66,7 @@ export const agents = Argument.variadic(agent)
 
 /** A query or an agent, as an argument. */
 export const queryOrAgent = Argument.String("query-or-agent").pipe(
-  Argument.withDescription("The id of a query, or an agent: its id, the beginning of its id, or its name")
+  Argument.withDescription("A query or an agent: its id, the beginning of its id, or the agent's name")
 )
 
 /** How local sandboxes are isolated. */
@@ -107,15 +116,11 @@ export const busy = {
 /** The flags of every command that launches agents. */
 export const app = { profile, provider, env, isolation, state }
 
-/** A number of seconds, at most a day. */
-const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
-
-/** An optional flag with a number of seconds. */
-export const seconds = (name: string, description: string): Flag.Flag<number | undefined> =>
-  optional(Flag.Int(name).pipe(Flag.withSchema(Seconds), Flag.withDescription(description)))
-
 /** How long a query may take. */
-export const timeout = seconds("timeout", "How many seconds an answer may take (default: from the profile)")
+export const timeout = seconds(
+  "timeout",
+  "How long an answer may take: 90, 5m, 1h30m (default: from the profile)"
+)
 
 /** The flags that say how an agent answers a query. */
 export const answering = {
@@ -151,12 +156,7 @@ export const budget = (subject: string) => ({
       Flag.withDescription(`Tokens that ${subject} may use`)
     )
   ),
-  budgetSeconds: optional(
-    Flag.Int("budget-seconds").pipe(
-      Flag.withSchema(Count),
-      Flag.withDescription(`Seconds that ${subject} may take`)
-    )
-  )
+  budgetSeconds: anySeconds("budget-seconds", `The time that ${subject} may take: 90, 5m, 1h30m`)
 })
 
 const Question = Schema.String.check(Schema.isPattern(/\S/, { message: "a question that is not empty" }))

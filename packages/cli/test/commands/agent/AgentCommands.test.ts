@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, AgentEvent, Query } from "@remote-agent/domain"
 import { Duration, Effect, Schedule, Schema, type Scope } from "effect"
@@ -73,7 +74,7 @@ const reasonOf = ({ stdout }: Ran) => decodeFailure(stdout).error.reason
 const forever = ["--env", "SAMPLE_AGENT_STEP_MS=3600000"]
 
 describe("an agent that outlives its commands", () => {
-  test("is launched, asked, put to sleep, woken by a query, named, looked at and ended", (bin) =>
+  byDefault(test)("is launched, asked, put to sleep, woken by a query, named, looked at and ended", (bin) =>
     Effect.gen(function* () {
       const launched = yield* bin.run(
         "launch",
@@ -150,9 +151,10 @@ describe("an agent that outlives its commands", () => {
       assert.include(gone.stderr, "is terminated, which does not allow this.\n  Launch another.\n")
       const unwell = yield* bin.run("health", "bob", "--json")
       assert.strictEqual(unwell.code, 0, "an agent that was ended has no sandbox, and needs none")
-    }))
+    })
+  )
 
-  test("is forked into a second one, which goes on with what was said to the first", (bin) =>
+  inRest(test)("is forked into a second one, which goes on with what was said to the first", (bin) =>
     Effect.gen(function* () {
       yield* bin.done("launch", "--name", "first", "--label", "team=a", "--quiet")
       const session = ["--session", "s"]
@@ -176,9 +178,10 @@ describe("an agent that outlives its commands", () => {
       const badName = yield* bin.run("fork", "second", "--name", "a b")
       assert.strictEqual(badName.code, 2, badName.stderr)
       yield* bin.done("terminate", "second")
-    }))
+    })
+  )
 
-  test("answers when nobody waits, is followed from another process, and is cancelled", (bin) =>
+  byDefault(test)("answers when nobody waits, is followed from another process, and is cancelled", (bin) =>
     Effect.gen(function* () {
       yield* bin.done("launch", "--name", "quick", "--quiet")
       const first = (yield* bin.done("query", "quick", "AAPL revenue 2024", "--detach")).trim()
@@ -226,9 +229,10 @@ describe("an agent that outlives its commands", () => {
         linesOf(all.stdout).map((one) => JSON.parse(one).status),
         ["terminated", "terminated"]
       )
-    }))
+    })
+  )
 
-  test("is launched, stopped in a query and ended on a terminal", (bin) =>
+  byDefault(test)("is launched, stopped in a query and ended on a terminal", (bin) =>
     Effect.gen(function* () {
       const launch = yield* bin.open("launch", "--name", "ann", ...forever)
       yield* launch.sees("\u001B[2K")
@@ -253,9 +257,10 @@ describe("an agent that outlives its commands", () => {
       yes.type("y")
       yield* yes.sees("is terminated")
       assert.strictEqual(yield* yes.ended, 0)
-    }))
+    })
+  )
 
-  test("keeps to the limits and conversations that it is given", (bin) =>
+  inRest(test)("keeps to the limits and conversations that it is given", (bin) =>
     Effect.gen(function* () {
       const limits = ["--ephemeral", "--ttl", "120", "--budget-usd", "1.5", "--budget-seconds", "60"]
       yield* bin.done("launch", "--name", "ann", "--label", "team=a", "--quiet", ...limits)
@@ -282,9 +287,10 @@ describe("an agent that outlives its commands", () => {
       assert.lengthOf(decodeAgents(linesOf(yield* bin.done("list", "--all", "--json"))), 1)
       assert.include(yield* bin.done("profiles"), "sample")
       assert.deepInclude(JSON.parse(yield* bin.done("profiles", "show", "sample")), { name: "sample" })
-    }))
+    })
+  )
 
-  test("has its query end when the time of its budget is up, though nobody watches", (bin) =>
+  byDefault(test)("has its query end when the time of its budget is up, though nobody watches", (bin) =>
     Effect.gen(function* () {
       yield* bin.done("launch", "--name", "brief", "--budget-seconds", "2", ...forever)
       const { pid } = decodeStatus(yield* bin.done("local", "status", "--json"))
@@ -305,34 +311,38 @@ describe("an agent that outlives its commands", () => {
       assert(last?.type === "result", found.stdout)
       assert.deepStrictEqual([found.code, last.outcome, last.limit], [1, "aborted", "budget"])
       assert.include(last.error, "The budget of the agent is used up")
-    }))
+    })
+  )
 
-  test("is stopped where its time is up, and all are put to sleep, woken, looked at and updated at once", (bin) =>
-    Effect.gen(function* () {
-      yield* bin.done("launch", "--name", "slow", "--quiet", ...forever)
-      yield* bin.done("launch", "--name", "quick", "--quiet")
-      const late = yield* bin.run("query", "slow", "TSLA revenue 2024", "--timeout", "1", "--json")
-      assert.strictEqual(late.code, 4, late.stderr)
-      const limited = ["--budget-seconds", "1", "--budget-usd", "0.5", "--budget-tokens", "9", "--json"]
-      const dear = yield* bin.run("query", "slow", "TSLA revenue 2024", ...limited)
-      assert.deepStrictEqual([dear.code, reasonOf(dear)], [1, "BudgetExceeded"])
+  inRest(test)(
+    "is stopped where its time is up, and all are put to sleep, woken, looked at and updated at once",
+    (bin) =>
+      Effect.gen(function* () {
+        yield* bin.done("launch", "--name", "slow", "--quiet", ...forever)
+        yield* bin.done("launch", "--name", "quick", "--quiet")
+        const late = yield* bin.run("query", "slow", "TSLA revenue 2024", "--timeout", "1", "--json")
+        assert.strictEqual(late.code, 4, late.stderr)
+        const limited = ["--budget-seconds", "1", "--budget-usd", "0.5", "--budget-tokens", "9", "--json"]
+        const dear = yield* bin.run("query", "slow", "TSLA revenue 2024", ...limited)
+        assert.deepStrictEqual([dear.code, reasonOf(dear)], [1, "BudgetExceeded"])
 
-      assert.strictEqual((yield* bin.run("pause", "--all", "--cancel")).code, 2, "somebody has to agree")
-      const all = (text: string) => linesOf(text).map((one): { readonly status: string } => JSON.parse(one))
-      const statuses = (text: string) => all(text).map(({ status }) => status)
-      const asleep = yield* bin.done("pause", "--all", "--yes", "--json")
-      assert.deepStrictEqual(statuses(asleep), ["paused", "paused"])
-      assert.deepStrictEqual(statuses(yield* bin.done("resume", "--all", "--json")), ["active", "active"])
-      assert.lengthOf(linesOf(yield* bin.done("health", "--all", "--json")), 2)
+        assert.strictEqual((yield* bin.run("pause", "--all", "--cancel")).code, 2, "somebody has to agree")
+        const all = (text: string) => linesOf(text).map((one): { readonly status: string } => JSON.parse(one))
+        const statuses = (text: string) => all(text).map(({ status }) => status)
+        const asleep = yield* bin.done("pause", "--all", "--yes", "--json")
+        assert.deepStrictEqual(statuses(asleep), ["paused", "paused"])
+        assert.deepStrictEqual(statuses(yield* bin.done("resume", "--all", "--json")), ["active", "active"])
+        assert.lengthOf(linesOf(yield* bin.done("health", "--all", "--json")), 2)
 
-      const query = yield* bin.done("query", "slow", "TSLA revenue 2024", "--detach")
-      const busy = yield* bin.run("update", "--all", "--json")
-      assert.strictEqual(busy.code, 5)
-      assert.include(busy.stdout, `"reason":"QueryRunning"`)
-      const updated = yield* bin.done("update", "--all", "--yes", "--cancel", "--json")
-      assert.lengthOf(all(updated), 2)
-      assert.include(yield* bin.done("cancel", query.trim(), "--json"), `"outcome":"aborted"`)
-      assert.lengthOf(all(yield* bin.done("update", "quick", "--wait", "--json")), 1)
-      yield* bin.done("terminate", "--all", "--yes")
-    }))
+        const query = yield* bin.done("query", "slow", "TSLA revenue 2024", "--detach")
+        const busy = yield* bin.run("update", "--all", "--json")
+        assert.strictEqual(busy.code, 5)
+        assert.include(busy.stdout, `"reason":"QueryRunning"`)
+        const updated = yield* bin.done("update", "--all", "--yes", "--cancel", "--json")
+        assert.lengthOf(all(updated), 2)
+        assert.include(yield* bin.done("cancel", query.trim(), "--json"), `"outcome":"aborted"`)
+        assert.lengthOf(all(yield* bin.done("update", "quick", "--wait", "--json")), 1)
+        yield* bin.done("terminate", "--all", "--yes")
+      })
+  )
 })

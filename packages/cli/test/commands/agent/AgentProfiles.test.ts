@@ -24,7 +24,7 @@ const test = (name: string, body: (cwd: string) => Effect.Effect<void, never, Sc
 describe("a profile whose code is at a host that nobody knows", () => {
   test("is refused with the name of the host, and nothing is recorded or created", (cwd) =>
     Effect.gen(function* () {
-      const env = { REMOTE_AGENT_DATA: join(cwd, "data") }
+      const env = { REMOTE_AGENT_DATA: join(cwd, "data"), REMOTE_AGENT_TRUST: cwd }
       yield* put(cwd, "remote-agent.json", {
         profiles: {
           mine: {
@@ -43,7 +43,7 @@ describe("a profile whose code is at a host that nobody knows", () => {
       assert.strictEqual((yield* run(cwd, ["list", "--json"], env)).stdout, "")
       const status = yield* run(cwd, ["local", "status", "--json"], env)
       assert.deepInclude(JSON.parse(status.stdout), { sandboxes: { running: 0, paused: 0 } }, status.stdout)
-      const asked = yield* run(cwd, ["ask", "--profile", "mine", "hello", ...isolation])
+      const asked = yield* run(cwd, ["ask", "--profile", "mine", "hello", ...isolation], env)
       assert.deepStrictEqual([asked.code, asked.stdout], [2, ""], asked.stderr)
       assert.include(asked.stderr, "no-such-host.invalid is not known here")
     }))
@@ -79,7 +79,15 @@ describeWhere(isolates, "no isolation works here")("remote-agent ask --profile d
         DEXTER_MAX_STEPS: 4,
         profiles: { dexter: dexter(repository) }
       })
-      const child = start(cwd, ["ask", "--profile", "dexter", "--provider", "local", "What is AAPL?"])
+      const child = start(cwd, [
+        "ask",
+        "--trust",
+        "--profile",
+        "dexter",
+        "--provider",
+        "local",
+        "What is AAPL?"
+      ])
       const finished = finish(child)
       // The model says nothing more until the use of the tool has been shown.
       yield* Effect.promise(() => saying(child, "get_market_data").finally(() => shown.resolve()))
@@ -113,7 +121,8 @@ describeWhere(isolates, "no isolation works here")(
         yield* put(cwd, "remote-agent.json", {
           profiles: { custom: { assets: [{ path: "{run}/agent", file: "agent.sh", mode: "0755" }] } }
         })
-        const ask = (...args: ReadonlyArray<string>) => run(cwd, ["ask", "--profile", "custom", ...args])
+        const ask = (...args: ReadonlyArray<string>) =>
+          run(cwd, ["ask", "--trust", "--profile", "custom", ...args])
         const question = `What's "2+2"? \\ $(id) {home}\nand more`
         const good = yield* ask(question)
         assert.deepStrictEqual(

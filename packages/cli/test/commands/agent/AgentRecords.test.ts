@@ -1,21 +1,12 @@
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Agent,
-  AgentEvent,
-  Id,
-  type AgentLifecycle,
-  Query,
-  type StateStoreError,
-  TokenUsage
-} from "@remote-agent/domain"
-import { SqlStateStore, StateStore } from "@remote-agent/orchestrator"
-import { DateTime, Effect, Layer } from "effect"
+import { Agent, AgentEvent, Id, type AgentLifecycle, Query, TokenUsage } from "@remote-agent/domain"
+import { DateTime, Effect } from "effect"
 import { existsSync } from "node:fs"
-import { mkdir, readdir, writeFile } from "node:fs/promises"
+import { readdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Labels from "../../../src/commands/shared/labels.ts"
 import { run } from "../../support/paper.ts"
+import { seeded } from "../../support/records.ts"
 import { finish, folder, lines, start } from "../../support/support.ts"
 
 const limit = { timeout: 120_000 }
@@ -48,21 +39,6 @@ const answered = (answer: string): ReadonlyArray<AgentEvent.AgentEvent> => [
   { type: "tool_end", tool: "look" },
   { type: "result", outcome: "ok", answer, usage: TokenUsage.zero }
 ]
-
-/** Writes into the state that the binary finds. */
-const seeded = Effect.fnUntraced(function* (
-  cwd: string,
-  write: (store: StateStore.StateStore["Service"]) => Effect.Effect<unknown, StateStoreError.StateStoreError>
-) {
-  const data = join(cwd, "data")
-  yield* Effect.promise(() => mkdir(data, { recursive: true, mode: 0o700 }))
-  yield* Effect.flatMap(StateStore.StateStore, write).pipe(
-    Effect.provide(
-      Layer.provide(SqlStateStore.layerSqlite({ path: join(data, "state.sqlite") }), NodeServices.layer)
-    ),
-    Effect.orDie
-  )
-})
 
 const test = (name: string, body: (cwd: string) => Effect.Effect<void>) =>
   it.live(name, () => Effect.flatMap(folder, body), limit)
@@ -166,7 +142,7 @@ describe("naming an agent or a query", () => {
         [["pause", "nobody"], 3, "NotFound"],
         [["terminate", "agent-1", "agent-2"], 2, "Usage"],
         [["terminate", "agent-2", "--provider", "local"], 2, "Usage"],
-        [["exec", "agent-2", "true", "--provider", "local"], 2, "Usage"],
+        [["exec", "agent-2", "true", "--provider", "local"], 125, "Usage"],
         [["launch", "--name", "not a name"], 2, "Usage"],
         [["launch", "--state", "memory"], 2, "Usage"],
         [["pool", "create", "night", "--state", "memory"], 2, "Usage"],
@@ -195,7 +171,6 @@ describe("naming an agent or a query", () => {
       yield* seeded(cwd, ({ createAgent }) => createAgent(agent(1, { binding })))
       for (const args of [
         ["terminate", "agent-1"],
-        ["exec", "agent-1", "--", "true"],
         ["cp", "agent-1:answer.md", "-"]
       ]) {
         const { code, err } = yield* run(args, { cwd })
@@ -256,7 +231,7 @@ describe("what needs no sandbox", () => {
           })
         )
       )
-      const env = { OPENAI_API_KEY: "fake-openai-0000" }
+      const env = { OPENAI_API_KEY: "fake-openai-0000", REMOTE_AGENT_TRUST: cwd }
       const { code, err, out } = yield* run(["profiles", "--json"], { cwd, env })
       assert.strictEqual(code, 0, err)
       const all: ReadonlyArray<{ name: string; ready: boolean; needs: ReadonlyArray<object> }> =

@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Option, Schedule, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -157,7 +158,7 @@ const mode = (path: string) => Effect.promise(async () => (await stat(path)).mod
 const signal = (server: ChildProcess, name: NodeJS.Signals) => Effect.sync(() => server.kill(name))
 
 describe("remote-agent local", () => {
-  test("started ten times at once, is one server, which all are told of", (cwd) =>
+  byDefault(test)("started ten times at once, is one server, which all are told of", (cwd) =>
     Effect.gen(function* () {
       const all = yield* Effect.forEach(
         Array.from({ length: 10 }, (_, index) => index),
@@ -170,9 +171,10 @@ describe("remote-agent local", () => {
         all.map(() => ({ E2B_API_KEY: first?.E2B_API_KEY ?? "", pid: first?.pid ?? 0 }))
       )
       assert.deepStrictEqual(yield* Effect.promise(() => daemons(cwd)), [first?.pid ?? 0])
-    }))
+    })
+  )
 
-  test("outlives the one who started it, and a Ctrl-C in his terminal", (cwd) =>
+  byDefault(test)("outlives the one who started it, and a Ctrl-C in his terminal", (cwd) =>
     Effect.gen(function* () {
       const shell = spawn("sh", ["-c", '"$0" "$@"; exec sleep 600', process.execPath, bin, ...background], {
         cwd,
@@ -191,18 +193,20 @@ describe("remote-agent local", () => {
         pid,
         sandboxes: { running: 0, paused: 0 }
       })
-    }))
+    })
+  )
 
-  test("ends by itself when nothing has happened for a while", (cwd) =>
+  byDefault(test)("ends by itself when nothing has happened for a while", (cwd) =>
     Effect.gen(function* () {
       const { ended } = yield* child(cwd, "--idle", "1")
       assert.strictEqual((yield* ended).code, 0)
       assert.deepStrictEqual(yield* status(cwd), { code: 3, running: false })
       const log = yield* Effect.promise(() => readFile(join(dataOf(cwd), "local.log"), "utf8"))
       assert.include(log, "it was idle")
-    }))
+    })
+  )
 
-  test("is not idle while it has a sandbox", (cwd) =>
+  inRest(test)("is not idle while it has a sandbox", (cwd) =>
     Effect.gen(function* () {
       const { ended, variables } = yield* child(cwd, "--idle", "2")
       const from = yield* Clock.currentTimeMillis
@@ -210,9 +214,10 @@ describe("remote-agent local", () => {
       assert.strictEqual((yield* ended).code, 0)
       // The ttl of the sandbox, and then the idle time.
       assert.isAtLeast((yield* Clock.currentTimeMillis) - from, 6000)
-    }))
+    })
+  )
 
-  test("killed, takes its sandboxes with it, and the next one removes what it left", (cwd) =>
+  byDefault(test)("killed, takes its sandboxes with it, and the next one removes what it left", (cwd) =>
     Effect.gen(function* () {
       const { ended, process: server, variables } = yield* child(cwd)
       const id = yield* create(variables)
@@ -238,9 +243,10 @@ describe("remote-agent local", () => {
       )
       assert.strictEqual(yield* sdk(next, list), "")
       assert.notStrictEqual(yield* create(next), id)
-    }))
+    })
+  )
 
-  test("is not taken for running because another process has its pid", (cwd) =>
+  byDefault(test)("is not taken for running because another process has its pid", (cwd) =>
     Effect.gen(function* () {
       yield* started(cwd)
       const file = join(dataOf(cwd), "local.json")
@@ -263,9 +269,10 @@ describe("remote-agent local", () => {
       assert.strictEqual(silent.code, 1)
       assert.include(silent.stdout, `"Unanswered"`)
       assert.notStrictEqual((yield* started(cwd)).pid, process.pid)
-    }))
+    })
+  )
 
-  test("names a damaged file, and replaces it when there is no server", (cwd) =>
+  byDefault(test)("names a damaged file, and replaces it when there is no server", (cwd) =>
     Effect.gen(function* () {
       const file = join(dataOf(cwd), "local.json")
       yield* Effect.promise(async () => {
@@ -280,9 +287,10 @@ describe("remote-agent local", () => {
       const { pid, stderr } = yield* started(cwd)
       assert.include(stderr, file)
       assert.strictEqual((yield* status(cwd)).pid, pid)
-    }))
+    })
+  )
 
-  test("stays the same server when its file is damaged or removed", (cwd) =>
+  inRest(test)("stays the same server when its file is damaged or removed", (cwd) =>
     Effect.gen(function* () {
       const file = join(dataOf(cwd), "local.json")
       const { pid } = yield* started(cwd)
@@ -291,9 +299,10 @@ describe("remote-agent local", () => {
       yield* Effect.promise(() => rm(file))
       assert.strictEqual((yield* started(cwd)).pid, pid)
       assert.strictEqual((yield* status(cwd)).pid, pid)
-    }))
+    })
+  )
 
-  test("keeps its files for its user alone, and its key to itself", (cwd) =>
+  byDefault(test)("keeps its files for its user alone, and its key to itself", (cwd) =>
     Effect.gen(function* () {
       const { E2B_API_KEY, pid } = yield* started(cwd)
       assert.strictEqual(yield* mode(dataOf(cwd)), 0o700)
@@ -310,17 +319,19 @@ describe("remote-agent local", () => {
         )
       )
       assert.notInclude(shown.join("\n"), E2B_API_KEY)
-    }))
+    })
+  )
 
-  test("gives the server nothing of the environment of the one who starts it", (cwd) =>
+  byDefault(test)("gives the server nothing of the environment of the one who starts it", (cwd) =>
     Effect.gen(function* () {
       const { code, stdout } = yield* run(cwd, background, { OPENAI_API_KEY: "sk-fake" })
       assert.strictEqual(code, 0)
       const { pid } = decodeStarted(stdout)
       assert.notInclude(yield* Effect.promise(() => readFile(`/proc/${pid}/environ`, "utf8")), "sk-fake")
-    }))
+    })
+  )
 
-  test("refuses a wrong key and what a browser sends", (cwd) =>
+  byDefault(test)("refuses a wrong key and what a browser sends", (cwd) =>
     Effect.gen(function* () {
       const variables = yield* started(cwd)
       const wrong = { "x-api-key": "e2b_wrong" }
@@ -334,9 +345,10 @@ describe("remote-agent local", () => {
       const page = { "x-api-key": variables.E2B_API_KEY, origin: "https://example.com" }
       assert.strictEqual(yield* request(variables, "/daemon", { headers: page }), 403)
       assert.strictEqual((yield* status(cwd)).pid, variables.pid)
-    }))
+    })
+  )
 
-  test("stops at once without sandboxes, and with some only when told that they may end", (cwd) =>
+  byDefault(test)("stops at once without sandboxes, and with some only when told that they may end", (cwd) =>
     Effect.gen(function* () {
       const first = yield* started(cwd)
       const empty = yield* run(cwd, ["local", "stop", "--json"])
@@ -360,9 +372,10 @@ describe("remote-agent local", () => {
       assert.include(forced.stdout, "2 sandboxes")
       assert.deepStrictEqual(yield* Effect.promise(() => survivors(members)), [])
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(dataOf(cwd), "sandboxes"))), [])
-    }))
+    })
+  )
 
-  test("keeps a sandbox from one program to the next", (cwd) =>
+  byDefault(test)("keeps a sandbox from one program to the next", (cwd) =>
     Effect.gen(function* () {
       const { code, stdout } = yield* run(cwd, ["local", "serve", "--background"])
       assert.strictEqual(code, 0)
@@ -386,9 +399,10 @@ console.log(await box.files.read("note"))
 await box.kill()`
       assert.strictEqual(yield* sdk(variables, read), "kept")
       assert.strictEqual(yield* sdk(variables, list), "")
-    }))
+    })
+  )
 
-  test("started while another one ends, is a new one", (cwd) =>
+  inRest(test)("started while another one ends, is a new one", (cwd) =>
     Effect.gen(function* () {
       for (let round = 0; round < 2; round++) {
         const old = yield* started(cwd)
@@ -412,9 +426,10 @@ await box.kill()`
         if (next.pid !== old.pid) assert.strictEqual(now.pid, next.pid)
         yield* run(cwd, ["local", "stop", "--yes"])
       }
-    }))
+    })
+  )
 
-  test("serves in a terminal until Ctrl-C, and nobody serves beside it", (cwd) =>
+  byDefault(test)("serves in a terminal until Ctrl-C, and nobody serves beside it", (cwd) =>
     Effect.gen(function* () {
       const server = start(cwd, ["local", "serve"])
       const ended = finish(server)
@@ -434,9 +449,10 @@ await box.kill()`
       assert.match(stdout, /^export E2B_API_URL=\S+\nexport E2B_SANDBOX_URL=\S+\nexport E2B_API_KEY=\S+\n$/)
       assert.deepStrictEqual(yield* Effect.promise(() => survivors(members)), [])
       assert.deepStrictEqual(yield* status(cwd), { code: 3, running: false })
-    }))
+    })
+  )
 
-  test("in a terminal, can be stopped from another one", (cwd) =>
+  byDefault(test)("in a terminal, can be stopped from another one", (cwd) =>
     Effect.gen(function* () {
       const server = start(cwd, ["local", "serve"])
       const ended = finish(server)
@@ -445,9 +461,10 @@ await box.kill()`
       const { code, stderr } = yield* Effect.promise(() => ended)
       assert.strictEqual(code, 0)
       assert.include(stderr, "Stopped on request.")
-    }))
+    })
+  )
 
-  test("refuses a server with another isolation, and says what to do", (cwd) =>
+  byDefault(test)("refuses a server with another isolation, and says what to do", (cwd) =>
     Effect.gen(function* () {
       const { pid } = yield* started(cwd, "--isolation", "none")
       const { code, stderr, stdout } = yield* run(cwd, [...background, "--isolation", "auto"])
@@ -457,9 +474,10 @@ await box.kill()`
       assert.include(stderr, "remote-agent local stop")
       assert.strictEqual((yield* started(cwd)).pid, pid, "without an isolation it is taken as it is")
       assert.strictEqual((yield* started(cwd, "--isolation", "none")).pid, pid)
-    }))
+    })
+  )
 
-  test("says why it does not start", (cwd) =>
+  byDefault(test)("says why it does not start", (cwd) =>
     Effect.gen(function* () {
       const sandboxes = join(dataOf(cwd), "sandboxes")
       yield* Effect.promise(async () => {
@@ -471,12 +489,14 @@ await box.kill()`
       assert.include(stdout, `"ServerFailed"`)
       assert.include(stderr, sandboxes)
       yield* Effect.promise(() => rm(sandboxes))
-    }))
+    })
+  )
 
-  test("refuses a data folder that others can write in", (cwd) =>
+  byDefault(test)("refuses a data folder that others can write in", (cwd) =>
     Effect.gen(function* () {
       const { code, stderr } = yield* run(cwd, background, { REMOTE_AGENT_DATA: "/tmp" })
       assert.strictEqual(code, 2)
       assert.include(stderr, "REMOTE_AGENT_DATA")
-    }))
+    })
+  )
 })

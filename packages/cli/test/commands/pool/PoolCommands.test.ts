@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdir } from "node:fs/promises"
@@ -11,7 +12,7 @@ const limit = { timeout: 600_000 }
 const outcomes = ({ stdout }: Ran) => stdout.match(/"outcome":"\w+"/g)
 
 describe("pools that stay", () => {
-  it.live(
+  byDefault(it).live(
     "are made, asked, resized, listed and ended, by one command each",
     Effect.fnUntraced(function* () {
       const cwd = yield* folder
@@ -81,7 +82,7 @@ describe("pools that stay", () => {
     limit
   )
 
-  it.live(
+  inRest(it).live(
     "pass on what their flags say of the agents and their time",
     Effect.fnUntraced(function* () {
       const cwd = yield* home
@@ -104,7 +105,7 @@ describe("pools that stay", () => {
     limit
   )
 
-  it.live(
+  byDefault(it).live(
     "are drawn on a terminal: a bar of the stages of each launch, and of the questions",
     Effect.fnUntraced(function* () {
       const cwd = yield* home

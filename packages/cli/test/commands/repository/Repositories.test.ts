@@ -1,3 +1,4 @@
+import { byDefault, inRest } from "#test/once"
 import { describeWhere } from "#test/where"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -139,7 +140,7 @@ const processes = async (pid: number): Promise<ReadonlyArray<Buffer>> => {
 const layer = NodeServices.layer
 
 describeWhere(isolates, "no isolation works here")("an agent with a private repository", () => {
-  it.live(
+  byDefault(it).live(
     "proposes its changes, again and again, and no trace of the token is anywhere",
     () =>
       Effect.gen(function* () {
@@ -157,6 +158,8 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
         assert.include(unknown.stderr, "stage repository")
 
         yield* done(...launch, "--name", "coder", "--repository", "octo/hello")
+        const unnamed = yield* bin(["push", "coder", "--json"])
+        assert.deepStrictEqual([unnamed.code, reasonOf(unnamed)], [1, "BranchNotNamed"])
         const nothing = yield* bin(["pr", "create", "coder", "--title", "Nothing", "--json"])
         assert.deepStrictEqual([nothing.code, reasonOf(nothing)], [1, "NothingToCommit"])
         const onBase = yield* bin(["pr", "create", "coder", "--title", "x", "--branch", "main", "--json"])
@@ -196,13 +199,22 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
         assert.deepStrictEqual([same.outcome, same.files], ["unchanged", []])
         assert.strictEqual(github.repository("octo/hello").pulls.size, 1)
 
-        // By hand.
+        // By hand. What is checked out in the sandbox does not choose the branch.
+        const inTree = (script: string) => done("exec", "coder", "--", "sh", "-c", `cd work && ${script}`)
+        const main = yield* github.git("octo/hello", ["rev-parse", "main"])
+        yield* github.git("octo/hello", ["branch", "production", "main"])
+        yield* done("branch", "coder", "production")
+        const foreign = yield* bin(["push", "coder", "--json"])
+        assert.deepStrictEqual([foreign.code, reasonOf(foreign)], [1, "BranchNotOwned"], foreign.stderr)
         yield* done("branch", "coder", "by-hand")
         yield* done("query", "coder", "the third note")
         yield* writeMessage(cwd)
         yield* done("commit", "coder", "--message-file", "message.txt")
         assert.strictEqual((yield* bin(["commit", "coder", "-m", "x"])).code, 1)
+        yield* inTree("git branch -f main && git symbolic-ref HEAD refs/heads/main")
         assert.match(yield* done("push", "coder"), /^by-hand [0-9a-f]{40}$/)
+        assert.strictEqual(yield* github.git("octo/hello", ["rev-parse", "main"]), main)
+        assert.strictEqual(yield* github.git("octo/hello", ["rev-parse", "production"]), main)
         assert.strictEqual(
           yield* github.git("octo/hello", ["log", "-1", "--format=%B", "by-hand"]),
           "A message\n\nof $(two) 'lines'\n\n"
@@ -246,7 +258,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
     limit
   )
 
-  it.live(
+  byDefault(it).live(
     "is brought up to date by signed pushes, once each, and by nothing else",
     () =>
       Effect.gen(function* () {
@@ -306,7 +318,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
 })
 
 describeWhere(isolates, "no isolation works here")("what flags say of a pull request", () => {
-  it.live(
+  inRest(it).live(
     "is in it, and in the branches and commits that are made by hand",
     () =>
       Effect.gen(function* () {
@@ -316,6 +328,7 @@ describeWhere(isolates, "no isolation works here")("what flags say of a pull req
         yield* done("launch", "--profile", "editor", "--name", "coder", "--repository", "octo/hello")
         const { pulls } = github.repository("octo/hello")
         yield* github.git("octo/hello", ["branch", "next", "main"])
+        const before = yield* github.git("octo/hello", ["rev-parse", "main"])
 
         yield* done("query", "coder", "the first note")
         yield* writeMessage(cwd)
@@ -334,13 +347,15 @@ describeWhere(isolates, "no isolation works here")("what flags say of a pull req
         assert.deepInclude(pulls.get(published.number), { base: "next", draft: true })
         assert.deepStrictEqual(github.repository("octo/hello").labels.get(published.number), ["report"])
 
-        const main = (yield* github.git("octo/hello", ["rev-parse", "main"])).trim()
-        assert.include(Object.values(yield* json("branch", "coder", "by-hand", "--from", main)), "by-hand")
+        // The work began on the default branch, which is not the base, and is not pushed to all the same.
+        assert.strictEqual(yield* github.git("octo/hello", ["rev-parse", "main"]), before)
+        const tip = (yield* github.git("octo/hello", ["rev-parse", first.branch])).trim()
+        assert.include(Object.values(yield* json("branch", "coder", "by-hand", "--from", tip)), "by-hand")
         yield* done("query", "coder", "the second note")
         const { commit } = yield* json("commit", "coder", "-m", "By hand")
         const pushed = yield* json("push", "coder", "--branch", "by-hand")
         assert.deepInclude(pushed, { branch: "by-hand", commit })
-        assert.strictEqual((yield* github.git("octo/hello", ["rev-parse", "by-hand^"])).trim(), main)
+        assert.strictEqual((yield* github.git("octo/hello", ["rev-parse", "by-hand^"])).trim(), tip)
 
         const newest = yield* github.commit("octo/hello", "by-hand", { "src/a.txt": "two\n" })
         assert.include(JSON.stringify(yield* json("pull", "coder")), newest)
@@ -350,7 +365,7 @@ describeWhere(isolates, "no isolation works here")("what flags say of a pull req
 })
 
 describeWhere(isolates, "no isolation works here")("webhooks that are stopped", () => {
-  it.live(
+  inRest(it).live(
     "give up after --drain what the next one takes over",
     () =>
       Effect.gen(function* () {
@@ -386,7 +401,7 @@ describeWhere(isolates, "no isolation works here")("webhooks that are stopped", 
 })
 
 describe("issues and webhooks of a repository", () => {
-  it.live(
+  byDefault(it).live(
     "are made, listed, pinged and deleted, and what is missing is named",
     () =>
       Effect.gen(function* () {

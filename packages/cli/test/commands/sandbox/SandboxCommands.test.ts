@@ -50,23 +50,27 @@ describe("exec", () => {
       assert.deepStrictEqual(JSON.parse(counted.stdout), { exitCode: 0, stdout: "300000\n", stderr: "" })
 
       const late = yield* run(cwd, ["exec", "one", "--timeout", "1", "--json", "--", "sleep", "600"])
-      assert.strictEqual(late.code, 4)
+      assert.strictEqual(late.code, 124)
       assert.include(late.stdout, "WallTimedOut")
       const silent = yield* run(cwd, ["exec", "one", "--idle-timeout", "1", "--", "sleep", "600"])
-      assert.strictEqual(silent.code, 4)
+      assert.strictEqual(silent.code, 124)
       assert.include(silent.stderr, "was silent for 1s and was killed")
       assert.strictEqual((yield* run(cwd, ["exec", "one", "--", "pgrep", "-x", "sleep"])).code, 1)
+
+      // As a shell has it, and no code of this program.
+      assert.strictEqual((yield* run(cwd, ["exec", "one", "--", "no-such-program"])).code, 127)
+      assert.strictEqual((yield* run(cwd, ["exec", "one", "--", "/etc/passwd"])).code, 126)
 
       const elsewhere = ["exec", "one", "--cwd", "/tmp", "--user"]
       const moved = yield* run(cwd, [...elsewhere, "user", "--", "sh", "-c", "id -un; pwd"])
       assert.deepStrictEqual([moved.stdout, moved.stderr], ["user\n/tmp\n", ""])
       const stranger = yield* run(cwd, [...elsewhere, "stranger", "--json", "--", "pwd"])
-      assert.strictEqual(stranger.code, 1)
+      assert.strictEqual(stranger.code, 125)
       assert.include(stranger.stdout, `"reason":"InvalidRequest"`)
       assert.include(stranger.stderr, "invalid username: 'stranger'")
 
       const nobody = yield* run(cwd, ["exec", "nobody", "--", "true"])
-      assert.deepStrictEqual([nobody.code, nobody.stdout], [3, ""])
+      assert.deepStrictEqual([nobody.code, nobody.stdout], [125, ""])
       assert.include(nobody.stderr, "There is no agent nobody")
     }),
     limit
@@ -228,7 +232,7 @@ describe("shell", () => {
       assert.strictEqual(yield* terminal.ended, 0)
       const stranger = yield* open(cwd, ["shell", "one", "--user", "stranger"])
       yield* stranger.sees("invalid username: 'stranger'")
-      assert.strictEqual(yield* stranger.ended, 1)
+      assert.strictEqual(yield* stranger.ended, 125)
     }),
     limit
   )
@@ -238,7 +242,7 @@ describe("shell", () => {
     Effect.fnUntraced(function* () {
       const cwd = yield* home
       const refused = yield* run(cwd, ["shell", "one"])
-      assert.strictEqual(refused.code, 2)
+      assert.strictEqual(refused.code, 125)
       assert.include(refused.stderr, "needs a terminal")
     }),
     limit

@@ -71,6 +71,9 @@ describe("init on a terminal", () => {
       assert.strictEqual((yield* Effect.promise(() => stat(join(cwd, ".env")))).mode & 0o777, 0o600)
       assert.include(yield* text(cwd, ".gitignore"), ".env\n")
       assert.strictEqual((yield* run(cwd, ["config", "check"])).code, 0)
+      // What was typed here is trusted, also beside keys of the user's environment.
+      const env = { ANTHROPIC_API_KEY: "sk-fake-0000" }
+      assert.strictEqual((yield* run(cwd, ["config", "check"], env)).code, 0)
     }),
     limit
   )

@@ -3,7 +3,7 @@ import { Agent, Id, Query, StateDocument, TokenUsage } from "@remote-agent/domai
 import { DateTime, Effect, Option, Schema } from "effect"
 import { readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { sinceOf } from "../../../src/commands/query/cost.ts"
+import { sinceOf } from "../../../src/commands/shared/time.ts"
 import { home, launch } from "../../support/agents.ts"
 import { family, finish, folder, run, saying, start, survivors } from "../../support/support.ts"
 

@@ -6,6 +6,7 @@
 import { Effect, Option, Scope } from "effect"
 import * as Fs from "node:fs/promises"
 import { BootFailed, E2bServerError } from "../../E2bServerError.ts"
+import * as Guest from "../../guest/Guest.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
 import * as ResourceUsage from "../../host/ResourceUsage.ts"
 import * as Tcp from "../../host/tcp.ts"
@@ -20,6 +21,7 @@ import {
 } from "../SandboxRuntime.ts"
 import * as Shell from "../shell.ts"
 import * as SandboxFiles from "./files.ts"
+import * as GuestFiles from "./guestFiles.ts"
 import * as Mounts from "./mounts.ts"
 import { connectWithin } from "./portRelay.ts"
 import * as RootNamespace from "./rootNamespace.ts"
@@ -95,6 +97,26 @@ const awaitReady = Effect.fnUntraced(function* (outer: HostProcess.HostProcess) 
   if (pid === undefined) return yield* bootFailed("its first process cannot be found under /proc")
   return pid
 })
+
+/** The namespaces of PID 1 that a guest enters. A server that is not root enters its user namespace first. */
+const namespacesOf = (init: number, isRoot: boolean, internet: boolean): ReadonlyArray<string> =>
+  [...(isRoot ? [] : ["user"]), "mnt", "pid", "ipc", "uts", ...(internet ? [] : ["net"])].map(
+    (kind) => `/proc/${init}/ns/${kind}`
+  )
+
+const refusal = ({ argv, cwd }: Command, { detail, word }: Guest.Refused): CommandError => {
+  switch (word) {
+    case "cwd":
+      return new CommandError({ reason: "NoDirectory", message: `cwd '${cwd}' does not exist` })
+    case "command":
+      return new CommandError({
+        reason: "NoProgram",
+        message: `the program '${argv[0]}' does not exist or is not executable`
+      })
+    case "failed":
+      return new CommandError({ reason: "Failed", message: `the command could not be started: ${detail}` })
+  }
+}
 
 /** How to boot and enter one sandbox. */
 export interface Options {
@@ -222,40 +244,71 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   }
   let rootWasUsed = false
 
-  const start = Effect.fnUntraced(
-    function* (command: Command) {
-      const stdio = yield* options.boot.pipes.stdio(command.stdin)
-      const outer = yield* enterAs[command.user ?? "user"](["sh", "-c", Shell.launcher], {
-        stdio,
-        control: true
+  const guest = yield* Effect.cached(
+    Effect.uninterruptible(
+      Guest.start({
+        wrap: options.boot.cgroup.wrap,
+        namespaces: namespacesOf(booted.init, isRoot, options.boot.internet),
+        uid: Option.map(options.owners, ({ user }) => user),
+        limits: options.boot.limits,
+        env: outerEnv
       })
-      entered.add(outer)
-      if (stdio.stdin !== undefined) {
-        yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(outer.exited)), scope)
-      }
-      const forget = Effect.sync(() => void entered.delete(outer))
-      const pid = yield* launch(outer, { ...command, limits: options.boot.limits }).pipe(
-        Effect.onError(() => Effect.andThen(outer.dispose, forget))
-      )
-      const [leader] = yield* childrenOf(outer.pid)
-      const running: Running = {
-        pid,
-        stdin: outer.stdin,
-        stdout: outer.stdout,
-        stderr: outer.stderr,
-        exited: outer.exited,
-        signal: (signal) =>
-          Effect.sync(() => {
-            if (leader !== undefined && !outer.hasExited()) kill(leader, signal)
-          }),
-        release: Effect.andThen(outer.dispose, forget)
-      }
-      return running
-    },
-    Effect.catchTag("HostProcessError", (error) =>
-      Effect.fail(new CommandError({ reason: "Failed", message: error.message }))
-    )
+    ).pipe(Scope.provide(scope))
   )
+  /** Starts a command of `user` without a program beside it. */
+  const startByGuest = (by: Guest.Guest, command: Command) =>
+    Effect.gen(function* () {
+      const stdio = yield* options.boot.pipes.stdio(command.stdin)
+      const started = yield* by.run(command, stdio)
+      if (stdio.stdin !== undefined) {
+        yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(started.exited)), scope)
+      }
+      const release = Effect.sync(() => {
+        for (const pipe of [started.stdin, started.stdout, started.stderr]) pipe?.destroy()
+      })
+      return { ...started, release } satisfies Running
+    }).pipe(Effect.catchTag("Refused", (refused) => Effect.fail(refusal(command, refused))))
+
+  const startByTools = Effect.fnUntraced(function* (command: Command) {
+    const stdio = yield* options.boot.pipes.stdio(command.stdin)
+    const outer = yield* enterAs[command.user ?? "user"](["sh", "-c", Shell.launcher], {
+      stdio,
+      control: true
+    })
+    entered.add(outer)
+    if (stdio.stdin !== undefined) {
+      yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(outer.exited)), scope)
+    }
+    const forget = Effect.sync(() => void entered.delete(outer))
+    const pid = yield* launch(outer, { ...command, limits: options.boot.limits }).pipe(
+      Effect.onError(() => Effect.andThen(outer.dispose, forget))
+    )
+    const [leader] = yield* childrenOf(outer.pid)
+    const running: Running = {
+      pid,
+      stdin: outer.stdin,
+      stdout: outer.stdout,
+      stderr: outer.stderr,
+      exited: outer.exited,
+      signal: (signal) =>
+        Effect.sync(() => {
+          if (leader !== undefined && !outer.hasExited()) kill(leader, signal)
+        }),
+      release: Effect.andThen(outer.dispose, forget)
+    }
+    return running
+  })
+
+  const start = (command: Command) =>
+    Effect.flatMap(command.user === "root" ? Effect.succeedNone : guest, (found) =>
+      Option.isNone(found)
+        ? startByTools(command)
+        : Effect.catchTag(startByGuest(found.value, command), "GuestUnable", () => startByTools(command))
+    ).pipe(
+      Effect.catchTag("HostProcessError", (error) =>
+        Effect.fail(new CommandError({ reason: "Failed", message: error.message }))
+      )
+    )
 
   /** Each user can signal only its own processes. */
   const toAllOf = (name: Account["name"], signal: "STOP" | "CONT") =>
@@ -274,14 +327,13 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       Effect.suspend(() => (rootWasUsed ? toAllOf("root", signal) : Effect.void))
     )
 
-  const account = (name: Account["name"], home: string): Account => ({
-    name,
-    home,
-    files: SandboxFiles.make(
+  const account = (name: Account["name"], home: string): Account => {
+    const scripts = SandboxFiles.make(
       (argv, stdin) => enterAs[name](argv, { stdin, control: true }),
       options.boot.limits
     )
-  })
+    return { name, home, files: name === "user" ? GuestFiles.make(guest, scripts) : scripts }
+  }
   const root = Option.flatMap(options.owners, (owners) => owners.root)
 
   const runtime: SandboxRuntime = {
@@ -299,8 +351,8 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       })
     ),
     // The roots of the tree only wait outside of the sandbox.
-    usage: Effect.suspend(() => {
-      const roots = new Set([booted.outer, ...entered].map(({ pid }) => pid))
+    usage: Effect.flatMap(guest, (found) => {
+      const roots = new Set([booted.outer, ...entered, ...Option.toArray(found)].map(({ pid }) => pid))
       return ResourceUsage.ofTree(({ pid }) => roots.has(pid), false)
     }),
     died: Effect.asVoid(booted.outer.exited)

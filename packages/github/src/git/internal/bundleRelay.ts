@@ -41,6 +41,8 @@ interface Push {
   readonly branch: string
   /** Replaces the branch if it is at this commit; if it does not exist, for an empty string. Default: never. */
   readonly replaces?: string | undefined
+  /** A temporary repository that has the commit; a new one when absent. */
+  readonly gitDir?: string | undefined
 }
 
 /** A unique path for a bundle in a sandbox. */
@@ -72,7 +74,7 @@ export const withBundle = <A>(
   )
 
 /** Makes temporary repositories over the objects of a mirror. What arrives in one never reaches the mirror. */
-const makeExchange = Effect.gen(function* () {
+export const makeExchange = Effect.gen(function* () {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
   return Effect.fnUntraced(function* (operation: GitError.Operation, mirror: Mirror) {
     const folder = yield* onDisk(operation, fs.makeTempDirectoryScoped({ prefix: "remote-agent-git-" }))
@@ -208,11 +210,11 @@ const makePush = Effect.fnUntraced(function* (git: HostGit, exchange: Exchange) 
   return Effect.fn("BundleRelay.push")(function* (
     operation: GitError.Operation,
     mirror: Mirror,
-    { branch, commit, replaces }: Push,
+    { branch, commit, gitDir, replaces }: Push,
     bundle: Uint8Array | undefined
   ) {
     const { credential, repository, url } = mirror.remote
-    const place = yield* exchange(operation, mirror)
+    const place = gitDir === undefined ? yield* exchange(operation, mirror) : { gitDir, bundle: "" }
     if (bundle !== undefined && !(yield* open(operation, place.gitDir, place.bundle, bundle))) return false
     const known = yield* git(operation, {
       gitDir: place.gitDir,

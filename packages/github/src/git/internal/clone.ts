@@ -3,7 +3,7 @@ import { GitError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Effect } from "effect"
 import * as GitName from "../GitName.ts"
-import type { CloneOptions, Workspace } from "../Workspace.ts"
+import type { CloneOptions, Cloned, Workspace } from "../Workspace.ts"
 import * as BundleRelay from "./bundleRelay.ts"
 import { type Dependencies, type Remote, refOf } from "./remote.ts"
 import { headOf } from "./run.ts"
@@ -36,7 +36,7 @@ export const make = ({ relay }: Dependencies, { gitOptions, mirrorOf, remoteOf, 
     if (packed === undefined)
       return yield* GitError.fail("clone", new GitError.RefNotFound({ ref: resolved.name }))
     const { bundle, shallow } = packed
-    return yield* BundleRelay.withBundle("clone", workspace, bundle, (path) =>
+    yield* BundleRelay.withBundle("clone", workspace, bundle, (path) =>
       step("clone", workspace, {
         script: "clone-bundle.sh",
         args: [path, url, resolved.kind, resolved.name, resolved.commit, listOf(options)],
@@ -44,6 +44,9 @@ export const make = ({ relay }: Dependencies, { gitOptions, mirrorOf, remoteOf, 
         command: "clone"
       })
     )
+    const { commit } = resolved
+    const branch = resolved.kind === "branch" ? resolved.name : undefined
+    return { branch, commit, seen: branch === undefined ? undefined : { branch, commit } } satisfies Cloned
   })
 
   const cloneDirect = Effect.fnUntraced(function* (workspace: Workspace, options: CloneOptions) {
@@ -94,7 +97,9 @@ export const make = ({ relay }: Dependencies, { gitOptions, mirrorOf, remoteOf, 
     const { dir, hooks, lfs, repository, submodules } = options
     const mode = options.mode ?? ((yield* remoteOf(repository)).credential === undefined ? "direct" : "relay")
     const workspace: Workspace = { sandbox, dir, repository, mode, hooks, lfs, submodules }
-    const printed = yield* mode === "relay" ? cloneRelay(workspace, options) : cloneDirect(workspace, options)
-    return { ...workspace, ...(yield* headOf("clone")(printed)) }
+    const cloned: Cloned = yield* mode === "relay"
+      ? cloneRelay(workspace, options)
+      : Effect.flatMap(cloneDirect(workspace, options), headOf("clone"))
+    return { ...workspace, ...cloned }
   })
 }

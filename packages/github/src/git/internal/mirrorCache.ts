@@ -42,6 +42,8 @@ export interface Mirror {
   readonly remote: Remote
   /** Resolves a name as the server does. Default: its default branch. Fails with `RefNotFound`. */
   readonly resolve: (ref: string | undefined) => Effect.Effect<Resolved, GitError.GitError>
+  /** The server's default branch; none when it has no branch. */
+  readonly defaultBranch: Effect.Effect<string | undefined, GitError.GitError>
   /** The commit of a branch; none when there is no such branch. */
   readonly branch: (name: string) => Effect.Effect<string | undefined, GitError.GitError>
   /** All branches and tags, under the names that a clone has for them. */
@@ -143,6 +145,7 @@ const mirrorAt = (git: HostGit, operation: GitError.Operation, gitDir: string, r
       }
       return yield* GitError.fail(operation, new GitError.RefNotFound({ ref: name }))
     }),
+    defaultBranch: defaultBranch(git, operation, remote),
     branch: (name) => commitOf(`refs/heads/${name}`),
     refs: Effect.map(refs, (output) =>
       output

@@ -38,19 +38,37 @@ export const make = ({ fetchDirect, packMissing, stateOf, step }: Remote) => {
       return yield* GitError.fail("pull", new GitError.DetachedHead({}))
     }
     const { author = merger, onDiverged = "fail" } = options
-    const apply = (bundle: string, commit: string) =>
-      step("pull", workspace, {
+    /** Set by the host, which resolved the commit; with git in the sandbox it is not known here. */
+    let resolved: string | undefined
+    const seen = () =>
+      resolved === undefined || workspace.mode !== "relay"
+        ? undefined
+        : { branch: upstream, commit: resolved }
+    const apply = (bundle: string, commit: string) => {
+      resolved = commit
+      return step("pull", workspace, {
         script: "pull.sh",
         args: [bundle, upstream, commit, onDiverged, author.name, author.email],
         command: "merge",
         branch
-      })
+      }).pipe(
+        Effect.catchReason("GitError", "NonFastForward", (_, error) =>
+          Effect.fail(
+            workspace.mode === "relay"
+              ? GitError.fail("pull", new GitError.NonFastForward({ branch: upstream, commit }))
+              : error
+          )
+        )
+      )
+    }
     const printed =
       workspace.mode === "relay"
         ? yield* pullRelay(workspace, state, upstream, apply)
         : yield* Effect.flatMap(fetchDirect("pull", workspace, upstream), (commit) => apply("", commit))
-    if (printed === undefined) return { branch, commit: head, before: head } satisfies Pulled
-    return { ...(yield* headOf("pull")(printed)), before: head } satisfies Pulled
+    if (printed === undefined) {
+      return { branch, commit: head, before: head, seen: { branch: upstream, commit: head } } satisfies Pulled
+    }
+    return { ...(yield* headOf("pull")(printed)), before: head, seen: seen() } satisfies Pulled
   })
 
   /** Brings a ref of the server into the sandbox. */

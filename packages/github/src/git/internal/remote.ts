@@ -39,7 +39,7 @@ export const refOf = ({ commit, kind, name }: MirrorCache.Resolved): BundleRelay
  * Checks a name that a sandbox printed. A sandbox may print anything, and an invalid name must not reach git on this
  * machine.
  */
-export const validName = (operation: GitError.Operation, name: string) =>
+const validName = (operation: GitError.Operation, name: string) =>
   Effect.mapError(Effect.fromResult(GitName.ref(name)), (reason) => GitError.fail(operation, reason))
 
 /** Checks a commit id that a sandbox printed. */

@@ -2,6 +2,7 @@
 import { GitError, type SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { type Duration, Effect } from "effect"
+import { isCommitId } from "../GitName.ts"
 import { readScript } from "../scripts/readScript.ts"
 import type { Head, Permissions, WorkTree } from "../Workspace.ts"
 import { exitCodes } from "./exitCodes.ts"
@@ -167,7 +168,7 @@ export const headOf =
   (operation: GitError.Operation) =>
   (stdout: string): Effect.Effect<Head, GitError.GitError> => {
     const commit = value(stdout, "head")
-    return commit === undefined
+    return commit === undefined || !isCommitId(commit)
       ? Effect.fail(GitError.fail(operation, new GitError.RefNotFound({ ref: "HEAD" })))
       : Effect.succeed({ branch: value(stdout, "branch"), commit })
   }

@@ -8,7 +8,6 @@ bundle=$(absolute "$3") all=$4 permitted=$5
 repository
 outgoing "$1" "$2"
 printf 'branch %s\nhead %s\n' "$branch" "$new"
-G for-each-ref --format='tracking %(objectname) %(refname)' "refs/remotes/origin/"
 set -- --not --remotes=origin
 [ -z "$all" ] || set --
 if [ -n "$all" ] || [ -n "$(G rev-list -n 1 "$new" "$@" --)" ]; then

@@ -1,4 +1,4 @@
-import { type Agent, type GitError, GitHubError, type Id, OrchestratorError } from "@remote-agent/domain"
+import { Agent, type GitError, GitHubError, type Id, OrchestratorError } from "@remote-agent/domain"
 import { GitHub, type GitHubModel, GitWorkspace } from "@remote-agent/github"
 import { Effect, Option } from "effect"
 import * as AgentRepository from "../../agents/AgentRepository.ts"
@@ -41,6 +41,12 @@ export interface Access {
     id: Id.AgentId,
     next: (agent: Agent.Agent) => Agent.Agent
   ) => Effect.Effect<Agent.Agent, Failure>
+  /** Changes what the record of an agent says of its repository, if it has one. */
+  readonly noteRepository: (
+    operation: string,
+    id: Id.AgentId,
+    next: (repository: Agent.Repository) => Agent.Repository
+  ) => Effect.Effect<void, Failure>
   /** Commits in a working tree, and returns the files of the commit. */
   readonly commitIn: (
     workspace: GitWorkspace.Workspace,
@@ -93,19 +99,28 @@ export const make: Effect.Effect<
     work: (workspace: GitWorkspace.Workspace) => Effect.Effect<A, E>
   ) =>
     Effect.gen(function* () {
-      const { agent, repo } = yield* recorded(operation, id)
+      const { agent, repo, repository } = yield* recorded(operation, id)
       const mode = yield* modeOf
       return yield* orchestrator.agents
         .of(agent)
         .withExclusiveAccess(
           operation,
-          (place) => work(AgentRepository.workspaceOf(place, repo, mode)),
+          (place) => work(AgentRepository.workspaceOf(place, repo, mode, repository)),
           options
         )
     })
 
   const note = (operation: string, id: Id.AgentId, next: (agent: Agent.Agent) => Agent.Agent) =>
     AgentStore.stored(operation, change(id, next))
+
+  const noteRepository: Access["noteRepository"] = (operation, id, next) =>
+    Effect.asVoid(
+      note(operation, id, (agent) =>
+        agent.repository === undefined
+          ? agent
+          : new Agent.Agent({ ...agent, repository: next(agent.repository) })
+      )
+    )
 
   const commitIn = Effect.fnUntraced(function* (workspace: GitWorkspace.Workspace, spec: CommitSpec) {
     const { author = defaultAuthor, paths } = spec
@@ -115,5 +130,5 @@ export const make: Effect.Effect<
     return { ...head, files } satisfies Committed
   })
 
-  return { commitIn, git, github, note, orchestrator, ready, recorded, within }
+  return { commitIn, git, github, note, noteRepository, orchestrator, ready, recorded, within }
 })

@@ -1,6 +1,7 @@
 import { type Agent, GitError, type Id } from "@remote-agent/domain"
 import type { GitHubModel } from "@remote-agent/github"
 import { DateTime, Effect } from "effect"
+import * as AgentRepository from "../../agents/AgentRepository.ts"
 import * as ReportFile from "../ReportFile.ts"
 import type { Opened, PullRequestSpec, RepositoryOptions } from "../specs.ts"
 import type { Access } from "./access.ts"
@@ -24,10 +25,23 @@ const different = (branch: string, base: string) =>
       )
     : Effect.void
 
+/**
+ * The branch that is checked out, if the host created it and it is not the base. The sandbox chooses only among
+ * branches of the record.
+ */
+const ownBranch = (
+  { branches = [], ref }: Agent.Repository,
+  current: string | undefined,
+  base: string
+): string | undefined =>
+  branches.some(({ created, name }) => created === true && name === current && name !== base && name !== ref)
+    ? current
+    : undefined
+
 const nothing = GitError.fail("commit", new GitError.NothingToCommit({}))
 
 /** Makes `Repositories.openPullRequest`. */
-export const make = ({ commitIn, git, github, ready, recorded, within }: Access) => {
+export const make = ({ commitIn, git, github, noteRepository, ready, recorded, within }: Access) => {
   /** The base branch of a pull request: as given, the branch that the agent tracks, or the default branch. */
   const baseOf = Effect.fnUntraced(function* (
     repo: GitHubModel.Repo,
@@ -67,8 +81,12 @@ export const make = ({ commitIn, git, github, ready, recorded, within }: Access)
         const status = yield* git.status(workspace)
         const current = status.branch
         if (status.entries.length === 0 && status.commit === repository.commit) return yield* nothing
-        const own = current !== undefined && current !== base && current !== repository.ref
-        const branch = named ?? (own ? current : branchFor(agent, today))
+        const generated = branchFor(agent, today)
+        const branch = named ?? ownBranch(repository, current, base) ?? generated
+        // The name of the agent is part of the generated name, so no foreign branch is called like it.
+        const pushedBefore =
+          branch === generated ||
+          repository.branches?.some((one) => one.name === branch && one.pushed === true) === true
         if (branch !== current) {
           yield* Effect.catchReason(git.createBranch(workspace, branch), "GitError", "BranchExists", () =>
             git.checkout(workspace, branch)
@@ -78,7 +96,19 @@ export const make = ({ commitIn, git, github, ready, recorded, within }: Access)
           status.entries.length === 0
             ? { files: [] }
             : yield* commitIn(workspace, { ...allowed, message: message ?? spec.title, author })
-        return { files, ...(yield* git.push(workspace, { ...allowed, branch })) }
+        const { commit } = yield* git.push(workspace, {
+          ...allowed,
+          branch,
+          own: named === undefined ? { base, pushed: pushedBefore } : undefined
+        })
+        return { files, branch, commit }
+      })
+    )
+    yield* noteRepository("openPullRequest", id, (now) =>
+      AgentRepository.withBranch(now, pushed.branch, {
+        commit: pushed.commit,
+        pushed: true,
+        ...(named === undefined ? { created: true } : {})
       })
     )
     const { outcome, pullRequest } = yield* github.createPullRequest(repo, {

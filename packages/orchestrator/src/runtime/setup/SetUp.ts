@@ -77,6 +77,19 @@ const contentOf = (
       })
 }
 
+/** The files of the profile. Fails with `AssetUnreadable` for a local file that cannot be read. */
+export const assetsOf = (profile: Profile.Profile, values: Parameters<typeof Placeholders.expand>[1]) =>
+  Effect.forEach(
+    profile.assets,
+    (asset) =>
+      Effect.map(contentOf(asset), (content) => ({
+        path: Placeholders.expand(asset.path, values),
+        content,
+        mode: asset.mode
+      })),
+    { concurrency: 4 }
+  )
+
 /**
  * Writes the files of the profile, each with its mode. Fails with `AssetUnreadable` for a local file that cannot be
  * read.

@@ -8,7 +8,7 @@ import {
   TokenUsage
 } from "@remote-agent/domain"
 import { Array as Arr, type DateTime, Effect, Option, Result, Stream } from "effect"
-import { leastIdAt, type QueryFilter, type StateStore } from "../StateStore.ts"
+import { leastIdAt, mostFound, type QueryFilter, type StateStore } from "../StateStore.ts"
 import { inOrder, insert, known, step, type Tables } from "./MemoryTables.ts"
 
 /**
@@ -21,6 +21,7 @@ export type MemoryQueries = Pick<
   StateStore["Service"],
   | "createQuery"
   | "getQuery"
+  | "findQueries"
   | "newestQuery"
   | "listQueries"
   | "startQuery"
@@ -33,9 +34,11 @@ const includes = <A>(wanted: A | ReadonlyArray<A> | undefined, value: A | undefi
   wanted === undefined || (value !== undefined && Arr.ensure(wanted).includes(value))
 
 const matches =
-  ({ agentId, outcome, since, status }: QueryFilter) =>
+  ({ agentId, outcome, pool, profile, since, status }: QueryFilter, agents: Tables["agents"]) =>
   (query: Query.Query): boolean =>
     (agentId === undefined || query.agentId === agentId) &&
+    (profile === undefined || agents.get(query.agentId)?.profile === profile) &&
+    (pool === undefined || agents.get(query.agentId)?.pool === pool) &&
     includes(status, query.status) &&
     includes(outcome, query.outcome) &&
     (since === undefined || query.id >= leastIdAt(since))
@@ -119,7 +122,7 @@ export const make = ({ agents, checkFence, logs, queries }: Tables): MemoryQueri
   const listQueries: MemoryQueries["listQueries"] = (filter = {}, range = {}) =>
     Stream.suspend(() => {
       const { after, limit, order = "oldestFirst" } = range
-      const all = inOrder(queries).filter(matches(filter))
+      const all = inOrder(queries).filter(matches(filter, agents))
       const ordered = order === "oldestFirst" ? all : all.toReversed()
       const rest = ordered.filter(
         ({ id }) => after === undefined || (order === "oldestFirst" ? id > after : id < after)
@@ -132,6 +135,16 @@ export const make = ({ agents, checkFence, logs, queries }: Tables): MemoryQueri
       step("createQuery", () => insert(queries, query.id, query))
     ),
     getQuery: Effect.fn("StateStore.getQuery")((id) => step("getQuery", () => known(queries, id))),
+    findQueries: Effect.fn("StateStore.findQueries")((text) =>
+      Effect.sync(() =>
+        Query.isIdPrefix(text)
+          ? inOrder(queries)
+              .filter(({ id }) => id.startsWith(text))
+              .toReversed()
+              .slice(0, mostFound)
+          : []
+      )
+    ),
     newestQuery: Effect.fn("StateStore.newestQuery")((agentId) =>
       Effect.sync(() =>
         Option.fromUndefinedOr(inOrder(queries).findLast((query) => query.agentId === agentId))

@@ -2,6 +2,8 @@ import { AgentEvent } from "@remote-agent/domain"
 import { Context, Effect, Layer, Result } from "effect"
 import * as Leases from "../Leases.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
+import * as MemoryRuns from "../runs/MemoryRuns.ts"
+import { RunStore } from "../runs/RunStore.ts"
 import * as MemoryAgents from "./MemoryAgents.ts"
 import * as MemoryPools from "./MemoryPools.ts"
 import * as MemoryQueries from "./MemoryQueries.ts"
@@ -38,6 +40,7 @@ const add = (tables: MemoryTables.Tables, record: StateRecord): string | undefin
  */
 export const make: Effect.Effect<{
   readonly leases: Leases.Leases["Service"]
+  readonly runs: RunStore["Service"]
   readonly store: StateStore["Service"]
 }> = Effect.gen(function* () {
   const { leases, newest } = yield* Leases.makeMemory
@@ -56,7 +59,7 @@ export const make: Effect.Effect<{
     ...MemoryPools.make(tables),
     restore
   })
-  return { leases, store }
+  return { leases, runs: MemoryRuns.make(tables), store }
 })
 
 /**
@@ -65,8 +68,8 @@ export const make: Effect.Effect<{
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<StateStore | Leases.Leases> = Layer.effectContext(
-  Effect.map(make, ({ leases, store }) =>
-    Context.make(StateStore, store).pipe(Context.add(Leases.Leases, leases))
+export const layer: Layer.Layer<StateStore | RunStore | Leases.Leases> = Layer.effectContext(
+  Effect.map(make, ({ leases, runs, store }) =>
+    Context.make(StateStore, store).pipe(Context.add(Leases.Leases, leases), Context.add(RunStore, runs))
   )
 )

@@ -1,8 +1,8 @@
-import { AgentEvent, type Id, type Lease, Query, StateStoreError } from "@remote-agent/domain"
+import { AgentEvent, Id, type Lease, Query, StateStoreError } from "@remote-agent/domain"
 import { Array as Arr, DateTime, Effect, Option, Schema, Stream } from "effect"
-import { added, type Database, failed, first, pageSize, Plain, Whole } from "./database/SqlDatabase.ts"
+import { added, type Database, failed, first, pageSize, Plain, plain, Whole } from "./database/SqlDatabase.ts"
 import { toUsage, usageColumns } from "./SqlUsage.ts"
-import { leastIdAt, type QueryFilter, type StateStore } from "../StateStore.ts"
+import { leastIdAt, mostFound, type QueryFilter, type StateStore } from "../StateStore.ts"
 
 /**
  * The methods of the store that read and write queries.
@@ -12,7 +12,7 @@ import { leastIdAt, type QueryFilter, type StateStore } from "../StateStore.ts"
  */
 export type SqlQueries = Pick<
   StateStore["Service"],
-  "createQuery" | "getQuery" | "newestQuery" | "listQueries" | "startQuery" | "requestCancel"
+  "createQuery" | "getQuery" | "findQueries" | "newestQuery" | "listQueries" | "startQuery" | "requestCancel"
 >
 
 const Time = Schema.NullOr(Schema.DateTimeUtcFromString)
@@ -35,6 +35,8 @@ const QueryRow = Schema.Struct({
   wall_millis: Schema.NullOr(Schema.Finite),
   body: Schema.fromJsonString(Schema.toCodecJson(Query.Query))
 })
+
+const isPool = Schema.is(Id.PoolName)
 
 const encodeJob = Schema.encodeEffect(Job)
 const encodeQuery = Schema.encodeEffect(QueryRow)
@@ -107,6 +109,19 @@ export const make = (database: Database): SqlQueries => {
       Effect.map(toQuery)
     )
 
+  const findQueries = Effect.fn("StateStore.findQueries")((text: string) =>
+    Query.isIdPrefix(text)
+      ? // No character of an id comes after `z`.
+        sql`
+          SELECT ${columns} FROM remote_queries WHERE id >= ${text} AND id < ${`${text}~`}
+          ORDER BY id DESC LIMIT ${mostFound}`.pipe(
+          queries("findQueries"),
+          Effect.map((rows) => rows.map(toQuery)),
+          run("findQueries")
+        )
+      : Effect.succeed([])
+  )
+
   const newestQuery = Effect.fn("StateStore.newestQuery")((agentId: Id.AgentId) =>
     sql`SELECT ${columns} FROM remote_queries WHERE agent_id = ${agentId} ORDER BY id DESC LIMIT 1`.pipe(
       queries("newestQuery"),
@@ -154,8 +169,15 @@ export const make = (database: Database): SqlQueries => {
     )
   })
 
-  const clausesOf = ({ agentId, outcome, since, status }: QueryFilter) => [
+  const clausesOf = ({ agentId, outcome, pool, profile, since, status }: QueryFilter) => [
     ...(agentId === undefined ? [] : [sql`agent_id = ${agentId}`]),
+    ...(profile === undefined
+      ? []
+      : [sql`agent_id IN (SELECT id FROM remote_agents WHERE profile = ${plain(profile)})`]),
+    ...(pool === undefined
+      ? []
+      : // A text that names no pool is not sent to the database, which may not be able to hold it.
+        [isPool(pool) ? sql`agent_id IN (SELECT id FROM remote_agents WHERE pool = ${pool})` : sql`1 = 0`]),
     ...(status === undefined ? [] : [sql.in("status", Arr.ensure(status))]),
     ...(outcome === undefined ? [] : [sql.in("outcome", Arr.ensure(outcome))]),
     ...(since === undefined ? [] : [sql`id >= ${leastIdAt(since)}`])
@@ -189,6 +211,7 @@ export const make = (database: Database): SqlQueries => {
   return {
     createQuery,
     getQuery: Effect.fn("StateStore.getQuery")((id) => run("getQuery")(get("getQuery", id))),
+    findQueries,
     newestQuery,
     listQueries,
     startQuery,

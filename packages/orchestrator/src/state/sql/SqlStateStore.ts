@@ -2,6 +2,10 @@ import { StateStoreError } from "@remote-agent/domain"
 import { Deliveries } from "@remote-agent/github"
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
+import { AccessTokens } from "../access/AccessTokens.ts"
+import { RequestKeys } from "../access/RequestKeys.ts"
+import * as SqlAccessTokens from "../access/SqlAccessTokens.ts"
+import * as SqlRequestKeys from "../access/SqlRequestKeys.ts"
 import { LaunchIntents } from "../LaunchIntents.ts"
 import { Leases } from "../Leases.ts"
 import * as Migrations from "./database/Migrations.ts"
@@ -22,6 +26,8 @@ import * as SqlQueries from "./SqlQueries.ts"
 import * as SqlUsage from "./SqlUsage.ts"
 import * as SqlSnapshotIndex from "./SqlSnapshotIndex.ts"
 import * as SqliteFile from "./database/SqliteFile.ts"
+import { RunStore } from "../runs/RunStore.ts"
+import * as SqlRuns from "../runs/SqlRuns.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
 
 /**
@@ -30,7 +36,16 @@ import { type StateRecord, StateStore } from "../StateStore.ts"
  * @category models
  * @since 0.1.0
  */
-export type State = StateStore | Leases | LaunchIntents | Deliveries.Deliveries | StateOwner | SnapshotIndex
+export type State =
+  | StateStore
+  | RunStore
+  | Leases
+  | LaunchIntents
+  | Deliveries.Deliveries
+  | StateOwner
+  | SnapshotIndex
+  | AccessTokens
+  | RequestKeys
 
 /** Makes the services over the current `SqlClient`, whose schema is up to date. */
 const makeMigrated = Effect.fnUntraced(function* (
@@ -68,10 +83,13 @@ const makeMigrated = Effect.fnUntraced(function* (
 
   const store = StateStore.of({ ...agents, ...queries, ...usage, ...events, ...pools, restore })
   return Context.make(StateStore, store).pipe(
+    Context.add(RunStore, SqlRuns.make(database)),
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(LaunchIntents, SqlIntents.make(database)),
     Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),
     Context.add(SnapshotIndex, SqlSnapshotIndex.make(database)),
+    Context.add(AccessTokens, SqlAccessTokens.make(database)),
+    Context.add(RequestKeys, SqlRequestKeys.make(database)),
     Context.add(StateOwner, yield* SqlOwner.make(database))
   )
 })

@@ -1,7 +1,14 @@
 import { describe, it } from "@effect/vitest"
 import { Deliveries } from "@remote-agent/github"
-import { LaunchIntents, MemoryStateStore, SnapshotIndex } from "@remote-agent/orchestrator"
+import {
+  AccessTokens,
+  LaunchIntents,
+  MemoryStateStore,
+  RequestKeys,
+  SnapshotIndex
+} from "@remote-agent/orchestrator"
 import { Effect, Layer } from "effect"
+import { timed } from "../../support/accessCases.ts"
 import { conformance } from "../../support/conformance.ts"
 import { layerTestClock } from "../../support/stateStoreCases.ts"
 
@@ -10,11 +17,13 @@ const layer = Layer.mergeAll(
   LaunchIntents.layerMemory,
   SnapshotIndex.layerMemory,
   Deliveries.layerMemory(),
+  AccessTokens.layerMemory,
+  RequestKeys.layerMemory,
   layerTestClock
 )
 
 describe("MemoryStateStore.layer", () => {
-  it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
+  it.effect.each([...conformance, ...timed].map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
     Effect.provide(run, layer)
   )
 })

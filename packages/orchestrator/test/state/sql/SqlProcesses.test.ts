@@ -1,6 +1,6 @@
-import { describeOnce } from "#test/once"
+import { describeOnce, describeRest } from "#test/once"
 import { runsRest } from "#test/tier"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import { Agent, Id } from "@remote-agent/domain"
 import { Effect, Random, Stream } from "effect"
 import { spawn } from "node:child_process"
@@ -179,7 +179,7 @@ describeOnce("a state file and its processes", () => {
 /** Together they are 80 MB, whoever runs this. */
 const [many, characters] = runsRest ? ([20_000, 4000] as const) : ([5000, 16_000] as const)
 
-describe("a state file of many agents", () => {
+describeRest("a state file of many agents", () => {
   it.live(
     `lists ${many} agents in a process that has no room for them all, and says nothing else on stdout`,
     () =>

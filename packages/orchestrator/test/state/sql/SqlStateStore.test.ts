@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { describe, it } from "@effect/vitest"
 import { SqlStateStore } from "@remote-agent/orchestrator"
 import { Effect, FileSystem, Layer, Path } from "effect"
+import { timed } from "../../support/accessCases.ts"
 import { conformance } from "../../support/conformance.ts"
 import { layerTestClock } from "../../support/stateStoreCases.ts"
 
@@ -14,13 +15,13 @@ const layerFile = Layer.unwrap(
 ).pipe(Layer.provide(NodeServices.layer))
 
 describe("SqlStateStore.layerSqlite", () => {
-  it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
+  it.effect.each([...conformance, ...timed].map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
     Effect.provide(run, Layer.merge(layerFile, layerTestClock))
   )
 })
 
 describe("SqlStateStore.layerSqliteMemory", () => {
-  it.effect.each(conformance.map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
+  it.effect.each([...conformance, ...timed].map((one) => [one.name, one] as const))("%s", ([, { run }]) =>
     Effect.provide(run, Layer.merge(SqlStateStore.layerSqliteMemory, layerTestClock))
   )
 })

@@ -1,8 +1,15 @@
 import { Id, SandboxError } from "@remote-agent/domain"
 import type * as Sdk from "e2b"
-import { Effect, Stream } from "effect"
+import { Duration, Effect, Stream } from "effect"
+import { bounded, collectFile } from "../../internal/fileLimit.ts"
 import { OutputChannel } from "../../internal/output.ts"
-import type { FileEvent, FileInfo, SandboxFiles, WatchOptions } from "../../Sandbox.ts"
+import {
+  defaultReadLimit,
+  type FileEvent,
+  type FileInfo,
+  type SandboxFiles,
+  type WatchOptions
+} from "../../Sandbox.ts"
 import type { E2bCalls } from "./calls.ts"
 import { Rejected } from "./errors.ts"
 
@@ -38,6 +45,15 @@ const body = (content: string | Uint8Array): string | ArrayBuffer =>
  */
 export const upload = { useOctetStream: true } as const
 
+/**
+ * The slowest upload that is accepted, in bytes per second. The time limit of an upload grows with its size, because the
+ * SDK does not tell how far an upload is.
+ */
+const slowestUpload = 32 * 1024
+
+/** How long the removal of an unfinished file may take. */
+const removeLimit = "10 seconds"
+
 /** Starts to watch a folder. The provider stops when the scope closes. */
 const watchFolder = Effect.fnUntraced(function* (
   calls: E2bCalls,
@@ -70,7 +86,11 @@ const watchFolder = Effect.fnUntraced(function* (
 })
 
 /** The files of one E2B sandbox. */
-export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.SandboxId): SandboxFiles => {
+export const make = (
+  calls: E2bCalls,
+  sandbox: Sdk.Sandbox,
+  sandboxId: Id.SandboxId
+): Omit<SandboxFiles, "prepare"> => {
   const { files } = sandbox
   const request = <A>(
     operation: SandboxError.Operation,
@@ -78,16 +98,66 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
     evaluate: (signal: AbortSignal) => Promise<A>
   ): Effect.Effect<A, SandboxError.SandboxError> => calls.call({ operation, sandboxId, path }, evaluate)
 
-  const read = Effect.fn("Sandbox.files.read")((path: string) =>
-    request("read", path, (signal) => files.read(path, { format: "bytes", signal }))
+  /** The pieces of a file. The SDK limits the time to the first byte and the silence between two. */
+  const pieces = (path: string): Stream.Stream<Uint8Array, SandboxError.SandboxError> =>
+    Stream.unwrap(
+      Effect.map(
+        calls.attempt({ operation: "read", sandboxId, path }, (signal) =>
+          files.read(path, { format: "stream", signal })
+        ),
+        // An empty file has no stream.
+        (found) =>
+          typeof found !== "object" || found === null
+            ? Stream.empty
+            : Stream.fromReadableStream({
+                evaluate: () => found,
+                onError: (cause) => new Rejected({ cause })
+              }).pipe(
+                Stream.catch(({ cause }) =>
+                  Stream.fromEffect(calls.explain(cause, { operation: "read", sandboxId, path }))
+                )
+              )
+      )
+    )
+
+  const read = Effect.fn("Sandbox.files.read")(
+    (path: string, { limitBytes = defaultReadLimit }: { readonly limitBytes?: number | undefined } = {}) =>
+      calls.retrying(collectFile(bounded(pieces(path), { sandboxId, path, limitBytes })))
   )
+
+  const stream: SandboxFiles["stream"] = (path, { limitBytes } = {}) =>
+    Stream.withSpan(bounded(pieces(path), { sandboxId, path, limitBytes }), "Sandbox.files.stream")
+
+  const removePart = (part: string) =>
+    calls
+      .attempt({ operation: "remove", sandboxId, path: part }, (signal) => files.remove(part, { signal }))
+      .pipe(
+        Effect.timeout(removeLimit),
+        Effect.catchReasons("SandboxError", {
+          FileNotFound: () => Effect.void,
+          Gone: () => Effect.void,
+          Expired: () => Effect.void
+        }),
+        Effect.catch((error) => Effect.logWarning("A part of a file may be left in the sandbox", error))
+      )
 
   const write = Effect.fn("Sandbox.files.write")(function* (path: string, content: string | Uint8Array) {
     // The provider writes in place, so a reader could see half of the file.
     const part = `${path}.${yield* Id.nextToken}.part`
-    yield* request("write", part, (signal) => files.write(part, body(content), { ...upload, signal }))
-    yield* calls.attempt({ operation: "write", sandboxId, path }, (signal) =>
-      files.rename(part, path, { signal })
+    const bytes = body(content)
+    const length = typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.byteLength
+    const requestTimeoutMs =
+      Duration.toMillis(calls.requestTimeout) + Math.ceil((length / slowestUpload) * 1000)
+    yield* request("write", part, (signal) =>
+      files.write(part, bytes, { ...upload, signal, requestTimeoutMs })
+    ).pipe(
+      Effect.andThen(
+        calls.attempt({ operation: "write", sandboxId, path }, (signal) =>
+          files.rename(part, path, { signal })
+        )
+      ),
+      // A disk that is full keeps a part of the file, which would take the space that is left.
+      Effect.onError(() => removePart(part))
     )
   })
 
@@ -128,7 +198,8 @@ export const make = (calls: E2bCalls, sandbox: Sdk.Sandbox, sandboxId: Id.Sandbo
 
   return {
     read,
-    readString: (path) => Effect.map(read(path), (bytes) => decoder.decode(bytes)),
+    readString: (path, options) => Effect.map(read(path, options), (bytes) => decoder.decode(bytes)),
+    stream,
     write,
     list,
     stat,

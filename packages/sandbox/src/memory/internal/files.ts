@@ -1,7 +1,8 @@
 /** The files of a sandbox in memory. */
 import { type Id, SandboxError } from "@remote-agent/domain"
 import { Effect, Queue, Stream } from "effect"
-import type { FileEvent, FileInfo, SandboxFiles } from "../../Sandbox.ts"
+import { bounded, collectFile } from "../../internal/fileLimit.ts"
+import { defaultReadLimit, type FileEvent, type FileInfo, type SandboxFiles } from "../../Sandbox.ts"
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -121,7 +122,7 @@ export const make = (home: string, sandboxId: Id.SandboxId, held: Contents): San
   const missing = (operation: SandboxError.Operation, path: string) =>
     SandboxError.fail(operation, new SandboxError.FileNotFound({ path }), sandboxId)
 
-  const read = Effect.fnUntraced(function* (path: string) {
+  const contentOf = Effect.fnUntraced(function* (path: string) {
     const absolute = resolve(home, path)
     if (folders.has(absolute)) {
       return yield* SandboxError.fail(
@@ -133,9 +134,16 @@ export const make = (home: string, sandboxId: Id.SandboxId, held: Contents): San
     return contents.get(absolute) ?? (yield* missing("read", path))
   })
 
+  const stream: SandboxFiles["stream"] = (path, { limitBytes } = {}) =>
+    bounded(Stream.fromEffect(contentOf(path)), { sandboxId, path, limitBytes })
+
+  const read: SandboxFiles["read"] = (path, { limitBytes = defaultReadLimit } = {}) =>
+    collectFile(stream(path, { limitBytes }))
+
   return {
     read,
-    readString: (path) => Effect.map(read(path), (bytes) => decoder.decode(bytes)),
+    readString: (path, options) => Effect.map(read(path, options), (bytes) => decoder.decode(bytes)),
+    stream,
     write: (path, content) =>
       Effect.sync(() =>
         tree.write(
@@ -161,6 +169,15 @@ export const make = (home: string, sandboxId: Id.SandboxId, held: Contents): San
       tree.move(source, resolve(home, to))
     }),
     makeDir: (path) => Effect.sync(() => tree.makeFolders(resolve(home, path))),
+    prepare: (all) =>
+      Effect.sync(() => {
+        for (const path of all.folders) tree.makeFolders(resolve(home, path))
+        for (const { content, path } of all.files) {
+          const bytes = typeof content === "string" ? encoder.encode(content) : content.slice()
+          tree.write(resolve(home, path), bytes)
+        }
+        return home
+      }),
     watch: (path, { recursive = false } = {}) =>
       Stream.suspend(() => {
         const folder = resolve(home, path)
@@ -175,13 +192,15 @@ export const make = (home: string, sandboxId: Id.SandboxId, held: Contents): San
 export const guarded = (
   check: (operation: SandboxError.Operation) => Effect.Effect<SandboxFiles, SandboxError.SandboxError>
 ): SandboxFiles => ({
-  read: (path) => Effect.flatMap(check("read"), (files) => files.read(path)),
-  readString: (path) => Effect.flatMap(check("read"), (files) => files.readString(path)),
+  read: (path, options) => Effect.flatMap(check("read"), (files) => files.read(path, options)),
+  readString: (path, options) => Effect.flatMap(check("read"), (files) => files.readString(path, options)),
+  stream: (path, options) => Stream.unwrap(Effect.map(check("read"), (files) => files.stream(path, options))),
   write: (path, content) => Effect.flatMap(check("write"), (files) => files.write(path, content)),
   list: (path) => Effect.flatMap(check("listFiles"), (files) => files.list(path)),
   stat: (path) => Effect.flatMap(check("stat"), (files) => files.stat(path)),
   remove: (path) => Effect.flatMap(check("remove"), (files) => files.remove(path)),
   rename: (from, to) => Effect.flatMap(check("rename"), (files) => files.rename(from, to)),
   makeDir: (path) => Effect.flatMap(check("makeDir"), (files) => files.makeDir(path)),
+  prepare: (all) => Effect.flatMap(check("write"), (files) => files.prepare(all)),
   watch: (path, options) => Stream.unwrap(Effect.map(check("watch"), (files) => files.watch(path, options)))
 })

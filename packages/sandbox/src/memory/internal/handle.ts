@@ -35,7 +35,8 @@ const jobsOf = (find: FindRunning, id: Id.SandboxId): SandboxJobs => ({
   read: (job, from) => untilCut(find("read", id), (box) => box.jobs.read(job, from)),
   status: (job) => Effect.flatMap(find("stat", id), (box) => box.jobs.status(job)),
   kill: (job) => Effect.flatMap(find("kill", id), (box) => box.jobs.kill(job)),
-  remove: (job) => Effect.flatMap(find("remove", id), (box) => box.jobs.remove(job))
+  remove: (job) => Effect.flatMap(find("remove", id), (box) => box.jobs.remove(job)),
+  reserve: (job) => Effect.flatMap(find("stat", id), (box) => box.jobs.reserve(job))
 })
 
 /** Makes the handle on a sandbox. */

@@ -110,6 +110,7 @@ const statusOf = ({ end }: MemoryJob): Status => end ?? { _tag: "Running" }
 /** Makes the jobs of one sandbox. */
 export const make = (host: Host) => {
   const jobs = new Map<string, MemoryJob>()
+  const reserved = new Set<string>()
 
   const jobOf = (operation: SandboxError.Operation, id: string) =>
     Effect.suspend(() => {
@@ -120,7 +121,7 @@ export const make = (host: Host) => {
     })
 
   const start: SandboxJobs["start"] = Effect.fnUntraced(function* (id, command, clear) {
-    if (jobs.has(id)) return false
+    if (jobs.has(id) || reserved.has(id)) return false
     const job: MemoryJob = { output: [], end: undefined, changed: Deferred.makeUnsafe(), fiber: undefined }
     for (const [old, { end }] of jobs)
       if (clear !== "" && old.startsWith(clear) && end !== undefined) jobs.delete(old)
@@ -143,6 +144,7 @@ export const make = (host: Host) => {
     read: (id, from) => Stream.unwrap(Effect.map(jobOf("read", id), (job) => readFrom(job, from))),
     status: (id) => Effect.map(jobOf("stat", id), statusOf),
     kill,
-    remove: (id) => Effect.sync(() => void jobs.delete(id))
+    remove: (id) => Effect.sync(() => void (jobs.delete(id) || reserved.delete(id))),
+    reserve: (id) => Effect.sync(() => !jobs.has(id) && reserved.add(id).has(id))
   } satisfies SandboxJobs
 }

@@ -22,6 +22,28 @@ const sameBytes = (actual: Uint8Array, expected: Uint8Array) => {
 
 /** Cases for files. */
 export const cases: ReadonlyArray<Case> = [
+  define("prepares the folders and files of a new sandbox, small and large", () =>
+    Effect.gen(function* () {
+      const { files } = yield* box()
+      const bytes = Uint8Array.from({ length: 1024 }, (_, index) => index & 255)
+      const small = {
+        folders: ["work/it's", "./other"],
+        files: [
+          { path: "./in/$HOME `x`", content: "'quoted'\n\n" },
+          { path: "bytes", content: bytes, mode: "0700" }
+        ]
+      }
+      const home = yield* files.prepare(small)
+      yield* same(home, (yield* files.stat(".")).path, "the home folder")
+      yield* same((yield* files.stat("work/it's")).type, "directory", "the type")
+      yield* same((yield* files.stat("other")).type, "directory", "the type")
+      yield* same(yield* files.readString("in/$HOME `x`"), "'quoted'\n\n", "the text")
+      yield* same([...(yield* files.read("bytes"))], [...bytes], "the bytes")
+      const large = "x".repeat(300_000)
+      yield* files.prepare({ folders: [], files: [{ path: "bytes", content: large }] })
+      yield* same((yield* files.stat("bytes")).size, large.length, "the size")
+    })
+  ),
   define("writes, reads, lists, moves and removes files", () =>
     Effect.gen(function* () {
       const { files } = yield* box()

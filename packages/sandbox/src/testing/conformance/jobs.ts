@@ -38,6 +38,24 @@ export const cases: ReadonlyArray<Case> = [
       yield* still(sandbox)
     })
   ),
+  define("reserves the id of a job that was not started, so that it never is", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* box()
+      const started = yield* Job.start(sandbox, { script: scripts.steps }, { id: "started" })
+      yield* same(yield* Job.reserve(sandbox, started), false, "whether the id of a job is free")
+      const missing = {
+        ...started,
+        id: "missing",
+        directory: started.directory.replace(/started$/, "missing")
+      }
+      const reserve = Job.reserve(sandbox, missing)
+      yield* same([yield* reserve, yield* reserve], [true, true], "whether the id is free, twice")
+      const late = yield* Job.start(sandbox, { script: scripts.heart }, { id: "missing" })
+      yield* same(late.fresh, false, "whether the late job is fresh")
+      yield* still(sandbox)
+      yield* Job.remove(sandbox, started)
+    })
+  ),
   define("kills a job and everything it started", () =>
     Effect.gen(function* () {
       const sandbox = yield* box()

@@ -1,8 +1,8 @@
 /** Launches an agent. */
 import { Agent } from "@remote-agent/domain"
-import { useMutation, useQueryClient } from "@tanstack/react-query"
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { Duration, Schema } from "effect"
-import { type FormEvent, useId, useRef } from "react"
+import { type FormEvent, useRef } from "react"
 import { useLocation } from "wouter"
 import { messageOf } from "../../session/Failure.ts"
 import { useSession } from "../../session/Session.tsx"
@@ -12,8 +12,14 @@ import { Field } from "../../ui/Field.tsx"
 import { textOf } from "../../ui/textOf.ts"
 import { readLabels, readVariables } from "./launchText.ts"
 
-/** The profiles that are built in. A server may have more. */
-const knownProfiles = ["sample", "claude-code", "codex", "opencode", "dexter"]
+/** The profiles of the server; those that lack a setting are marked. */
+const useProfiles = () => {
+  const { api } = useSession()
+  return useQuery({
+    queryKey: ["profiles"],
+    queryFn: ({ signal }) => api.run(({ server }) => server.profiles(), signal)
+  })
+}
 
 const specOf = (form: FormData) => {
   const [name, profile, repository] = [
@@ -38,7 +44,7 @@ const LaunchForm = ({ onClose }: { readonly onClose: () => void }) => {
   const { api } = useSession()
   const client = useQueryClient()
   const [, navigate] = useLocation()
-  const profiles = useId()
+  const profiles = useProfiles()
   // A launch that is tried again after its answer was lost is the same launch.
   const key = useRef(crypto.randomUUID())
   const launch = useMutation({
@@ -62,15 +68,16 @@ const LaunchForm = ({ onClose }: { readonly onClose: () => void }) => {
         <Field label="Name" hint="A name is made up when empty.">
           <input name="name" pattern="[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}" maxLength={64} autoComplete="off" />
         </Field>
-        <Field label="Profile" hint="The kind of agent.">
-          <input name="profile" list={profiles} defaultValue="sample" autoComplete="off" required />
+        <Field key={profiles.data === undefined ? "none" : "some"} label="Profile" hint="The kind of agent.">
+          <select name="profile" defaultValue="sample">
+            {(profiles.data ?? []).map(({ name, ready }) => (
+              <option key={name} value={name}>
+                {ready ? name : `${name} (lacks a setting)`}
+              </option>
+            ))}
+          </select>
         </Field>
       </div>
-      <datalist id={profiles}>
-        {knownProfiles.map((profile) => (
-          <option key={profile} value={profile} />
-        ))}
-      </datalist>
       <Field label="Labels" hint="To find it by: team=research tier=gold">
         <input name="labels" autoComplete="off" />
       </Field>

@@ -25,6 +25,9 @@ export const create = command({
     assignee: repeatable("assignee", "A user to assign"),
     repo
   },
+  examples: [
+    { command: 'remote-agent issue create --title "Wrong total" --label bug', description: "With a label" }
+  ],
   run: Effect.fn("issue create")(function* (flags): Run {
     const { out } = yield* Screen
     const body = yield* TextInput.either("body", flags.body, flags.bodyFile)

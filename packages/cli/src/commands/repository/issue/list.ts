@@ -23,6 +23,7 @@ const rowOf = ({ labels, number, state, title }: GitHubModel.Issue) => [
 /** `issue list`. */
 export const list = command({
   name: "issue list",
+  alias: "ls",
   description: "List the issues of a repository; with --json one document per line",
   flags: {
     state: Flag.Literals("state", ["open", "closed", "all"]).pipe(
@@ -37,6 +38,7 @@ export const list = command({
     ),
     repo
   },
+  examples: [{ command: "remote-agent issue list --label bug --limit 10", description: "Open issues" }],
   run: Effect.fn("issue list")(function* (flags): Run {
     const { note, out } = yield* Screen
     const issues = yield* Effect.gen(function* () {

@@ -20,6 +20,12 @@ export const create = command({
     event: repeatable("event", "An event to deliver (default: push and pull_request)"),
     repo
   },
+  examples: [
+    {
+      command: "remote-agent webhook create https://example.com/webhook",
+      description: "For pushes and pull requests"
+    }
+  ],
   run: Effect.fn("webhook create")(function* (flags): Run {
     const { note, out } = yield* Screen
     const { protocol } = URL.parse(flags.url) ?? {}

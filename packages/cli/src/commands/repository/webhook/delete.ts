@@ -11,6 +11,9 @@ export const remove = command({
   name: "webhook delete",
   description: "Delete a webhook. Succeeds when it does not exist",
   flags: { id: webhookId, repo },
+  examples: [
+    { command: "remote-agent webhook delete 42", description: "By the id that `webhook list` prints" }
+  ],
   run: Effect.fn("webhook delete")(function* ({ id, json, repo: name }): Run {
     const { out } = yield* Screen
     yield* withGitHub(name, (github, repository) => github.deleteWebhook(repository, id))

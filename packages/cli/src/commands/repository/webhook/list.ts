@@ -18,8 +18,10 @@ const rowOf = ({ active, events, id, url }: GitHubModel.Hook) => [
 /** `webhook list`. */
 export const list = command({
   name: "webhook list",
+  alias: "ls",
   description: "List the webhooks of a repository; with --json one document per line",
   flags: { repo },
+  examples: [{ command: "remote-agent webhook list --repo octocat/hello", description: "Of a repository" }],
   run: Effect.fn("webhook list")(function* (flags): Run {
     const { note, out } = yield* Screen
     const hooks = yield* withGitHub(flags.repo, (github, repository) =>

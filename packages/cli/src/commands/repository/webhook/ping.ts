@@ -11,6 +11,9 @@ export const ping = command({
   name: "webhook ping",
   description: "Make GitHub send a ping to a webhook",
   flags: { id: webhookId, repo },
+  examples: [
+    { command: "remote-agent webhook ping 42", description: "To see whether its deliveries arrive" }
+  ],
   run: Effect.fn("webhook ping")(function* ({ id, json, repo: name }): Run {
     const { out } = yield* Screen
     yield* withGitHub(name, (github, repository) => github.pingWebhook(repository, id))

@@ -153,6 +153,64 @@ const heldNames = Effect.gen(function* () {
   yield* sql`CREATE UNIQUE INDEX remote_agents_by_held_name ON remote_agents (held_name)`
 })
 
+/** What the servers of one state share: the hashes of access tokens, and the keys of requests. */
+const access = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  yield* sql`CREATE TABLE remote_access_tokens (
+    id ${text} PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    hash ${text} UNIQUE NOT NULL,
+    created_ms BIGINT NOT NULL,
+    expires_ms BIGINT
+  )`
+  yield* sql`CREATE TABLE remote_request_keys (
+    id ${text} PRIMARY KEY NOT NULL,
+    operation TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL
+  )`
+  yield* sql`CREATE INDEX remote_request_keys_by_age ON remote_request_keys (created_ms)`
+})
+
+/** Durable runs: a record each, their questions, and the agents in their slots. */
+const runs = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  yield* sql`CREATE TABLE remote_runs (
+    id ${text} PRIMARY KEY NOT NULL,
+    status ${text} NOT NULL,
+    priority BIGINT NOT NULL,
+    body TEXT NOT NULL
+  )`
+  yield* sql`CREATE INDEX remote_runs_by_status ON remote_runs (status, id)`
+  yield* sql`CREATE TABLE remote_run_questions (
+    run_id ${text} NOT NULL REFERENCES remote_runs (id),
+    idx BIGINT NOT NULL,
+    state ${text} NOT NULL,
+    not_before_ms BIGINT NOT NULL,
+    slot BIGINT,
+    seq BIGINT,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run_id, idx)
+  )`
+  yield* sql`
+    CREATE INDEX remote_run_questions_waiting ON remote_run_questions (run_id, not_before_ms, idx)
+    WHERE state = 'waiting'`
+  yield* sql`CREATE UNIQUE INDEX remote_run_questions_by_slot ON remote_run_questions (run_id, slot) WHERE slot IS NOT NULL`
+  yield* sql`CREATE UNIQUE INDEX remote_run_questions_by_seq ON remote_run_questions (run_id, seq) WHERE seq IS NOT NULL`
+  yield* sql`CREATE TABLE remote_run_slots (
+    run_id ${text} NOT NULL REFERENCES remote_runs (id),
+    slot BIGINT NOT NULL,
+    agent_id ${text},
+    PRIMARY KEY (run_id, slot)
+  )`
+  yield* sql`CREATE INDEX remote_run_slots_by_agent ON remote_run_slots (run_id) WHERE agent_id IS NOT NULL`
+})
+
 /** The steps from an empty database to the schema of this version. A released step never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
@@ -160,7 +218,9 @@ const steps = {
   "3_search_and_leases": searchAndLeases,
   "4_settings": settings,
   "5_set_ups": setUps,
-  "6_held_names": heldNames
+  "6_held_names": heldNames,
+  "7_access": access,
+  "8_runs": runs
 }
 
 /**

@@ -3,6 +3,7 @@ import { Agent, type StateStoreError } from "@remote-agent/domain"
 import { Effect, Fiber, Stream } from "effect"
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import * as Migrations from "../../../../src/state/sql/database/Migrations.ts"
 import { newAgent, newQuery, reasonOf, thinking } from "../../../support/stateStoreCases.ts"
 import { newPath, openBoth, openStore, withSql } from "../../../support/storeSupport.ts"
 
@@ -107,7 +108,7 @@ describe("a state file", () => {
       const error = yield* Effect.flip(openStore(path))
       const { reason } = error
       assert(reason._tag === "NewerSchema")
-      assert.deepStrictEqual([reason.store, reason.found, reason.supported], [path, 99, 6])
+      assert.deepStrictEqual([reason.store, reason.found, reason.supported], [path, 99, Migrations.latest])
       assert.isFalse(error.isRetryable)
       assert.isTrue(before.equals(yield* bytes(path)))
     }).pipe(Effect.scoped)

@@ -1,0 +1,18 @@
+/**
+ * What every request must be: well-formed and not too large.
+ *
+ * @since 0.2.0
+ */
+import { HttpApiMiddleware } from "effect/http-api"
+import { Invalid, PayloadTooLarge } from "./ApiError.ts"
+
+/**
+ * Refuses requests that are not as the contract describes them, with an error of the same shape as all others.
+ *
+ * @category middleware
+ * @since 0.2.0
+ */
+export class RequestChecks extends HttpApiMiddleware.Service<RequestChecks>()(
+  "@remote-agent/api/RequestChecks",
+  { error: [Invalid, PayloadTooLarge] }
+) {}
