@@ -11,6 +11,8 @@ type Files = Readonly<Record<string, ReadonlyArray<string>>>
 const contract: Files = {
   "e2b-local": [
     "Access",
+    "Attempts",
+    "HostileTrees",
     "Calls",
     "Commands",
     "Contents",
@@ -42,6 +44,7 @@ const contract: Files = {
     "E2bSandboxErrors",
     "Host",
     "snapshots",
+    "forceKill",
     "Job",
     "LocalSandboxes",
     "LocalDaemon",
@@ -68,6 +71,7 @@ const contract: Files = {
     "CustomTools",
     "Dexter",
     "ForkAgent",
+    "HostBounds",
     "SetupSnapshotsLocal",
     "Local",
     "localRepository",
@@ -138,11 +142,13 @@ const docs: Files = { cli: ["Documentation", "Examples", "Release"] }
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
   "e2b-local": [
+    "Attempts",
     "Calls",
     "Commands",
     "Contents",
     "Files",
     "FilesystemPause",
+    "HostileTrees",
     "Lifecycle",
     "PortTable",
     "SdkExamples",
@@ -181,17 +187,18 @@ const named = { contract, binary, faults, docs }
 const everything = "packages/*/test/**/*.test.ts"
 const examples = "examples/testing/*.test.ts"
 
-const skipped = runsRest ? [] : globs(later)
+/** The files of which this run has nothing. */
+export const restOnly: ReadonlyArray<string> = runsRest ? [] : globs(later)
 
 /** The files of each project. Those that are named nowhere are `unit`: they need nothing but this process. */
 export const files: Readonly<
   Record<Project, { readonly include: ReadonlyArray<string>; readonly exclude: ReadonlyArray<string> }>
 > = {
   unit: { include: [everything, "test/**/*.test.ts"], exclude: Object.values(named).flatMap(globs) },
-  contract: { include: globs(contract), exclude: skipped },
-  binary: { include: globs(binary), exclude: skipped },
-  faults: { include: globs(faults), exclude: skipped },
-  docs: { include: [...globs(docs), examples], exclude: skipped }
+  contract: { include: globs(contract), exclude: restOnly },
+  binary: { include: globs(binary), exclude: restOnly },
+  faults: { include: globs(faults), exclude: restOnly },
+  docs: { include: [...globs(docs), examples], exclude: restOnly }
 }
 
 /** The files that the rest has, whole or in part. */

@@ -13,7 +13,8 @@ export interface Options {
 
 const broken = (detail: string) => new BenchBroken({ benchmark: "cold-start", detail })
 
-const bundle = "packages/remote-agent/dist/bundle/remote-agent.mjs"
+/** The bundle of the binary, below the root of the repository. */
+export const bundle = "packages/remote-agent/dist/bundle/remote-agent.mjs"
 
 /** Prints the peak memory of a process in KiB, after the process's own output on stderr. */
 const gnuTime = "/usr/bin/time"
@@ -49,7 +50,7 @@ const modified = Effect.fnUntraced(function* (file: string) {
 })
 
 /** Bundles the binary unless the bundle is newer than all its sources. */
-const prepare = Effect.fn("bench.bundle")(function* (root: string) {
+export const prepare = Effect.fn("bench.bundle")(function* (root: string) {
   const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
   const at = (...names: ReadonlyArray<string>) => path.join(root, ...names)
   const packages = yield* fs.readDirectory(at("packages"))

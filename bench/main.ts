@@ -5,9 +5,11 @@ import { Argument, Command, Flag } from "effect/cli"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as ColdStart from "./ColdStart.ts"
+import * as Copy from "./Copy.ts"
 import * as Create from "./Create.ts"
 import * as Events from "./Events.ts"
 import * as Git from "./Git.ts"
+import * as Guest from "./Guest.ts"
 import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
@@ -28,6 +30,8 @@ const names = [
   "create",
   "launch",
   "events",
+  "cp",
+  "guest",
   "soak"
 ] as const
 
@@ -53,13 +57,15 @@ type Benchmark = Effect.Effect<
       | typeof State.run
       | typeof Streaming.run
       | typeof Git.run
+      | typeof Copy.run
       | typeof Create.run
       | typeof Launch.run
       | typeof Events.run
+      | typeof Guest.run
       | typeof Soak.run
     >
   >,
-  Effect.Services<ReturnType<typeof ColdStart.run | typeof Git.run>>
+  Effect.Services<ReturnType<typeof ColdStart.run | typeof Copy.run | typeof Git.run>>
 >
 
 const benchmarks = (
@@ -76,7 +82,9 @@ const benchmarks = (
   git: Git.run({ files: 20_000, megabytes: 50, rounds }),
   create: Create.run({ atOnce: [1, 20, 100], rounds }),
   launch: Launch.run({ files: 3000, rounds }),
+  cp: Copy.run({ root, files: 3000, rounds }),
   events: Events.run({ events: 200, rounds }),
+  guest: Guest.run({ times: 100 }),
   soak: Soak.run(soak)
 })
 

@@ -14,7 +14,7 @@ const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   orchestrator: ["domain", "sandbox", "github"],
   server: ["api", "domain", "sandbox", "orchestrator"],
   web: ["api", "domain"],
-  cli: ["domain", "e2b-local", "sandbox", "github", "orchestrator", "api", "server"],
+  cli: ["domain", "e2b-local", "sandbox", "github", "orchestrator", "api", "server", "web"],
   "remote-agent": ["domain", "api", "e2b-local", "sandbox", "github", "orchestrator", "cli"]
 }
 

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { globSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { files, rest } from "../../vitest.projects.ts"
+import { files, rest, restOnly } from "../../vitest.projects.ts"
 
 const cwd = fileURLToPath(new URL("../../", import.meta.url))
 const inNodeModules = (path: string) => path.includes("node_modules")
@@ -20,5 +20,8 @@ it("every test belongs to one project", () => {
     const excluded = new Set(exclude.flatMap(found))
     return include.flatMap(found).filter((path) => !excluded.has(path))
   })
-  assert.deepStrictEqual(owned.toSorted(), found("{packages,examples,test}/**/*.test.ts"))
+  assert.deepStrictEqual(
+    [...owned, ...restOnly.flatMap(found)].toSorted(),
+    found("{packages,examples,test}/**/*.test.ts")
+  )
 })

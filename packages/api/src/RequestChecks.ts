@@ -1,5 +1,5 @@
 /**
- * What every request must be: well-formed and not too large.
+ * The rules of every request: a correct form and a limited size.
  *
  * @since 0.2.0
  */

@@ -36,7 +36,7 @@ export type Options = Client.Options
  *
  * const names = Effect.gen(function* () {
  *   const { agents } = yield* RemoteAgentClient
- *   const { items } = yield* agents.list({ query: { status: "active" } })
+ *   const { items } = yield* agents.list({ query: { status: ["active"] } })
  *   return items.map(({ name }) => name)
  * })
  *

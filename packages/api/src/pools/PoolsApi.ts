@@ -29,7 +29,7 @@ export const PoolMembers = Schema.Struct({
 })
 
 /**
- * What the agents of a pool have used, terminated ones included.
+ * The usage of the agents of a pool, terminated ones included.
  *
  * @category schemas
  * @since 0.2.0

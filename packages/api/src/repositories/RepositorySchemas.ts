@@ -122,7 +122,7 @@ export const PublishRequest = Schema.Struct({
 })
 
 /**
- * What is checked out. `branch` is absent when no branch is.
+ * The commit that is checked out. `branch` is absent when no branch is checked out.
  *
  * @category schemas
  * @since 0.2.0
@@ -133,7 +133,7 @@ export const Head = Schema.Struct({
 })
 
 /**
- * What is checked out after a pull, and the commit before it.
+ * The checkout after a pull, and the commit before it.
  *
  * @category schemas
  * @since 0.2.0

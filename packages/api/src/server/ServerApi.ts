@@ -76,7 +76,7 @@ export const ReapEntry = Schema.Struct({
 })
 
 /**
- * What the reaper did, or would do.
+ * The report of a pass of the reaper, or of a dry run.
  *
  * @category schemas
  * @since 0.2.0

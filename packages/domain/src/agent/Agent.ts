@@ -51,7 +51,7 @@ export const Labels = Schema.Record(Schema.String, LabelValue).pipe(
 )
 
 /**
- * What the host knows of a branch. It never comes from git in the sandbox.
+ * The host's record of a branch. It never comes from git in the sandbox.
  *
  * @category models
  * @since 0.1.0

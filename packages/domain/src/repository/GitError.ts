@@ -111,7 +111,7 @@ export class ProtectedBranch extends Schema.TaggedError<ProtectedBranch>()("Prot
 /** The caller named no branch to push, and the host knows of none that it created for the agent. */
 export class BranchNotNamed extends Schema.TaggedError<BranchNotNamed>()("BranchNotNamed", {}) {
   override get message() {
-    return "no branch was named, and this machine did not create one for the agent. What is checked out in the sandbox does not choose the branch. Name one (--branch), or create one first."
+    return "no branch was named, and this machine did not create one for the agent. The checkout in the sandbox does not choose the branch. Name one (--branch), or create one first."
   }
 }
 

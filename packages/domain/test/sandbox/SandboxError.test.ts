@@ -64,6 +64,7 @@ const table: ReadonlyArray<readonly [SandboxError.Reason, Classes]> = [
   [new SandboxError.OutputTooLarge({ limitBytes: 1 }), always("never")],
   [new SandboxError.FileNotFound({ path: "x" }), always("never")],
   [new SandboxError.NotEnoughSpace({}), always("never")],
+  [new SandboxError.FileTooLarge({ path: "x", limitBytes: 1 }), always("never")],
   [new SandboxError.IsolationUnavailable({ hint: "x" }), always("never")]
 ]
 

@@ -29,6 +29,7 @@ import * as DaemonControl from "./DaemonControl.ts"
 import { AlreadyRunning, DaemonError, FileUnusable, ServerFailed, Unanswered } from "./DaemonError.ts"
 import * as DaemonFile from "./DaemonFile.ts"
 import * as DaemonGate from "./DaemonGate.ts"
+import * as DaemonIsolation from "./DaemonIsolation.ts"
 import * as DaemonLog from "./DaemonLog.ts"
 
 export { DaemonError } from "./DaemonError.ts"
@@ -138,25 +139,20 @@ const endTexts: Readonly<Record<End, string>> = {
 const build = Effect.fnUntraced(function* (options: Options, extension: E2bServer.Extension) {
   const scope = yield* Effect.scope
   const { folder, isolation = "auto" } = options
-  const start = (kind: E2bServer.Options["isolation"]) =>
-    Layer.buildWithScope(
-      E2bServer.layerWith(
-        { ...options, isolation: kind, directory: DaemonFile.paths(folder).sandboxes },
-        extension
+  const attempt = (kind: E2bServer.Options["isolation"]) =>
+    Effect.map(
+      Layer.buildWithScope(
+        E2bServer.layerWith(
+          { ...options, isolation: kind, directory: DaemonFile.paths(folder).sandboxes },
+          extension
+        ),
+        scope
       ),
-      scope
+      (context) => Context.get(context, E2bServer.E2bServer)
     )
-  const started =
-    isolation === "auto"
-      ? // The clients of the daemon decide whether they run without isolation.
-        Effect.catchReason(start("auto"), "E2bServerError", "IsolationUnavailable", () => start("none"))
-      : start(isolation)
-  return Context.get(
-    yield* Effect.mapError(
-      started,
-      (cause) => new DaemonError({ operation: "serve", folder, reason: new ServerFailed({ cause }) })
-    ),
-    E2bServer.E2bServer
+  return yield* Effect.mapError(
+    DaemonIsolation.start(folder, isolation, attempt),
+    (cause) => new DaemonError({ operation: "serve", folder, reason: new ServerFailed({ cause }) })
   )
 })
 

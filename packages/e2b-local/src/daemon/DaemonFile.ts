@@ -14,6 +14,8 @@ import * as ProcessOwner from "../host/ProcessOwner.ts"
 
 /** The forms of isolation. */
 export const Kind = Schema.Literals(["bubblewrap", "namespaces", "none"])
+/** @see {@link Kind} */
+export type Kind = typeof Kind.Type
 
 const Loopback = Schema.String.check(Schema.isPattern(/^http:\/\/127\.0\.0\.1:\d{1,5}$/))
 
@@ -46,6 +48,8 @@ export const paths = (folder: string) => ({
   lock: Path.join(folder, "local.lock"),
   /** Held by the client that starts a daemon, so that several clients start only one. */
   startLock: Path.join(folder, "local.start.lock"),
+  /** Exists once a server of the folder has isolated its sandboxes. */
+  isolated: Path.join(folder, "local.isolated"),
   log: Path.join(folder, "local.log"),
   sandboxes: Path.join(folder, "sandboxes")
 })

@@ -71,6 +71,8 @@ const OOM_SCORE = 700
  */
 const enter = String.raw`
 sub fatal { print STDERR "$_[0]: $!\n"; exit 125 }
+# What the server has inherited itself is not for a sandbox.
+syscall($call{close_range}, 3, 0x7fffffff, 0) == 0 or map { closing($_) } 3 .. 1023;
 umask 022;
 if (open(my $score, ">", "/proc/self/oom_score_adj")) { print $score ${OOM_SCORE}; close $score }
 # A session keyring of its own, in place of the one that the server was started with.

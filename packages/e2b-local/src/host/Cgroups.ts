@@ -28,6 +28,14 @@ interface Started {
 export interface CgroupScope {
   /** The same command, which joins the groups before it starts. Its descendants are in them too. */
   readonly wrap: (started: Started) => Started
+  /** The folders of the groups, for a command that joins them itself. */
+  readonly groups: ReadonlyArray<string>
+  /** Stops all processes of the groups at once and waits for it. None where the host cannot. */
+  readonly freezer: Option.Option<{
+    /** Succeeds with whether all are frozen. */
+    readonly freeze: Effect.Effect<boolean>
+    readonly thaw: Effect.Effect<void>
+  }>
 }
 
 /** Which limits hold on this host. */
@@ -47,13 +55,15 @@ export interface Cgroups {
 }
 
 /** No control groups. */
-export const open: CgroupScope = { wrap: (started) => started }
+export const open: CgroupScope = { wrap: (started) => started, groups: [], freezer: Option.none() }
 
 /** A folder in which groups can be made, with the names of the files that set their limits. */
 interface Hierarchy {
   readonly folder: string
   readonly memory: Option.Option<readonly [limit: string, withSwap: string, swap: (bytes: number) => number]>
   readonly pids: boolean
+  /** Version 1 has a freezer as well, but a process that it froze cannot be killed. */
+  readonly freezer: boolean
 }
 
 const read = (path: string): Promise<string> => Fs.readFile(path, "utf8").catch(() => "")
@@ -119,7 +129,7 @@ const findHierarchies = async (): Promise<ReadonlyArray<Hierarchy>> => {
         const memory = controllers.includes("memory")
           ? Option.some(["memory.max", "memory.swap.max", () => 0] as const)
           : Option.none()
-        return [{ folder, memory, pids: controllers.includes("pids") }]
+        return [{ folder, memory, pids: controllers.includes("pids"), freezer: true }]
       }
       const controller = ["memory", "pids"].find((name) => mount.options.includes(name))
       if (controller === undefined) return []
@@ -132,10 +142,10 @@ const findHierarchies = async (): Promise<ReadonlyArray<Hierarchy>> => {
             ] as const)
           : Option.none()
       const folder = await folderOf(mount, groups.get(controller) ?? "/")
-      return [{ folder, memory, pids: mount.options.includes("pids") }]
+      return [{ folder, memory, pids: mount.options.includes("pids"), freezer: false }]
     })
   )
-  return found.flat().filter(({ memory, pids }) => pids || Option.isSome(memory))
+  return found.flat()
 }
 
 // Commands and file operations of the server start as processes of the host, which count as well.
@@ -162,6 +172,10 @@ const members = async (group: string): Promise<ReadonlyArray<number>> =>
     .map(Number)
     .filter((pid) => pid > 1)
 
+/** The processes of all groups of a sandbox. */
+export const membersOf = ({ groups }: CgroupScope): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.promise(async () => [...new Set((await Promise.all(groups.map(members))).flat())])
+
 /** Kills the processes of a group and tries to remove it. Returns whether it is gone. */
 const removeOnce = (group: string) =>
   Effect.promise(async () => {
@@ -187,6 +201,29 @@ const remove = Effect.fnUntraced(function* (group: string) {
   yield* Effect.logWarning(`The control group ${group} could not be removed`)
 })
 
+// A process in the middle of a long write is frozen when it returns from it.
+const MAX_CHECKS = 2000
+
+/** The freezer of a group of version 2. */
+const freezerOf = (group: string) => {
+  const state = Path.join(group, "cgroup.freeze")
+  const isFrozen = Effect.map(
+    Effect.promise(() => read(Path.join(group, "cgroup.events"))),
+    (text) => /^frozen 1$/m.test(text)
+  )
+  return {
+    freeze: Effect.gen(function* () {
+      yield* Effect.promise(() => Fs.writeFile(state, "1").catch(() => {}))
+      for (let check = 0; check < MAX_CHECKS; check++) {
+        if (yield* isFrozen) return true
+        yield* Effect.sleep("5 millis")
+      }
+      return false
+    }),
+    thaw: Effect.promise(() => Fs.writeFile(state, "0").catch(() => {}))
+  }
+}
+
 const noted = (folder: string, id: string) => Path.join(folder, "cgroups", id)
 
 const makeScope = Effect.fnUntraced(function* (
@@ -211,7 +248,12 @@ const makeScope = Effect.fnUntraced(function* (
   yield* Effect.promise(() =>
     Promise.all(hierarchies.map((hierarchy, at) => setLimits(groups[at] ?? "", hierarchy, limits)))
   )
-  return { wrap: wrapIn(groups) } satisfies CgroupScope
+  const freezing = groups.find((_, at) => hierarchies[at]?.freezer === true)
+  return {
+    wrap: wrapIn(groups),
+    groups,
+    freezer: Option.map(Option.fromNullishOr(freezing), freezerOf)
+  } satisfies CgroupScope
 })
 
 /** Removes the groups that a dead server left, with their processes. */
@@ -233,11 +275,14 @@ const none: Cgroups = { enforced: { memory: false, processes: false }, scope: ()
 
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }
 
+const isUseful = ({ freezer, memory, pids }: Hierarchy, files: ReadonlyArray<string>) =>
+  pids || Option.isSome(memory) || (freezer && files.includes("cgroup.freeze"))
+
 /** Whether a process can join a group of each hierarchy. */
 const works = (hierarchies: ReadonlyArray<Hierarchy>, folder: string) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { wrap } = yield* makeScope(
+      const { groups, wrap } = yield* makeScope(
         hierarchies,
         folder,
         `probe-${process.pid}-${Path.basename(folder)}`,
@@ -247,7 +292,9 @@ const works = (hierarchies: ReadonlyArray<Hierarchy>, folder: string) =>
         }
       )
       const { code } = yield* HostProcess.run({ ...wrap({ command: "true", args: [] }), env })
-      return code === 0
+      // A group that neither limits nor freezes is not worth joining.
+      const files = yield* Effect.promise(() => Fs.readdir(groups[0] ?? ""))
+      return code === 0 && hierarchies.every((one) => isUseful(one, files))
     })
   ).pipe(
     Effect.catchTag("HostProcessError", () => Effect.succeed(false)),

@@ -69,17 +69,31 @@ const read = (path: string) => Fs.readFile(path, "utf8").catch(() => "")
 const residentBytes = async (pid: number): Promise<number> =>
   Number(/^VmRSS:\s+(\d+) kB$/m.exec(await read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024
 
+const listEntries = async (): Promise<ReadonlyArray<HostEntry>> => {
+  const pids = (await Fs.readdir("/proc")).filter((name) => /^\d+$/.test(name))
+  const lines = await Promise.all(pids.map((pid) => read(`/proc/${pid}/stat`)))
+  return lines.flatMap((line) => Option.toArray(parseStat(line)))
+}
+
+/** The pids of all processes of process groups, and of their descendants. */
+export const ofGroups = (groups: ReadonlySet<number>): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.tryPromise(listEntries).pipe(
+    Effect.map((entries) => below(entries, ({ group }) => groups.has(group), true).map(({ pid }) => pid)),
+    Effect.orElseSucceed(() => [])
+  )
+
+/** The pids of all descendants of processes, without the processes themselves. Empty where the host has no `/proc`. */
+export const descendants = (roots: ReadonlySet<number>): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.tryPromise(listEntries).pipe(
+    Effect.map((entries) => below(entries, ({ pid }) => roots.has(pid), false).map(({ pid }) => pid)),
+    Effect.orElseSucceed(() => [])
+  )
+
 /** The usage of the tree that {@link below} finds. None where the host has no `/proc`. */
 export const ofTree = (isRoot: (entry: HostEntry) => boolean, withRoots: boolean) =>
   Effect.option(
     Effect.tryPromise(async (): Promise<ResourceUsage> => {
-      const pids = (await Fs.readdir("/proc")).filter((name) => /^\d+$/.test(name))
-      const lines = await Promise.all(pids.map((pid) => read(`/proc/${pid}/stat`)))
-      const members = below(
-        lines.flatMap((line) => Option.toArray(parseStat(line))),
-        isRoot,
-        withRoots
-      )
+      const members = below(await listEntries(), isRoot, withRoots)
       const memory = await Promise.all(members.map(({ pid }) => residentBytes(pid)))
       return {
         cpuSeconds: members.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),

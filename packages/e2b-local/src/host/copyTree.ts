@@ -2,12 +2,14 @@
  * Copies of the folders that a sandbox may write.
  *
  * Uses `cp`, `find` and `chown`: neither `node:fs` nor `FileSystem` keeps extended attributes, holes and hard links.
+ * They run confined, so that the links in the folders lead nowhere, also while a program changes them.
  *
  * @since 0.1.0
  */
 import { Effect, Option, Schema } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
+import * as Confined from "./confined.ts"
 import * as HostProcess from "./HostProcess.ts"
 import { removeTree } from "./removeTree.ts"
 
@@ -27,15 +29,6 @@ const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
 const failed = (detail: string) =>
   new CopyFailed({ noSpace: /No space left on device|Disk quota exceeded/.test(detail), detail })
 
-const run = (command: string, args: ReadonlyArray<string>) =>
-  HostProcess.run({ command, args, env }).pipe(
-    Effect.mapError((error) => failed(error.message)),
-    Effect.filterOrFail(
-      ({ code }) => code === 0,
-      ({ stderr }) => failed(stderr.trim().split("\n").at(-1) ?? `${command} was killed`)
-    )
-  )
-
 /** Fails unless every path is a folder. A link in its place would be copied as a link and lead out of the sandbox. */
 export const requireFolders = (paths: ReadonlyArray<string>) =>
   Effect.forEach(
@@ -50,26 +43,32 @@ export const requireFolders = (paths: ReadonlyArray<string>) =>
     { discard: true }
   )
 
-const isRoot = () => process.geteuid?.() === 0
-
 // Does not cross mounts or follow links. Shares blocks where the file system can, and keeps holes.
 const flags = process.platform === "linux" ? ["-a", "-x", "--reflink=auto"] : ["-a"]
 
-const copy = (paths: ReadonlyArray<string>, to: string) => {
-  const args = [...flags, "--", ...paths, `${to}/`]
-  const plain = run("cp", args)
-  if (isRoot() || process.platform !== "linux") return plain
-  // A server that is not root cannot read files without permissions, but in its own user namespace it can.
-  return Effect.catchIf(
-    plain,
-    ({ noSpace }) => !noSpace,
-    (error) =>
-      Effect.forEach(paths, (path) => removeTree(Path.join(to, Path.basename(path)))).pipe(
-        Effect.andThen(run("unshare", ["--user", "--map-root-user", "--", "cp", ...args])),
-        Effect.mapError(() => error)
-      )
-  )
+// $1 and $2 are the new owners of the files of `user` and of `root`, $3 is the former one of `root`; each may be empty.
+// The names of the folders follow. A change of the owner clears the setuid and setgid bits, so they are set again.
+const script = `
+user=$1 root=$2 former=$3; shift 3
+cd /from || exit 1
+cp ${flags.join(" ")} -- "$@" /to/ || exit 1
+[ -n "$user" ] || exit 0
+cd /to || exit 1
+own() {
+  uid=$1; shift
+  find "$@" ! '(' -type f -perm /6000 ')' -exec chown -h "$uid:$uid" -- {} + || exit 1
+  find "$@" -type f -perm /6000 -exec sh -c '
+    uid=$1; shift
+    for file; do
+      mode=$(find "$file" -maxdepth 0 -printf %m) && chown -h "$uid:$uid" -- "$file" && chmod "$mode" -- "$file" || exit 1
+    done' sh "$uid" {} + || exit 1
 }
+for name; do
+  if [ -n "$root" ] && [ -n "$former" ]; then
+    own "$user" "$name" ! -uid "$former"
+    own "$root" "$name" -uid "$former"
+  else own "$user" "$name"; fi
+done`
 
 /** The owners of a copy on the host: of the files of `user`, and of those of `root`. */
 interface Owners {
@@ -77,29 +76,39 @@ interface Owners {
   readonly root: Option.Option<number>
 }
 
-const change = (paths: ReadonlyArray<string>, condition: ReadonlyArray<string>, uid: number) =>
-  run("find", [...paths, ...condition, "-exec", "chown", "-h", `${uid}:${uid}`, "--", "{}", "+"])
+/** What to copy. */
+interface Options {
+  readonly names: ReadonlyArray<string>
+  readonly from: string
+  readonly to: string
+  readonly owners: Option.Option<Owners>
+  readonly rootFolder?: string
+  /**
+   * Whether the copy may run without a namespace of its own where the host cannot make one. Only for folders whose
+   * programs can read the files of the server anyway.
+   */
+  readonly unconfined?: boolean
+}
 
-/** Changes the owners. That clears the setuid and setgid bits, so they are set again afterwards. */
-const own = Effect.fnUntraced(function* (
-  paths: ReadonlyArray<string>,
-  owners: Owners,
-  formerRoot: Option.Option<number>
-) {
-  const { stdout } = yield* run("find", [...paths, "-type", "f", "-perm", "/6000", "-printf", "%m\\0%p\\0"])
-  if (Option.isSome(owners.root) && Option.isSome(formerRoot)) {
-    const ofRoot = ["-uid", `${formerRoot.value}`]
-    yield* change(paths, ["!", ...ofRoot], owners.user)
-    yield* change(paths, ofRoot, owners.root.value)
-  } else yield* run("chown", ["-hR", `${owners.user}:${owners.user}`, "--", ...paths])
-  const fields = stdout.toString("latin1").split("\0")
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const path = Buffer.from(fields[at + 1] ?? "", "latin1")
-    yield* Effect.tryPromise({
-      try: () => Fs.chmod(path, Number.parseInt(fields[at] ?? "0", 8)),
-      catch: (cause) => failed(String(cause))
-    })
+const text = (uid: Option.Option<number>) => Option.match(uid, { onNone: () => "", onSome: String })
+
+const copy = Effect.fnUntraced(function* (options: Options, formerRoot: Option.Option<number>) {
+  const user = Option.map(options.owners, (owners) => owners.user)
+  const root = Option.flatMap(options.owners, (owners) => owners.root)
+  const confined = yield* Confined.run({
+    script,
+    args: [text(user), text(root), text(formerRoot), ...options.names],
+    folders: [
+      { source: options.from, target: "/from", writable: false },
+      { source: options.to, target: "/to", writable: true }
+    ]
+  })
+  if (confined !== undefined) return confined
+  if (options.unconfined !== true || Option.isSome(options.owners)) {
+    return yield* failed("copies of isolated sandboxes need perl and permission to make mount namespaces")
   }
+  const sources = options.names.map((name) => Path.join(options.from, name))
+  return yield* HostProcess.run({ command: "cp", args: [...flags, "--", ...sources, `${options.to}/`], env })
 })
 
 /**
@@ -113,34 +122,30 @@ const own = Effect.fnUntraced(function* (
  *
  * **Gotchas**
  *
- * No process may write to the folders during the copy.
+ * A program that changes the folders during the copy can make it fail or incomplete. It cannot lead it elsewhere.
  */
-export const folders = Effect.fn("copyTree.folders")(function* (options: {
-  readonly names: ReadonlyArray<string>
-  readonly from: string
-  readonly to: string
-  readonly owners: Option.Option<Owners>
-  readonly rootFolder?: string
-}) {
-  const sources = options.names.map((name) => Path.join(options.from, name))
-  const targets = options.names.map((name) => Path.join(options.to, name))
-  yield* requireFolders(sources)
+export const folders = Effect.fn("copyTree.folders")(function* (options: Options) {
+  yield* requireFolders(options.names.map((name) => Path.join(options.from, name)))
   const { rootFolder } = options
   const formerRoot =
     rootFolder !== undefined && options.names.includes(rootFolder)
       ? yield* Effect.option(Effect.tryPromise(() => Fs.lstat(Path.join(options.from, rootFolder))))
       : Option.none()
-  const changeOwners = Option.match(options.owners, {
-    onNone: () => Effect.void,
-    onSome: (owners) =>
-      own(
-        targets,
-        owners,
-        Option.map(formerRoot, ({ uid }) => uid)
+  yield* copy(
+    options,
+    Option.map(formerRoot, ({ uid }) => uid)
+  ).pipe(
+    Effect.catchTag("HostProcessError", (error) => Effect.fail(failed(error.message))),
+    Effect.filterOrFail(
+      ({ code }) => code === 0,
+      ({ stderr }) => failed(stderr.trim().split("\n").at(-1) ?? "the copy was killed")
+    ),
+    Effect.onError(() =>
+      Effect.forEach(
+        options.names.map((name) => Path.join(options.to, name)),
+        removeTree,
+        { discard: true }
       )
-  })
-  yield* copy(sources, options.to).pipe(
-    Effect.andThen(changeOwners),
-    Effect.onError(() => Effect.forEach(targets, removeTree, { discard: true }))
+    )
   )
 })

@@ -39,7 +39,6 @@ export interface Report {
   readonly hint: string
 }
 
-const FIRST_UID = 0x40000000
 const NOBODY = 65534
 
 const euid = () => process.geteuid?.() ?? -1
@@ -70,7 +69,7 @@ const sandboxOwners = Effect.fnUntraced(function* ({ directory, files }: Boot) {
   const user =
     files._tag === "Kept"
       ? (yield* Effect.promise(() => Fs.lstat(Path.join(directory, "home")))).uid
-      : yield* Effect.sync(() => FIRST_UID + 2 * Crypto.randomInt(0x8000000))
+      : yield* Effect.sync(() => Mounts.FIRST_UID + 2 * Crypto.randomInt(0x8000000))
   return Option.some(yield* ownersFor(user))
 })
 
@@ -141,7 +140,8 @@ const tryOut = (kind: Exclude<Kind, "none">) =>
         pipes: yield* Pipes.make(Path.join(directory, "pipes")),
         cgroup: Cgroups.open,
         limits: { openFiles: 256, fileBytes: 1024 * 1024 },
-        readOnlyPaths: []
+        readOnlyPaths: [],
+        userNamespaces: false
       })
       const running = yield* runtime.start({
         argv: ["true"],

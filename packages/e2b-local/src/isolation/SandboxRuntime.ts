@@ -148,6 +148,8 @@ export interface Running {
 
 /** One isolated process tree. Closing the scope in which it was booted ends it and leaves nothing behind. */
 export interface SandboxRuntime {
+  /** Whether its programs cannot read what the server can read. */
+  readonly isolated: boolean
   /** The user that commands run as by default. */
   readonly user: Account
   /** The root user. None where the host cannot provide one. */
@@ -191,6 +193,8 @@ export interface Boot {
   /** The control groups in which every process of the sandbox starts. */
   readonly cgroup: CgroupScope
   readonly readOnlyPaths: ReadonlyArray<string>
+  /** Whether programs may make user namespaces, for a sandbox of their own. */
+  readonly userNamespaces: boolean
 }
 
 /** A form of isolation that works on this host. */

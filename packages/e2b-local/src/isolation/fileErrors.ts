@@ -15,9 +15,13 @@ const exitReasons: Readonly<Record<number, FileReason>> = {
   47: "IsDirectory",
   48: "Denied",
   49: "Unsupported",
+  51: "Invalid",
   // A shell exits with this when the file size limit killed a program (SIGXFSZ).
   153: "NoSpace"
 }
+
+/** Why a named pipe is neither read nor written. */
+export const pipeDetail = "it is a named pipe"
 
 /** One row per errno: the code of Node.js and the wording of the C library, which ends a message. */
 const errnos: ReadonlyArray<readonly [code: string, wording: string, reason: FileReason]> = [
@@ -36,6 +40,7 @@ const errnos: ReadonlyArray<readonly [code: string, wording: string, reason: Fil
   ["ENOTSUP", "Operation not supported", "Unsupported"],
   ["ENAMETOOLONG", "File name too long", "Invalid"],
   ["ELOOP", "Too many levels of symbolic links", "Invalid"],
+  ["ENXIO", "No such device or address", "Invalid"],
   ["EINVAL", "Invalid argument", "Invalid"]
 ]
 

@@ -22,6 +22,9 @@ interface Refusal {
 const refusal = (status: number, message: string): Refusal => ({ status, message })
 const gone = refusal(502, "The sandbox was not found")
 
+/** Connections to the ports of one sandbox at the same time. Each takes two descriptors of the server. */
+const MAX_CONNECTIONS = 200
+
 const body = (target: PortTable.Target, { message, status }: Refusal) =>
   JSON.stringify({ sandboxId: target.sandboxId, port: target.port, code: status, message })
 
@@ -108,6 +111,24 @@ const allowed = (target: PortTable.Target, request: Http.IncomingMessage, sandbo
 export const install = Effect.fnUntraced(function* (server: Http.Server) {
   const registry = yield* SandboxRegistry
   const run = yield* FiberSet.makeRuntime<never, void, never>()
+  const connections = new Map<string, number>()
+
+  /** Counts a connection to a sandbox for the duration of the scope. */
+  const admit = (id: string) =>
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const open = connections.get(id) ?? 0
+        if (open >= MAX_CONNECTIONS) return Effect.fail(refusal(429, "The sandbox has too many connections"))
+        connections.set(id, open + 1)
+        return Effect.void
+      }),
+      () =>
+        Effect.sync(() => {
+          const left = (connections.get(id) ?? 1) - 1
+          if (left > 0) connections.set(id, left)
+          else connections.delete(id)
+        })
+    )
 
   const reach = Effect.fnUntraced(function* (
     target: PortTable.Target,
@@ -120,6 +141,7 @@ export const install = Effect.fnUntraced(function* (server: Http.Server) {
         refusal(403, "requests of other web pages and requests without the token are refused")
       )
     }
+    yield* admit(target.sandboxId)
     yield* Effect.mapError(registry.wake(target.sandboxId), () => gone)
     const sandbox = yield* find
     if (sandbox.state !== "running") return yield* Effect.fail(gone)

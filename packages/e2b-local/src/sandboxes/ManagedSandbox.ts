@@ -116,6 +116,7 @@ export interface Options {
   /** Limits of each sandbox, where the host allows them. */
   readonly shared: Cgroups.Limits & { readonly diskBytes: number | undefined }
   readonly readOnlyPaths: ReadonlyArray<string>
+  readonly userNamespaces: boolean
 }
 
 /** The options and what the host allows. */
@@ -154,6 +155,7 @@ const bootIn = Effect.fnUntraced(function* (
     const runtime = yield* provider.boot({
       pipes: common.pipes,
       readOnlyPaths: common.readOnlyPaths,
+      userNamespaces: common.userNamespaces,
       limits: { ...limits, processes: shared.processes },
       cgroup: sandbox.cgroup,
       directory: sandbox.directory,

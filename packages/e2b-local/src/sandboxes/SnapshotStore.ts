@@ -94,7 +94,13 @@ const make = Effect.gen(function* () {
   const copyInto = (sandboxId: string, to: string) => {
     const copy = registry.whileFrozen(sandboxId, ({ directory, log, runtime }) =>
       Effect.andThen(
-        CopyTree.folders({ names: runtime.writable, from: directory, to, owners: Option.none() }),
+        CopyTree.folders({
+          names: runtime.writable,
+          from: directory,
+          to,
+          owners: Option.none(),
+          unconfined: !runtime.isolated
+        }),
         log.write("snapshot of the files taken, without processes")
       )
     )

@@ -19,11 +19,13 @@ import * as Http from "node:http"
 import * as Os from "node:os"
 import * as ControlPlane from "../api/ControlPlane.ts"
 import * as RequestGuard from "../api/RequestGuard.ts"
+import * as Connections from "./connections.ts"
 import { E2bServerError, ListenFailed } from "../E2bServerError.ts"
 import * as FilesystemService from "../envd/FilesystemService.ts"
 import * as FileTransfer from "../envd/FileTransfer.ts"
 import * as ProcessService from "../envd/ProcessService.ts"
 import * as Isolation from "../isolation/Isolation.ts"
+import * as Entry from "../isolation/namespace/entry.ts"
 import * as PortProxy from "../ports/PortProxy.ts"
 import * as DataDirectory from "../sandboxes/DataDirectory.ts"
 import { randomToken } from "../sandboxes/ManagedSandbox.ts"
@@ -96,6 +98,11 @@ export interface Options {
     | undefined
   /** Absolute paths of the host that sandboxes see read-only at the same path. */
   readonly readOnlyPaths?: ReadonlyArray<string> | undefined
+  /**
+   * Whether programs in sandboxes may make user namespaces and mounts in them, for programs that have a sandbox of their
+   * own, such as Chromium. Default false: the code of the kernel behind them is a way out of a sandbox.
+   */
+  readonly userNamespaces?: boolean | undefined
 }
 
 /** Additions of a server to E2B's protocol. */
@@ -160,6 +167,7 @@ const make = Effect.fnUntraced(function* (options: Options, extension: Extension
     )
   )
   yield* PortProxy.install(server)
+  yield* Connections.bound(server)
   // Runs first: streams end with their sandboxes, so that the server does not wait for them.
   yield* Effect.addFinalizer(() => registry.killAll)
   return { apiKey, registry, url: HttpServer.formatAddress(http.address) }
@@ -191,6 +199,11 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
     E2bServer,
     Effect.gen(function* () {
       const provider = yield* Isolation.select(options.isolation ?? "auto")
+      if (provider.kind !== "none" && !Entry.isRestricting()) {
+        yield* Effect.logWarning(
+          "perl is not installed: sandboxes run without a filter of system calls and cannot be copied (snapshots, forks)"
+        )
+      }
       const scope = yield* Effect.scope
       const context = yield* Layer.buildWithScope(
         SandboxRegistry.layer({
@@ -204,7 +217,8 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
             openFiles: options.limits?.openFiles ?? 4096,
             fileBytes: options.limits?.fileBytes ?? 4096 * MiB
           },
-          readOnlyPaths: options.readOnlyPaths ?? []
+          readOnlyPaths: options.readOnlyPaths ?? [],
+          userNamespaces: options.userNamespaces ?? false
         }).pipe(Layer.provideMerge(DataDirectory.layer(options.directory)), (registry) =>
           Layer.provideMerge(SnapshotStore.layer, registry)
         ),

@@ -74,6 +74,13 @@ export interface AgentSandboxes {
     agent: Agent.Agent,
     place: AgentSandbox
   ) => Effect.Effect<ReadonlyArray<Redacted.Redacted>, SandboxError.SandboxError>
+  /** Whether all processes that a sandbox shows are its own. */
+  readonly isolated: boolean
+  /**
+   * Ends all that runs in the sandbox of an agent, where nothing inside does it: pauses the sandbox of a persistent
+   * agent, which keeps its files, and terminates any other. Tells which. The caller holds the lock of the agent.
+   */
+  readonly shutDown: (operation: string, id: Id.AgentId) => Effect.Effect<ShutDown, Failure>
   /** Drops the handle of this process on the sandbox of an agent, so that the next caller connects again. */
   readonly forget: (id: Id.AgentId) => void
   /** Keeps the sandbox of an agent alive until the scope closes, once for all callers. */
@@ -94,6 +101,14 @@ export interface AgentSandboxes {
     id: Id.AgentId
   ) => (cause: SandboxError.SandboxError) => Effect.Effect<never, Failure>
 }
+
+/**
+ * What became of a sandbox whose processes could not be killed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ShutDown = "paused" | "terminated"
 
 /** A sandbox that this process is connected to. */
 interface Connection {
@@ -178,6 +193,27 @@ export const make: Effect.Effect<
         ? lost(operation, id)
         : Effect.fail(AgentStore.fromSandbox(operation)(cause))
     })
+
+  const shutDown: AgentSandboxes["shutDown"] = Effect.fn("AgentSandboxes.shutDown")(
+    function* (operation, id) {
+      const agent = yield* AgentStore.stored(operation, store.getAgent(id))
+      const binding = yield* AgentStore.bindingOf(operation, agent, sandboxes.provider)
+      connections.delete(id)
+      if (binding === undefined) return "terminated" as const
+      if (agent.persistent) {
+        const paused = yield* Effect.result(sandboxes.pause(binding.sandboxId))
+        if (paused._tag === "Success") {
+          yield* AgentStore.stored(operation, move(id, "paused"))
+          return "paused" as const
+        }
+        yield* Effect.logWarning("A sandbox could not be paused and is terminated", paused.failure)
+      }
+      yield* Effect.mapError(sandboxes.terminate(binding.sandboxId), AgentStore.fromSandbox(operation))
+      const detail = "Its sandbox was terminated, because the processes of a query could not be killed."
+      yield* AgentStore.stored(operation, move(id, "sandboxGone", detail))
+      return "terminated" as const
+    }
+  )
 
   const isPaused = (operation: string, agent: Agent.Agent) =>
     agent.status === "paused" || agent.binding === undefined
@@ -287,6 +323,8 @@ export const make: Effect.Effect<
     use,
     register,
     secrets,
+    isolated: sandboxes.isolation === "isolated",
+    shutDown,
     forget: (id) => void connections.delete(id),
     keepAlive,
     checkTimeout,

@@ -260,9 +260,9 @@ export const make = Effect.fnUntraced(function* (
     return yield* AgentStore.stored("enqueue", record(agentId, text, options))
   })
 
-  /** Ends a queued query that cannot be started, because no other process would. */
+  /** Ends a queued query that cannot be started, because no other process would. A paused agent may still be resumed. */
   const endUnstarted = (id: Id.QueryId, { message, reason }: Failure) =>
-    reason._tag === "TakenOver" || reason._tag === "StoreFailed"
+    reason._tag === "TakenOver" || reason._tag === "StoreFailed" || reason._tag === "AgentPaused"
       ? Effect.void
       : Effect.flatMap(store.getQuery(id), ({ status }) =>
           status === "queued" ? runs.close(id, "aborted", message) : Effect.void

@@ -10,7 +10,7 @@ import {
 } from "@remote-agent/domain"
 import { Clock, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
 import * as AgentLocks from "../agents/AgentLocks.ts"
-import type { AgentSandboxes } from "../agents/AgentSandboxes.ts"
+import type { AgentSandboxes, ShutDown } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
 import * as EventReader from "../protocols/EventReader.ts"
 import { AgentRuntime } from "../runtime/AgentRuntime.ts"
@@ -70,7 +70,7 @@ export interface QueryExecution {
 }
 
 /** How long it may take to kill a program whose reader has left. */
-const stopLimit = Duration.seconds(30)
+const stopLimit = Duration.minutes(1)
 
 /** How often a query resumes a sandbox that was paused while it ran. */
 const resumes = 5
@@ -82,7 +82,7 @@ const append = (run: Run, events: ReadonlyArray<AgentEvent.AgentEvent>) =>
     })
   )
 
-const outcomeOf = (run: Run, end: QueryEnd) => {
+const outcomeOf = (run: Run, end: QueryEnd, shutDown?: ShutDown) => {
   const { job, log, operation, place, query, request, startedAt } = run
   const allowed = request.wallTimeout ?? place.profile.run.wallTimeout
   const timeBudget =
@@ -93,7 +93,8 @@ const outcomeOf = (run: Run, end: QueryEnd) => {
       now,
       used: log.used(),
       allowedMillis: Duration.toMillis(allowed),
-      timeBudget
+      timeBudget,
+      shutDown
     })
   )
 }
@@ -130,9 +131,19 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  /** Kills the program of a query. */
-  const kill = (operation: string, place: AgentSandbox, { agentId, id }: Query.Query) =>
-    Effect.catch(runtime.stop(place, id), sandboxes.classifyFailure(operation, agentId))
+  /** Kills the program of a query, and shuts its sandbox down where that is the only way. Tells when it did that. */
+  const kill = Effect.fnUntraced(function* (
+    operation: string,
+    place: AgentSandbox,
+    { agentId, createdAt, id, startedAt }: Query.Query
+  ) {
+    const how = { startedAt: DateTime.toEpochMillis(startedAt ?? createdAt), isolated: sandboxes.isolated }
+    const stopped = yield* Effect.catch(
+      runtime.stop(place, id, how),
+      sandboxes.classifyFailure(operation, agentId)
+    )
+    return stopped ? undefined : yield* sandboxes.shutDown(operation, agentId)
+  })
 
   /** Checks budgets and records a queued query as running. A query that runs already is only read. */
   const begin = Effect.fnUntraced(function* (
@@ -210,7 +221,7 @@ export const make = Effect.fnUntraced(function* (
       const { lock, options, phase, place, query } = run
       stops.delete(query.id)
       if (phase === "ended" || options.detach || (yield* lock.isLost)) return
-      yield* Effect.timeout(Effect.interruptible(runtime.stop(place, query.id)), stopLimit)
+      yield* Effect.timeout(Effect.interruptible(kill(run.operation, place, query)), stopLimit)
       yield* recover.close(query.id, "aborted", cancelled, lock)
     }).pipe(Effect.catch((error) => Effect.logError("A query could not be cancelled", error)))
 
@@ -222,7 +233,8 @@ export const make = Effect.fnUntraced(function* (
       const setHere = yield* profiles.secrets(place.profile)
       const secrets = [...setHere, ...(yield* sandboxes.secrets(agent, place))]
       const read = options.follow ? runtime.follow : runtime.run
-      return read(place, request, { skip: run.log.told(), secrets })
+      const { isolated } = sandboxes
+      return read(place, request, { skip: run.log.told(), secrets, isolated, startedAt: run.startedAt })
     })
     return Stream.unwrap(events).pipe(
       Stream.catchReason("SandboxError", "Paused", (_, error) => {
@@ -249,19 +261,20 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** `draining`: decides and stores the outcome of a query whose program has not given one. */
-  const drain = Effect.fnUntraced(function* (run: Run, end: QueryEnd) {
+  const drain = Effect.fnUntraced(function* (run: Run, end: QueryEnd, shutDown?: ShutDown) {
     run.phase = "draining"
-    const { failure, result } = yield* outcomeOf(run, end)
+    const { failure, result } = yield* outcomeOf(run, end, shutDown)
     const written = result === undefined ? [] : yield* append(run, [result])
     run.phase = "ended"
     return told(written, failure)
   })
 
+  /** Kills the program, and stores why. */
+  const end = (run: Run, why: QueryEnd) =>
+    Effect.flatMap(kill(run.operation, run.place, run.query), (shutDown) => drain(run, why, shutDown))
+
   const onStop = (run: Run, { budget }: Stop) =>
-    Effect.andThen(
-      kill(run.operation, run.place, run.query),
-      drain(run, budget === undefined ? { _tag: "Cancelled" } : { _tag: "BudgetReached", failure: budget })
-    )
+    end(run, budget === undefined ? { _tag: "Cancelled" } : { _tag: "BudgetReached", failure: budget })
 
   const onFailedSandbox = (run: Run, cause: SandboxError.SandboxError) =>
     Effect.flatMap(
@@ -281,8 +294,13 @@ export const make = Effect.fnUntraced(function* (
       Effect.catchTag("SandboxError", (failed) => onFailedSandbox(run, failed))
     )
 
-  const onSandbox = (run: Run, cause: SandboxError.SandboxError) =>
-    cause.reason._tag === "FileNotFound" ? onMissing(run, cause) : onFailedSandbox(run, cause)
+  const onSandbox = (run: Run, cause: SandboxError.SandboxError) => {
+    const { reason } = cause
+    if (reason._tag === "FileNotFound") return onMissing(run, cause)
+    if (reason._tag !== "IdleTimedOut" && reason._tag !== "WallTimedOut") return onFailedSandbox(run, cause)
+    const limit = reason._tag === "IdleTimedOut" ? "idle" : "wall"
+    return end(run, { _tag: "LimitReached", limit, after: reason.after })
+  }
 
   /** Runs a query whose lock is held, from where its log ends to its result. */
   const runLocked = (

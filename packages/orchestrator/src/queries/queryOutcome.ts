@@ -1,4 +1,6 @@
 import { type AgentEvent, type OrchestratorError, type SandboxError, TokenUsage } from "@remote-agent/domain"
+import { Duration } from "effect"
+import type { ShutDown } from "../agents/AgentSandboxes.ts"
 import { failedResult } from "../protocols/EventReader.ts"
 
 type Failure = OrchestratorError.OrchestratorError
@@ -11,6 +13,7 @@ type Failure = OrchestratorError.OrchestratorError
  * - `Result`: its program ended, and this is the result of the program.
  * - `Cancelled`: a caller cancelled it, or the caller that waited for it went away.
  * - `BudgetReached`: a budget was reached while it ran.
+ * - `LimitReached`: its program ran on beyond a time limit that the sandbox should have enforced.
  * - `ProgramMissing`: its program is not in the sandbox.
  * - `SandboxFailed`: the sandbox failed; `meaning` is that failure as one of the agent.
  *
@@ -21,6 +24,11 @@ export type QueryEnd =
   | { readonly _tag: "Result"; readonly result: AgentEvent.ResultEvent }
   | { readonly _tag: "Cancelled" }
   | { readonly _tag: "BudgetReached"; readonly failure: Failure }
+  | {
+      readonly _tag: "LimitReached"
+      readonly limit: "idle" | "wall"
+      readonly after: Duration.Duration
+    }
   | { readonly _tag: "ProgramMissing" }
   | {
       readonly _tag: "SandboxFailed"
@@ -44,6 +52,8 @@ export interface Progress {
   readonly allowedMillis: number
   /** The failure of the budget that set this time; absent when the profile or the caller did. */
   readonly timeBudget: Failure | undefined
+  /** What became of the sandbox, when its processes could not be killed in any other way. */
+  readonly shutDown?: ShutDown | undefined
 }
 
 /**
@@ -78,6 +88,11 @@ const isOutOfSight = ({ reason }: SandboxError.SandboxError): boolean =>
 const isTerminated = ({ reason }: Failure): boolean =>
   reason._tag === "AgentNotReady" && reason.status === "terminated"
 
+const shutDownText = (shutDown: ShutDown | undefined): string =>
+  shutDown === undefined
+    ? ""
+    : ` Its processes could not be killed, so its sandbox was ${shutDown === "paused" ? "paused. They go on when it is resumed: replace or terminate the agent" : shutDown}.`
+
 const atItsLimit = (result: AgentEvent.ResultEvent, progress: Progress): QueryOutcome => {
   const { allowedMillis, now, startedAt, timeBudget } = progress
   const wallMillis = Math.max(0, Math.min(now - startedAt, allowedMillis))
@@ -85,7 +100,12 @@ const atItsLimit = (result: AgentEvent.ResultEvent, progress: Progress): QueryOu
   return timeBudget === undefined || result.limit !== "wall"
     ? { result: timed, failure: undefined }
     : {
-        result: { ...timed, outcome: "aborted", error: timeBudget.message, limit: "budget" },
+        result: {
+          ...timed,
+          outcome: "aborted",
+          error: timeBudget.message + shutDownText(progress.shutDown),
+          limit: "budget"
+        },
         failure: timeBudget
       }
 }
@@ -98,8 +118,9 @@ const atItsLimit = (result: AgentEvent.ResultEvent, progress: Progress): QueryOu
  */
 export const queryOutcome = (end: QueryEnd, progress: Progress): QueryOutcome => {
   const { now, startedAt, used } = progress
+  const after = shutDownText(progress.shutDown)
   const failed = (outcome: AgentEvent.Outcome, error: string, limit?: AgentEvent.Limit) =>
-    failedResult(outcome, error, Math.max(0, now - startedAt), used, limit)
+    failedResult(outcome, error + after, Math.max(0, now - startedAt), used, limit)
 
   switch (end._tag) {
     case "Result":
@@ -110,6 +131,20 @@ export const queryOutcome = (end: QueryEnd, progress: Progress): QueryOutcome =>
       return { result: failed("aborted", cancelled), failure: undefined }
     case "BudgetReached":
       return { result: failed("aborted", end.failure.message, "budget"), failure: end.failure }
+    case "LimitReached": {
+      const did =
+        end.limit === "wall"
+          ? `was not done within ${Duration.format(end.after)}`
+          : `was silent for ${Duration.format(end.after)}`
+      const result = failed(
+        "timeout",
+        `The agent ${did}, was not stopped inside its sandbox, and was killed from outside.`,
+        end.limit
+      )
+      return end.limit === "wall"
+        ? atItsLimit(result, { ...progress, allowedMillis: Infinity })
+        : { result, failure: undefined }
+    }
     case "ProgramMissing":
       return { result: failed("crash", programMissing), failure: undefined }
     case "SandboxFailed": {

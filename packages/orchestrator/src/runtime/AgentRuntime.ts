@@ -62,11 +62,15 @@ export class AgentRuntime extends Context.Service<
       place: SetUp.AgentSandbox,
       id: Id.QueryId
     ) => Effect.Effect<boolean, SandboxError.SandboxError>
-    /** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
+    /**
+     * Kills the program of a query with all processes that it started, also one that resists, and tells whether none is
+     * left. Takes a bounded time. Succeeds when the program does not run.
+     */
     readonly stop: (
       place: SetUp.AgentSandbox,
-      id: Id.QueryId
-    ) => Effect.Effect<void, SandboxError.SandboxError>
+      id: Id.QueryId,
+      options: QueryProcess.StopOptions
+    ) => Effect.Effect<boolean, SandboxError.SandboxError>
   }
 >()("@remote-agent/orchestrator/AgentRuntime") {}
 

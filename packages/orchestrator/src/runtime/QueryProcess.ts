@@ -1,7 +1,8 @@
-import { type AgentEvent, type Id, type SandboxError } from "@remote-agent/domain"
+import { type AgentEvent, type Id, SandboxError } from "@remote-agent/domain"
 import { Job } from "@remote-agent/sandbox"
-import { Duration, Effect, FiberHandle, type Redacted, Stream } from "effect"
+import { Clock, Duration, Effect, FiberHandle, type Redacted, Stream } from "effect"
 import * as EventReader from "../protocols/EventReader.ts"
+import { HostBounds } from "./HostBounds.ts"
 import { type ProgramLimits, programResult } from "./programResult.ts"
 import * as QueryCommand from "./queryCommand.ts"
 import type { AgentSandbox } from "./setup/SetUp.ts"
@@ -12,6 +13,10 @@ export interface FollowOptions {
   readonly skip?: number | undefined
   /** What is redacted from them. */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
+  /** When the query began, in milliseconds since 1970. Default: now. */
+  readonly startedAt?: number | undefined
+  /** See `StopOptions`. Default: false. */
+  readonly isolated?: boolean | undefined
 }
 
 /** How long a program may run on after its result, unless its profile says otherwise. */
@@ -51,12 +56,36 @@ const pieces = (text: string): ReadonlyArray<readonly [piece: string, following:
   })
 }
 
+/** Fails with `IdleTimedOut` or `WallTimedOut` when the sandbox does not enforce a limit itself. */
+const withBounds = (
+  output: Stream.Stream<Job.JobEvent, SandboxError.SandboxError>,
+  where: AgentSandbox,
+  { idle, wall }: ProgramLimits
+) =>
+  Stream.unwrap(
+    Effect.map(HostBounds, (bounds) => {
+      const over = (
+        Reason: typeof SandboxError.IdleTimedOut | typeof SandboxError.WallTimedOut,
+        after: Duration.Duration
+      ) => SandboxError.fail("read", new Reason({ after }), where.sandbox.id)
+      const longest = Duration.sum(Duration.sum(wall, killGraceOf(where)), bounds.wall)
+      const tooLong = Effect.delay(Effect.fail(over(SandboxError.WallTimedOut, wall)), longest)
+      return output.pipe(
+        Stream.timeoutOrElse({
+          duration: Duration.sum(Duration.sum(idle, killGraceOf(where)), bounds.idle),
+          orElse: () => Stream.fail(over(SandboxError.IdleTimedOut, idle))
+        }),
+        Stream.interruptWhen(tooLong)
+      )
+    })
+  )
+
 /** The events of a job. They follow from its output and its exit alone, so every reader gets the same. */
 const eventsOf = (
   where: AgentSandbox,
   request: QueryCommand.Request,
   output: Stream.Stream<Job.JobEvent, SandboxError.SandboxError>,
-  { secrets, skip = 0 }: FollowOptions
+  { isolated = false, secrets, skip = 0, startedAt }: FollowOptions
 ): Stream.Stream<AgentEvent.AgentEvent, SandboxError.SandboxError> => {
   const { idleTimeout, wallTimeout } = where.profile.run
   const limits: ProgramLimits = {
@@ -72,6 +101,7 @@ const eventsOf = (
         secrets
       })
       const waiting = yield* FiberHandle.make()
+      const began = startedAt ?? (yield* Clock.currentTimeMillis)
       /** Where in the output each result ends. */
       const ends: Array<number> = []
       let written = 0
@@ -86,7 +116,7 @@ const eventsOf = (
         written = cursor.stdout
         // An agent that goes on after it seemed to be done is let go on.
         if (!concluded()) yield* FiberHandle.clear(waiting)
-        else if (!before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id))
+        else if (!before) yield* FiberHandle.run(waiting, stopOverrun(where, request.id, began, isolated))
         return events
       })
 
@@ -111,14 +141,16 @@ const eventsOf = (
       })
 
       return Stream.flattenIterable(
-        Stream.mapEffect(Job.text(output), (event) => ("text" in event ? readOutput(event) : readExit(event)))
+        Stream.mapEffect(Job.text(withBounds(output, where, limits)), (event) =>
+          "text" in event ? readOutput(event) : readExit(event)
+        )
       )
     })
   ).pipe(Stream.drop(skip))
 }
 
-const stopOverrun = (where: AgentSandbox, id: Id.QueryId) =>
-  Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
+const stopOverrun = (where: AgentSandbox, id: Id.QueryId, began: number, isolated: boolean) =>
+  stop(where, id, { startedAt: began, isolated }).pipe(
     Effect.delay(completionGraceOf(where)),
     Effect.catch((error) => Effect.logWarning("An agent that has answered could not be stopped", error))
   )
@@ -167,11 +199,34 @@ export const reserve = Effect.fn("AgentRuntime.reserve")((where: AgentSandbox, i
   Job.reserve(where.sandbox, jobOf(where, id))
 )
 
-/** Kills the program of a query with all processes that it started. Succeeds when it does not run. */
-export const stop = Effect.fn("AgentRuntime.stop")((where: AgentSandbox, id: Id.QueryId) =>
-  Effect.asVoid(
-    Job.kill(where.sandbox, jobOf(where, id), { grace: killGraceOf(where) }).pipe(
-      Effect.catchReason("SandboxError", "FileNotFound", () => Effect.void)
-    )
+/** How the program of a query is killed. */
+export interface StopOptions {
+  /** When the query began, in milliseconds since 1970. Older processes are not of its program. */
+  readonly startedAt: number
+  /** Whether all processes that a sandbox shows are its own, so that those of the program are found from outside. */
+  readonly isolated: boolean
+}
+
+/**
+ * Kills the program of a query with all processes that it started, and tells whether none is left. Takes a bounded time.
+ *
+ * The supervisor inside the sandbox is asked first, and lets the program end. Its answer is not relied on.
+ */
+export const stop = Effect.fn("AgentRuntime.stop")(function* (
+  where: AgentSandbox,
+  id: Id.QueryId,
+  { isolated, startedAt }: StopOptions
+) {
+  const { stop: limit } = yield* HostBounds
+  const grace = killGraceOf(where)
+  const asked = yield* Job.kill(where.sandbox, jobOf(where, id), { grace }).pipe(
+    Effect.as(true),
+    Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed(true)),
+    Effect.timeoutOrElse({ duration: Duration.sum(grace, limit), orElse: () => Effect.succeed(false) }),
+    // The script may have been broken by the program. A sandbox that fails does so again below.
+    Effect.catchReason("SandboxError", "ProviderFailed", () => Effect.succeed(false))
   )
-)
+  if (!isolated) return asked
+  const age = Duration.millis(Math.max(0, (yield* Clock.currentTimeMillis) - startedAt))
+  return yield* Job.forceKill(where.sandbox, { age, within: limit })
+})

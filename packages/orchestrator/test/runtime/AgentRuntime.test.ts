@@ -329,9 +329,9 @@ describe("AgentRuntime.run", () => {
       const runtime = yield* AgentRuntime.AgentRuntime
       const place = yield* placed(tiny)
       const asked = yield* request
-      yield* runtime.stop(place, asked.id)
+      assert.isTrue(yield* runtime.stop(place, asked.id, { startedAt: 0, isolated: true }))
       const events = yield* start(Stream.runCollect(runtime.run(place, asked)))
-      yield* runtime.stop(place, asked.id)
+      assert.isTrue(yield* runtime.stop(place, asked.id, { startedAt: 0, isolated: true }))
       const last = (yield* Fiber.join(events)).at(-1)
       assert.strictEqual(last?.type === "result" && last.outcome, "crash")
       assert.strictEqual((yield* nothingLeft).commands, nothing.commands)

@@ -14,6 +14,7 @@ import { decodeStatus } from "./JobStatus.ts"
 import * as Scripts from "./scripts.ts"
 
 export type { Cursor, End, JobEvent, Output, Status } from "../JobEvent.ts"
+export { forceKill, type ForceKillOptions } from "./forceKill.ts"
 export { text, type TextEvent, type TextOutput } from "./JobOutput.ts"
 
 /**

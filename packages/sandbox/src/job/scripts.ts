@@ -4,6 +4,7 @@ import { quote } from "./shell.ts"
 
 /** The name of a script in `scripts/`. Each script describes its arguments. */
 export type ScriptName =
+  | "force-kill"
   | "kill"
   | "kill-command"
   | "launcher"

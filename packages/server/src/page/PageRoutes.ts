@@ -17,6 +17,8 @@ import * as Files from "./PageFiles.ts"
 export interface Page {
   /** The absolute path of a folder with an `index.html`. */
   readonly folder: string
+  /** Builds the page. It runs at the first visit if the folder has no page. */
+  readonly build?: Effect.Effect<void> | undefined
 }
 
 /** Scripts, styles and requests only from this server. Inline code does not run, and no other site can embed the page. */
@@ -110,23 +112,30 @@ const notBuilt = HttpServerResponse.text(
  *
  * **Details**
  *
- * The files are read once, when the layer is built. A folder without a page answers with how to build it.
+ * The files are read once, at the first visit. A folder without a page answers with how to build it.
  *
  * @category layers
  * @since 0.2.0
  */
 export const layer = ({
+  build,
   folder
 }: Page): Layer.Layer<never, never, FileSystem.FileSystem | HttpRouter.HttpRouter | Path.Path> =>
   Layer.unwrap(
-    Effect.map(Effect.orDie(Files.read(folder)), (files) =>
-      HttpRouter.add("GET", "/*", (request) =>
-        Effect.sync(() => {
-          const path = pathOf(files, new URL(request.url, "http://page").pathname)
+    Effect.gen(function* () {
+      const read = Effect.orDie(Files.read(folder))
+      const built = Effect.flatMap(read, (files) =>
+        files.has("/index.html") || build === undefined ? Effect.succeed(files) : Effect.andThen(build, read)
+      )
+      const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+      const files = yield* Effect.cached(Effect.provide(built, context))
+      return HttpRouter.add("GET", "/*", (request) =>
+        Effect.map(files, (all) => {
+          const path = pathOf(all, new URL(request.url, "http://page").pathname)
           if (path === undefined) return missing
-          const file = files.get(path)
+          const file = all.get(path)
           return file === undefined ? notBuilt : sentFile(file, path, request)
         })
       )
-    )
+    })
   )

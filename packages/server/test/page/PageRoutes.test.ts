@@ -48,10 +48,10 @@ const get = (port: number, path: string, headers: Readonly<Record<string, string
       })
   )
 
-const served = Effect.fnUntraced(function* (root: string) {
+const served = Effect.fnUntraced(function* (root: string, build?: Effect.Effect<void>) {
   const routes = Layer.merge(
     HttpRouter.add("GET", "/v1/agents", HttpServerResponse.text("agents")),
-    PageRoutes.layer({ folder: root })
+    PageRoutes.layer({ folder: root, build })
   )
   const context = yield* Layer.build(
     HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
@@ -166,6 +166,29 @@ describe("The page over HTTP", () => {
         const { bytes, status } = yield* get(port, "/")
         assert.strictEqual(status, 503)
         assert.include(bytes.toString(), "pnpm build")
+      })
+    )
+  )
+
+  test(
+    "is built once, at the first visit, when it was not built before",
+    Effect.scoped(
+      Effect.gen(function* () {
+        const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+        const root = yield* fs.makeTempDirectoryScoped()
+        let builds = 0
+        const build = Effect.suspend(() => {
+          builds++
+          return Effect.orDie(fs.writeFileString(path.join(root, "index.html"), html))
+        })
+        const port = yield* served(root, build)
+        assert.strictEqual(builds, 0)
+        const visits = yield* Effect.all([get(port, "/"), get(port, "/pools")], { concurrency: 2 })
+        assert.deepStrictEqual(
+          visits.map(({ bytes }) => bytes.toString()),
+          [html, html]
+        )
+        assert.strictEqual(builds, 1)
       })
     )
   )

@@ -18,6 +18,8 @@ import { labelsOf } from "./Fleet.ts"
 import { StateBadge } from "./StateBadge.tsx"
 import { useAgent, useAgentQueries } from "./useAgent.ts"
 
+const FilesTab = lazy(() => import("./files/FilesTab.tsx"))
+const DiffTab = lazy(() => import("./files/DiffTab.tsx"))
 const AgentUsage = lazy(() => import("../usage/AgentUsage.tsx"))
 
 const pageOf = 50
@@ -84,6 +86,8 @@ export const AgentView = ({ id }: { readonly id: Id.AgentId }) => {
       <Tabs.Root className="tabs" defaultValue="conversation">
         <Tabs.List className="tabs-list">
           <Tabs.Tab value="conversation">Conversation</Tabs.Tab>
+          <Tabs.Tab value="files">Files</Tabs.Tab>
+          <Tabs.Tab value="diff">Diff</Tabs.Tab>
           <Tabs.Tab value="usage">Usage</Tabs.Tab>
           <Tabs.Tab value="details">Details</Tabs.Tab>
         </Tabs.List>
@@ -108,6 +112,16 @@ export const AgentView = ({ id }: { readonly id: Id.AgentId }) => {
             session={queries.at(-1)?.session}
             blocked={blockedBy(state === "lost" ? "lost" : agent.status)}
           />
+        </Tabs.Panel>
+        <Tabs.Panel value="files" className="tab-panel">
+          <Suspense fallback={<p className="muted">Loading…</p>}>
+            <FilesTab agent={agent} />
+          </Suspense>
+        </Tabs.Panel>
+        <Tabs.Panel value="diff" className="tab-panel">
+          <Suspense fallback={<p className="muted">Loading…</p>}>
+            <DiffTab agent={agent} />
+          </Suspense>
         </Tabs.Panel>
         <Tabs.Panel value="usage" className="tab-panel">
           <Suspense fallback={<p className="muted">Loading…</p>}>

@@ -29,6 +29,15 @@ const views: ReadonlyArray<readonly [name: string, open: (page: Page) => Promise
     }
   ],
   [
+    "agent-files",
+    async (page) => {
+      await page.getByRole("tab", { name: "Files" }).click()
+      await page.getByRole("button", { name: /\.agent/ }).click()
+      await page.getByRole("button", { name: /fundamentals\.json/ }).click()
+      await page.getByText('"companies"').waitFor()
+    }
+  ],
+  [
     "agent-usage",
     async (page) => {
       await page.getByRole("tab", { name: "Usage" }).click()

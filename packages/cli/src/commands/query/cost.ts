@@ -56,7 +56,7 @@ export const cost = command({
   flags: {
     by: Flag.Literals("by", ["agent", "profile", "day"]).pipe(
       Flag.withDefault("agent"),
-      Flag.withDescription("What to sum up by (default: agent)")
+      Flag.withDescription("The groups of the sums (default: agent)")
     ),
     since: text(
       "since",

@@ -317,8 +317,8 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
   )
 })
 
-describeWhere(isolates, "no isolation works here")("what flags say of a pull request", () => {
-  inRest(it).live(
+inRest(describeWhere(isolates, "no isolation works here"))("what flags say of a pull request", () => {
+  it.live(
     "is in it, and in the branches and commits that are made by hand",
     () =>
       Effect.gen(function* () {
@@ -364,8 +364,8 @@ describeWhere(isolates, "no isolation works here")("what flags say of a pull req
   )
 })
 
-describeWhere(isolates, "no isolation works here")("webhooks that are stopped", () => {
-  inRest(it).live(
+inRest(describeWhere(isolates, "no isolation works here"))("webhooks that are stopped", () => {
+  it.live(
     "give up after --drain what the next one takes over",
     () =>
       Effect.gen(function* () {

@@ -123,7 +123,7 @@ describe("cp", () => {
         await symlink("/etc/passwd", join(cwd, "data", "link"))
       })
       const into = yield* run(cwd, ["cp", "data", "one:work/in", "--json"])
-      assert.strictEqual(into.code, 0, into.stderr + into.stdout)
+      assert.strictEqual(into.code, 5, into.stderr + into.stdout)
       const copied: unknown = JSON.parse(into.stdout)
       assert.deepInclude(copied, { files: 3, skipped: ["/link"] })
       assert.strictEqual((yield* run(cwd, ["exec", "one", "--", "work/in/program"])).stdout, "ran\n")
@@ -143,6 +143,35 @@ describe("cp", () => {
         assert.strictEqual((await stat(join(back, "deep", "bytes"))).mode & 0o111, 0)
         assert.notInclude((await readdir(cwd)).join(" "), ".part")
       })
+
+      // Several sources, `~`, and a link that stays inside.
+      yield* Effect.promise(async () => {
+        await writeFile(join(cwd, "b"), "b")
+        await mkdir(join(cwd, "linked"))
+        await writeFile(join(cwd, "linked", "file"), "c")
+        await symlink("file", join(cwd, "linked", "link"))
+      })
+      const several = yield* run(cwd, ["cp", "b", "linked", "one:~/many/", "--json"])
+      assert.strictEqual(several.code, 0, several.stderr)
+      assert.deepInclude(JSON.parse(several.stdout), { files: 3, bytes: 2, skipped: [] })
+      const listed = yield* run(cwd, ["exec", "one", "--", "sh", "-c", "cd many && cat b linked/link"])
+      assert.strictEqual(listed.stdout, "bc")
+      const out = yield* run(cwd, ["cp", "one:~/many/b", "one:many/linked", "got/"])
+      assert.strictEqual(out.code, 0, out.stderr)
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(cwd, "got", "linked"))), [
+        "file",
+        "link"
+      ])
+      assert.strictEqual((yield* run(cwd, ["cp", "b", "one:b", "."])).code, 2)
+      const hidden = yield* run(cwd, [
+        "exec",
+        "one",
+        "--",
+        "sh",
+        "-c",
+        "find . /tmp -name '*.part*' 2>/dev/null"
+      ])
+      assert.strictEqual(hidden.stdout, "", "a part was left in the sandbox")
 
       const through = yield* piped(cwd, ["cp", "-", "one:piped"], everyByte)
       assert.strictEqual(through.code, 0, through.stderr)

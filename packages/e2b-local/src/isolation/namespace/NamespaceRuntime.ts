@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Option, Scope } from "effect"
+import { existsSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import { BootFailed, E2bServerError } from "../../E2bServerError.ts"
 import * as Guest from "../../guest/Guest.ts"
@@ -20,54 +21,18 @@ import {
   type SandboxRuntime
 } from "../SandboxRuntime.ts"
 import * as Shell from "../shell.ts"
+import * as Entry from "./entry.ts"
 import * as SandboxFiles from "./files.ts"
 import * as GuestFiles from "./guestFiles.ts"
 import * as Mounts from "./mounts.ts"
+import * as Pausing from "./pausing.ts"
 import { connectWithin } from "./portRelay.ts"
 import * as RootNamespace from "./rootNamespace.ts"
 
+const hasCgroupNamespaces = existsSync("/proc/self/ns/cgroup")
+
 /** The environment of programs that run before a command has its own. */
 const outerEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
-
-const noPrivileges = ["--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"]
-
-/** Arguments of `setpriv` that leave a command without privileges. Only a server that is root can change the user. */
-const dropPrivileges = (uid: Option.Option<number>): ReadonlyArray<string> => [
-  ...Option.match(uid, {
-    onNone: () => [],
-    onSome: (id) => ["--reuid", `${id}`, "--regid", `${id}`, "--clear-groups", "--bounding-set=-all"]
-  }),
-  ...noPrivileges
-]
-
-/**
- * PID 1 prints one line and lives for as long as the pipe from the server is open. It replaces a `cat` that a command of
- * the sandbox has killed.
- */
-const initScript =
-  'exec 3<&0; echo READY; while :; do cat <&3 >/dev/null; code=$?; [ "$code" -gt 128 ] || exit 0; done'
-
-/**
- * The command that becomes PID 1.
- *
- * **Details**
- *
- * When the server is root, it stays uid 0 without any capability: the sandbox cannot signal it, and the kernel lets a
- * parent without capabilities deliver the death signal to it.
- */
-const initCommand = (isRoot: boolean): ReadonlyArray<string> => [
-  "setpriv",
-  "--pdeathsig",
-  "KILL",
-  ...(isRoot ? ["--bounding-set=-all"] : []),
-  ...noPrivileges,
-  "env",
-  "-i",
-  `PATH=${outerEnv.PATH}`,
-  "sh",
-  "-c",
-  initScript
-]
 
 /** Pids of the children of a process of the host. */
 const childrenOf = (pid: number): Effect.Effect<ReadonlyArray<number>> =>
@@ -98,12 +63,6 @@ const awaitReady = Effect.fnUntraced(function* (outer: HostProcess.HostProcess) 
   return pid
 })
 
-/** The namespaces of PID 1 that a guest enters. A server that is not root enters its user namespace first. */
-const namespacesOf = (init: number, isRoot: boolean, internet: boolean): ReadonlyArray<string> =>
-  [...(isRoot ? [] : ["user"]), "mnt", "pid", "ipc", "uts", ...(internet ? [] : ["net"])].map(
-    (kind) => `/proc/${init}/ns/${kind}`
-  )
-
 const refusal = ({ argv, cwd }: Command, { detail, word }: Guest.Refused): CommandError => {
   switch (word) {
     case "cwd":
@@ -125,12 +84,33 @@ export interface Options {
   readonly command: ReadonlyArray<string>
   /** The uids on the host of the users. None when a user namespace of the sandbox drops the privileges. */
   readonly owners: Option.Option<Mounts.Owners>
+  /** Whether the command makes a second user namespace inside of the one that its mounts belong to. */
+  readonly nestedUser: boolean
 }
+
+/** The namespaces of a process that a program enters, and the kinds of the user namespaces around them. */
+const namespacesOf = (
+  init: number,
+  internet: boolean,
+  users: { readonly before: ReadonlyArray<string>; readonly after: ReadonlyArray<string> }
+): ReadonlyArray<string> => [
+  ...users.before,
+  ...[
+    "mnt",
+    "pid",
+    "ipc",
+    "uts",
+    ...(internet ? [] : ["net"]),
+    ...(hasCgroupNamespaces ? ["cgroup"] : [])
+  ].map((kind) => `/proc/${init}/ns/${kind}`),
+  ...users.after
+]
 
 const killTree = (
   outer: HostProcess.HostProcess,
   init: number,
-  entered: ReadonlySet<HostProcess.HostProcess>
+  entered: ReadonlySet<HostProcess.HostProcess>,
+  thaw: Effect.Effect<void>
 ) =>
   Effect.gen(function* () {
     // The parent of PID 1 does not reap it while it lives itself, so the pid cannot belong to another process.
@@ -139,6 +119,7 @@ const killTree = (
       // The namespace ends only when the stopped parents have reaped the processes that entered it.
       for (const process of entered) process.signal("SIGCONT")
     })
+    yield* thaw
     const all = [outer, ...entered]
     yield* Effect.forEach(all, (process) => process.exited, { concurrency: "unbounded" }).pipe(
       Effect.timeoutOption("3 seconds")
@@ -157,6 +138,24 @@ const kill = (pid: number, signal: NodeJS.Signals) => {
   }
 }
 
+/** Stops and continues all processes below the roots. */
+const pausing = (cgroup: Boot["cgroup"], roots: () => ReadonlySet<number>) => {
+  const failed = new CommandError({ reason: "Failed", message: "its processes could not be frozen" })
+  if (Option.isSome(cgroup.freezer)) {
+    const { freeze, thaw } = cgroup.freezer.value
+    return {
+      freeze: Effect.flatMap(freeze, (frozen) =>
+        frozen ? Effect.void : Effect.andThen(thaw, Effect.fail(failed))
+      ),
+      thaw
+    }
+  }
+  return {
+    freeze: Effect.onError(Pausing.stop(roots), () => Pausing.resume(roots)),
+    thaw: Pausing.resume(roots)
+  }
+}
+
 type Io = Pick<HostProcess.Options, "stdin" | "stdio" | "control">
 
 /** Boots a sandbox in the scope. Fails with `BootFailed` and the message of the tools. */
@@ -165,14 +164,11 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   const entered = new Set<HostProcess.HostProcess>()
   const booted = yield* Effect.acquireRelease(
     Effect.gen(function* () {
-      const args = [
-        "--pdeathsig",
-        "KILL",
+      const first = Entry.build(options.boot.cgroup, [
         ...options.command,
         "--",
-        ...initCommand(Option.isSome(options.owners))
-      ]
-      const first = options.boot.cgroup.wrap({ command: "setpriv", args })
+        ...Entry.init(Option.isSome(options.owners), outerEnv.PATH)
+      ])
       const outer = yield* HostProcess.spawn({ ...first, env: outerEnv, stdin: true }).pipe(
         Effect.mapError((error) => bootFailed(error.message))
       )
@@ -185,30 +181,28 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       )
       return { outer, init }
     }),
-    ({ init, outer }) => killTree(outer, init, entered)
+    ({ init, outer }) =>
+      killTree(
+        outer,
+        init,
+        entered,
+        Option.match(options.boot.cgroup.freezer, { onNone: () => Effect.void, onSome: ({ thaw }) => thaw })
+      )
   )
   const isRoot = Option.isSome(options.owners)
-  /** Enters the namespaces, and the given user namespace last. */
-  const enterNamespaces = (
-    user: ReadonlyArray<string>,
-    argv: ReadonlyArray<string>
-  ): ReadonlyArray<string> => [
-    "--pdeathsig",
-    "KILL",
-    "nsenter",
-    "-t",
-    `${booted.init}`,
-    ...user,
-    "-m",
-    "-p",
-    "-i",
-    "-u",
-    ...(options.boot.internet ? [] : ["-n"]),
-    "setpriv",
-    ...argv
-  ]
-  const spawn = (args: ReadonlyArray<string>, io: Io) =>
-    HostProcess.spawn({ ...options.boot.cgroup.wrap({ command: "setpriv", args }), env: outerEnv, ...io })
+  const { cgroup, internet, userNamespaces } = options.boot
+  const spawn = (target: Omit<Entry.Target, "userNamespaces">, argv: ReadonlyArray<string>, io: Io) =>
+    HostProcess.spawn({
+      ...Entry.enter(cgroup, { ...target, userNamespaces }, argv),
+      env: outerEnv,
+      ...io
+    })
+  const own = `/proc/${booted.init}/ns/user`
+  const around = isRoot
+    ? { before: [], after: [] }
+    : options.nestedUser
+      ? { before: [`parent:${own}`], after: [own] }
+      : { before: [own], after: [] }
   const rootNamespace = yield* Effect.cached(
     Option.match(
       Option.flatMap(options.owners, ({ root, user }) =>
@@ -224,37 +218,44 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   const enterAs = {
     user: (argv: ReadonlyArray<string>, io: Io) =>
       spawn(
-        enterNamespaces(isRoot ? [] : ["-U", "--preserve-credentials"], [
-          ...dropPrivileges(Option.map(options.owners, ({ user }) => user)),
-          ...argv
-        ]),
+        {
+          namespaces: namespacesOf(booted.init, internet, around),
+          identity: { uid: Option.map(options.owners, ({ user }) => user), capabilities: [] }
+        },
+        argv,
         io
       ),
     root: (argv: ReadonlyArray<string>, io: Io) =>
-      Effect.flatMap(rootNamespace, (path) => {
-        rootWasUsed = true
-        return spawn(
-          enterNamespaces(
-            [`--user=${path}`],
-            [`--bounding-set=${RootNamespace.capabilities}`, ...noPrivileges, ...argv]
-          ),
+      Effect.flatMap(rootNamespace, (path) =>
+        spawn(
+          {
+            namespaces: namespacesOf(booted.init, internet, { before: [], after: [path] }),
+            identity: { uid: Option.none(), capabilities: RootNamespace.capabilities }
+          },
+          argv,
           io
         )
-      })
+      )
   }
-  let rootWasUsed = false
 
   const guest = yield* Effect.cached(
     Effect.uninterruptible(
       Guest.start({
-        wrap: options.boot.cgroup.wrap,
-        namespaces: namespacesOf(booted.init, isRoot, options.boot.internet),
+        wrap: cgroup.wrap,
+        namespaces: namespacesOf(booted.init, internet, around),
         uid: Option.map(options.owners, ({ user }) => user),
         limits: options.boot.limits,
+        filter: Entry.filterOf(cgroup, userNamespaces),
         env: outerEnv
       })
-    ).pipe(Scope.provide(scope))
+    ).pipe(
+      Effect.tap((found) => Effect.sync(() => (resident = Option.toArray(found)))),
+      Scope.provide(scope)
+    )
   )
+  let resident: ReadonlyArray<Guest.Guest> = []
+  // It starts while the answer is on its way to the client.
+  yield* Effect.forkIn(guest, scope)
   /** Starts a command of `user` without a program beside it. */
   const startByGuest = (by: Guest.Guest, command: Command) =>
     Effect.gen(function* () {
@@ -300,7 +301,8 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   })
 
   const start = (command: Command) =>
-    Effect.flatMap(command.user === "root" ? Effect.succeedNone : guest, (found) =>
+    // The guest of a server that is not root is in another user namespace and cannot open the pipes of the server.
+    Effect.flatMap(command.user === "root" || !isRoot ? Effect.succeedNone : guest, (found) =>
       Option.isNone(found)
         ? startByTools(command)
         : Effect.catchTag(startByGuest(found.value, command), "GuestUnable", () => startByTools(command))
@@ -310,22 +312,15 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       )
     )
 
-  /** Each user can signal only its own processes. */
-  const toAllOf = (name: Account["name"], signal: "STOP" | "CONT") =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const sender = yield* Effect.acquireRelease(
-          enterAs[name](["sh", "-c", `kill -${signal} -1 2>/dev/null; :`], { stdin: false, control: false }),
-          ({ dispose }) => dispose
-        )
-        yield* sender.exited
-      })
-    ).pipe(Effect.mapError((error) => new CommandError({ reason: "Failed", message: error.message })))
-  const toAll = (signal: "STOP" | "CONT") =>
-    Effect.andThen(
-      toAllOf("user", signal),
-      Effect.suspend(() => (rootWasUsed ? toAllOf("root", signal) : Effect.void))
-    )
+  /** The processes outside of the sandbox whose descendants are in it. */
+  const roots = () => new Set([booted.outer, ...entered, ...resident].map(({ pid }) => pid))
+  const descendants = Effect.suspend(() => ResourceUsage.descendants(roots()))
+  // Each sandbox of a server that is root has uids of its own.
+  const uids = Option.match(options.owners, {
+    onNone: () => [],
+    onSome: (owners) => (owners.user >= Mounts.FIRST_UID ? [owners.user, ...Option.toArray(owners.root)] : [])
+  })
+  const { freeze, thaw } = pausing(cgroup, roots)
 
   const account = (name: Account["name"], home: string): Account => {
     const scripts = SandboxFiles.make(
@@ -337,23 +332,21 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   const root = Option.flatMap(options.owners, (owners) => owners.root)
 
   const runtime: SandboxRuntime = {
+    isolated: true,
     user: account("user", Mounts.home),
     root: Option.map(root, () => account("root", "/root")),
     temporary: "/tmp",
     path: Mounts.searchPath,
     writable: Mounts.writableNames(Option.isSome(root)),
     start,
-    connect: (port) => (options.boot.internet ? Tcp.connect(port) : connectWithin(start, port)),
-    freeze: toAll("STOP"),
-    thaw: Effect.tap(toAll("CONT"), () =>
-      Effect.sync(() => {
-        for (const process of entered) process.signal("SIGCONT")
-      })
-    ),
+    connect: (port) =>
+      internet ? Tcp.connectOwned(port, { uids, pids: descendants }) : connectWithin(start, port),
+    freeze,
+    thaw,
     // The roots of the tree only wait outside of the sandbox.
-    usage: Effect.flatMap(guest, (found) => {
-      const roots = new Set([booted.outer, ...entered, ...Option.toArray(found)].map(({ pid }) => pid))
-      return ResourceUsage.ofTree(({ pid }) => roots.has(pid), false)
+    usage: Effect.suspend(() => {
+      const outside = roots()
+      return ResourceUsage.ofTree(({ pid }) => outside.has(pid), false)
     }),
     died: Effect.asVoid(booted.outer.exited)
   }

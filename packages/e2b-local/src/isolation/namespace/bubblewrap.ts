@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
+import * as HostProcess from "../../host/HostProcess.ts"
+import { searchPath } from "../../host/kernel.ts"
 import * as NamespaceRuntime from "./NamespaceRuntime.ts"
 import type { Item, Owners } from "./mounts.ts"
 import type { Boot } from "../SandboxRuntime.ts"
@@ -26,6 +28,8 @@ const flags = (item: Item): ReadonlyArray<string> => {
       return ["--dev", item.target]
     case "proc":
       return ["--proc", item.target]
+    case "mask":
+      return ["--ro-bind", "/dev/null", item.target]
     case "shm":
       return ["--perms", "1777", "--size", `${256 * 1024 * 1024}`, "--tmpfs", item.target]
   }
@@ -51,18 +55,35 @@ const allFlags = (items: ReadonlyArray<Item>): ReadonlyArray<string> => {
     })
 }
 
+let known: boolean | undefined
+
+/** Whether this version can forbid further user namespaces. */
+const canDisableUserNamespaces = Effect.suspend(() =>
+  known === undefined
+    ? HostProcess.run({ command: "bwrap", args: ["--help"], env: { PATH: searchPath } }).pipe(
+        Effect.map(({ stderr, stdout }) => stdout.toString().concat(stderr).includes("--disable-userns")),
+        Effect.orElseSucceed(() => false),
+        Effect.tap((can) => Effect.sync(() => (known = can)))
+      )
+    : Effect.succeed(known)
+)
+
 /** Boots a sandbox. `owners` are set when the server runs as root. */
 export const boot = Effect.fnUntraced(function* (
   request: Boot,
   items: ReadonlyArray<Item>,
   owners: Option.Option<Owners>
 ) {
+  const nestedUser = Option.isNone(owners) && !request.userNamespaces && (yield* canDisableUserNamespaces)
   return yield* NamespaceRuntime.boot({
     boot: request,
     owners,
+    nestedUser,
     command: [
       "bwrap",
       ...(Option.isNone(owners) ? ["--unshare-user", "--uid", "1000", "--gid", "1000"] : []),
+      ...(nestedUser ? ["--disable-userns"] : []),
+      "--unshare-cgroup-try",
       "--unshare-pid",
       "--unshare-ipc",
       "--unshare-uts",

@@ -51,6 +51,8 @@ const removeScript = `rm -rf -- "$1"`
 const readScript = `
 [ -e "$1" ] || { stat -- "$1" >/dev/null; exit 44; }
 [ ! -d "$1" ] || exit 47
+# To open a pipe would wait for its other end.
+[ ! -p "$1" ] || exit 51
 exec 5<"$1" || exit 48
 size=$(stat -L -c %s -- "$1") && modified=$(stat -L -c %Y -- "$1") || exit 1
 [ -f "$1" ] && [ "$size" -gt 0 ] || size=-
@@ -65,8 +67,12 @@ ${Shell.limitScript({ openFiles: limits.openFiles, fileBytes: limits.fileBytes }
 folder=$2 path=$1; shift 2; set -- "$path" "$@"
 mkdir -p -- "$folder" || exit 1
 [ ! -d "$1" ] || exit 47
+[ ! -p "$1" ] || exit 51
 old=; [ ! -e "$1" ] || old=1
-cat > "$1" || exit
+# Opened here and not by a child, which would stay behind when this process is killed.
+exec 6>"$1" || exit
+cat >&6 || exit
+exec 6>&-
 [ -z "$old" ] && [ $# -lt 2 ] || { ${Attributes.replaceScript}; }`
 
 const entryType = (letter: string | undefined): Entry["type"] =>

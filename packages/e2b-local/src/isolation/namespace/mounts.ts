@@ -14,7 +14,7 @@ import type { BootFiles } from "../SandboxRuntime.ts"
 /** One mount, link or device. `source` is a path of the host, `target` a path in the sandbox. Order matters. */
 export type Item =
   | { readonly kind: "ro" | "rw" | "dev" | "link"; readonly source: string; readonly target: string }
-  | { readonly kind: "proc" | "shm" | "pts"; readonly target: string }
+  | { readonly kind: "proc" | "shm" | "pts" | "mask"; readonly target: string }
 
 /** Path of the Node.js binary in every sandbox. It is outside of the folders that the sandbox may write. */
 export const nodePath = "/run/node/bin/node"
@@ -41,6 +41,9 @@ export const writableNames = (withRoot: boolean): ReadonlyArray<string> => [
   ...writable.map(([name]) => name),
   ...(withRoot ? [rootFolder] : [])
 ]
+
+// What the kernel tells there is about the host: its keys, its memory and its timers.
+const masked = ["/proc/keys", "/proc/key-users", "/proc/kcore", "/proc/timer_list"]
 
 /** PATH of every isolated sandbox. */
 export const searchPath = "/run/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -151,6 +154,9 @@ const etcItems = Effect.fnUntraced(function* (folder: string, uid: number, root:
   ] satisfies ReadonlyArray<Item>
 })
 
+/** The lowest uid of a sandbox. Sandboxes that cannot have one of their own share one below. */
+export const FIRST_UID = 0x40000000
+
 /** Uids of the host that the users of a sandbox have. */
 export interface Owners {
   readonly user: number
@@ -240,6 +246,12 @@ export const prepare = Effect.fnUntraced(function* (
       yield* CopyTree.requireFolders(names.map(folder))
   }
   const system = yield* systemItems
+  const hidden = yield* Effect.filter(masked, (path) =>
+    Effect.map(
+      attempt(() => Fs.lstat(path)),
+      Option.isSome
+    )
+  )
   const etc = yield* etcItems(folder("etc"), options.uid, root)
   const readOnly = yield* Effect.forEach(options.readOnlyPaths, (source) => readOnlyItem(directory, source))
   const items: ReadonlyArray<Item> = [
@@ -260,7 +272,8 @@ export const prepare = Effect.fnUntraced(function* (
       : []),
     // They may lie below the others, so they come after them.
     ...readOnly,
-    { kind: "proc", target: "/proc" }
+    { kind: "proc", target: "/proc" },
+    ...hidden.map((target): Item => ({ kind: "mask", target }))
   ]
   return items
 })

@@ -24,11 +24,14 @@ const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" }
 const failed = (detail: string) => new HostProcess.HostProcessError({ command: "unshare", detail })
 
 /** The capabilities that `root` keeps inside of the namespace. */
-export const capabilities = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid"
+export const capabilities = [
+  0 /* chown */, 1 /* dac_override */, 3 /* fowner */, 4 /* fsetid */, 5 /* kill */, 6 /* setgid */,
+  7 /* setuid */
+]
 
 /**
  * Makes the namespace for the duration of the scope. `root` becomes uid 0 in it, and `user` keeps its uid. Succeeds with
- * a path that `nsenter --user` takes.
+ * a path of the namespace.
  */
 export const make = Effect.fnUntraced(function* (root: number, user: number) {
   const reference = yield* Effect.acquireRelease(

@@ -4,15 +4,19 @@
  * @since 0.1.0
  */
 import { Effect, Option } from "effect"
+import { existsSync } from "node:fs"
+import { bootProgram } from "./bootProgram.ts"
 import * as NamespaceRuntime from "./NamespaceRuntime.ts"
 import type { Item, Owners } from "./mounts.ts"
 import type { Boot } from "../SandboxRuntime.ts"
 
-// $1 is the new root and $2 is "net" for a separate network. Triples of kind, source and target follow up to "--",
-// then the command that becomes PID 1.
+// $1 is the new root, $2 is "net" for a separate network and $3 is "last" to forbid further user namespaces. Triples of
+// kind, source and target follow up to "--", then the command that becomes PID 1.
 const bootScript = `
 umask 022
-root=$1 net=$2; shift 2
+root=$1 net=$2
+[ "$3" != last ] || echo 0 > /proc/sys/user/max_user_namespaces 2>/dev/null || :
+shift 3
 mount -t tmpfs -o size=4m,mode=755 tmpfs "$root"
 cd "$root"
 place() {
@@ -22,9 +26,16 @@ place() {
 restrict() {
   mount -o "remount,bind,nosuid,nodev$2" "$1" 2>/dev/null || mount -o "remount,bind,nosuid,nodev,noexec$2" "$1"
 }
+# What is mounted below a folder comes with it and has restrictions of its own.
+below() {
+  while read -r _ _ _ _ at _; do
+    case $at in "$root$1"/*) restrict "$(printf '%b' "$at")" ,ro ;; esac
+  done < /proc/self/mountinfo
+}
 while [ "$1" != -- ]; do
   case $1 in
-    ro) place "$2" "$3"; mount --rbind "$2" ".$3"; restrict ".$3" ,ro ;;
+    ro) place "$2" "$3"; mount --rbind "$2" ".$3"; restrict ".$3" ,ro; below "$3" ;;
+    mask) [ ! -e ".$3" ] || mount --bind /dev/null ".$3" ;;
     rw) place "$2" "$3"; mount --bind "$2" ".$3"; restrict ".$3" "" ;;
     dev) place "$2" "$3"; mount --bind "$2" ".$3" ;;
     link) mkdir -p ".\${3%/*}"; ln -s "$2" ".$3" ;;
@@ -67,9 +78,11 @@ export const boot = Effect.fnUntraced(function* (
   root: string,
   owners: Option.Option<Owners>
 ) {
+  const program = bootProgram()
   return yield* NamespaceRuntime.boot({
     boot: request,
     owners,
+    nestedUser: false,
     command: [
       "unshare",
       ...(Option.isNone(owners) ? ["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"] : []),
@@ -77,17 +90,16 @@ export const boot = Effect.fnUntraced(function* (
       "--pid",
       "--ipc",
       "--uts",
+      ...(existsSync("/proc/self/ns/cgroup") ? ["--cgroup"] : []),
       ...(request.internet ? [] : ["--net"]),
       "--fork",
       "--kill-child",
       "--propagation",
       "private",
-      "sh",
-      "-euc",
-      bootScript,
-      "sh",
+      ...(program === undefined ? ["sh", "-euc", bootScript, "sh"] : ["perl", "-e", program, "--"]),
       root,
       request.internet ? "host" : "net",
+      Option.isNone(owners) && !request.userNamespaces ? "last" : "more",
       ...items.flatMap(triple)
     ]
   })

@@ -11,6 +11,7 @@ import { Effect, Option } from "effect"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { BootFailed, E2bServerError } from "../../E2bServerError.ts"
+import * as Cgroups from "../../host/Cgroups.ts"
 import * as CopyTree from "../../host/copyTree.ts"
 import * as HostProcess from "../../host/HostProcess.ts"
 import * as ProcessOwner from "../../host/ProcessOwner.ts"
@@ -85,7 +86,8 @@ const layOut = Effect.fnUntraced(function* ({ directory, files }: Boot) {
       names: writable,
       from: files.folder,
       to: directory,
-      owners: Option.none()
+      owners: Option.none(),
+      unconfined: true
     }).pipe(Effect.mapError((error) => bootFailed(error.message)))
   }
   const home = yield* attempt(() => Fs.realpath(Path.join(directory, "home")))
@@ -196,19 +198,27 @@ const boot = Effect.fnUntraced(function* (request: Boot) {
     Effect.catchTag("HostProcessError", (error) => Effect.fail(internal(error)))
   )
 
+  // A program that leaves its group is found by the control group, where there is one.
+  const members = Effect.zipWith(
+    Cgroups.membersOf(request.cgroup),
+    ResourceUsage.ofGroups(groups),
+    (grouped, below) => [...new Set([...grouped, ...below])]
+  )
+
   const toAll = (signal: "SIGSTOP" | "SIGCONT") =>
     Effect.sync(() => {
       for (const group of groups) signalGroup(group, signal)
     })
 
   return {
+    isolated: false,
     user: { name: "user", home, files: PlainFiles.make([home, temporary]) },
     root: Option.none(),
     temporary,
     path: `${Path.dirname(process.execPath)}:${systemPath}`,
     writable,
     start,
-    connect: Tcp.connect,
+    connect: (port) => Tcp.connectOwned(port, { uids: [], pids: members }),
     freeze: toAll("SIGSTOP"),
     thaw: toAll("SIGCONT"),
     usage: Effect.suspend(() => ResourceUsage.ofTree(({ group }) => groups.has(group), true)),

@@ -9,7 +9,7 @@
 import { Effect, Stream } from "effect"
 import type { Scope } from "effect"
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import type { Stats } from "node:fs"
+import { constants, type Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -20,6 +20,9 @@ import { codeOf, fileError } from "../fileErrors.ts"
 import type { Content, Entry, FileError, Files, Metadata } from "../SandboxRuntime.ts"
 
 const failure = FileErrors.ofNode
+
+// To open a pipe would otherwise wait for its other end, in one of the few threads that Node.js has for files.
+const { O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
 const attempt = <A>(path: string, promise: () => Promise<A>) =>
   Effect.tryPromise({ try: promise, catch: failure(path) })
@@ -164,10 +167,11 @@ export const make = (roots: ReadonlyArray<string>): Files => {
   const read = (path: string): Effect.Effect<Content, FileError, Scope.Scope> =>
     Effect.gen(function* () {
       const handle = yield* Effect.acquireRelease(
-        attempt(path, async () => Fs.open(await followed(path), "r")),
+        attempt(path, async () => Fs.open(await followed(path), O_RDONLY | O_NONBLOCK)),
         close
       )
       const stats = yield* attempt(path, () => handle.stat())
+      if (stats.isFIFO()) return yield* fileError("Invalid", path, FileErrors.pipeDetail)
       if (stats.isDirectory()) return yield* fileError("IsDirectory", path)
       return {
         size: stats.isFile() && stats.size > 0 ? stats.size : undefined,
@@ -198,10 +202,13 @@ export const make = (roots: ReadonlyArray<string>): Files => {
         const handle = yield* Effect.acquireRelease(
           attempt(path, async () => {
             await Fs.mkdir(Path.dirname(target), { recursive: true })
-            return Fs.open(target, "w")
+            return Fs.open(target, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK)
           }),
           close
         )
+        if ((yield* attempt(path, () => handle.stat())).isFIFO()) {
+          return yield* fileError("Invalid", path, FileErrors.pipeDetail)
+        }
         yield* Stream.runForEach(content, (chunk) => attempt(path, () => handle.writeFile(chunk)))
         yield* replaceMetadata(path, target, metadata)
       })

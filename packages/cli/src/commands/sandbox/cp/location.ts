@@ -1,3 +1,5 @@
+import { Option } from "effect"
+
 /** One side of a copy: standard input or output, a path on this machine, or a path in a sandbox. */
 export type Location =
   | { readonly _tag: "Pipe" }
@@ -19,13 +21,6 @@ export const nameOf = (path: string): string => {
   return name === "." || name === ".." ? "" : name
 }
 
-/** Whether the name of a directory entry stays inside that directory. */
-export const isPlainName = (name: string): boolean =>
-  name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name)
-
-/** Whether a name may replace bytes that are not UTF-8. No file can be opened by such a name. */
-export const mayNotBeUtf8 = (name: string): boolean => name.includes("\uFFFD")
-
 /** What exists at the destination of a copy. */
 export type Existing = "nothing" | "file" | "folder"
 
@@ -40,3 +35,22 @@ export const land = (path: string, from: "file" | "folder", existing: Existing, 
     return { _tag: "At", path, replace: false }
   return force ? { _tag: "At", path, replace: true } : { _tag: "Refused", path, existing }
 }
+
+const units: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }
+
+/** The bytes of a size such as `500M` or `20G`. */
+export const bytesOf = (text: string): Option.Option<number> => {
+  const [, count, unit = ""] = /^(\d{1,9})([KMGT]?)$/i.exec(text) ?? []
+  const bytes = Number(count) * (units[unit.toUpperCase()] ?? 1)
+  return count === undefined || bytes === 0 ? Option.none() : Option.some(bytes)
+}
+
+/** A number of bytes for people, such as `12.3 MB`. */
+export const sizeText = (bytes: number): string =>
+  bytes < 1000
+    ? `${bytes} B`
+    : bytes < 1e6
+      ? `${(bytes / 1e3).toFixed(1)} kB`
+      : bytes < 1e9
+        ? `${(bytes / 1e6).toFixed(1)} MB`
+        : `${(bytes / 1e9).toFixed(1)} GB`

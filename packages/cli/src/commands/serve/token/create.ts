@@ -19,12 +19,12 @@ export const create = command({
     name: Flag.String("name").pipe(
       Flag.withSchema(NonBlank),
       Flag.withDefault("unnamed"),
-      Flag.withDescription("Who or what uses it, for the audit")
+      Flag.withDescription("The name of its user or program, for the audit")
     ),
     scope: Flag.Literals("scope", Authorization.Scope.literals).pipe(
       Flag.withDefault("read"),
       Flag.withDescription(
-        "What it allows: read; run also launches, queries and terminates; admin also tokens, state and reaper"
+        "Its rights: read; run also launches, queries and terminates; admin also tokens, state and reaper"
       )
     ),
     expires: Flag.String("expires").pipe(

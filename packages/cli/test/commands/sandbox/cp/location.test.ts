@@ -1,5 +1,7 @@
 import { assert, it } from "@effect/vitest"
-import { isPlainName, land, nameOf, parse } from "../../../../src/commands/sandbox/cp/location.ts"
+import { Option } from "effect"
+import { bytesOf, land, nameOf, parse } from "../../../../src/commands/sandbox/cp/location.ts"
+import { isPlainName } from "../../../../src/commands/sandbox/cp/tar/safePaths.ts"
 
 it("reads what a side of a copy means", () => {
   assert.deepStrictEqual(parse("-"), { _tag: "Pipe" })
@@ -36,4 +38,12 @@ it("has a file take the place of a file, and of nothing else unless forced", () 
     assert.deepStrictEqual(land("p", from, existing, false), { _tag: "Refused", path: "p", existing })
     assert.deepStrictEqual(land("p", from, existing, true), at(true))
   }
+})
+
+it("reads sizes", () => {
+  const sizes = ["500", "2K", "3m", "20G", "0", "", "G", "1.5G", "-1"].map((text) =>
+    Option.getOrUndefined(bytesOf(text))
+  )
+  assert.deepStrictEqual(sizes.slice(0, 4), [500, 2048, 3 * 1024 ** 2, 20 * 1024 ** 3])
+  assert.deepStrictEqual(sizes.slice(4), [undefined, undefined, undefined, undefined, undefined])
 })
