@@ -84,7 +84,7 @@ describeWhere(
     await launch(page, "shared", 300)
     const other = await context.newPage()
     await other.goto(page.url())
-    await other.getByText("Nothing was asked yet").waitFor()
+    await other.getByRole("textbox", { name: "Query" }).waitFor()
     await page.bringToFront()
     await ask(page, "Tesla revenue 2024")
     await page.getByText("$97,690 million").first().waitFor()
