@@ -84,6 +84,8 @@ describeWhere(
     await launch(page, "shared", 300)
     const other = await context.newPage()
     await other.goto(page.url())
+    // A tab in the background draws nothing.
+    await other.bringToFront()
     await other.getByRole("textbox", { name: "Query" }).waitFor()
     await page.bringToFront()
     await ask(page, "Tesla revenue 2024")

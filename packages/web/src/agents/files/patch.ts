@@ -1,6 +1,6 @@
 /** A patch of git, cut into files. Pure. */
 
-export interface PatchLine {
+interface PatchLine {
   readonly kind: "added" | "removed" | "place" | "same"
   readonly text: string
 }
