@@ -209,7 +209,11 @@ export default defineConfig({
       groups: [
         { name: "version", test: /cli\/src\/version\.ts$/, priority: 3 },
         { name: "main", test: /cli\/src\/main\.ts$/, priority: 2 },
-        { name: "State", test: /cli\/src\/(app\/(State|Settings)|process\/Telemetry)\.ts$/, priority: 1 }
+        {
+          name: "State",
+          test: /cli\/src\/(app\/(State|Settings|ServerTarget)|process\/Telemetry)\.ts$/,
+          priority: 1
+        }
       ]
     },
     minify: true

@@ -84,8 +84,9 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["Requests", "Server"],
+  server: ["EventStream", "Mcp", "Requests", "Server"],
   web: ["Page", "Views"],
+  cli: ["AtServer"],
   "remote-agent": ["RemoteAgent"]
 }
 
@@ -112,6 +113,7 @@ const binary: Files = {
     "Repositories",
     "SandboxCommands",
     "Serve",
+    "ServerDeaths",
     "Session",
     "Signals",
     "StateCommands",
@@ -162,7 +164,17 @@ const partly: Files = {
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
   orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "RunDeaths", "SqlProcesses"],
   github: ["GitFailures", "GitWorkspace"],
-  cli: ["AgentCommands", "Commands", "LocalCommands", "PoolCommands", "Repositories", "Session", "Signals"],
+  server: ["EventStream"],
+  cli: [
+    "AgentCommands",
+    "Commands",
+    "LocalCommands",
+    "PoolCommands",
+    "Repositories",
+    "ServerDeaths",
+    "Session",
+    "Signals"
+  ],
   web: ["Page", "Views"]
 }
 

@@ -181,7 +181,10 @@ export const all = [
  */
 export type ApiError = InstanceType<(typeof all)[number]>
 
-const ofOrchestrator = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[number] => {
+/** Reasons that are not those of another failure. */
+type Own = Exclude<OrchestratorError.Reason["_tag"], "LaunchFailed" | "SandboxFailed" | "StoreFailed">
+
+const ofOrchestrator = (tag: Own): (typeof all)[number] => {
   switch (tag) {
     case "AgentNotFound":
     case "QueryNotFound":
@@ -213,13 +216,9 @@ const ofOrchestrator = (tag: OrchestratorError.Reason["_tag"]): (typeof all)[num
     case "LaunchesSuspended":
     case "PoolFull":
       return TooManyRequests
-    case "LaunchFailed":
     case "QueryFailed":
-    case "SandboxFailed":
     case "UpdateFailed":
       return BadGateway
-    case "StoreFailed":
-      return Unavailable
   }
 }
 
@@ -292,12 +291,17 @@ const ofGit = (tag: GitError.Reason["_tag"]): (typeof all)[number] => {
 
 const classOf = (failure: Failure): (typeof all)[number] => {
   switch (failure._tag) {
-    case "OrchestratorError":
-      return failure.reason._tag === "SandboxFailed"
-        ? ofSandbox(failure.reason.cause.reason._tag)
-        : failure.reason._tag === "StoreFailed"
-          ? ofStore(failure.reason.cause.reason._tag)
-          : ofOrchestrator(failure.reason._tag)
+    case "OrchestratorError": {
+      const { reason } = failure
+      switch (reason._tag) {
+        case "SandboxFailed":
+        case "StoreFailed":
+        case "LaunchFailed":
+          return "reason" in reason.cause ? classOf(reason.cause) : BadGateway
+        default:
+          return ofOrchestrator(reason._tag)
+      }
+    }
     case "StateStoreError":
       return ofStore(failure.reason._tag)
     case "SandboxError":

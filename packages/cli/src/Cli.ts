@@ -64,13 +64,14 @@ import { doctor } from "./commands/settings/doctor/doctor.ts"
 import { init } from "./commands/settings/init.ts"
 import { profiles } from "./commands/settings/profiles.ts"
 import { show as profilesShow } from "./commands/settings/profilesShow.ts"
+import { mcp } from "./commands/serve/mcp.ts"
 import { serve } from "./commands/serve/serve.ts"
 import { create as tokenCreate } from "./commands/serve/token/create.ts"
 import { list as tokenList } from "./commands/serve/token/list.ts"
 import { revoke as tokenRevoke } from "./commands/serve/token/revoke.ts"
 import { trust } from "./commands/settings/trust.ts"
 import { group } from "./commands/shared/command.ts"
-import { quiet, trust as trusts, verbose } from "./commands/shared/flags.ts"
+import { quiet, server, tokenFile, trust as trusts, verbose } from "./commands/shared/flags.ts"
 import { exportState } from "./commands/state/export.ts"
 import { importState } from "./commands/state/import.ts"
 import { reap } from "./commands/state/reap.ts"
@@ -156,7 +157,7 @@ export const root = Command.make("remote-agent").pipe(
     },
     { group: "inside a sandbox", commands: [exec, shell, cp] },
     { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
-    { group: "a server", commands: [serve, token] },
+    { group: "a server", commands: [serve, token, mcp] },
     { group: "state and costs", commands: [cost, state, reap] },
     {
       group: "this machine",
@@ -168,7 +169,7 @@ export const root = Command.make("remote-agent").pipe(
     { command: "remote-agent launch --profile claude-code --name dev", description: "An agent that stays" },
     { command: 'remote-agent query dev "Write tests for the parser"', description: "Ask it" }
   ]),
-  Command.withGlobalFlags([quiet, verbose, trusts])
+  Command.withGlobalFlags([server, tokenFile, quiet, verbose, trusts])
 )
 
 const tree = () => Completions.fromCommand(root)

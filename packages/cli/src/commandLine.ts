@@ -8,6 +8,8 @@ const builtIn: ReadonlyArray<readonly [string, boolean]> = [
   ["-v", false],
   ["--wizard", false],
   ["--log-level", true],
+  ["--server", true],
+  ["--token-file", true],
   ["--quiet", false],
   ["-q", false],
   ["--verbose", false],
@@ -103,7 +105,8 @@ const otherNames: Readonly<Record<string, string>> = { ps: "list" }
 
 /** The command line with `ps` replaced by the command that it means. */
 export const aliased = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const at = args.findIndex((word) => !word.startsWith("-"))
+  const valued = new Set(builtIn.flatMap(([name, hasValue]) => (hasValue ? [name] : [])))
+  const at = args.findIndex((word, index) => !word.startsWith("-") && !valued.has(args[index - 1] ?? ""))
   const name = otherNames[args[at] ?? ""]
   return name === undefined ? args : args.with(at, name)
 }

@@ -15,6 +15,7 @@ import type { Sandboxes } from "@remote-agent/sandbox"
 import { type FileSystem, Layer, type Path } from "effect"
 import { type Etag, type HttpPlatform, HttpRouter, type HttpServer } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import * as McpRoutes from "./mcp/McpRoutes.ts"
 import * as QueryFollower from "./events/QueryFollower.ts"
 import * as PageRoutes from "./page/PageRoutes.ts"
 import type { Draining } from "./requests/Draining.ts"
@@ -82,7 +83,7 @@ const handlers = Layer.mergeAll(
 const maxBodyBytes = 64 * 1024 * 1024
 
 /**
- * Every route: the API below `/v1`, `/healthz`, `/readyz`, `/openapi.json`, `/docs` and `/metrics`.
+ * Every route: the API below `/v1`, MCP at `/mcp`, `/healthz`, `/readyz`, `/openapi.json`, `/docs` and `/metrics`.
  *
  * @category layers
  * @since 0.2.0
@@ -94,16 +95,12 @@ export const routes = (
     RequestGuard.layer({ maxBodyBytes, corsOrigins: [], ...options }),
     HttpApiBuilder.layer(Api.Api, { openapiPath: "/openapi.json" }).pipe(
       Layer.provide(handlers),
-      Layer.provide([
-        Idempotency.layer,
-        QueryFollower.layer,
-        Layer.provide(TokenAuthorization.layer, RateLimiter.layer(options.limits)),
-        RequestGuard.checks
-      ])
+      Layer.provide([Idempotency.layer, QueryFollower.layer, TokenAuthorization.layer, RequestGuard.checks])
     ),
+    McpRoutes.layer,
     HttpApiScalar.layer(Api.Api, { path: "/docs" }),
     options.page === undefined ? Layer.empty : PageRoutes.layer(options.page)
-  )
+  ).pipe(Layer.provide(RateLimiter.layer(options.limits)))
 
 /**
  * Serves every route with the HTTP server of the context.

@@ -1,5 +1,7 @@
 export * as Draining from "./requests/Draining.ts"
 export * as EventStream from "./events/eventStream.ts"
+export * as McpRegistrations from "./mcp/McpRegistrations.ts"
+export * as McpTools from "./mcp/McpTools.ts"
 export * as PageRoutes from "./page/PageRoutes.ts"
 export * as RateLimiter from "./requests/RateLimiter.ts"
 export * as RequestGuard from "./requests/RequestGuard.ts"

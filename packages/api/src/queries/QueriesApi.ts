@@ -37,12 +37,22 @@ const list = HttpApiEndpoint.get("list", "/queries", {
     /** Several times for any of several. */
     status: Schema.optionalKey(Schema.ArrayEnsure(Query.QueryStatus)),
     outcome: Schema.optionalKey(Schema.ArrayEnsure(AgentEvent.Outcome)),
+    /** Queries of the agents of this profile, or of this pool. */
+    profile: Schema.optionalKey(Schema.String),
+    pool: Schema.optionalKey(Schema.String),
     since: Schema.optionalKey(Schema.DateTimeUtcFromString),
     order: Schema.optionalKey(Schema.Literals(["oldestFirst", "newestFirst"])),
     after: Schema.optionalKey(Id.QueryId),
     limit: Schema.optionalKey(Limit)
   },
   success: Page(Query.Query),
+  error
+})
+
+const find = HttpApiEndpoint.get("find", "/queries/find", {
+  /** An id, or its beginning with at least four characters after `qry_`. */
+  query: { text: Schema.String },
+  success: Schema.Array(Query.Query),
   error
 })
 
@@ -79,6 +89,7 @@ export class QueriesApi extends HttpApiGroup.make("queries")
   .add(
     start,
     list,
+    find,
     HttpApiEndpoint.get("get", "/queries/:id", { params, query: wait, success: QueryAnswer, error }),
     events,
     log,

@@ -25,6 +25,8 @@ export const FileInfo = Schema.Struct({
   size: Schema.Finite
 })
 
+const InputName = Schema.String.check(Schema.isPattern(/^[\w-]{16,64}$/))
+
 const options = {
   /** The working folder; the home folder when absent. */
   cwd: Schema.optionalKey(Schema.String),
@@ -32,6 +34,11 @@ const options = {
   env: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   /** The standard input, in Base64. */
   stdin: Schema.optionalKey(Schema.Uint8ArrayFromBase64),
+  /**
+   * A name of the client's choice. The command then reads what is sent to `exec/{input}` as it comes, in place of `stdin`.
+   * Send to it once the command has started, and to the same server.
+   */
+  input: Schema.optionalKey(InputName),
   user: Schema.optionalKey(Schema.String),
   /** How long it may take, and how long it may be silent; for ever when absent. */
   timeout: Schema.optionalKey(DurationText),
@@ -83,6 +90,14 @@ export class SandboxApi extends HttpApiGroup.make("sandbox")
       payload: ExecRequest,
       /** Leaving the stream kills the command. */
       success: HttpApiSchema.StreamSse({ data: ExecEvent, error: Schema.Union(error) }),
+      error
+    }).annotate(RequiredScope, "run"),
+    HttpApiEndpoint.post("input", "/:id/exec/:input", {
+      params: { ...params, input: InputName },
+      /** `true` ends the input behind these bytes. */
+      query: { end: Schema.optionalKey(Schema.Literals(["true", "false"])) },
+      payload: Bytes,
+      success: HttpApiSchema.NoContent,
       error
     }).annotate(RequiredScope, "run"),
     HttpApiEndpoint.get("read", "/:id/files", { params, query, success: Bytes, error }).annotate(

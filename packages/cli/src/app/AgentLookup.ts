@@ -5,6 +5,7 @@ import { type Failure, NotFound, Usage } from "../ui/Failure.ts"
 import * as Table from "../ui/Table.ts"
 import * as App from "./App.ts"
 import type { Environment } from "./Environment.ts"
+import { ServerTarget } from "./ServerTarget.ts"
 import type { AppFlags } from "./Settings.ts"
 import type * as State from "./State.ts"
 
@@ -54,6 +55,8 @@ export const at = Effect.fnUntraced(function* <F extends AppFlags>(
   flags: F,
   agents: ReadonlyArray<Agent.Agent>
 ): Effect.fn.Return<F, Usage> {
+  // A server knows where each of its agents lives.
+  if ((yield* ServerTarget) !== undefined) return flags
   const providers = [
     ...new Set(agents.flatMap(({ binding }) => (binding === undefined ? [] : [binding.provider])))
   ]

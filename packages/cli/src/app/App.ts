@@ -8,6 +8,7 @@ import { type Failure, Usage } from "../ui/Failure.ts"
 import { line, Screen } from "../ui/Screen.ts"
 import type { Environment } from "./Environment.ts"
 import * as LocalDaemon from "./LocalDaemon.ts"
+import { ServerTarget, type Target } from "./ServerTarget.ts"
 import * as Settings from "./Settings.ts"
 import * as State from "./State.ts"
 
@@ -134,6 +135,27 @@ const configAt = (provider: string | undefined) =>
 export const agents = (
   flags: Settings.AppFlags
 ): Layer.Layer<Durable, Failure, State.Records | Environment> =>
+  Layer.unwrap(
+    Effect.map(ServerTarget, (target) => (target === undefined ? agentsHere(flags) : agentsAt(flags, target)))
+  )
+
+/** The services of a server. Its repositories are not those of GitHub here, which some commands use beside them. */
+const agentsAt = (
+  flags: Settings.AppFlags,
+  target: Target
+): Layer.Layer<Durable, Failure, State.Records | Environment> =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("./remote/layer.ts")),
+      ({ services }) => services(target, flags.profile)
+    )
+  ).pipe(
+    Layer.provideMerge(Profiles.layer()),
+    Layer.provideMerge(github),
+    Layer.provideMerge(Layer.effectContext(Effect.context<State.Records>()))
+  )
+
+const agentsHere = (flags: Settings.AppFlags): Layer.Layer<Durable, Failure, State.Records | Environment> =>
   orchestrator.pipe(
     Layer.provideMerge(github),
     Layer.provideMerge(Layer.provideMerge(notice, lasting(flags))),
@@ -156,7 +178,26 @@ export const onlyGitHub: Layer.Layer<GitHub.GitHub | Config, Failure, Environmen
 export const repositories = (
   flags: Settings.AppFlags
 ): Layer.Layer<Durable | Repositories.Repositories, Failure, State.Records | Environment> =>
-  Layer.provideMerge(Repositories.layer, agents(flags))
+  Layer.unwrap(
+    Effect.map(
+      ServerTarget,
+      (target): Layer.Layer<Durable | Repositories.Repositories, Failure, State.Records | Environment> =>
+        target === undefined
+          ? Layer.provideMerge(Repositories.layer, agentsHere(flags))
+          : repositoriesAt(flags, target)
+    )
+  )
+
+const repositoriesAt = (flags: Settings.AppFlags, target: Target) =>
+  Layer.provideMerge(
+    Layer.unwrap(
+      Effect.map(
+        Effect.promise(() => import("./remote/layer.ts")),
+        ({ services }) => services(target, flags.profile)
+      )
+    ),
+    agentsAt(flags, target)
+  )
 
 /**
  * The orchestrator of agents that are terminated when the command ends.
@@ -174,6 +215,8 @@ export const temporary = (
 > =>
   Layer.unwrap(
     Effect.gen(function* () {
+      const target = yield* ServerTarget
+      if (target !== undefined) return Layer.provideMerge(agentsAt(flags, target), State.layer(flags))
       const found = yield* Settings.withFlags(flags)
       const settings = Settings.layerOf(found)
       const { REMOTE_AGENT_PROVIDER: provider } = yield* Effect.provide(

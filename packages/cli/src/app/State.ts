@@ -6,6 +6,7 @@ import type { Failure } from "../ui/Failure.ts"
 import * as DataFolder from "./dataFolder.ts"
 import type { Environment } from "./Environment.ts"
 import * as Paths from "./paths.ts"
+import { checkFlags, ServerTarget, type Target } from "./ServerTarget.ts"
 import * as Settings from "./Settings.ts"
 
 /** The state of a command and the configuration that names it. */
@@ -48,6 +49,19 @@ export const layerOf = (found: Settings.Sources): Layer.Layer<Records, Failure, 
     })
   )
 
-/** The state and the configuration of a command's flags. */
+/** The records at a server, and the configuration here. */
+const remote = Effect.fnUntraced(function* (flags: Settings.AppFlags, target: Target) {
+  yield* checkFlags(flags)
+  const { state } = yield* Effect.promise(() => import("./remote/layer.ts"))
+  return Layer.merge(state(target), Settings.layerOf(yield* Settings.withFlags(flags)))
+})
+
+/** The state and the configuration of a command's flags: at the server that they name, or here. */
 export const layer = (flags: Settings.AppFlags): Layer.Layer<Records, Failure, Environment> =>
-  Layer.unwrap(Effect.map(Settings.withFlags(flags), layerOf))
+  Layer.unwrap(
+    Effect.flatMap(
+      ServerTarget,
+      (target): Effect.Effect<Layer.Layer<Records, Failure, Environment>, Failure, Environment> =>
+        target === undefined ? Effect.map(Settings.withFlags(flags), layerOf) : remote(flags, target)
+    )
+  )

@@ -7,11 +7,13 @@ import type { Failure } from "../ui/Failure.ts"
 import { Screen, silent } from "../ui/Screen.ts"
 import * as App from "./App.ts"
 import type { Environment } from "./Environment.ts"
+import { ServerTarget } from "./ServerTarget.ts"
 import type { AppFlags } from "./Settings.ts"
 import type * as State from "./State.ts"
 
 /** Whether the provider can be asked without starting anything. */
 const isReachable = Effect.gen(function* () {
+  if ((yield* ServerTarget) !== undefined) return true
   const { E2B_API_KEY, REMOTE_AGENT_PROVIDER: provider } = yield* RemoteAgentConfig.RemoteAgentConfig
   if (provider === "e2b") return E2B_API_KEY !== undefined
   const { dataFolder } = yield* CommandHost

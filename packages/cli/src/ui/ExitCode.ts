@@ -58,9 +58,29 @@ export const of = (failure: Failure): number => {
 }
 
 const ofStore = ({ reason }: StateStoreError.StateStoreError): number => {
-  if (reason._tag === "NameTaken") return exitCode.usage
-  return reason._tag === "NotFound" ? exitCode.notFound : exitCode.failed
+  switch (reason._tag) {
+    case "NotFound":
+      return exitCode.notFound
+    case "NameTaken":
+      return exitCode.usage
+    case "ServerRefused":
+      return reason.refusal.endsWith("NotFound")
+        ? exitCode.notFound
+        : refusedUsage.has(reason.refusal)
+          ? exitCode.usage
+          : exitCode.failed
+    default:
+      return exitCode.failed
+  }
 }
+
+/** Refusals of a server that another command line avoids. */
+const refusedUsage: ReadonlySet<string> = new Set([
+  "Forbidden",
+  "InvalidRequest",
+  "NotOffered",
+  "Unauthorized"
+])
 
 const notFoundByGit: ReadonlySet<GitError.GitError["reason"]["_tag"]> = new Set([
   "RefNotFound",
@@ -135,6 +155,8 @@ const ofOrchestrator = ({ reason }: OrchestratorError.OrchestratorError): number
       return ofOutcome(reason.result.outcome)
     case "SandboxFailed":
       return ofSandbox(reason.cause)
+    case "StoreFailed":
+      return ofStore(reason.cause)
     case "LaunchFailed":
       return ofLaunch(reason.cause)
     default:

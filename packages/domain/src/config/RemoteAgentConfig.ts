@@ -72,6 +72,21 @@ const valueOf = Effect.fnUntraced(function* (provider: ConfigProvider.ConfigProv
 })
 
 /**
+ * Reads one setting from a `ConfigProvider`.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const one = <N extends Name>(
+  name: N,
+  provider: ConfigProvider.ConfigProvider
+): Effect.Effect<Values[N], ConfigError> =>
+  Effect.mapBoth(valueOf(provider, name), {
+    onFailure: (problem) => new ConfigError({ problems: [problem] }),
+    onSuccess: (value) => value as Values[N]
+  })
+
+/**
  * Reads every setting from the current `ConfigProvider`.
  *
  * **Details**

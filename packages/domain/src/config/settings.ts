@@ -70,6 +70,8 @@ export const settings = {
   }),
   REMOTE_AGENT_OWNER: owner,
   REMOTE_AGENT_STATE: state,
+  REMOTE_AGENT_SERVER: urlForKeys("The server at which commands work, in place of this machine"),
+  REMOTE_AGENT_TOKEN: key("The token for that server"),
   REMOTE_AGENT_ISOLATION: privileged(
     oneOf(
       ["auto", "bubblewrap", "namespaces", "none"],

@@ -168,6 +168,18 @@ export class InvalidDocument extends Schema.TaggedError<InvalidDocument>()("Inva
   }
 }
 
+/** The server that has the state refused the request. `refusal` is its reason, and `detail` says what to do. */
+export class ServerRefused extends Schema.TaggedError<ServerRefused>()("ServerRefused", {
+  server: Schema.String,
+  refusal: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    const said = this.detail.replace(/\.$/, "")
+    return `the server at ${this.server} refused (${this.refusal}). It says: ${said === "" ? "nothing" : said}.`
+  }
+}
+
 /**
  * Why a state store failed.
  *
@@ -188,7 +200,8 @@ export const Reason = Schema.Union([
   Unavailable,
   Damaged,
   NewerSchema,
-  InvalidDocument
+  InvalidDocument,
+  ServerRefused
 ])
 export type Reason = typeof Reason.Type
 

@@ -30,11 +30,8 @@ interface Limits {
 
 /** Where a guest is started, and what it becomes there. */
 export interface Options {
-  /** Adds what the process has to do before it starts, such as joining control groups. */
-  readonly wrap: (started: {
-    readonly command: string
-    readonly args: ReadonlyArray<string>
-  }) => Pick<HostProcess.Options, "command" | "args">
+  /** The control groups that it joins before it does anything else. */
+  readonly groups: ReadonlyArray<string>
   /**
    * Paths of namespaces, in the order in which they are entered. A leading `parent:` means the parent of a user
    * namespace.
@@ -228,10 +225,12 @@ export const start = Effect.fnUntraced(
       ...(limits.processes === undefined ? [] : [`processes=${limits.processes}`]),
       ...Option.match(options.uid, { onNone: () => [], onSome: (uid) => [`uid=${uid}`] }),
       ...(options.filter === undefined ? [] : [`filter=${options.filter.toString("hex")}`]),
+      ...options.groups.map((group) => `group=${group}`),
       ...options.namespaces.map((path) => `ns=${path}`)
     ]
     const guest = yield* HostProcess.scoped({
-      ...options.wrap({ command: "perl", args: ["-e", program, "--", ...words] }),
+      command: "perl",
+      args: ["-e", program, "--", ...words],
       env: options.env,
       stdin: true
     })

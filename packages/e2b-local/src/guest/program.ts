@@ -74,6 +74,9 @@ sub fatal { print STDERR "$_[0]: $!\n"; exit 125 }
 # What the server has inherited itself is not for a sandbox.
 syscall($call{close_range}, 3, 0x7fffffff, 0) == 0 or map { closing($_) } 3 .. 1023;
 umask 022;
+# What the server has inherited itself ends here.
+unless (syscall($call{close_range}, 3, 0x7fffffff, 0) == 0) { closing($_) for 3 .. 1023 }
+for (@groups) { open(my $group, ">", "$_/cgroup.procs") or fatal($_); print $group 0; close $group or fatal($_) }
 if (open(my $score, ">", "/proc/self/oom_score_adj")) { print $score ${OOM_SCORE}; close $score }
 # A session keyring of its own, in place of the one that the server was started with.
 syscall($call{keyctl}, 1, 0);
@@ -190,7 +193,7 @@ sub work {
     # Nothing of the server stays open, because a path such as /proc/self/fd/3 may be the one that is asked for.
     my $null = syscall($call{openat}, -100, $device, 2, 0);
     syscall($call{dup3}, fileno $out, 1, 0); syscall($call{dup3}, $null, $_, 0) for 0, 2;
-    syscall($call{close_range}, 3, 0xffffffff, 0) == 0 or closing($_) for 3 .. 255;
+    unless (syscall($call{close_range}, 3, 0x7fffffff, 0) == 0) { closing($_) for 3 .. 1023 }
     $SIG{XFSZ} = "IGNORE";
     my @answer = drop() ? do { limit(1, $set{bytes} + 0); eval { operate(@operation) } } : (1, "$!");
     @answer = (1, "$@") unless @answer;
@@ -209,8 +212,8 @@ sub collect {
 
 const loop = String.raw`
 # The processes that are not reaped yet: a command has an id, a file operation has none.
-my (@namespaces, %set, %pids, %workers, $descriptors, $children, $signals, $exits, $mask, $none);
-for (@ARGV) { my ($key, $value) = split /=/, $_, 2; if ($key eq "ns") { push @namespaces, $value } else { $set{$key} = $value } }
+my (@namespaces, @groups, %set, %pids, %workers, $descriptors, $children, $signals, $exits, $mask, $none);
+for (@ARGV) { my ($key, $value) = split /=/, $_, 2; if ($key eq "ns") { push @namespaces, $value } elsif ($key eq "group") { push @groups, $value } else { $set{$key} = $value } }
 my $device = "/dev/null";
 sub closing { open(my $file, "<&=", $_[0]) }
 sub answer {

@@ -4,6 +4,7 @@ import * as Diagnostics from "node:diagnostics_channel"
 import type { ChildProcess } from "node:child_process"
 import * as Fs from "node:fs/promises"
 import {
+  Server,
   eventually,
   failure,
   isolated,
@@ -100,6 +101,19 @@ perMode(isolated, "guest", (mode) => {
         yield* eventually(Effect.map(output(box, "pgrep -x sleep; :"), (found) => found === ""))
         yield* sdk(() => box.files.write("file", "still"))
         assert.strictEqual(yield* output(box, "cat file"), "still")
+      })
+    )
+
+    it.effect("and PID 1 have no privileges, and PID 1 tells nothing of the server", () =>
+      Effect.gen(function* () {
+        const { directory } = yield* Server
+        const box = yield* sandbox()
+        for (const pid of ["1", "self"]) {
+          const status = yield* output(box, `grep -E '^(Cap|NoNewPrivs)' /proc/${pid}/status | cut -f2`)
+          assert.deepStrictEqual(new Set(status.split("\n")), new Set(["0000000000000000", "1"]))
+        }
+        const words = yield* output(box, "tr '\\0' ' ' < /proc/1/cmdline; cat /proc/1/environ 2>/dev/null; :")
+        assert.notInclude(words, directory)
       })
     )
 

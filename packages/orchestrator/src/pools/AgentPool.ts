@@ -77,8 +77,8 @@ const endsAgent = ({ reason }: OrchestratorError.OrchestratorError): boolean =>
 
 /** Launches a pool and waits for its first agent. Fails with the last failure when no agent could be launched. */
 export const make = Effect.fn("Orchestrator.pool")(function* (
-  agents: Agents,
-  queries: Queries,
+  agents: Pick<Agents, "launch" | "launchScoped" | "terminate">,
+  queries: Pick<Queries, "query">,
   spec: PoolSpec,
   reuse?: Reuse
 ) {

@@ -49,7 +49,7 @@ export const startOf = (
  *
  * **Details**
  *
- * Events are pulled from the log only as fast as the client reads, so a slow client costs one chunk of memory. Every
+ * Events are pulled from the log only as fast as the client reads, so a slow client costs one page of the log. Every
  * event has its `seq` as `id`. A client that reconnects with `Last-Event-ID` gets the rest, without a gap and without a
  * repetition, from this server or another with the same state.
  *
@@ -57,7 +57,8 @@ export const startOf = (
  * @since 0.2.0
  */
 export const bytes = <E>(log: Stream.Stream<AgentEvent.EventRecord, E>): Stream.Stream<Uint8Array, E> =>
-  Stream.map(log, written).pipe(
+  // One event at a time: what is encoded and not yet read costs memory.
+  Stream.map(Stream.rechunk(log, 1), written).pipe(
     Stream.merge(Stream.as(Stream.fromSchedule(Schedule.spaced(heartbeatInterval)), heartbeat), {
       haltStrategy: "left"
     }),

@@ -106,6 +106,7 @@ export const layer: Layer.Layer<
             sent(Stream.runCollect(queries.list(filter, { after, order, limit: limit + 1 }))),
             (found) => pageOf(found, limit)
           ),
+        find: ({ query }) => sent(store.findQueries(query.text)),
         get: ({ params, query }) => answer(params.id, query.wait),
         log: ({ params, query: { from = 0, limit = 1000 } }) =>
           Effect.gen(function* () {

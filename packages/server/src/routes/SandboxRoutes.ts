@@ -2,7 +2,7 @@ import { Api, ApiError, type Authorization, type SandboxApi, type RequestChecks 
 import type { Id, OrchestratorError } from "@remote-agent/domain"
 import { type AgentHandle, Orchestrator } from "@remote-agent/orchestrator"
 import type { Sandbox } from "@remote-agent/sandbox"
-import { Effect, type Layer, Stream } from "effect"
+import { type Cause, Effect, type Layer, Queue, Stream } from "effect"
 import { HttpApiBuilder, type HttpApiGroup } from "effect/http-api"
 import { sent } from "./sent.ts"
 
@@ -12,6 +12,22 @@ const commandOf = (request: SandboxApi.ExecRequest): Sandbox.Command => {
   const options = { cwd, env, stdin, user, timeouts: { wall: timeout, idle: idleTimeout } }
   return "argv" in request ? { ...options, argv: request.argv } : { ...options, script: request.script }
 }
+
+const inputInUse = new ApiError.Conflict({
+  error: {
+    reason: "InputInUse",
+    message: "Another command reads the input of this name. Use a new name for each command.",
+    retryable: false
+  }
+})
+
+const noSuchInput = new ApiError.NotFound({
+  error: {
+    reason: "InputNotFound",
+    message: "No command at this server reads an input of this name. It may have ended.",
+    retryable: false
+  }
+})
 
 /**
  * The handlers for files and commands in sandboxes.
@@ -28,6 +44,8 @@ export const layer: Layer.Layer<
   "sandbox",
   Effect.fnUntraced(function* (handlers) {
     const { agents } = yield* Orchestrator.Orchestrator
+    /** The inputs of running commands, by agent and name. */
+    const inputs = new Map<string, Queue.Queue<Uint8Array, Cause.Done>>()
 
     const files = <A>(
       id: Id.AgentId,
@@ -36,9 +54,33 @@ export const layer: Layer.Layer<
 
     return handlers.handleAll({
       exec: ({ params, payload }) =>
-        Effect.map(sent(agents.get(params.id)), (handle) =>
-          Stream.mapError(handle.spawn(commandOf(payload)), ApiError.fromFailure)
-        ),
+        Effect.gen(function* () {
+          const handle = yield* sent(agents.get(params.id))
+          const { input } = payload
+          if (input === undefined) {
+            return Stream.mapError(handle.spawn(commandOf(payload)), ApiError.fromFailure)
+          }
+          const key = `${params.id} ${input}`
+          if (inputs.has(key)) return yield* inputInUse
+          const queue = yield* Queue.bounded<Uint8Array, Cause.Done>(4)
+          inputs.set(key, queue)
+          return handle.spawn(commandOf(payload), { input: Stream.fromQueue(queue) }).pipe(
+            Stream.mapError(ApiError.fromFailure),
+            Stream.ensuring(
+              Effect.andThen(
+                Effect.sync(() => inputs.delete(key)),
+                Queue.shutdown(queue)
+              )
+            )
+          )
+        }),
+      input: ({ params, payload, query }) =>
+        Effect.gen(function* () {
+          const queue = inputs.get(`${params.id} ${params.input}`)
+          if (queue === undefined) return yield* noSuchInput
+          if (payload.length > 0) yield* Queue.offer(queue, payload)
+          if (query.end === "true") yield* Queue.end(queue)
+        }),
       read: ({ params, query }) => files(params.id, ({ read }) => read(query.path)),
       write: ({ params, payload, query }) => files(params.id, ({ write }) => write(query.path, payload)),
       remove: ({ params, query }) => files(params.id, ({ remove }) => remove(query.path)),

@@ -4,6 +4,7 @@ import { Clock, DateTime, Effect, FileSystem, Ref, Stream } from "effect"
 import { Flag } from "effect/cli"
 import type { Run } from "../../app/Environment.ts"
 import * as Paths from "../../app/paths.ts"
+import { ServerTarget } from "../../app/ServerTarget.ts"
 import type { AppFlags } from "../../app/Settings.ts"
 import * as State from "../../app/State.ts"
 import { CommandHost } from "../../process/CommandHost.ts"
@@ -65,7 +66,8 @@ const agentsOf = Effect.fnUntraced(function* (flags: AppFlags, filter: StateStor
     RemoteAgentConfig.RemoteAgentConfig
   ])
   const mayBeServed = yield* Effect.orElseSucceed(fs.exists(Paths.serverFile(dataFolder)), () => false)
-  if (provider !== "e2b" && !mayBeServed) return listAgents(filter)
+  const isHere = (yield* ServerTarget) === undefined
+  if (isHere && provider !== "e2b" && !mayBeServed) return listAgents(filter)
   // Loaded here because it takes longer than the rest of the command.
   const { observe } = yield* Effect.promise(() => import("../../app/observedAgents.ts"))
   const observed = yield* observe(flags, filter)

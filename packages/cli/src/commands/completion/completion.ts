@@ -10,6 +10,7 @@ import { script } from "./script.ts"
 /** `completions`. */
 export const completions = command({
   name: "completions",
+  at: "machine",
   description: "Print a script that makes a shell complete commands, flags, agents, profiles and pools",
   flags: {
     shell: Argument.Literals("shell", ["bash", "zsh", "fish"]).pipe(

@@ -8,6 +8,7 @@ import { command } from "../shared/command.ts"
 /** `help`. */
 export const help = command({
   name: "help",
+  at: "machine",
   description: "Print the help of a command, like --help",
   flags: {
     command: Argument.String("command").pipe(

@@ -8,6 +8,7 @@ import { command } from "../shared/command.ts"
 /** `version`. */
 export const version = command({
   name: "version",
+  at: "machine",
   description: "Print the version, like --version",
   flags: {},
   examples: [{ command: "remote-agent version --json", description: "For programs" }],

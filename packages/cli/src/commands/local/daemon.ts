@@ -11,6 +11,7 @@ import { serverFlags } from "./serverFlags.ts"
 /** `local daemon`: the server in the background. The binary starts it; its output goes to the server's log. */
 export const daemon = command({
   name: "local daemon",
+  at: "machine",
   description: "Run the local server in the background of another command",
   flags: serverFlags,
   examples: [{ command: "remote-agent local daemon --idle 600", description: "As other commands start it" }],

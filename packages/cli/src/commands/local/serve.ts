@@ -39,6 +39,7 @@ const printEnvironment = Effect.fnUntraced(function* (
 /** `local serve`. */
 export const serve = command({
   name: "local serve",
+  at: "machine",
   description: "Run the local server until Ctrl-C, and print the environment that E2B programs need",
   flags: { ...serverFlags, background: onOff("background", "Start it unless it runs, and return") },
   examples: [

@@ -72,6 +72,7 @@ const toText = (document: Document): string => {
 /** `local status`. */
 export const status = command({
   name: "local status",
+  at: "machine",
   description: "Show whether the local server runs, and its sandboxes. Exit code 3 when it does not run",
   flags: { showKey: onOff("show-key", "Show the key of the server, too") },
   examples: [{ command: "remote-agent local status --json", description: "For programs" }],

@@ -10,6 +10,7 @@ import { onOff } from "../shared/flags.ts"
 /** `local stop`. */
 export const stop = command({
   name: "local stop",
+  at: "machine",
   description: "Stop the local server. Refused while it has sandboxes",
   flags: { yes: onOff("yes", "Stop it although it has sandboxes, and delete them") },
   examples: [

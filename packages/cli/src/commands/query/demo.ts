@@ -28,6 +28,7 @@ const questions = [
 /** `demo`. */
 export const demo = command({
   name: "demo",
+  at: "machine",
   description: "Watch three agents on this machine answer six questions. Needs no account and no key",
   flags: { isolation },
   examples: [{ command: "remote-agent demo", description: "Ends with the number of sandboxes left" }],

@@ -1,9 +1,10 @@
 import type { Agent } from "@remote-agent/domain"
 import { Repositories } from "@remote-agent/orchestrator"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as AgentLookup from "../../app/AgentLookup.ts"
 import * as App from "../../app/App.ts"
 import type { Environment } from "../../app/Environment.ts"
+import { ServerTarget } from "../../app/ServerTarget.ts"
 import * as Settings from "../../app/Settings.ts"
 import * as State from "../../app/State.ts"
 import type { Ended, Failure } from "../../ui/Failure.ts"
@@ -28,9 +29,9 @@ export interface Printed {
 }
 
 /** Fails with `ConfigError` when there is no credential for GitHub. */
-export const credential: Effect.Effect<void, Failure, Environment> = Effect.provide(
-  RepositoryName.credential,
-  Layer.suspend(() => Settings.config())
+export const credential: Effect.Effect<void, Failure, Environment> = Effect.flatMap(ServerTarget, (target) =>
+  // A server has credentials of its own.
+  target === undefined ? Effect.provide(RepositoryName.credential, Settings.config()) : Effect.void
 )
 
 /** Works on the repository of an agent and prints the result. */

@@ -11,6 +11,7 @@ import { print } from "./shared/workOn.ts"
 /** `run cancel`. */
 export const cancel = command({
   name: "run cancel",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "Cancel a run: its running questions too",
   flags: { run: runId, ...durable },
   examples: [{ command: "remote-agent run cancel run_01jd…", description: "The run of this id" }],

@@ -15,6 +15,7 @@ const head = ["RUN", "NAME", "STATUS", "PROFILE", "SIZE", "DONE", "FAILED", "TOT
 /** `run list`. */
 export const list = command({
   name: "run list",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "List runs, newest first",
   flags: {
     status: optional(

@@ -10,6 +10,7 @@ import { print } from "./shared/workOn.ts"
 /** `run pause`. */
 export const pause = command({
   name: "run pause",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "Let the running questions of a run end, and start no other",
   flags: { run: runId, state },
   examples: [{ command: "remote-agent run pause run_01jd…", description: "The run of this id" }],

@@ -10,6 +10,7 @@ import { deliver } from "./shared/workOn.ts"
 /** `run results`. */
 export const results = command({
   name: "run results",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "Print the results of a run, or write them to a file",
   flags: {
     run: runId,

@@ -14,6 +14,7 @@ import { ended, print, workOn } from "./shared/workOn.ts"
 /** `run resume`. */
 export const resume = command({
   name: "run resume",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "Continue a run after a crash, a pause or a stop",
   flags: {
     run: runId,

@@ -19,6 +19,7 @@ import { ended, workOn } from "./shared/workOn.ts"
 /** `run start`. */
 export const start = command({
   name: "run start",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "Record many questions as a run, which survives every crash, and answer them",
   flags: {
     questions: Argument.variadic(question),

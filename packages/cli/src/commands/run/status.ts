@@ -10,6 +10,7 @@ import { print } from "./shared/workOn.ts"
 /** `run status`. */
 export const status = command({
   name: "run status",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "Show the status of a run and the number of its questions by state",
   flags: { run: runId, state },
   examples: [{ command: "remote-agent run status run_01jd… --json", description: "As one JSON document" }],

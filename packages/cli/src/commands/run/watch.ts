@@ -10,6 +10,7 @@ import { print } from "./shared/workOn.ts"
 /** `run watch`. */
 export const watch = command({
   name: "run watch",
+  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
   description: "Show the status of a run whenever it changes, until nothing more happens to it",
   flags: { run: runId, state },
   examples: [

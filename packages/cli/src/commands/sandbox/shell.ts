@@ -17,6 +17,7 @@ const inherited = ["TERM", "COLORTERM", "LANG"]
 /** `shell`. */
 export const shell = command({
   name: "shell",
+  at: { instead: "Use `remote-agent exec`, or run `remote-agent shell` on the machine of the server." },
   runsProcess: true,
   description:
     "Open a shell in the sandbox of an agent. The exit code is that of the shell, or 125 when Remote Agent fails",

@@ -25,6 +25,7 @@ const whole = (name: string, minimum: number, maximum: number, description: stri
 /** `serve`. */
 export const serve = command({
   name: "serve",
+  at: "machine",
   description: "Serve agents, queries and pools over HTTP until Ctrl-C: REST, event streams, MCP and metrics",
   flags: {
     port: whole("port", 0, 65_535, "The port; 0 for a free one").pipe(Flag.withDefault(7070)),

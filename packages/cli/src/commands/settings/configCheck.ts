@@ -40,6 +40,7 @@ const problemsOf = <A>(
 /** `config check`. */
 export const check = command({
   name: "config check",
+  at: "machine",
   description: "Report every problem of the settings and the profiles at once",
   flags: {},
   examples: [

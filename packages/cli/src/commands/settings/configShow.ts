@@ -79,6 +79,7 @@ const toText = (output: Output, all: ReadonlyArray<Row>): string => {
 /** `config show`. */
 export const show = command({
   name: "config show",
+  at: "machine",
   description: "Show every setting, its value and where it comes from. Keys are never shown",
   flags: {},
   examples: [{ command: "remote-agent config show", description: "The settings in this folder" }],

@@ -123,6 +123,7 @@ const trusted = Effect.fnUntraced(function* (name: string) {
 /** `init`. */
 export const init = command({
   name: "init",
+  at: "machine",
   description: "Write a commented remote-agent.json and .env.example to this folder",
   flags: {
     provider: Flags.provider,

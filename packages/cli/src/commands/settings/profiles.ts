@@ -2,6 +2,7 @@ import { Profile, ProfileEnvironment, RemoteAgentConfig } from "@remote-agent/do
 import { Profiles } from "@remote-agent/orchestrator"
 import { Effect, Layer } from "effect"
 import type { Environment, Run } from "../../app/Environment.ts"
+import { ServerTarget, type Target } from "../../app/ServerTarget.ts"
 import * as Settings from "../../app/Settings.ts"
 import type { Failure } from "../../ui/Failure.ts"
 import { line, red, Screen } from "../../ui/Screen.ts"
@@ -65,6 +66,12 @@ const described = Effect.gen(function* () {
   )
 })
 
+/** The profiles of a server. It says what is missing, and not what is set. */
+const describedAt = Effect.fnUntraced(function* (target: Target) {
+  const { profiles: at } = yield* Effect.promise(() => import("../../app/remote/layer.ts"))
+  return (yield* at(target)).map((profile) => ({ ...profile, needs: [] }))
+})
+
 /** `profiles`. */
 export const profiles = command({
   name: "profiles",
@@ -73,7 +80,8 @@ export const profiles = command({
   examples: [{ command: "remote-agent profiles", description: "All profiles" }],
   run: Effect.fn("profiles")(function* ({ json }): Run {
     const { out } = yield* Screen
-    const all = yield* Effect.provide(described, services)
+    const target = yield* ServerTarget
+    const all = yield* target === undefined ? Effect.provide(described, services) : describedAt(target)
     if (json) return yield* line(out, jsonText({ profiles: all }))
     const names = Table.render(
       all.map(({ description, name }) => [name, description]),

@@ -25,6 +25,7 @@ const shown = (profile: Profile.Profile): Profile.Profile =>
 /** `profiles show`. */
 export const show = command({
   name: "profiles show",
+  at: "machine",
   description: "Print a profile as JSON",
   flags: {
     name: Argument.String("profile").pipe(Argument.withDescription("The name of the profile"))

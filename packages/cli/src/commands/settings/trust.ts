@@ -70,6 +70,7 @@ const remove = Effect.fnUntraced(function* (folder: string) {
 /** `trust`. */
 export const trust = command({
   name: "trust",
+  at: "machine",
   description:
     "Trust the remote-agent.json and .env of a folder, as they are now. Trusted files may waive isolation and name programs, addresses, the state, and files outside the folder",
   flags: {

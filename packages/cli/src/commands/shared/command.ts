@@ -1,11 +1,12 @@
-import { type Array as Arr, Effect, References } from "effect"
+import { type Array as Arr, Effect, Option, References } from "effect"
 import { Command } from "effect/cli"
 import * as ExitCode from "../../ui/ExitCode.ts"
-import { Ended, type Failure } from "../../ui/Failure.ts"
+import type { Target } from "../../app/ServerTarget.ts"
+import { Ended, type Failure, Usage } from "../../ui/Failure.ts"
 import { toJson, toLines } from "../../ui/failureText.ts"
 import { line, red, Screen, silent } from "../../ui/Screen.ts"
 import { jsonText } from "../../ui/plainText.ts"
-import { json, quiet, trust, verbose } from "./flags.ts"
+import { json, quiet, server, tokenFile, trust, verbose } from "./flags.ts"
 
 type Flags<F extends Command.Command.Config> = Command.Command.Config.Infer<F> & { readonly json: boolean }
 
@@ -13,11 +14,19 @@ type Action<F extends Command.Command.Config, R> = (
   flags: Flags<F>
 ) => Effect.Effect<void, Failure | Ended, R>
 
+/**
+ * Where a command works when a server is named: there, always on this machine, or only where no server is named; then
+ * `instead` says what to do.
+ */
+type Place = "server" | "machine" | { readonly instead: string }
+
 /** A command: what it is called, what it takes and what it does. */
 export interface Definition<F extends Command.Command.Config, R> {
   /** All its words, such as `pool run`. The last is the name in its group. */
   readonly name: string
   readonly description: string
+  /** Where it works when a server is named; at that server when absent. */
+  readonly at?: Place | undefined
   /** Another name of the command in its group, such as `ls` of `list`. */
   readonly alias?: string | undefined
   /** Its arguments and flags. Every command takes `--json` beside them. */
@@ -54,6 +63,26 @@ const withVerbosity = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return yield* isVerbose ? Effect.provideService(heard, References.MinimumLogLevel, "Debug") : heard
   })
 
+/** The server at which a command works. Fails with `Usage` for a command that no server can carry out. */
+const targetOf = <R>(
+  resolved: Effect.Effect<Target | undefined, Failure, R>,
+  named: boolean,
+  name: string,
+  at: Place
+): Effect.Effect<Target | undefined, Failure, R> => {
+  if (at === "server") return resolved
+  if (at === "machine") {
+    return named
+      ? Effect.fail(new Usage({ message: `\`${name}\` works on this machine only. Leave --server out.` }))
+      : Effect.undefined
+  }
+  return Effect.flatMap(resolved, (target) =>
+    target === undefined
+      ? Effect.undefined
+      : Effect.fail(new Usage({ message: `A server offers no ${name}. ${at.instead}` }))
+  )
+}
+
 /**
  * Makes a command.
  *
@@ -63,6 +92,7 @@ const withVerbosity = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
  */
 export const command = <const F extends Command.Command.Config, R>({
   alias,
+  at = "server",
   description,
   examples,
   flags,
@@ -73,15 +103,21 @@ export const command = <const F extends Command.Command.Config, R>({
 }: Definition<F, R>) => {
   const handler = (given: Flags<F>) =>
     Effect.gen(function* () {
-      const [Settings, { observed }, action] = yield* Effect.promise(() =>
+      const [Settings, ServerTarget, { observed }, action] = yield* Effect.promise(() =>
         Promise.all([
           import("../../app/Settings.ts"),
+          import("../../app/ServerTarget.ts"),
           import("../../process/Telemetry.ts"),
           load === undefined ? run : load().then((loaded) => loaded.run)
         ])
       )
       const sources = yield* Settings.make({ trusts: yield* trust })
-      yield* action(given).pipe(
+      const flagged = {
+        server: Option.getOrUndefined(yield* server),
+        tokenFile: Option.getOrUndefined(yield* tokenFile)
+      }
+      yield* targetOf(ServerTarget.resolve(flagged, sources), flagged.server !== undefined, name, at).pipe(
+        Effect.flatMap((target) => Effect.provideService(action(given), ServerTarget.ServerTarget, target)),
         observed(name, Settings.merged(sources)),
         Effect.catchTag("ConfigError", (error) => Effect.flip(Settings.withPlaces(error, sources))),
         reported(given.json, runsProcess),

@@ -34,6 +34,24 @@ export const trust = GlobalFlag.Setting("trust")({
   )
 })
 
+/** `--server`: the command works at a server. */
+export const server = GlobalFlag.Setting("server")({
+  flag: Flag.String("server").pipe(
+    Flag.withDescription(
+      "Work at the server of this address (default: REMOTE_AGENT_SERVER, or this machine)"
+    ),
+    Flag.optional
+  )
+})
+
+/** `--token-file`: the token for the server. */
+export const tokenFile = GlobalFlag.Setting("token-file")({
+  flag: Flag.String("token-file").pipe(
+    Flag.withDescription("The file with the token for the server (default: REMOTE_AGENT_TOKEN)"),
+    Flag.optional
+  )
+})
+
 /** Makes a flag optional: `undefined` when it is not given. */
 export const optional = <A>(flag: Flag.Flag<A>): Flag.Flag<A | undefined> =>
   Flag.map(Flag.optional(flag), Option.getOrUndefined)

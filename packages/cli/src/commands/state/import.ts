@@ -1,5 +1,4 @@
-import { StateImport, StateStore } from "@remote-agent/orchestrator"
-import { Sandboxes } from "@remote-agent/sandbox"
+import { Orchestrator } from "@remote-agent/orchestrator"
 import { Effect, FileSystem, Stdio, Stream } from "effect"
 import { Argument } from "effect/cli"
 import * as App from "../../app/App.ts"
@@ -38,8 +37,13 @@ export const importState = command({
   run: Effect.fn("state import")(function* ({ file, json, ...flags }): Run<Stdio.Stdio> {
     const { out } = yield* Screen
     const report = yield* Effect.gen(function* () {
-      const [store, sandboxes] = [yield* StateStore.StateStore, yield* Sandboxes.Sandboxes]
-      return yield* StateImport.importFrom(store, yield* input(file), StateImport.checkWith(sandboxes))
+      const { state } = yield* Orchestrator.Orchestrator
+      return yield* Effect.catchReason(
+        state.import(yield* input(file)),
+        "OrchestratorError",
+        "StoreFailed",
+        ({ cause }) => Effect.fail(cause)
+      )
     }).pipe(Effect.scoped, Effect.provide(App.durable(flags)))
     if (json) return yield* line(out, jsonText(report))
     const rows = report.agents.map(({ detail = "", id, name, outcome }) => [id, name, outcome, detail])

@@ -1,46 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
-import type { ChildProcess } from "node:child_process"
+import { Effect } from "effect"
 import { readFile, stat } from "node:fs/promises"
 import { get } from "node:http"
-import { createInterface } from "node:readline"
 import { run as runHere } from "../../support/paper.ts"
-import { finish, folder, run, start } from "../../support/support.ts"
-
-interface Ready {
-  readonly url: string
-  readonly token: string
-  readonly tokenFile: string
-}
-
-/** The first line that a server prints, which it does when it is ready. */
-const readyOf = (child: ChildProcess): Promise<Ready> =>
-  new Promise((resolve, reject) => {
-    const reader = createInterface({ input: child.stdout ?? process.stdin })
-    reader.once("line", (line) => resolve(JSON.parse(line) as Ready))
-    reader.once("close", () => reject(new Error("the server ended before it was ready")))
-  })
-
-/** A server of the binary, killed with the scope. */
-const served = (cwd: string, args: ReadonlyArray<string> = []): Effect.Effect<Served, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const child = start(cwd, ["serve", "--port", "0", "--json", ...args])
-      const ended = finish(child)
-      return { child, ended, ready: await readyOf(child) }
-    }),
-    ({ child, ended }) =>
-      Effect.promise(async () => {
-        child.kill("SIGKILL")
-        await ended
-      })
-  )
-
-interface Served {
-  readonly child: ChildProcess
-  readonly ended: ReturnType<typeof finish>
-  readonly ready: Ready
-}
+import { served } from "../../support/serveProcess.ts"
+import { folder, run } from "../../support/support.ts"
 
 /** A request of a client without types. */
 const request = async (url: string, token?: string) => {

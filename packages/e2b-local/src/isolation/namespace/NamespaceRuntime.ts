@@ -82,6 +82,8 @@ export interface Options {
   readonly boot: Boot
   /** A command that runs its last arguments as its only child. They are appended here. */
   readonly command: ReadonlyArray<string>
+  /** Whether the command becomes PID 1 itself, without a program to run. */
+  readonly becomesInit?: boolean | undefined
   /** The uids on the host of the users. None when a user namespace of the sandbox drops the privileges. */
   readonly owners: Option.Option<Mounts.Owners>
   /** Whether the command makes a second user namespace inside of the one that its mounts belong to. */
@@ -167,7 +169,7 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       const first = Entry.build(options.boot.cgroup, [
         ...options.command,
         "--",
-        ...Entry.init(Option.isSome(options.owners), outerEnv.PATH)
+        ...(options.becomesInit === true ? [] : Entry.init(Option.isSome(options.owners), outerEnv.PATH))
       ])
       const outer = yield* HostProcess.spawn({ ...first, env: outerEnv, stdin: true }).pipe(
         Effect.mapError((error) => bootFailed(error.message))
@@ -241,7 +243,7 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   const guest = yield* Effect.cached(
     Effect.uninterruptible(
       Guest.start({
-        wrap: cgroup.wrap,
+        groups: cgroup.groups,
         namespaces: namespacesOf(booted.init, internet, around),
         uid: Option.map(options.owners, ({ user }) => user),
         limits: options.boot.limits,

@@ -1,13 +1,13 @@
 /**
- * Builds the root of a sandbox in one process, in Perl. The script in `unshare.ts` does the same with some eighty programs.
+ * Builds the root of a sandbox in one process, in Perl, which becomes PID 1 of it. The script in `unshare.ts` does the same with some eighty programs.
  *
  * @since 0.1.0
  */
 import { existsSync } from "node:fs"
 
 const tables = {
-  x64: { mount: 165, pivot_root: 155, sethostname: 170, umount2: 166 },
-  arm64: { mount: 40, pivot_root: 41, sethostname: 161, umount2: 39 }
+  x64: { capset: 126, mount: 165, pivot_root: 155, prctl: 157, sethostname: 170, umount2: 166 },
+  arm64: { capset: 91, mount: 40, pivot_root: 41, prctl: 167, sethostname: 161, umount2: 39 }
 } as const
 
 const isKnown = (arch: string): arch is keyof typeof tables => Object.hasOwn(tables, arch)
@@ -78,7 +78,16 @@ folder("run"); folder(".old"); my ($here, $old, $slash, $away) = (".", ".old", "
 syscall($call{pivot_root}, $here, $old) == 0 or fatal("pivot_root"); chdir "/" or fatal("root");
 syscall($call{umount2}, $away, 2) == 0 or fatal("umount"); rmdir $away or fatal("rmdir");
 attach($none, $slash, $none, 4096 | 32 | 1, $none) or attach($none, $slash, $none, 32 | 1, $none) or fatal("remount /");
-exec { $ARGV[0] } @ARGV; fatal($ARGV[0]);`
+
+# Becomes PID 1: without any privilege, closed to the other programs of its user, and without the words of the server.
+%ENV = (); $0 = "init";
+for my $capability (0 .. 63) { last if syscall($call{prctl}, 24, $capability, 0, 0, 0) != 0 }
+syscall($call{prctl}, 47, 4, 0, 0, 0); syscall($call{prctl}, 38, 1, 0, 0, 0) == 0 or fatal("no_new_privs");
+my $header = pack("LL", 0x20080522, 0); my $nothing = "\0" x 24;
+syscall($call{capset}, $header, $nothing) == 0 or fatal("capset");
+syscall($call{prctl}, 1, 9, 0, 0, 0); syscall($call{prctl}, 4, 0, 0, 0, 0) == 0 or fatal("dumpable");
+$SIG{CHLD} = "IGNORE"; $| = 1; print "READY\n"; close STDOUT;
+while (1) { my $read = sysread(STDIN, my $buffer, 4096); exit 0 if defined $read ? $read == 0 : $! != 4 }`
 
 const isInstalled = (): boolean => ["/usr/bin/perl", "/bin/perl"].some((path) => existsSync(path))
 

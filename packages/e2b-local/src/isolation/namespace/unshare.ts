@@ -83,6 +83,7 @@ export const boot = Effect.fnUntraced(function* (
     boot: request,
     owners,
     nestedUser: false,
+    becomesInit: program !== undefined,
     command: [
       "unshare",
       ...(Option.isNone(owners) ? ["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"] : []),

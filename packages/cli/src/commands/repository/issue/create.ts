@@ -16,6 +16,7 @@ const encode = Schema.encodeSync(Schema.toCodecJson(GitHubModel.Issue))
 /** `issue create`. */
 export const create = command({
   name: "issue create",
+  at: "machine",
   description: "Open an issue, and print its address",
   flags: {
     title: Flag.String("title").pipe(Flag.withSchema(NonBlank), Flag.withDescription("The title")),

@@ -23,6 +23,7 @@ const rowOf = ({ labels, number, state, title }: GitHubModel.Issue) => [
 /** `issue list`. */
 export const list = command({
   name: "issue list",
+  at: "machine",
   alias: "ls",
   description: "List the issues of a repository; with --json one document per line",
   flags: {

@@ -13,6 +13,7 @@ import { withGitHub } from "./withGitHub.ts"
 /** `webhook create`. */
 export const create = command({
   name: "webhook create",
+  at: "machine",
   description:
     "Create a webhook, or update the one with that address. Its secret is GITHUB_WEBHOOK_SECRET, or a new one that is printed",
   flags: {

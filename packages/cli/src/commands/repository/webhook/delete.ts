@@ -9,6 +9,7 @@ import { withGitHub } from "./withGitHub.ts"
 /** `webhook delete`. */
 export const remove = command({
   name: "webhook delete",
+  at: "machine",
   description: "Delete a webhook. Succeeds when it does not exist",
   flags: { id: webhookId, repo },
   examples: [

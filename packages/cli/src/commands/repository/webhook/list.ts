@@ -18,6 +18,7 @@ const rowOf = ({ active, events, id, url }: GitHubModel.Hook) => [
 /** `webhook list`. */
 export const list = command({
   name: "webhook list",
+  at: "machine",
   alias: "ls",
   description: "List the webhooks of a repository; with --json one document per line",
   flags: { repo },

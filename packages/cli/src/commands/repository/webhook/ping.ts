@@ -9,6 +9,7 @@ import { withGitHub } from "./withGitHub.ts"
 /** `webhook ping`. */
 export const ping = command({
   name: "webhook ping",
+  at: "machine",
   description: "Make GitHub send a ping to a webhook",
   flags: { id: webhookId, repo },
   examples: [

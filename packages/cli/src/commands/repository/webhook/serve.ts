@@ -59,6 +59,7 @@ const listening = (host: string, port: number) =>
 /** `webhook serve`. */
 export const serve = command({
   name: "webhook serve",
+  at: "machine",
   description: "Receive webhooks until Ctrl-C: a push to the branch that agents track updates them",
   flags: {
     port: Flag.Int("port").pipe(

@@ -2,6 +2,7 @@ import type { ServerApi } from "@remote-agent/api"
 import { TokenStore } from "@remote-agent/server"
 import { DateTime, Effect, Layer } from "effect"
 import type { Environment } from "../../../app/Environment.ts"
+import { ServerTarget, type Target } from "../../../app/ServerTarget.ts"
 import type { AppFlags } from "../../../app/Settings.ts"
 import * as State from "../../../app/State.ts"
 import type { Failure } from "../../../ui/Failure.ts"
@@ -12,7 +13,22 @@ export const using = <A>(
   work: (tokens: TokenStore.TokenStore["Service"]) => Effect.Effect<A, Failure>
 ): Effect.Effect<A, Failure, Environment> =>
   Effect.flatMap(TokenStore.TokenStore, work).pipe(
-    Effect.provide(Layer.provide(TokenStore.layer, State.layer(flags)))
+    Effect.provide(
+      Layer.unwrap(
+        Effect.map(ServerTarget, (target) =>
+          target === undefined ? Layer.provide(TokenStore.layer, State.layer(flags)) : at(target)
+        )
+      )
+    )
+  )
+
+/** The tokens of a server. */
+const at = (target: Target) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../../../app/remote/layer.ts")),
+      ({ tokens }) => tokens(target)
+    )
   )
 
 /** A token as JSON, without its secret. */

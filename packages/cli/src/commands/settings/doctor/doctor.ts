@@ -39,6 +39,7 @@ const toText = (output: Output, { detail, name, status, todo }: Check.Check): st
 /** `doctor`. */
 export const doctor = command({
   name: "doctor",
+  at: "machine",
   description:
     "Check the requirements of agents, and explain how to fix each problem. Exit code 1 when a required check fails",
   flags: { profile, ...durable },
