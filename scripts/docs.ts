@@ -1,5 +1,5 @@
 /**
- * Writes the generated documentation: four pages of `docs/`. With `--check`, it
+ * Writes the generated documentation: five pages of `docs/`, and the JSON Schemas that are published. With `--check`, it
  * writes nothing and fails when a page is out of date.
  */
 import { Effect } from "effect"
@@ -12,6 +12,8 @@ import { catalogue } from "./CatalogueDocs.ts"
 import { commands } from "./CommandDocs.ts"
 import { configuration } from "./ConfigDocs.ts"
 import { errors } from "./ErrorDocs.ts"
+import { documentSchemas, jsonPage } from "./JsonDocs.ts"
+import { settingsSchema } from "./SettingsSchema.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -38,13 +40,16 @@ const pages = await formatted({
   "catalogue.md": await catalogue(),
   "commands.md": await Effect.runPromise(commands),
   "configuration.md": configuration,
-  "errors.md": await errors()
+  "errors.md": await errors(),
+  "json.md": jsonPage,
+  "documents.json": documentSchemas,
+  "settings.json": settingsSchema
 })
 
 const check = process.argv.includes("--check")
 const drifts = await Promise.all(
   pages.map(async ([name, text]) => {
-    const place = `docs/${name}`
+    const place = name.endsWith(".json") ? `packages/remote-agent/schemas/${name}` : `docs/${name}`
     const path = join(root, place)
     if ((await readFile(path, "utf8").catch(() => "")) === text) return []
     if (!check) await writeFile(path, text)

@@ -36,6 +36,7 @@ import { query } from "./commands/query/query.ts"
 import { wait } from "./commands/query/wait.ts"
 import { branch } from "./commands/repository/branch.ts"
 import { commit } from "./commands/repository/commit.ts"
+import { diff } from "./commands/repository/diff.ts"
 import { create as issueCreate } from "./commands/repository/issue/create.ts"
 import { list as issueList } from "./commands/repository/issue/list.ts"
 import { create as prCreate } from "./commands/repository/pr.ts"
@@ -156,7 +157,7 @@ export const root = Command.make("remote-agent").pipe(
       ]
     },
     { group: "inside a sandbox", commands: [exec, shell, cp] },
-    { group: "repositories", commands: [pr, publish, branch, commit, push, pull, issue, webhook] },
+    { group: "repositories", commands: [diff, pr, publish, branch, commit, push, pull, issue, webhook] },
     { group: "a server", commands: [serve, token, mcp] },
     { group: "state and costs", commands: [cost, state, reap] },
     {

@@ -1,3 +1,6 @@
+/** The JSON that commands print, as schemas. */
+export * as Documents from "./documents/documents.ts"
+
 /** The tree of commands, and how it runs. */
 export * as Cli from "./Cli.ts"
 

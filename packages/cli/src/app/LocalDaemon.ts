@@ -15,6 +15,9 @@ export interface Wanted {
   /** Absent: that of the running server, or the best that works here. */
   readonly isolation?: DaemonStart.Options["isolation"]
   readonly idle?: number | undefined
+  /** Memory and disk of each sandbox in MiB, for a server that is started now. */
+  readonly memory?: number | undefined
+  readonly disk?: number | undefined
 }
 
 /** The isolation of the running server, if it was started with `--isolation none`. */
@@ -30,11 +33,23 @@ const waived = Effect.map(CommandHost, ({ dataFolder }) => dataFolder).pipe(
  *
  * Without an `isolation` the running server is used as it is, also one that was started with `--isolation none`.
  */
-export const options = Effect.fnUntraced(function* ({ idle = idleSeconds, isolation: asked }: Wanted) {
+export const options = Effect.fnUntraced(function* ({
+  disk,
+  idle = idleSeconds,
+  isolation: asked,
+  memory
+}: Wanted) {
   const [folder, { command, env }] = [yield* DataFolder.ensure, yield* CommandHost]
   const isolation = asked ?? (yield* waived)
   const [program, ...args] = command
-  const flags = ["--idle", `${idle}`, "--isolation", isolation ?? "auto"]
+  const flags = [
+    "--idle",
+    `${idle}`,
+    "--isolation",
+    isolation ?? "auto",
+    ...(memory === undefined ? [] : ["--memory", `${memory}`]),
+    ...(disk === undefined ? [] : ["--disk", `${disk}`])
+  ]
   return {
     folder,
     version,

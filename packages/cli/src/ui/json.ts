@@ -8,11 +8,24 @@ const documents = <A, I>(schema: Schema.Codec<A, I>) => {
   return (value: A): Effect.Effect<Schema.Json> => Effect.orDie(encode(value))
 }
 
+/** A document with its error as an object, as in every document of the command line. */
+const withError = <A extends { readonly error?: string; readonly outcome?: AgentEvent.Outcome }>(
+  encode: (value: A) => Effect.Effect<Schema.Json>
+) => {
+  const document = (value: A): Effect.Effect<Schema.Json> =>
+    Effect.map(encode(value), (encoded) => {
+      const { error: message, outcome = "error" } = value
+      if (message === undefined || typeof encoded !== "object" || encoded === null) return encoded
+      return { ...encoded, error: { reason: outcome, message, retryable: false } }
+    })
+  return document
+}
+
 /** The JSON of a query result. */
-export const ofQuery = documents(Query.QueryResult)
+export const ofQuery = withError(documents(Query.QueryResult))
 
 /** The JSON of a query. */
-export const ofQueryRecord = documents(Query.Query)
+export const ofQueryRecord = withError(documents(Query.Query))
 
 /** The JSON of an agent. */
 export const ofAgent = documents(Agent.Agent)

@@ -1,6 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { Cli, Screen, Redaction } from "@remote-agent/cli"
 import { Cause, Effect, Exit, Layer, Stdio, Stream } from "effect"
+import * as Documents from "./documents.ts"
 import { host } from "./host.ts"
 
 interface Wanted {
@@ -42,6 +43,7 @@ export const run = Effect.fnUntraced(function* (
       )
     )
   )
+  Documents.check(args, written.out)
   const failure = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
   const code =
     failure instanceof Object && "code" in failure ? failure.code : Exit.isSuccess(exit) ? 0 : failure

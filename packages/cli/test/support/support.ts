@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { inject } from "vitest"
+import * as Documents from "./documents.ts"
 
 /** The file of the binary: the bundle that users run. */
 export const bin = inject("bin")
@@ -52,7 +53,11 @@ export const finish = (child: ChildProcess): Promise<Ran> =>
 
 /** Runs the binary to its end. */
 export const run = (cwd: string, args: ReadonlyArray<string>, env?: Readonly<Record<string, string>>) =>
-  Effect.promise(() => finish(start(cwd, args, env)))
+  Effect.promise(async () => {
+    const ran = await finish(start(cwd, args, env))
+    Documents.check(args, ran.stdout)
+    return ran
+  })
 
 /** Resolves when the process has written this many lines, or has ended. */
 export const lines = (child: ChildProcess, count: number): Promise<void> =>

@@ -108,6 +108,8 @@ sub drop {
     my $uid = $set{uid} + 0;
     syscall($call{setgroups}, 0, 0) == 0 and syscall($call{setresgid}, $uid, $uid, $uid) == 0
       and syscall($call{setresuid}, $uid, $uid, $uid) == 0 or return 0;
+    # A change of the user may have opened the process to others of that user (fs.suid_dumpable).
+    syscall($call{prctl}, 4, 0, 0, 0, 0);
   }
   syscall($call{prctl}, 38, 1, 0, 0, 0) == 0 or return 0;
   syscall($call{prctl}, 47, 4, 0, 0, 0);

@@ -32,7 +32,7 @@ export interface Options {
 }
 
 // The tools that scripts may use. `sh` runs them.
-const tools = ["sh", "cp", "rm", "find", "chown", "chmod"]
+const tools = ["sh", "cp", "rm", "find", "chown", "chmod", "du"]
 
 /** The files of the tools: the programs themselves and the libraries that they load. */
 const readFiles = Effect.gen(function* () {
@@ -116,7 +116,7 @@ exec { $ARGV[0] } @ARGV or fail($ARGV[0]);`
 const flagOf = (folder: Folder) => (folder.writable ? "rw" : "ro")
 
 /**
- * Runs a shell script that sees only the tools `cp`, `rm`, `find`, `chown` and `chmod`, and the folders.
+ * Runs a shell script that sees only the tools `cp`, `rm`, `find`, `chown`, `chmod` and `du`, and the folders.
  *
  * **Details**
  *

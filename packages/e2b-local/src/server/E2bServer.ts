@@ -28,6 +28,7 @@ import * as Isolation from "../isolation/Isolation.ts"
 import * as Entry from "../isolation/namespace/entry.ts"
 import * as PortProxy from "../ports/PortProxy.ts"
 import * as DataDirectory from "../sandboxes/DataDirectory.ts"
+import * as DiskGuard from "./DiskGuard.ts"
 import { randomToken } from "../sandboxes/ManagedSandbox.ts"
 import * as SandboxRegistry from "../sandboxes/SandboxRegistry.ts"
 import * as SnapshotStore from "../sandboxes/SnapshotStore.ts"
@@ -90,10 +91,15 @@ export interface Options {
         readonly openFiles?: number
         /** Largest file in bytes, default 4 GiB. */
         readonly fileBytes?: number
-        /** Of all processes together, default three quarters of the host's. The largest is killed when it is reached. */
+        /** Of all processes together, default half of the host's. The largest is killed when it is reached. */
         readonly memoryBytes?: number
         /** All files that a sandbox can write, default none: it may fill the disk of the host. At least 16 MiB. */
         readonly diskBytes?: number | undefined
+        /**
+         * What stays free on the disk of the host, default a twentieth of it and 1 GiB at most. Below it, the sandbox
+         * with the most files is terminated. Sandboxes with \`diskBytes\` are bounded by that.
+         */
+        readonly freeBytes?: number | undefined
       }
     | undefined
   /** Absolute paths of the host that sandboxes see read-only at the same path. */
@@ -210,7 +216,7 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
           provider,
           shared: {
             processes: options.limits?.processes ?? 4096,
-            memoryBytes: options.limits?.memoryBytes ?? Math.floor(Os.totalmem() * 0.75),
+            memoryBytes: options.limits?.memoryBytes ?? Math.floor(Os.totalmem() / 2),
             diskBytes: options.limits?.diskBytes
           },
           limits: {
@@ -225,7 +231,10 @@ export const layerWith = (options: Options, extension?: Extension): Layer.Layer<
         scope
       )
       const { apiKey, registry, url } = yield* Effect.provideContext(make(options, extension), context)
-      const { lost } = Context.get(context, DataDirectory.DataDirectory)
+      const { lost, path } = Context.get(context, DataDirectory.DataDirectory)
+      if (!registry.enforced.disk) {
+        yield* Effect.forkIn(DiskGuard.guard(registry, path, options.limits?.freeBytes), scope)
+      }
       // Without its folder a sandbox has no files, and the next server cannot clean up after it.
       yield* lost.pipe(
         Effect.andThen(Effect.logError("The folder of the server was removed. Its sandboxes are killed.")),

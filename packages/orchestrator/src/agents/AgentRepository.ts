@@ -1,7 +1,8 @@
-import { Agent, GitError, OrchestratorError, Profile } from "@remote-agent/domain"
+import { Agent, GitError, OrchestratorError, Profile, type SandboxError } from "@remote-agent/domain"
 import { GitHub, type GitHubModel, GitWorkspace } from "@remote-agent/github"
 import { Effect, Option } from "effect"
 import type { AgentSandbox } from "../runtime/AgentRuntime.ts"
+import * as LocalRepository from "../profiles/localRepository.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 
 type Git = GitWorkspace.GitWorkspace["Service"]
@@ -22,8 +23,10 @@ const hostOf = (text: string): { readonly host: string; readonly secret: boolean
   }
 }
 
-const refuse = (name: string, rule: string) =>
-  Effect.fail(GitError.fail("clone", new GitError.InvalidName({ kind: "repository", name, rule })))
+const invalid = (name: string, rule: string) =>
+  GitError.fail("clone", new GitError.InvalidName({ kind: "repository", name, rule }))
+
+const refuse = (name: string, rule: string) => Effect.fail(invalid(name, rule))
 
 /**
  * Parses the name or the address of a repository of a server. Fails with `InvalidName` for a repository of another
@@ -47,9 +50,9 @@ export const canonical = Effect.fnUntraced(function* (
   server: string,
   { lfs, ref, submodules, url }: Repository
 ): Effect.fn.Return<Repository, GitError.GitError> {
-  const repo = yield* parse(server, url)
+  const isFolder = LocalRepository.folderOf({ repository: url }) !== undefined
   return {
-    url: `${server}/${fullName(repo)}`,
+    url: isFolder ? url : `${server}/${fullName(yield* parse(server, url))}`,
     ...(ref === undefined ? {} : { ref }),
     ...(submodules === undefined ? {} : { submodules }),
     ...(lfs === undefined ? {} : { lfs })
@@ -115,8 +118,58 @@ export const workspaceOf = (
   lfs
 })
 
+const inSandbox = <A>(effect: Effect.Effect<A, SandboxError.SandboxError>) =>
+  Effect.mapError(effect, (cause) => GitError.fail("clone", new GitError.SandboxFailed({ cause })))
+
+const excludeOwnFiles = (place: AgentSandbox) => {
+  const { files } = place.sandbox
+  const exclude = `${Profile.placeholders(place.profile, place.home).work}/.git/info/exclude`
+  return files.readString(exclude).pipe(
+    Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed("")),
+    Effect.flatMap((there) => files.write(exclude, [there, ...ownFiles(place), ""].join("\n"))),
+    inSandbox
+  )
+}
+
+/** The branch of an agent that works on a folder of this machine. */
+const localBranch = "remote-agent"
+
+const unpackFolder = `mkdir -p -- "$1" && cd -- "$1" && git init --quiet &&
+git fetch --quiet "$2" '+refs/*:refs/source/*' HEAD && git checkout --quiet -B "$3" "$4"`
+
 /**
- * Clones a repository into the work folder of an agent. Git ignores the sessions that the agent program keeps there.
+ * Clones a repository in a folder of this machine, with all its refs. The sandbox cannot see the folder, so it gets a
+ * bundle of what is committed there.
+ */
+const cloneFolder = Effect.fnUntraced(function* (
+  place: AgentSandbox,
+  { lfs, ref, submodules, url }: Repository,
+  folder: string
+) {
+  const { work } = Profile.placeholders(place.profile, place.home)
+  const { exec, files } = place.sandbox
+  const notFound = () => invalid(url, "it must be a folder with a git repository that has the ref")
+  const source = new Profile.Source({ repository: url, ref: ref ?? "HEAD", folder: work })
+  const { commit, content } = yield* Effect.mapError(LocalRepository.bundle(source, folder), notFound)
+  const packed = `${place.home}/.remote-agent-repository.bundle`
+  yield* inSandbox(files.write(packed, content))
+  const words = [work, packed, localBranch, commit]
+  const { exitCode } = yield* inSandbox(exec({ argv: ["sh", "-c", unpackFolder, "sh", ...words] }))
+  yield* inSandbox(files.remove(packed))
+  if (exitCode !== 0) return yield* notFound()
+  yield* excludeOwnFiles(place)
+  return new Agent.Repository({
+    url,
+    commit,
+    ...(ref === undefined ? {} : { ref }),
+    ...(submodules === undefined ? {} : { submodules }),
+    ...(lfs === undefined ? {} : { lfs })
+  })
+})
+
+/**
+ * Clones a repository into the work folder of an agent: one of the server, or a folder of this machine, as an absolute
+ * path or a `file://` address. Git ignores the sessions that the agent program keeps there.
  * Fails like `GitWorkspace.clone`.
  */
 export const clone: (
@@ -130,6 +183,8 @@ export const clone: (
   repository: Repository,
   depth?: number
 ) {
+  const folder = LocalRepository.folderOf({ repository: repository.url })
+  if (folder !== undefined) return yield* cloneFolder(place, repository, folder)
   const repo = yield* parse(git.server, repository.url)
   const { work } = Profile.placeholders(place.profile, place.home)
   const { lfs, ref, submodules } = repository
@@ -142,13 +197,7 @@ export const clone: (
     depth,
     placed: placedFiles(place)
   })
-  const { files } = place.sandbox
-  const exclude = `${work}/.git/info/exclude`
-  yield* files.readString(exclude).pipe(
-    Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed("")),
-    Effect.flatMap((there) => files.write(exclude, [there, ...ownFiles(place), ""].join("\n"))),
-    Effect.mapError((cause) => GitError.fail("clone", new GitError.SandboxFailed({ cause })))
-  )
+  yield* excludeOwnFiles(place)
   const cloned = new Agent.Repository({ ...(yield* canonical(git.server, repository)), commit })
   return seen === undefined ? cloned : withBranch(cloned, seen.branch, { commit: seen.commit })
 })

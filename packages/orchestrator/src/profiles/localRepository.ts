@@ -16,8 +16,7 @@ interface Bundle {
 }
 
 /** The folder of a repository on this machine; none for a source elsewhere. */
-export const folderOf = (source: Profile.Source): string | undefined => {
-  const { repository } = source
+export const folderOf = ({ repository }: Pick<Profile.Source, "repository">): string | undefined => {
   if (repository.startsWith("/")) return repository
   if (!repository.startsWith("file:///") || !URL.canParse(repository)) return undefined
   return fileURLToPath(repository)

@@ -1,9 +1,11 @@
 import { Agent } from "@remote-agent/domain"
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Duration, Effect, Option, Schema } from "effect"
+import { Duration, Effect, Option, Path, Schema } from "effect"
 import { Flag } from "effect/cli"
+import { pathToFileURL } from "node:url"
 import * as App from "../../app/App.ts"
 import type { Run } from "../../app/Environment.ts"
+import { CommandHost } from "../../process/CommandHost.ts"
 import { Usage } from "../../ui/Failure.ts"
 import * as Json from "../../ui/json.ts"
 import * as LaunchStages from "../../ui/launchStages.ts"
@@ -29,7 +31,7 @@ interface RepositoryFlags {
 const repositoryOf = Effect.fnUntraced(function* ({
   repository: url,
   ...flags
-}: RepositoryFlags): Effect.fn.Return<Agent.Repository | undefined, Usage> {
+}: RepositoryFlags): Effect.fn.Return<Agent.Repository | undefined, Usage, CommandHost | Path.Path> {
   const given = { ref: flags.ref, submodules: flags.submodules, lfs: flags.lfs }
   const how = Object.entries(given).filter(([, value]) => value !== undefined)
   const [first] = how
@@ -37,7 +39,11 @@ const repositoryOf = Effect.fnUntraced(function* ({
     if (first === undefined) return undefined
     return yield* new Usage({ message: `--${first[0]} needs a repository. Name it with --repository.` })
   }
-  const decoded = decodeRepository({ url, ...Object.fromEntries(how) })
+  const [{ cwd }, path] = [yield* CommandHost, yield* Path.Path]
+  // A path that begins with `.` or `/` is a folder; `owner/name` is a repository of the server.
+  const isFolder = /^(?:\.{1,2}(?:\/|$)|\/)/.test(url)
+  const address = isFolder ? pathToFileURL(path.resolve(cwd, url)).href : url
+  const decoded = decodeRepository({ url: address, ...Object.fromEntries(how) })
   if (Option.isSome(decoded)) return decoded.value
   return yield* new Usage({
     message:
@@ -62,7 +68,7 @@ export const launch = command({
     label: repeatable("label", "A label: key=value"),
     repository: text(
       "repository",
-      "The repository it works on, as owner/name or an address; it is cloned into the work folder"
+      "The repository it works on: owner/name, an address, or a folder here such as ./project"
     ),
     ref: text("ref", "The branch, tag or commit of the repository"),
     submodules: optional(

@@ -154,7 +154,7 @@ export const list = command({
         (count) => count + 1
       )
     ).pipe(Effect.provide(State.layer({ state: flags.state })))
-    if (pages > 0 || json) return
+    if (pages > 0) return
     const isFiltered = status.length > 0 || label.length > 0 || pool !== undefined || profile !== undefined
     yield* line(
       note,

@@ -9,7 +9,7 @@ import { jsonText } from "../../ui/plainText.ts"
 import { version } from "../../version.ts"
 import { command } from "../shared/command.ts"
 import { onOff } from "../shared/flags.ts"
-import { serverFlags } from "./serverFlags.ts"
+import { limitsOf, serverFlags } from "./serverFlags.ts"
 
 /** Prints the environment that E2B programs need: for a shell to evaluate, or as JSON. */
 const printEnvironment = Effect.fnUntraced(function* (
@@ -46,10 +46,10 @@ export const serve = command({
     { command: "remote-agent local serve", description: "In this terminal" },
     { command: 'eval "$(remote-agent local serve --background)"', description: "For this shell" }
   ],
-  run: Effect.fn("local serve")(function* ({ background, idle, isolation, json }): Run {
+  run: Effect.fn("local serve")(function* ({ background, idle, isolation, json, ...bounds }): Run {
     const screen = yield* Screen
     if (background) {
-      const options = yield* LocalDaemon.options({ idle, isolation })
+      const options = yield* LocalDaemon.options({ idle, isolation, ...bounds })
       const started = Effect.flatMap(DaemonStart.connect(options), (daemon) => printEnvironment(daemon, json))
       return yield* Effect.scoped(started)
     }
@@ -59,6 +59,7 @@ export const serve = command({
       folder,
       version,
       isolation,
+      limits: limitsOf(bounds),
       idle: idle === undefined ? undefined : Duration.seconds(idle),
       onReady: ({ apiKey, apiUrl, isolation: kind, owner }) =>
         Effect.andThen(

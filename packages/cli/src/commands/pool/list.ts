@@ -31,10 +31,10 @@ export const list = command({
       const { note, out } = yield* Screen
       const { listPools } = yield* StateStore.StateStore
       const rows = yield* Stream.runCollect(Stream.mapEffect(listPools, rowOf))
-      if (json) return yield* Effect.forEach(rows, (row) => line(out, jsonText(row)), { discard: true })
       if (rows.length === 0) {
         return yield* line(note, "There are no pools.\n  remote-agent pool create <name>")
       }
+      if (json) return yield* Effect.forEach(rows, (row) => line(out, jsonText(row)), { discard: true })
       const table = [head, ...rows.map((row) => Object.values(row).map(String))]
       const [first = "", ...body] = Table.render(table, Table.widthOf(out))
       yield* line(out, [bold(out, first), ...body].join("\n"))

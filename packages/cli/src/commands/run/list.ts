@@ -36,13 +36,13 @@ export const list = command({
       const { note, out } = yield* Screen
       const store = yield* RunStore.RunStore
       const runs = yield* store.list({ limit, ...(status === undefined ? {} : { status: [status] }) })
+      if (runs.length === 0) {
+        return yield* line(note, "There are no runs.\n  remote-agent run start --file questions.txt")
+      }
       if (json) {
         return yield* Effect.forEach(runs, (run) => line(out, jsonText(RunText.document(run))), {
           discard: true
         })
-      }
-      if (runs.length === 0) {
-        return yield* line(note, "There are no runs.\n  remote-agent run start --file questions.txt")
       }
       const now = yield* DateTime.now
       const rows = runs.map((run) => [

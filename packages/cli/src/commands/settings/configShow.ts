@@ -86,6 +86,7 @@ export const show = command({
   run: Effect.fn("config show")(function* ({ json }): Run {
     const { out } = yield* Screen
     const all = yield* rows(yield* Settings.Settings)
-    yield* line(out, json ? jsonText({ settings: all }) : toText(out, all))
+    if (json) return yield* Effect.forEach(all, (row) => line(out, jsonText(row)), { discard: true })
+    yield* line(out, toText(out, all))
   })
 })

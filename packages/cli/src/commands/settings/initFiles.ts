@@ -1,4 +1,5 @@
 import { RemoteAgentConfig } from "@remote-agent/domain"
+import { version } from "../../version.ts"
 
 /** Settings to write, by name. */
 export type Chosen = { readonly [N in RemoteAgentConfig.Name]?: string }
@@ -12,15 +13,24 @@ const explanation = (name: RemoteAgentConfig.Name): string => {
   return `${describe} (${expected}${fallback === "" ? "" : `; default: ${fallback}`})`
 }
 
-/** A `remote-agent.json` with the chosen settings and a comment for each setting. Names that start with `//` are comments. */
+/** Where editors find the schema of the file. */
+export const schema = `https://unpkg.com/remote-agent@${version}/schemas/settings.json`
+
+/** A `remote-agent.json` with the chosen settings, and every other setting in a comment. */
 export const settingsFile = (chosen: Chosen): string => {
-  const entries = inFile.flatMap((name): ReadonlyArray<readonly [string, string]> => {
+  const entries = inFile.map((name) => {
     const value = chosen[name]
-    const comment = [`// ${name}`, explanation(name)] as const
-    return value === undefined ? [comment] : [comment, [name, value]]
+    const shown = JSON.stringify(value ?? RemoteAgentConfig.fallbackText(name))
+    return `  // ${explanation(name)}\n  ${value === undefined ? "// " : ""}"${name}": ${shown},\n`
   })
-  const top = ["//", "The environment and .env win over this file. Keys belong in .env, not here."] as const
-  return `${JSON.stringify(Object.fromEntries([top, ...entries]), null, 2)}\n`
+  return [
+    "{",
+    `  "$schema": "${schema}",`,
+    "  // The environment and .env win over this file. Keys belong in .env, not here.\n",
+    ...entries,
+    "}",
+    ""
+  ].join("\n")
 }
 
 /** A `.env.example` that names every key and contains none. */

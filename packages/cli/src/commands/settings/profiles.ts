@@ -82,7 +82,7 @@ export const profiles = command({
     const { out } = yield* Screen
     const target = yield* ServerTarget
     const all = yield* target === undefined ? Effect.provide(described, services) : describedAt(target)
-    if (json) return yield* line(out, jsonText({ profiles: all }))
+    if (json) return yield* Effect.forEach(all, (one) => line(out, jsonText(one)), { discard: true })
     const names = Table.render(
       all.map(({ description, name }) => [name, description]),
       Table.widthOf(out)

@@ -8,6 +8,7 @@ import * as State from "../../app/State.ts"
 import { confirm } from "../../ui/Confirm.ts"
 import { exitCode } from "../../ui/ExitCode.ts"
 import { Ended, Usage } from "../../ui/Failure.ts"
+import { toJson } from "../../ui/failureText.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
 import { jsonText } from "../../ui/plainText.ts"
@@ -17,7 +18,7 @@ import { durable, onOff, optional } from "../shared/flags.ts"
 const entryOf = ({ decision, error, outcome }: Reaper.Entry) => ({
   ...decision,
   outcome,
-  ...(error === undefined ? {} : { error: error.message })
+  ...(error === undefined ? {} : toJson(error))
 })
 
 const documentOf = ({ at, complete, dryRun, entries, owner, provider }: Reaper.Report) => ({

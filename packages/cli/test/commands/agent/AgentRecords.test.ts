@@ -234,8 +234,9 @@ describe("what needs no sandbox", () => {
       const env = { OPENAI_API_KEY: "fake-openai-0000", REMOTE_AGENT_TRUST: cwd }
       const { code, err, out } = yield* run(["profiles", "--json"], { cwd, env })
       assert.strictEqual(code, 0, err)
-      const all: ReadonlyArray<{ name: string; ready: boolean; needs: ReadonlyArray<object> }> =
-        JSON.parse(out).profiles
+      const all: ReadonlyArray<{ name: string; ready: boolean; needs: ReadonlyArray<object> }> = rows(
+        out
+      ).map((row) => JSON.parse(row))
       const find = (name: string) => all.find((one) => one.name === name)
       assert.deepInclude(find("codex"), { ready: true })
       assert.deepInclude(find("claude-code"), { ready: false })

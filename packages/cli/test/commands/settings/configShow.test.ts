@@ -6,18 +6,16 @@ import { folder, run } from "../../support/support.ts"
 
 const limit = { timeout: 60_000 }
 
-const Shown = Schema.fromJsonString(
-  Schema.Struct({
-    settings: Schema.Array(
-      Schema.Struct({
-        name: Schema.String,
-        value: Schema.optionalKey(Schema.String),
-        source: Schema.optionalKey(Schema.String),
-        fallback: Schema.String,
-        secret: Schema.Boolean
-      })
-    )
-  })
+const Shown = Schema.Array(
+  Schema.fromJsonString(
+    Schema.Struct({
+      name: Schema.String,
+      value: Schema.optionalKey(Schema.String),
+      source: Schema.optionalKey(Schema.String),
+      fallback: Schema.String,
+      secret: Schema.Boolean
+    })
+  )
 )
 
 const put = (cwd: string, name: string, text: string) =>
@@ -37,7 +35,7 @@ describe("config show", () => {
       const env = { ANTHROPIC_API_KEY: "sk-fake-env-0002" }
       const { code, stdout } = yield* run(cwd, ["config", "show", "--json"], env)
       assert.strictEqual(code, 0)
-      const { settings } = yield* Schema.decodeEffect(Shown)(stdout)
+      const settings = yield* Schema.decodeEffect(Shown)(stdout.trimEnd().split("\n"))
       const of = (name: string) => settings.find((setting) => setting.name === name)
       assert.deepInclude(of("DEXTER_MAX_STEPS"), { value: "7", source: "remote-agent.json" })
       assert.deepInclude(of("DEXTER_MODEL"), { value: "gpt-4.1", source: "remote-agent.json" })

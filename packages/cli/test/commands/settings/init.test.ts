@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { existsSync } from "node:fs"
 import { readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import * as SettingsText from "../../../src/app/trust/SettingsText.ts"
 import * as InitFiles from "../../../src/commands/settings/initFiles.ts"
 import { folder, run } from "../../support/support.ts"
 import { key, open } from "../../support/terminal.ts"
@@ -25,8 +26,12 @@ describe("init in a pipe", () => {
         written: ["remote-agent.json", ".env.example", ".gitignore"]
       })
       assert.deepStrictEqual(yield* names(cwd), [".env.example", ".gitignore", "remote-agent.json"])
-      const settings: unknown = JSON.parse(yield* text(cwd, "remote-agent.json"))
-      assert.deepInclude(settings, { REMOTE_AGENT_PROVIDER: "e2b", REMOTE_AGENT_PROFILE: "codex" })
+      const settings = SettingsText.parse(yield* text(cwd, "remote-agent.json")).values
+      assert.deepStrictEqual(Object.fromEntries(settings), {
+        $schema: InitFiles.schema,
+        REMOTE_AGENT_PROVIDER: "e2b",
+        REMOTE_AGENT_PROFILE: "codex"
+      })
       assert.include(yield* text(cwd, "remote-agent.json"), "default: 3600")
       assert.match(yield* text(cwd, ".env.example"), /^E2B_API_KEY=$/m)
       assert.strictEqual((yield* run(cwd, ["config", "check"])).code, 0)

@@ -94,6 +94,8 @@ if (defined $set{uid}) {
   my $uid = $set{uid} + 0;
   syscall(${call.setgroups}, 0, 0) == 0 and syscall(${call.setresgid}, $uid, $uid, $uid) == 0
     and syscall(${call.setresuid}, $uid, $uid, $uid) == 0 or fail("setresuid");
+  # A change of the user may have opened it again (fs.suid_dumpable).
+  syscall(${call.prctl}, 4, 0, 0, 0, 0);
 }
 syscall(${call.prctl}, 38, 1, 0, 0, 0) == 0 or fail("no_new_privs");
 my $filter = pack("H*", "${filter.toString("hex")}");
@@ -208,7 +210,8 @@ export const enter = (cgroup: CgroupScope, target: Target, argv: ReadonlyArray<s
       ...groupsOf(cgroup),
       ...target.namespaces.map((path) => `ns=${path}`),
       ...Option.match(uid, { onNone: () => [], onSome: (id) => [`uid=${id}`] }),
-      ...(capabilities.length === 0 ? [] : [`keep=${capabilities.join(",")}`]),
+      // In its own user namespace it is 0.
+      ...(capabilities.length === 0 ? [] : ["uid=0", `keep=${capabilities.join(",")}`]),
       "--",
       ...argv
     ]

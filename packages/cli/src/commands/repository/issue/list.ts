@@ -47,12 +47,12 @@ export const list = command({
       const filter = { state: flags.state, ...(flags.label.length === 0 ? {} : { labels: flags.label }) }
       return yield* Stream.runCollect(Stream.take(github.listIssues(repository, filter), flags.limit))
     }).pipe(Effect.provide(App.onlyGitHub))
+    if (issues.length === 0) return yield* line(note, "There are no such issues.")
     if (flags.json) {
       return yield* Effect.forEach(issues, (issue) => line(out, jsonText(encode(issue))), {
         discard: true
       })
     }
-    if (issues.length === 0) return yield* line(note, "There are no such issues.")
     const table = Table.render(
       [["ISSUE", "STATE", "TITLE", "LABELS"], ...issues.map(rowOf)],
       Table.widthOf(out)

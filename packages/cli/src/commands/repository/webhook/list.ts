@@ -28,10 +28,10 @@ export const list = command({
     const hooks = yield* withGitHub(flags.repo, (github, repository) =>
       Stream.runCollect(github.listWebhooks(repository))
     )
+    if (hooks.length === 0) return yield* line(note, "There are no webhooks.")
     if (flags.json) {
       return yield* Effect.forEach(hooks, (hook) => line(out, jsonText(hook)), { discard: true })
     }
-    if (hooks.length === 0) return yield* line(note, "There are no webhooks.")
     const table = Table.render([["ID", "STATE", "EVENTS", "URL"], ...hooks.map(rowOf)], Table.widthOf(out))
     yield* line(out, table.join("\n"))
   })

@@ -22,7 +22,7 @@ const document = ({
   query: text,
   outcome,
   answer,
-  ...(error === undefined ? {} : { error }),
+  ...(error === undefined ? {} : { error: { reason: outcome ?? "error", message: error, retryable: false } }),
   attempts,
   ...(queryId === undefined ? {} : { queryId }),
   ...(agentId === undefined ? {} : { agentId }),
@@ -41,7 +41,7 @@ export const record = (format: Format, question: Run.Question): string => {
     agentId = "",
     answer,
     attempts,
-    error = "",
+    error,
     index,
     outcome = "",
     query,
@@ -49,7 +49,7 @@ export const record = (format: Format, question: Run.Question): string => {
   } = document(question)
   return format === "jsonl"
     ? `${jsonText(document(question))}\n`
-    : `${[index, query, outcome, answer, error, attempts, queryId, agentId].map(cell).join(",")}\n`
+    : `${[index, query, outcome, answer, error?.message ?? "", attempts, queryId, agentId].map(cell).join(",")}\n`
 }
 
 /** A result for people. */

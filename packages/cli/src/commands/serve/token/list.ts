@@ -18,8 +18,8 @@ export const list = command({
   run: Effect.fn("token list")(function* ({ json, state: location }): Run {
     const { note, out } = yield* Screen
     const all = (yield* Tokens.using({ state: location }, (tokens) => tokens.list)).map(Tokens.documentOf)
-    if (json) return yield* Effect.forEach(all, (one) => line(out, jsonText(one)), { discard: true })
     if (all.length === 0) return yield* line(note, "There are no tokens.\n  remote-agent token create")
+    if (json) return yield* Effect.forEach(all, (one) => line(out, jsonText(one)), { discard: true })
     const rows = all.map(({ createdAt, expiresAt, id, name, scope }) => [
       id,
       name,
