@@ -114,7 +114,7 @@ export const ConversationView = ({ older, queries }: ConversationViewProps) => {
   const virtual = useVirtualizer({
     count: length,
     getScrollElement: () => scroll.current,
-    estimateSize: () => 64,
+    estimateSize: () => 48,
     getItemKey: (index) => itemAt(segments, index)?.key ?? index,
     overscan: 8
   })
@@ -126,15 +126,17 @@ export const ConversationView = ({ older, queries }: ConversationViewProps) => {
     if (atEnd.current && box !== null) box.scrollTop = box.scrollHeight
   }, [length, total])
 
-  // The list also moves by itself as it grows. Only a move upwards is one of the reader.
-  const lastTop = useRef(0)
+  // The list also moves by itself: down as it grows, and up as measured entries turn out smaller than estimated.
+  const last = useRef({ top: 0, height: 0 })
   const onScroll = () => {
     const box = scroll.current
     if (box === null) return
     const isNear = box.scrollHeight - box.scrollTop - box.clientHeight < 80
     if (isNear) atEnd.current = true
-    else if (box.scrollTop < lastTop.current - 4) atEnd.current = false
-    lastTop.current = box.scrollTop
+    else if (box.scrollTop < last.current.top - 4 && box.scrollHeight >= last.current.height) {
+      atEnd.current = false
+    }
+    last.current = { top: box.scrollTop, height: box.scrollHeight }
     setAway(!atEnd.current)
   }
 
