@@ -5,7 +5,6 @@ import {
   type ReactNode,
   use,
   useCallback,
-  useEffect,
   useMemo,
   useState,
   useSyncExternalStore
@@ -62,7 +61,6 @@ export const SessionProvider = ({ children }: { readonly children: ReactNode }) 
       token === undefined ? undefined : { api: openSession(token, onUnauthorized), client: newClient() },
     [token, onUnauthorized]
   )
-  useEffect(() => () => session?.api.close(), [session])
 
   if (session === undefined) {
     return (

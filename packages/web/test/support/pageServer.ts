@@ -1,19 +1,22 @@
 /** Servers with the page, as processes that a test starts and kills. */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { execPath } from "node:process"
+import { env, execPath } from "node:process"
 import { fileURLToPath } from "node:url"
-import { build } from "vite"
+import { promisify } from "node:util"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const program = fileURLToPath(new URL("../fixtures/server.ts", import.meta.url))
 
-/** Builds the page into a new folder. */
+const vite = fileURLToPath(new URL("../../node_modules/vite/bin/vite.js", import.meta.url))
+
+/** Builds the page into a new folder, as users get it: this process says that it is a test, which React looks at. */
 export const buildPage = async (): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), "page-"))
-  await build({ root, logLevel: "error", build: { outDir: folder, emptyOutDir: true } })
+  const args = [vite, "build", "--logLevel", "error", "--outDir", folder, "--emptyOutDir"]
+  await promisify(execFile)(execPath, args, { cwd: root, env: { ...env, NODE_ENV: "production" } })
   return folder
 }
 
