@@ -15,7 +15,8 @@ const vite = fileURLToPath(new URL("../../node_modules/vite/bin/vite.js", import
 /** Builds the page into a new folder, as users get it: this process says that it is a test, which React looks at. */
 export const buildPage = async (): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), "page-"))
-  const args = [vite, "build", "--logLevel", "error", "--outDir", folder, "--emptyOutDir"]
+  // Each file of tests builds into a folder of its own, so that builds need not wait for each other.
+  const args = [vite, "build", "--bypass-lock", "--logLevel", "error", "--outDir", folder, "--emptyOutDir"]
   await promisify(execFile)(execPath, args, { cwd: root, env: { ...env, NODE_ENV: "production" } })
   return folder
 }
