@@ -156,7 +156,7 @@ describeWhere(
     server = await startServer({ page: folder, again: server })
     await page.getByText("The server does not answer.").waitFor({ state: "hidden" })
     // Its sandbox was one of the server that was killed.
-    await page.getByText("Lost").waitFor()
+    await page.getByText("Lost", { exact: true }).waitFor()
     await page.getByRole("button", { name: "Replace" }).click()
     await page.getByRole("alertdialog").getByRole("button", { name: "Replace" }).click()
     await page.getByRole("button", { name: "Pause" }).waitFor()
