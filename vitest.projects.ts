@@ -136,12 +136,13 @@ const faults: Files = {
     "MemorySchedules",
     "RealSchedules",
     "RunDeaths",
+    "RunWorkers",
     "SqlProcesses"
   ]
 }
 
 /** The pages, the examples, and how a release is made. */
-const docs: Files = { cli: ["Documentation", "Examples", "Release"] }
+const docs: Files = { cli: ["Deploy", "Documentation", "Examples", "Release"] }
 
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
@@ -164,7 +165,15 @@ const partly: Files = {
     "Watch"
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
-  orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "RunDeaths", "SqlProcesses"],
+  orchestrator: [
+    "Crash",
+    "Killed",
+    "MemorySchedules",
+    "RealSchedules",
+    "RunDeaths",
+    "RunWorkers",
+    "SqlProcesses"
+  ],
   github: ["GitFailures", "GitWorkspace"],
   server: ["EventStream"],
   cli: [

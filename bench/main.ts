@@ -13,6 +13,7 @@ import * as Guest from "./Guest.ts"
 import * as Launch from "./Launch.ts"
 import * as Pool from "./Pool.ts"
 import * as Report from "./Report.ts"
+import * as Runs from "./Runs.ts"
 import * as Scheduler from "./Scheduler.ts"
 import * as Soak from "./Soak.ts"
 import * as State from "./State.ts"
@@ -30,6 +31,7 @@ const names = [
   "create",
   "launch",
   "events",
+  "runs",
   "cp",
   "guest",
   "soak"
@@ -63,6 +65,7 @@ type Benchmark = Effect.Effect<
       | typeof Events.run
       | typeof Guest.run
       | typeof Soak.run
+      | typeof Runs.run
     >
   >,
   Effect.Services<ReturnType<typeof ColdStart.run | typeof Copy.run | typeof Git.run>>
@@ -84,6 +87,13 @@ const benchmarks = (
   launch: Launch.run({ files: 3000, rounds }),
   cp: Copy.run({ root, files: 3000, rounds }),
   events: Events.run({ events: 200, rounds }),
+  runs: Runs.run({
+    sizes: [1000, 100_000],
+    operations: 200,
+    workers: [1, 2, 4],
+    questions: 200,
+    rounds
+  }),
   guest: Guest.run({ times: 100 }),
   soak: Soak.run(soak)
 })

@@ -56,6 +56,17 @@ import { resume as runResume } from "./commands/run/resume.ts"
 import { start as runStart } from "./commands/run/start.ts"
 import { status as runStatus } from "./commands/run/status.ts"
 import { watch as runWatch } from "./commands/run/watch.ts"
+import { create as scheduleCreate } from "./commands/schedule/create.ts"
+import { remove as scheduleDelete } from "./commands/schedule/delete.ts"
+import { history as scheduleHistory } from "./commands/schedule/history.ts"
+import { list as scheduleList } from "./commands/schedule/list.ts"
+import { pause as schedulePause } from "./commands/schedule/pause.ts"
+import { resume as scheduleResume } from "./commands/schedule/resume.ts"
+import { run as scheduleRun } from "./commands/schedule/run.ts"
+import { watch as scheduleWatch } from "./commands/schedule/watch.ts"
+import { drain as workerDrain } from "./commands/worker/drain.ts"
+import { list as workerList } from "./commands/worker/list.ts"
+import { worker } from "./commands/worker/worker.ts"
 import { cp } from "./commands/sandbox/cp/cp.ts"
 import { exec } from "./commands/sandbox/exec.ts"
 import { shell } from "./commands/sandbox/shell.ts"
@@ -102,6 +113,16 @@ const runs = group("run", "Durable runs of many questions, which survive every c
   runCancel,
   runList
 ])
+const schedule = group("schedule", "Runs at the times of a cron expression", [
+  scheduleCreate,
+  scheduleList,
+  scheduleHistory,
+  schedulePause,
+  scheduleResume,
+  scheduleRun,
+  scheduleWatch,
+  scheduleDelete
+])
 const pr = group("pr", "Pull requests with the changes of agents", [prCreate])
 const issue = group("issue", "Issues of a repository", [issueCreate, issueList])
 const webhook = group("webhook", "Webhooks of a repository, and a receiver for them", [
@@ -132,7 +153,17 @@ export const root = Command.make("remote-agent").pipe(
     "Runs research and coding agents in isolated sandboxes, and never leaves a sandbox behind"
   ),
   Command.withSubcommands([
-    { group: "questions", commands: [ask, runs, pool, demo] },
+    {
+      group: "questions",
+      commands: [
+        ask,
+        runs,
+        schedule,
+        worker.pipe(Command.withSubcommands([workerList, workerDrain])),
+        pool,
+        demo
+      ]
+    },
     {
       group: "agents that stay",
       commands: [

@@ -64,6 +64,18 @@ export * as Redactor from "./Redactor.ts"
 /** The settings: their table, the service that holds their values, and its layers. */
 export * as RemoteAgentConfig from "./config/RemoteAgentConfig.ts"
 
+/** The record of a schedule, and of its times. */
+export * as Schedule from "./schedule/Schedule.ts"
+
+/** Decides which times of a schedule are due, and which of them start a run. */
+export * as ScheduleTick from "./schedule/ScheduleTick.ts"
+
+/** Limits that the queries of all processes share, and the decision whether a query may start. */
+export * as SharedLimit from "./run/SharedLimit.ts"
+
+/** Reads from a message whether an agent met a usage limit, and when that ends. */
+export * as UsageLimit from "./run/UsageLimit.ts"
+
 /** What a caller may do after a failure. */
 export type * as RetryClass from "./sandbox/RetryClass.ts"
 

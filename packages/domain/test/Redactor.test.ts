@@ -40,6 +40,52 @@ describe("Redactor", () => {
   })
 
   it.effect.prop(
+    "redacts a text in any pieces as it redacts the whole",
+    {
+      before: Schema.String,
+      after: Schema.String,
+      secrets: Schema.Array(Secret),
+      cuts: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 9 })))
+    },
+    ({ after, before, cuts, secrets }) =>
+      Effect.sync(() => {
+        const known = [...secrets, "sk-fake-1234", "sk-fake-1234-5678", "fake-line-1\nfake-line-2"]
+        const text = known.map((one) => `${before}${one}${after}${btoa("u:sk-fake-1234")}`).join("sk-fa")
+        const whole = Redactor.make(known)(text)
+        const { flush, push } = Redactor.pieces(known)
+        let [redacted, at] = ["", 0]
+        for (let index = 0; at < text.length; index++) {
+          const length = cuts.length === 0 ? 1 : (cuts[index % cuts.length] ?? 1)
+          redacted += push(text.slice(at, at + length))
+          at += length
+        }
+        assert.strictEqual(redacted + flush(), whole)
+      })
+  )
+
+  it("redacts bytes in any pieces, and leaves all others as they are", () => {
+    const secret = "schlüssel-1234"
+    const bytes = Buffer.concat([Buffer.from([0, 255, 254]), Buffer.from(secret), Buffer.from([128, 10])])
+    for (let size = 1; size < bytes.length; size++) {
+      const { flush, push } = Redactor.bytePieces([secret])
+      const parts: Array<Uint8Array> = []
+      for (let at = 0; at < bytes.length; at += size) parts.push(push(bytes.subarray(at, at + size)))
+      const redacted = Buffer.concat([...parts, flush()])
+      assert.deepStrictEqual([...redacted], [0, 255, 254, ...Buffer.from("***"), 128, 10])
+    }
+  })
+
+  it("holds back only the start of a secret, and finds hexadecimal and the line ends of a terminal", () => {
+    const { flush, push } = Redactor.pieces(["sk-fake-1234"])
+    assert.strictEqual(push("$ "), "$ ")
+    assert.strictEqual(push("ask sk-"), "ask ")
+    assert.strictEqual(push("fake"), "")
+    assert.strictEqual(flush(), "sk-fake")
+    assert.strictEqual(Redactor.make(["sk-fake-1234"])("736b2d66616b652d31323334"), "***")
+    assert.strictEqual(Redactor.make(["one-line\nanother"])("one-line\r\nanother"), "***")
+  })
+
+  it.effect.prop(
     "leaves no secret in any text around it",
     { before: Schema.String, after: Schema.String, secret: Secret },
     ({ after, before, secret }) =>

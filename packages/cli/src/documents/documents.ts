@@ -225,5 +225,5 @@ export const documents: Readonly<Record<string, Documents>> = {
   "webhook serve": object(Struct({ url: Text }))
 }
 
-/** Commands that print no document of their own: a page of help, a shell on a terminal, a server for another command. */
-export const undocumented: ReadonlySet<string> = new Set(["help", "shell", "local daemon"])
+/** Commands that print no document of their own: a page of help, a shell on a terminal, a server for another program. */
+export const undocumented: ReadonlySet<string> = new Set(["help", "shell", "local daemon", "mcp"])

@@ -13,6 +13,10 @@ export class Redaction extends Context.Service<
     /** Redacts these values from now on. */
     readonly add: (values: Iterable<string>) => void
     readonly mask: (text: string) => string
+    /** Redacts a text that arrives in pieces. */
+    readonly pieces: () => Redactor.Pieces<string>
+    /** Redacts bytes that arrive in pieces. */
+    readonly bytePieces: () => Redactor.Pieces<Uint8Array>
   }
 >()("@remote-agent/cli/Redaction") {}
 
@@ -27,6 +31,8 @@ export const make = (): Redaction["Service"] => {
   let mask = Redactor.make(values)
   return Redaction.of({
     mask: (text) => mask(text),
+    pieces: () => Redactor.pieces(values),
+    bytePieces: () => Redactor.bytePieces(values),
     add: (more) => {
       for (const value of more) values.add(value)
       mask = Redactor.make(values)

@@ -4,6 +4,7 @@ import { nextToken } from "../Id.ts"
 import { Prices } from "../query/Price.ts"
 import * as StateLocation from "../state/StateLocation.ts"
 import { Problem } from "./ConfigError.ts"
+import { Limits } from "../run/SharedLimit.ts"
 import * as Setting from "./Setting.ts"
 import { isKeyName, profileParts } from "./trust.ts"
 
@@ -14,6 +15,8 @@ const decodeObjects = Schema.decodeUnknownOption(
 )
 
 const decodePrices = Schema.decodeUnknownOption(Schema.fromJsonString(Prices), { onExcessProperty: "error" })
+
+const decodeLimits = Schema.decodeUnknownOption(Schema.fromJsonString(Limits), { onExcessProperty: "error" })
 
 const decodeOwner = Schema.decodeUnknownOption(Schema.String.check(Schema.isPattern(/^[\w.-]{1,64}$/)))
 
@@ -67,6 +70,12 @@ export const settings = {
     fallback: {},
     expected: 'a JSON object such as {"gpt-5": {"input": 1, "output": 8}}, in dollars for a million tokens',
     describe: "Prices by model or profile, for agents that report no cost; `prices` in remote-agent.json"
+  }),
+  REMOTE_AGENT_LIMITS: withDefault(decodeLimits, {
+    fallback: {},
+    expected: 'a JSON object such as {"OPENAI_API_KEY": {"concurrent": 5, "requests": 60, "tokens": 200000}}',
+    describe:
+      "Limits on queries behind one key, for all processes of a state together; `limits` in remote-agent.json"
   }),
   REMOTE_AGENT_OWNER: owner,
   REMOTE_AGENT_STATE: state,

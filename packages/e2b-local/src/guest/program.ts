@@ -128,6 +128,9 @@ sub restrict {
 sub limit { my ($which, $value) = @_; my $both = pack("QQ", $value, $value); syscall($call{prlimit64}, 0, $which, $both, 0) }
 sub leave { syscall($call{exit_group}, $_[0]) }`
 
+/** How many seconds a process may take to become its command. Meanwhile the guest does nothing else. */
+const PATIENCE = 10
+
 /** Starts a command. */
 const run = String.raw`
 sub become {
@@ -176,7 +179,13 @@ sub run {
   return answer($id, "refused", "failed", "fork: $error") unless defined $leader;
   waitpid($leader, 0);
   my $pid = unknown_child();
-  my $words = ""; while (sysread($said, $words, 4096, length $words)) {}
+  my $words = "";
+  while (1) {
+    my $wait = ""; vec($wait, fileno $said, 1) = 1; my $ready = select($wait, undef, undef, ${PATIENCE});
+    # A program of the sandbox can stop the process while it is about to become the command.
+    if ($ready == 0) { kill 9, $pid if defined $pid; $words = "failed no answer in ${PATIENCE} seconds\n"; last }
+    last unless $ready < 0 || sysread($said, $words, 4096, length $words);
+  }
   my @lines = split /\n/, $words; my ($inner) = ($lines[0] // "") =~ /^pid (\d+)$/;
   if (@lines == 1 && defined $inner && defined $pid) { $pids{$pid} = $id; return answer($id, "started", $inner) }
   waitpid($pid, 0) if defined $pid;

@@ -117,6 +117,26 @@ perMode(isolated, "guest", (mode) => {
       })
     )
 
+    it.effect("leaves no descriptor open when its sandbox ends while commands run", () =>
+      Effect.gen(function* () {
+        const descriptors = Effect.promise(async () => {
+          const names = await Fs.readdir("/proc/self/fd")
+          const links = await Promise.all(
+            names.map((name) => Fs.readlink(`/proc/self/fd/${name}`).catch(() => ""))
+          )
+          return links.filter((link) => link.includes("/pipes/")).length
+        })
+        const before = yield* descriptors
+        const running = Effect.gen(function* () {
+          const box = yield* sandbox()
+          yield* sdk(() => box.commands.run("cat", { background: true, stdin: true, timeoutMs: 0 }))
+          assert.isAbove(yield* descriptors, before)
+        })
+        yield* Effect.scoped(running)
+        yield* eventually(Effect.map(descriptors, (now) => now <= before))
+      })
+    )
+
     it.effect("ends with its sandbox", () =>
       Effect.gen(function* () {
         const before = new Set(yield* guests)

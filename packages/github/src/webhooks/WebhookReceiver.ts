@@ -1,6 +1,7 @@
 import { RemoteAgentConfig, Id } from "@remote-agent/domain"
 import { Clock, Data, DateTime, Duration, Effect, Layer, Schema, Stream } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as BodyBudget from "./bodyBudget.ts"
 import type { Deliveries } from "./Deliveries.ts"
 import * as DeliveryQueue from "./DeliveryQueue.ts"
 import * as WebhookEvent from "./WebhookEvent.ts"
@@ -40,6 +41,10 @@ export interface Options<E, R> {
   readonly maxBodyBytes?: number | undefined
   /** How long a body may take to arrive. Default: 10 seconds, after which GitHub itself gives up. */
   readonly bodyTimeout?: Duration.Input | undefined
+  /** The most bytes of bodies that are held at once, over all connections. Default: 64 MiB. More are refused with 503. */
+  readonly maxHeldBytes?: number | undefined
+  /** How many bodies are received at once. Default: 64. More are refused with 503. */
+  readonly maxBodies?: number | undefined
   /** How many deliveries are handled at once. Default: 8. */
   readonly concurrency?: number | undefined
   /** How many accepted deliveries may be unfinished. Default: 1000. More are refused with 503. */
@@ -69,21 +74,37 @@ const duration = (input: Duration.Input | undefined, fallback: Duration.Input) =
 
 const readLength = Schema.decodeUnknownOption(Schema.FiniteFromString)
 
-/** Reads a body up to a size. The rest of a larger one is neither kept nor waited for. */
-const bodyOf = (request: HttpServerRequest.HttpServerRequest, maximum: number) =>
-  Effect.gen(function* () {
-    const tooLarge = refuse(413, "the body is too large")
-    const announced = readLength(request.headers["content-length"])
-    if (announced._tag === "Some" && announced.value > maximum) return yield* tooLarge
-    const chunks: Array<Uint8Array> = []
-    let size = 0
-    yield* Stream.runForEach(request.stream, (chunk) => {
-      size += chunk.byteLength
-      chunks.push(chunk)
-      return size > maximum ? tooLarge : Effect.void
-    }).pipe(Effect.catchTag("HttpServerError", () => refuse(400, "the body did not arrive")))
-    return Buffer.concat(chunks)
-  })
+const noMemory = new Refused({ status: 503, why: "there is no room for the body", retryAfter: 10 })
+
+/**
+ * Reads a body up to a size, and verifies it while it arrives. The rest of a larger one is neither kept nor waited for.
+ * Its memory counts until the scope closes.
+ */
+const bodyOf = Effect.fnUntraced(function* (
+  request: HttpServerRequest.HttpServerRequest,
+  maximum: number,
+  { admit }: ReturnType<typeof BodyBudget.make>,
+  verifier: ReturnType<typeof WebhookSignature.verifier>
+) {
+  const tooLarge = refuse(413, "the body is too large")
+  const length = readLength(request.headers["content-length"])
+  const announced = length._tag === "Some" ? Math.max(0, length.value) : 0
+  if (announced > maximum) return yield* tooLarge
+  const held = yield* admit(announced)
+  if (held === undefined) return yield* noMemory
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  yield* Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused> => {
+    size += chunk.byteLength
+    if (size > maximum) return tooLarge
+    if (!held.take(chunk.byteLength)) return Effect.fail(noMemory)
+    verifier.update(chunk)
+    chunks.push(chunk)
+    return Effect.void
+  }).pipe(Effect.catchTag("HttpServerError", () => refuse(400, "the body did not arrive")))
+  if (!verifier.verified()) return yield* refuse(401, "the signature is wrong")
+  return Buffer.concat(chunks)
+})
 
 const isName = Schema.is(Schema.String.check(Schema.isPattern(/^[\w.-]{1,128}$/)))
 
@@ -121,6 +142,10 @@ export const layer = <E, R>(
       })
       const bodyTimeout = duration(options.bodyTimeout, "10 seconds")
       const maximum = options.maxBodyBytes ?? 25 * 1024 * 1024
+      const budget = BodyBudget.make({
+        bytes: options.maxHeldBytes ?? 64 * 1024 * 1024,
+        bodies: options.maxBodies ?? 64
+      })
       const keyOf = options.key ?? WebhookEvent.keyOf
 
       const receive = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
@@ -128,12 +153,11 @@ export const layer = <E, R>(
         // The body of an unsigned request is not read.
         if (!WebhookSignature.isWellFormed(signature))
           return yield* refuse(401, "the signature is missing or malformed")
-        const body = yield* Effect.timeoutOrElse(bodyOf(request, maximum), {
+        const verifier = WebhookSignature.verifier(signature, options.secrets)
+        const body = yield* Effect.timeoutOrElse(bodyOf(request, maximum, budget, verifier), {
           duration: bodyTimeout,
           orElse: () => refuse(408, "the body took too long")
         })
-        if (!WebhookSignature.verify(body, signature, options.secrets))
-          return yield* refuse(401, "the signature is wrong")
         const [name, id] = [request.headers["x-github-event"], request.headers["x-github-delivery"]]
         if (!isName(name) || !isName(id)) return yield* refuse(400, "one of GitHub's headers is missing")
         const event = yield* Effect.catchTag(
@@ -168,7 +192,7 @@ export const layer = <E, R>(
             return yield* new Refused({ status: 409, why: "it is being handled", retryAfter })
           }
         }
-      })
+      }, Effect.scoped)
 
       yield* router.add("POST", options.path ?? "/webhook", (request) =>
         receive(request).pipe(
@@ -177,7 +201,9 @@ export const layer = <E, R>(
               Effect.logDebug(`A webhook delivery was refused with ${status}: ${why}`),
               answer(status, why, {
                 // The rest of the body will not be read.
-                ...(status === 408 || status === 413 || status === 401 ? { connection: "close" } : {}),
+                ...(status === 408 || status === 413 || status === 401 || status === 503
+                  ? { connection: "close" }
+                  : {}),
                 ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) })
               })
             )

@@ -42,12 +42,33 @@ export const isWellFormed = (header: string | undefined): header is string =>
  * @since 0.1.0
  */
 export const verify = (body: Uint8Array, header: string | undefined, secrets: Secrets): boolean => {
+  const { update, verified } = verifier(header, secrets)
+  update(body)
+  return verified()
+}
+
+/**
+ * Verifies a body that arrives in pieces. The result is that of {@link verify} for all of them.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const verifier = (
+  header: string | undefined,
+  secrets: Secrets
+): { readonly update: (piece: Uint8Array) => void; readonly verified: () => boolean } => {
   const given = header === undefined ? null : format.exec(header)
-  if (given === null) return false
+  if (given === null) return { update: () => {}, verified: () => false }
   const signature = Buffer.from(given[1] ?? "", "hex")
-  const known = (Redacted.isRedacted(secrets) ? [secrets] : secrets).filter(
-    (secret) => Redacted.value(secret) !== ""
-  )
-  // All secrets are tried, so that the time does not reveal which one matched.
-  return known.map((secret) => timingSafeEqual(digest(body, secret), signature)).includes(true)
+  const hashes = (Redacted.isRedacted(secrets) ? [secrets] : secrets)
+    .map((secret) => Redacted.value(secret))
+    .filter((secret) => secret !== "")
+    .map((secret) => createHmac("sha256", secret))
+  return {
+    update: (piece) => {
+      for (const hash of hashes) hash.update(piece)
+    },
+    // All secrets are tried, so that the time does not reveal which one matched.
+    verified: () => hashes.map((hash) => timingSafeEqual(hash.digest(), signature)).includes(true)
+  }
 }

@@ -249,6 +249,45 @@ describe("Webhook", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("holds only so many bytes and bodies of unverified deliveries, over all connections", () =>
+    Effect.gen(function* () {
+      const { handle } = counted(10)
+      const url = yield* serve(handle, {
+        maxHeldBytes: 10_000,
+        maxBodies: 2,
+        maxBodyBytes: 8000,
+        bodyTimeout: "10 minutes"
+      })
+      /** Announces a body and sends only its start. */
+      const hang = (announced: number) =>
+        Effect.acquireRelease(
+          Effect.callback<Http.ClientRequest>((resume) => {
+            const request = Http.request(url, {
+              method: "POST",
+              headers: {
+                "x-hub-signature-256": `sha256=${"0".repeat(64)}`,
+                "content-length": String(announced)
+              }
+            })
+            request.on("error", () => {})
+            request.write("slow", () => resume(Effect.succeed(request)))
+          }),
+          (request) => Effect.sync(() => request.destroy())
+        )
+      const large = JSON.stringify({ ...issue(1), padding: "x".repeat(6000) })
+      let ids = 0
+      const next = (body?: string) =>
+        statusOf(url, { id: `d${ids++}`, ...(body === undefined ? {} : { body }) })
+      const first = yield* hang(8000)
+      yield* eventually(next(large), (status) => status === 503)
+      assert.strictEqual(yield* next(), 202)
+      yield* hang(100)
+      yield* eventually(next(), (status) => status === 503)
+      first.destroy()
+      yield* eventually(next(large), (status) => status === 202)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("gives up a body that does not arrive in time", () =>
     Effect.gen(function* () {
       const url = yield* serve(() => Effect.void, { bodyTimeout: "10 seconds" })

@@ -8,7 +8,7 @@ import {
   type SandboxError,
   type StateStoreError
 } from "@remote-agent/domain"
-import { Clock, DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
+import { DateTime, Deferred, Duration, Effect, Option, Stream } from "effect"
 import * as AgentLocks from "../agents/AgentLocks.ts"
 import type { AgentSandboxes, ShutDown } from "../agents/AgentSandboxes.ts"
 import { Profiles } from "../profiles/Profiles.ts"
@@ -20,10 +20,12 @@ import { StateStore } from "../state/StateStore.ts"
 import * as BudgetGuard from "./BudgetGuard.ts"
 import * as QueryLog from "./QueryLog.ts"
 import * as QueryMeter from "./QueryMeter.ts"
-import { cancelled, type QueryEnd, queryOutcome } from "./queryOutcome.ts"
+import { cancelled, type QueryEnd } from "./queryOutcome.ts"
 import {
   type EventLog,
   type ProgramEvents,
+  append,
+  outcomeOf,
   type Run,
   type RunOptions,
   type Started,
@@ -31,6 +33,7 @@ import {
   stopAt,
   told
 } from "./QueryRun.ts"
+import * as QueryPermits from "./limits/QueryPermits.ts"
 import * as QueryStore from "./QueryStore.ts"
 import * as RecoverQueries from "./recoverQueries.ts"
 
@@ -75,30 +78,6 @@ const stopLimit = Duration.minutes(1)
 /** How often a query resumes a sandbox that was paused while it ran. */
 const resumes = 5
 
-const append = (run: Run, events: ReadonlyArray<AgentEvent.AgentEvent>) =>
-  Effect.tapError(run.log.append(events), ({ reason }) =>
-    Effect.sync(() => {
-      if (reason._tag === "TakenOver") run.phase = "ended"
-    })
-  )
-
-const outcomeOf = (run: Run, end: QueryEnd, shutDown?: ShutDown) => {
-  const { job, log, operation, place, query, request, startedAt } = run
-  const allowed = request.wallTimeout ?? place.profile.run.wallTimeout
-  const timeBudget =
-    job?.timeLeft === undefined ? undefined : BudgetGuard.usedUp(operation, query.agentId, job.timeLeft)
-  return Effect.map(Clock.currentTimeMillis, (now) =>
-    queryOutcome(end, {
-      startedAt,
-      now,
-      used: log.used(),
-      allowedMillis: Duration.toMillis(allowed),
-      timeBudget,
-      shutDown
-    })
-  )
-}
-
 /** Runs the queries of agents. */
 export const make = Effect.fnUntraced(function* (
   sandboxes: AgentSandboxes,
@@ -116,6 +95,7 @@ export const make = Effect.fnUntraced(function* (
   ])
   const { beat } = yield* AgentLocks.Policy
   const records = QueryStore.make(store, yield* AgentStore.AgentStore)
+  const permits = yield* QueryPermits.make
   const guard = BudgetGuard.make(store)
   /** What stops the queries that this process runs. */
   const stops = new Map<Id.QueryId, Deferred.Deferred<never, Stop>>()
@@ -220,6 +200,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const { lock, options, phase, place, query } = run
       stops.delete(query.id)
+      if (phase === "ended") yield* permits.release(query, run.log.used())
       if (phase === "ended" || options.detach || (yield* lock.isLost)) return
       yield* Effect.timeout(Effect.interruptible(kill(run.operation, place, query)), stopLimit)
       yield* recover.close(query.id, "aborted", cancelled, lock)
@@ -322,8 +303,11 @@ export const make = Effect.fnUntraced(function* (
             undefined
           )
         }
-        const run = yield* enter(operation, lock, query, place, options)
         yield* sandboxes.keepAlive(agentId)
+        if (query.status === "queued" && !(yield* permits.acquire(operation, query, place.profile))) {
+          return logOf(operation, id, 0)
+        }
+        const run = yield* enter(operation, lock, query, place, options)
         const { heed, over } = yield* QueryMeter.watch(run.budgets.look)
         const interrupted = Effect.raceAllFirst([
           Deferred.await(run.stop),
@@ -375,6 +359,7 @@ export const make = Effect.fnUntraced(function* (
   const launch: QueryExecution["launch"] = Effect.fnUntraced(function* (operation, lock, query, options) {
     const { agentId } = query
     const found = yield* sandboxes.of(operation, agentId, query)
+    yield* permits.acquire(operation, query, found.profile)
     const { place, request } = yield* begin(operation, lock, query, found, options)
     const wall = request.wallTimeout ?? place.profile.run.wallTimeout
     yield* Effect.andThen(sandboxes.extendFor(agentId, wall), runtime.start(place, request)).pipe(

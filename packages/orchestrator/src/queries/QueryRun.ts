@@ -1,9 +1,11 @@
 import type { Agent, AgentEvent, Budget, OrchestratorError, Query, SandboxError } from "@remote-agent/domain"
-import { Data, type Deferred, Effect, Stream } from "effect"
+import { Clock, Data, type Deferred, Duration, Effect, Stream } from "effect"
 import type { AgentLock } from "../agents/AgentLocks.ts"
+import type { ShutDown } from "../agents/AgentSandboxes.ts"
 import type * as QueryCommand from "../runtime/queryCommand.ts"
 import type { AgentSandbox } from "../runtime/setup/SetUp.ts"
-import type { Allowance } from "./BudgetGuard.ts"
+import * as BudgetGuard from "./BudgetGuard.ts"
+import { type QueryEnd, queryOutcome } from "./queryOutcome.ts"
 import type { QueryLog } from "./QueryLog.ts"
 import type { QueryMeter } from "./QueryMeter.ts"
 
@@ -62,7 +64,7 @@ export interface Started {
   readonly agent: Agent.Agent
   readonly job: Query.QueryJob | undefined
   readonly request: QueryCommand.Request
-  readonly budgets: Allowance
+  readonly budgets: BudgetGuard.Allowance
   readonly announced: ReadonlyArray<AgentEvent.EventRecord>
 }
 
@@ -92,3 +94,29 @@ export const told = (
   failure: Failure | undefined
 ): Stream.Stream<AgentEvent.EventRecord, Failure> =>
   Stream.concat(Stream.fromIterable(written), failure === undefined ? Stream.empty : Stream.fail(failure))
+
+/** Stores events of a query. A query that another process has taken over is left to it. */
+export const append = (run: Run, events: ReadonlyArray<AgentEvent.AgentEvent>) =>
+  Effect.tapError(run.log.append(events), ({ reason }) =>
+    Effect.sync(() => {
+      if (reason._tag === "TakenOver") run.phase = "ended"
+    })
+  )
+
+/** The outcome of a query that ends so. */
+export const outcomeOf = (run: Run, end: QueryEnd, shutDown?: ShutDown) => {
+  const { job, log, operation, place, query, request, startedAt } = run
+  const allowed = request.wallTimeout ?? place.profile.run.wallTimeout
+  const timeBudget =
+    job?.timeLeft === undefined ? undefined : BudgetGuard.usedUp(operation, query.agentId, job.timeLeft)
+  return Effect.map(Clock.currentTimeMillis, (now) =>
+    queryOutcome(end, {
+      startedAt,
+      now,
+      used: log.used(),
+      allowedMillis: Duration.toMillis(allowed),
+      timeBudget,
+      shutDown
+    })
+  )
+}

@@ -4,6 +4,7 @@ import {
   Id,
   type Lease,
   OrchestratorError,
+  RemoteAgentConfig,
   Run,
   RunTransition,
   SandboxLabels,
@@ -13,9 +14,12 @@ import { Sandboxes } from "@remote-agent/sandbox"
 import { DateTime, Deferred, Duration, Effect, Option, type Scope, Stream } from "effect"
 import * as AgentLocks from "../agents/AgentLocks.ts"
 import { Orchestrator } from "../Orchestrator.ts"
+import { Profiles } from "../profiles/Profiles.ts"
+import { asksOf } from "../queries/limits/QueryPermits.ts"
 import * as AgentStore from "../state/AgentStore.ts"
 import { Leases } from "../state/Leases.ts"
 import { RunStore, slotResource } from "../state/runs/RunStore.ts"
+import { SharedLimits } from "../state/runs/SharedLimits.ts"
 import { StateStore } from "../state/StateStore.ts"
 import { attemptEnd, endsAgent, isPermanent } from "./attemptEnd.ts"
 
@@ -78,7 +82,17 @@ interface Held {
 /** Makes the slots over the current services. `holder` identifies this process. */
 export const make = Effect.fnUntraced(function* (
   holder: string
-): Effect.fn.Return<RunSlots, never, Orchestrator | Sandboxes.Sandboxes | StateStore | RunStore | Leases> {
+): Effect.fn.Return<
+  RunSlots,
+  never,
+  | Orchestrator
+  | Sandboxes.Sandboxes
+  | StateStore
+  | RunStore
+  | Leases
+  | Profiles
+  | RemoteAgentConfig.RemoteAgentConfig
+> {
   const [{ agents, queries }, sandboxes, store, runs, leases] = yield* Effect.all([
     Orchestrator,
     Sandboxes.Sandboxes,
@@ -86,6 +100,8 @@ export const make = Effect.fnUntraced(function* (
     RunStore,
     Leases
   ])
+  const [profiles, config] = yield* Effect.all([Profiles, RemoteAgentConfig.RemoteAgentConfig])
+  const shared = yield* Effect.serviceOption(SharedLimits)
   const { beat, ttl: leaseTtl } = yield* AgentLocks.Policy
   /** Terminates an agent and every sandbox that was created for it. */
   const terminate = Effect.fnUntraced(function* (id: Id.AgentId) {
@@ -174,7 +190,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.catch((error) => Effect.succeed(error))
     )
     const query = yield* stored(store.getQuery(queryId))
-    const end = attemptEnd(query, last?.type === "result" ? last.answer : "", failure)
+    const end = attemptEnd(query, last?.type === "result" ? last.answer : "", failure, yield* DateTime.now)
     if (end === undefined && failure !== undefined) return yield* failure
     if (end?._tag === "NotStarted") yield* queries.abandon(queryId)
     return { end, agentEnded: failure !== undefined && endsAgent(failure) }
@@ -199,6 +215,14 @@ export const make = Effect.fnUntraced(function* (
     if (Option.isNone(agentId)) return Option.none<Run.Question>()
     const attempt = { agentId: agentId.value, queryId: yield* Id.nextQueryId }
     return yield* stored(runs.start(id, slot, lease, attempt))
+  })
+
+  /** Lets no other query behind the same keys start before the reset of a usage limit that an agent has met. */
+  const blockLimits = Effect.fnUntraced(function* (run: Run.Run, end: RunTransition.AttemptEnd) {
+    if (end._tag !== "Answered" || end.limitedUntil === undefined || Option.isNone(shared)) return
+    const profile = yield* profiles.get(run.profile)
+    const keys = asksOf(profile, config.REMOTE_AGENT_LIMITS).map(({ key }) => key)
+    yield* stored(shared.value.block(keys, DateTime.toEpochMillis(end.limitedUntil)))
   })
 
   const serve = Effect.fnUntraced(function* (held: Held, shouldYield: Effect.Effect<boolean>) {
@@ -235,6 +259,7 @@ export const make = Effect.fnUntraced(function* (
         return yield* Effect.die("a query whose stream ended without a failure has ended")
       }
       yield* stored(runs.finish(id, slot, lease, end))
+      yield* blockLimits(run, end)
       question = Option.none()
       const gone = agentEnded || (yield* isGone(asked))
       if (gone) {

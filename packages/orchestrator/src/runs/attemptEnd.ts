@@ -1,4 +1,11 @@
-import { type OrchestratorError, type Query, type RunTransition, TokenUsage } from "@remote-agent/domain"
+import {
+  type OrchestratorError,
+  type Query,
+  type RunTransition,
+  TokenUsage,
+  UsageLimit
+} from "@remote-agent/domain"
+import { type DateTime, Option } from "effect"
 import { programMissing } from "../queries/queryOutcome.ts"
 
 type Failure = OrchestratorError.OrchestratorError
@@ -34,7 +41,8 @@ export const isPermanent = ({ reason }: Failure): boolean =>
 export const attemptEnd = (
   query: Query.Query,
   answer: string,
-  failure: Failure | undefined
+  failure: Failure | undefined,
+  now: DateTime.Utc
 ): RunTransition.AttemptEnd | undefined => {
   if (query.status === "queued") {
     return failure !== undefined && endsAgent(failure)
@@ -53,6 +61,9 @@ export const attemptEnd = (
     answer,
     usage,
     budgetReached,
+    ...(outcome === "ok" || error === undefined
+      ? {}
+      : { limitedUntil: Option.getOrUndefined(UsageLimit.resetOf(error, now)) }),
     ...(error === undefined ? {} : { error })
   }
 }

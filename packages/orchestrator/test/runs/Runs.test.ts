@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Run, RunTransition, TokenUsage, type Id } from "@remote-agent/domain"
+import { Profile, Run, RunTransition, TokenUsage, type Id } from "@remote-agent/domain"
 import { Runs, RunStore, RunWorker } from "@remote-agent/orchestrator"
 import { type Cause, DateTime, Deferred, Duration, Effect, Fiber, Layer, Queue, Stream } from "effect"
 import {
@@ -12,7 +12,8 @@ import {
   nothingLeft,
   type Options,
   pass,
-  start
+  start,
+  tiny
 } from "../support/support.ts"
 
 const provided = (options: Options = {}) => Effect.provide(Layer.provideMerge(Runs.layer, layer(options)))
@@ -202,6 +203,38 @@ describe("Runs", () => {
       assert.deepStrictEqual([status, counts.ok], ["completed", 2])
       assert.include(problem, "after 2 of them")
     }).pipe(provided())
+  )
+
+  it.effect(
+    "puts a question that met a usage limit back until its reset, once, and holds others back meanwhile",
+    () => {
+      let limited = 0
+      const keyed = new Profile.Profile({ ...tiny, env: [new Profile.EnvRule({ name: "OPENAI_API_KEY" })] })
+      const settings = {
+        OPENAI_API_KEY: "sk-not-a-key-at-all",
+        REMOTE_AGENT_LIMITS: JSON.stringify({ OPENAI_API_KEY: { concurrent: 1 } })
+      }
+      return Effect.gen(function* () {
+        const runs = yield* Runs.Runs
+        const id = yield* runOf(["a", "b"], { stopAfter: 1 })
+        const fiber = yield* start(runs.work({ run: id, slots: 2 }))
+        yield* pass("30 seconds")
+        const waiting = yield* runs.get(id)
+        assert.deepStrictEqual([waiting.counts.limited, waiting.counts.failed, waiting.counts.ok], [1, 0, 0])
+        yield* pass("40 seconds")
+        yield* finish(Fiber.join(fiber))
+        const { counts, status } = yield* runs.get(id)
+        assert.deepStrictEqual([status, counts.ok, counts.limited], ["completed", 2, 1])
+        assert.deepStrictEqual(yield* nothingLeft, nothing)
+      }).pipe(
+        provided({
+          profiles: [keyed],
+          settings,
+          answer: () =>
+            limited++ === 0 ? ends("error", "429 Too Many Requests, try again in 60 seconds") : undefined
+        })
+      )
+    }
   )
 
   it.effect("hands a running query over when a worker is interrupted, and starts it once", () => {

@@ -7,6 +7,7 @@ import { cases as leases } from "./leaseCases.ts"
 import { cases as pools } from "./poolCases.ts"
 import { cases as queries } from "./queryCases.ts"
 import { cases as runs } from "./runCases.ts"
+import { cases as schedules } from "./scheduleCases.ts"
 import { cases as setUps } from "./setUpCases.ts"
 import { type Case, cases as basics, Passage } from "./stateStoreCases.ts"
 
@@ -28,6 +29,7 @@ export const conformance: ReadonlyArray<Case> = [
   ...queries,
   ...pools,
   ...runs,
+  ...schedules,
   ...leases,
   ...intents,
   ...setUps,

@@ -38,6 +38,8 @@ export interface Started {
   readonly address: string
   readonly pid: number
   readonly stop: () => Promise<void>
+  /** Stops the server and starts it again at the same address. Connections are cut. */
+  readonly restart: () => Promise<void>
 }
 
 const freePort = () =>
@@ -88,7 +90,11 @@ export const start = async (): Promise<Started> => {
     guard.stdin.end()
     await ended
   }
-  return { address: `127.0.0.1:${port}`, pid, stop }
+  const restart = async () => {
+    await server.stop()
+    await server.start()
+  }
+  return { address: `127.0.0.1:${port}`, pid, stop, restart }
 }
 
 /** A database of Postgres and its schemas. */

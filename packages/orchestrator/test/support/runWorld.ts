@@ -63,12 +63,13 @@ export const startWorker = (
   store: string,
   counter: string,
   name: string,
-  run: string
+  run: string,
+  seconds = 0.3
 ): Effect.Effect<Worker, never, E2bServer.E2bServer | Scope.Scope> =>
   Effect.flatMap(E2bServer.E2bServer, ({ apiKey, url }) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const child = spawn(process.execPath, [fixture, store, url, counter, name, run], {
+        const child = spawn(process.execPath, [fixture, store, url, counter, name, run, String(seconds)], {
           stdio: ["ignore", "ignore", "pipe"],
           env: { ...process.env, CLIENT_KEY: Redacted.value(apiKey) }
         })

@@ -15,6 +15,8 @@ import {
   type Leases,
   type RequestKeys,
   type RunStore,
+  type ScheduleStore,
+  type SharedLimits,
   type SnapshotIndex,
   StateStore
 } from "@remote-agent/orchestrator"
@@ -41,6 +43,8 @@ export interface Case {
     StateStoreError.StateStoreError,
     | StateStore.StateStore
     | RunStore.RunStore
+    | ScheduleStore.ScheduleStore
+    | SharedLimits.SharedLimits
     | Leases.Leases
     | LaunchIntents.LaunchIntents
     | Deliveries.Deliveries

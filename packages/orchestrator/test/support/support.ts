@@ -14,6 +14,7 @@ import {
   Orchestrator,
   Profiles,
   RunStore,
+  SharedLimits,
   SnapshotIndex,
   StateStore
 } from "@remote-agent/orchestrator"
@@ -180,7 +181,8 @@ export const layer = (options: Options = {}) => {
           Effect.map(MemoryStateStore.make, (made) =>
             Context.make(StateStore.StateStore, { ...made.store, ...store(made.store) }).pipe(
               Context.add(Leases.Leases, made.leases),
-              Context.add(RunStore.RunStore, made.runs)
+              Context.add(RunStore.RunStore, made.runs),
+              Context.add(SharedLimits.SharedLimits, made.limits)
             )
           )
         ),

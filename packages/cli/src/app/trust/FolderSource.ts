@@ -50,6 +50,7 @@ const isSetting = (name: string): boolean => Object.hasOwn(RemoteAgentConfig.set
 /** The names of settings that a file writes in its own way. */
 const aliases: Readonly<Record<string, string>> = {
   profiles: "REMOTE_AGENT_PROFILES",
+  limits: "REMOTE_AGENT_LIMITS",
   prices: "REMOTE_AGENT_PRICES"
 }
 

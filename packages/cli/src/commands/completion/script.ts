@@ -4,7 +4,7 @@ import { Completions } from "effect/cli"
 export type Shell = "bash" | "zsh" | "fish"
 
 /** What a word is completed with. */
-type Kind = "agents" | "pools" | "profiles"
+type Kind = "agents" | "pools" | "profiles" | "files" | "paths"
 
 /** The kind of an argument or the value of a flag, by its name. */
 const kindOf = (name: string): Kind | undefined => {
@@ -16,6 +16,15 @@ const kindOf = (name: string): Kind | undefined => {
       return "pools"
     case "profile":
       return "profiles"
+    case "file":
+    case "folder":
+    case "output":
+    case "state":
+    case "body-file":
+    case "message-file":
+      return "files"
+    case "path":
+      return "paths"
     default:
       return undefined
   }
@@ -139,6 +148,18 @@ _remote_agent__names() {
   _remote_agent__kind "\${COMP_WORDS[COMP_CWORD-1]}" "$cur" "\${COMP_WORDS[@]:1:COMP_CWORD-1}"
   if [ -z "$kind" ]; then _remote_agent "$@"; return; fi
   COMPREPLY=()
+  case "$kind" in
+    files|paths)
+      compopt -o filenames 2>/dev/null
+      while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$cur") ;;
+  esac
+  case "$kind" in
+    files) return ;;
+    paths)
+      compopt -o nospace 2>/dev/null
+      while IFS= read -r line; do COMPREPLY+=("$line:"); done < <(remote-agent __complete agents "$cur" 2>/dev/null)
+      return ;;
+  esac
   while IFS= read -r line; do COMPREPLY+=("$line"); done < <(remote-agent __complete "$kind" "$cur" 2>/dev/null)
 }
 complete -F _remote_agent__names remote-agent
@@ -150,6 +171,14 @@ _remote_agent__names() {
   _remote_agent__kind "\${words[CURRENT-1]}" "\${words[CURRENT]}" "\${(@)words[2,CURRENT-1]}"
   if [ -z "$kind" ]; then _remote_agent "$@"; return; fi
   local -a found
+  case "$kind" in
+    files) _files; return ;;
+    paths)
+      found=("\${(@f)$(remote-agent __complete agents "\${words[CURRENT]}" 2>/dev/null)}")
+      [ -n "$found" ] && compadd -S : -- $found
+      _files
+      return ;;
+  esac
   found=("\${(@f)$(remote-agent __complete "$kind" "\${words[CURRENT]}" 2>/dev/null)}")
   compadd -- $found
 }
@@ -158,11 +187,23 @@ compdef _remote_agent__names remote-agent
 
 const fishWords = (words: ReadonlyArray<string>) => words.map((word) => `'${word}'`).join(" ")
 
+/** The words of a kind in fish. A path is that of an agent, or one of this machine. */
+const fishNames = (kind: Kind): string => {
+  switch (kind) {
+    case "files":
+      return "__fish_complete_path (commandline -ct)"
+    case "paths":
+      return "begin; __fish_complete_path (commandline -ct); remote-agent __complete agents (commandline -ct) 2>/dev/null | string replace -r '$' ':'; end"
+    default:
+      return `remote-agent __complete ${kind} (commandline -ct) 2>/dev/null`
+  }
+}
+
 const fishCases = ({ places }: Names): string =>
   places
     .map(({ argument, kind, path, variadic }) => {
       const operator = variadic ? "-ge" : "-eq"
-      return `    case '${path}'\n      test $count ${operator} ${argument}; and remote-agent __complete ${kind} (commandline -ct) 2>/dev/null`
+      return `    case '${path}'\n      test $count ${operator} ${argument}; and ${fishNames(kind)}`
     })
     .join("\n")
 
@@ -195,7 +236,7 @@ complete -c remote-agent -f -a '(__remote_agent_names)'
 ${names.flags
   .map(
     ([flag, kind]) =>
-      `complete -c remote-agent -l ${flag.slice(2)} -x -a '(remote-agent __complete ${kind} (commandline -ct) 2>/dev/null)'`
+      `complete -c remote-agent -l ${flag.slice(2)} ${kind === "files" ? "-r -F" : `-x -a '(${fishNames(kind)})'`}`
   )
   .join("\n")}
 `

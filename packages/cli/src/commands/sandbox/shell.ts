@@ -1,9 +1,10 @@
 import { Orchestrator } from "@remote-agent/orchestrator"
-import { Effect, Stdio, Stream } from "effect"
+import { Effect, FiberHandle, Stdio, Stream } from "effect"
 import * as AgentLookup from "../../app/AgentLookup.ts"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import { CommandHost } from "../../process/CommandHost.ts"
+import { Redaction } from "../../process/redaction.ts"
 import * as ExitCode from "../../ui/ExitCode.ts"
 import { Ended, Usage } from "../../ui/Failure.ts"
 import { dim, line, Screen } from "../../ui/Screen.ts"
@@ -13,6 +14,9 @@ import { asSandboxError } from "./sandboxFailure.ts"
 
 /** Variables that programs on a terminal need and that the sandbox cannot know. */
 const inherited = ["TERM", "COLORTERM", "LANG"]
+
+/** After this silence the start of a secret that was held back is written, such as a prompt. */
+const silence = "200 millis"
 
 /** `shell`. */
 export const shell = command({
@@ -49,7 +53,13 @@ export const shell = command({
         const keys = Stream.runForEach(Stream.orDie(stdin), opened.write)
         const sizes = Stream.runForEach(terminal.resized, () => opened.resize(terminal.size()))
         const input = Effect.andThen(Effect.all([keys, sizes], { concurrency: 2 }), Effect.never)
-        yield* Effect.raceFirst(Stream.runForEach(opened.output, terminal.write), input)
+        const { flush, push } = (yield* Redaction).bytePieces()
+        const release = Effect.suspend(() => terminal.write(flush()))
+        const silent = yield* FiberHandle.make()
+        const output = Stream.runForEach(opened.output, (bytes) =>
+          Effect.andThen(terminal.write(push(bytes)), FiberHandle.run(silent, Effect.delay(release, silence)))
+        )
+        yield* Effect.raceFirst(Effect.ensuring(output, release), input)
         return yield* opened.exitCode
       })
       const exitCode = yield* session.pipe(

@@ -75,6 +75,13 @@ it.live(
     assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "exec", "ad"]), ["ada", "adam"])
     assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "exec", "x"]), [])
     assert.deepStrictEqual(yield* offered(cwd, ["remote-agent", "ask", "--profile", "sam"]), ["sample"])
+    yield* Effect.promise(() => writeFile(join(cwd, "admin.txt"), "x"))
+    assert.include(yield* offered(cwd, ["remote-agent", "pool", "run", "--file", "adm"]), "admin.txt")
+    assert.deepStrictEqual((yield* offered(cwd, ["remote-agent", "cp", "ad"])).toSorted(), [
+      "ada:",
+      "adam:",
+      "admin.txt"
+    ])
     for (const words of [
       ["rename"],
       ["commit", "--message", "m"],

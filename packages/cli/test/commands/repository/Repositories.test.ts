@@ -58,6 +58,9 @@ const decodePr = Schema.decodeSync(
     })
   )
 )
+const decodeServing = Schema.decodeSync(
+  Schema.fromJsonString(Schema.Struct({ url: Schema.String, metricsUrl: Schema.String }))
+)
 const decodeReason = Schema.decodeSync(
   Schema.fromJsonString(Schema.Struct({ error: Schema.Struct({ reason: Schema.String }) }))
 )
@@ -268,7 +271,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
         yield* done("launch", "--profile", "editor", "--name", "coder", "--repository", "octo/hello")
         const serving = { ...env, GITHUB_WEBHOOK_SECRET: webhookSecret }
         const receiver = yield* serve(cwd, serving)
-        const { url } = receiver
+        const { metricsUrl, url } = receiver
 
         const before = (yield* github.git("octo/hello", ["rev-parse", "main"])).trim()
         const after = yield* github.commit("octo/hello", "main", { "src/a.txt": "two\n" })
@@ -280,7 +283,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
         })
         assert.strictEqual(answers.filter(({ status }) => status === 202).length, 1)
         assert.isTrue(answers.every(({ status }) => [200, 202, 409].includes(status)))
-        yield* eventually(metrics(url), (text) => text.includes('outcome="Updated"} 1'))
+        yield* eventually(metrics(metricsUrl), (text) => text.includes('outcome="Updated"} 1'))
         const file = (yield* inSandbox("src/a.txt")) ?? ""
         assert.strictEqual(yield* contentOf(file), "two\n")
         assert.include(yield* done("info", "coder", "--json"), after)
@@ -288,6 +291,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
         yield* post(url, pushOf("other", before, after), randomUUID())
         const health = yield* Effect.promise(() => ask("/health", url))
         assert.strictEqual(health.status, 200)
+        assert.strictEqual((yield* Effect.promise(() => ask("/metrics", url))).status, 404)
 
         // While the agent answers, pushes wait, and the newest takes the place of those before it.
         yield* done("query", "coder", "wait", "--detach")
@@ -298,7 +302,7 @@ describeWhere(isolates, "no isolation works here")("an agent with a private repo
             202
           )
         }
-        yield* eventually(metrics(url), (text) => text.includes('outcome="Overtaken"} 1'))
+        yield* eventually(metrics(metricsUrl), (text) => text.includes('outcome="Overtaken"} 1'))
         // Ctrl-C: what was accepted is done before it ends.
         receiver.child.kill("SIGINT")
         yield* eventually(
@@ -513,7 +517,9 @@ const eventually = Effect.fnUntraced(function* <A>(
 const serve = (cwd: string, env: Readonly<Record<string, string>>, flags: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
-      Effect.sync((): ChildProcess => start(cwd, ["webhook", "serve", "--port", "0", ...flags], env)),
+      Effect.sync((): ChildProcess =>
+        start(cwd, ["webhook", "serve", "--port", "0", "--metrics-port", "0", "--json", ...flags], env)
+      ),
       (process) =>
         Effect.promise(async () => {
           if (process.exitCode !== null || process.signalCode !== null) return
@@ -524,12 +530,13 @@ const serve = (cwd: string, env: Readonly<Record<string, string>>, flags: Readon
     let text = ""
     child.stderr?.on("data", (data: Buffer) => (text += data.toString()))
     const ended = finish(child)
-    const url = yield* Effect.promise(
+    const printed = yield* Effect.promise(
       () =>
         new Promise<string>((resolve, reject) => {
           createInterface({ input: child.stdout ?? process.stdin }).once("line", resolve)
           child.once("close", () => reject(new Error(text)))
         })
     )
-    return { child, url, ended: Effect.promise(() => ended), stderr: () => text }
+    const { metricsUrl, url } = decodeServing(printed)
+    return { child, url, metricsUrl, ended: Effect.promise(() => ended), stderr: () => text }
   })

@@ -1,33 +1,12 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { E2bServer } from "@remote-agent/e2b-local"
-import { Effect, Redacted } from "effect"
-import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { Effect } from "effect"
+import { appendFile, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { run } from "../../support/paper.ts"
+import { questions, scene } from "../../support/runScene.ts"
 
 // Real processes: how long they take is up to the machine.
 vi.setConfig({ testTimeout: 600_000 })
-
-const questions = ["TSLA revenue 2024", "AAPL revenue 2024", "What is love?"]
-
-/** A folder with a file of questions, and commands in it whose agents run on a server of the test. */
-const scene = Effect.gen(function* () {
-  const { apiKey, url } = yield* E2bServer.E2bServer
-  const cwd = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "remote-agent-runs-"))),
-    (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
-  )
-  yield* Effect.promise(() => writeFile(join(cwd, "questions.txt"), `${questions.join("\r\n\n")}\n`))
-  const env = {
-    REMOTE_AGENT_PROVIDER: "e2b",
-    E2B_API_KEY: Redacted.value(apiKey),
-    E2B_API_URL: url,
-    E2B_SANDBOX_URL: url
-  }
-  const call = (...args: ReadonlyArray<string>) => run(args, { cwd, env })
-  return { call, cwd }
-})
 
 const documents = (text: string): ReadonlyArray<Record<string, unknown>> =>
   text

@@ -144,6 +144,25 @@ describe("cp", () => {
         assert.notInclude((await readdir(cwd)).join(" "), ".part")
       })
 
+      // A link to a device has no end, and a FIFO has no writer.
+      yield* run(cwd, ["exec", "one", "--", "sh", "-c", "ln -s /dev/zero work/zero; mkfifo work/fifo"])
+      for (const odd of ["zero", "fifo"]) {
+        for (const to of [".", "-"]) {
+          const refused = yield* run(cwd, ["cp", `one:work/${odd}`, to])
+          assert.strictEqual(refused.code, 2, refused.stderr)
+          assert.include(refused.stderr, "neither a file nor a folder")
+        }
+      }
+
+      // A key is redacted although it arrives in pieces, also by exec in a pipe.
+      const token = "ghp_fakeKeyInPieces1234567890"
+      // The output is read in blocks of 49152 bytes, one of which ends within the key.
+      const straddling = `head -c 49140 /dev/zero | tr '\\0' x; printf ${token}`
+      const split = yield* run(cwd, ["exec", "one", "--", "sh", "-c", straddling], { GITHUB_TOKEN: token })
+      assert.strictEqual(split.stdout, `${"x".repeat(49_140)}***`)
+      yield* run(cwd, ["exec", "one", "--", "sh", "-c", `printf ${token} >keyed`])
+      assert.strictEqual((yield* run(cwd, ["cp", "one:keyed", "-"], { GITHUB_TOKEN: token })).stdout, "***")
+
       // Several sources, `~`, and a link that stays inside.
       yield* Effect.promise(async () => {
         await writeFile(join(cwd, "b"), "b")

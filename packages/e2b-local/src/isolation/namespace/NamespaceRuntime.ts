@@ -258,6 +258,13 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
   let resident: ReadonlyArray<Guest.Guest> = []
   // It starts while the answer is on its way to the client.
   yield* Effect.forkIn(guest, scope)
+  /** Closes the pipes of commands that run when the sandbox ends, and that nobody releases. */
+  const unreleased = new Set<() => void>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const close of unreleased) close()
+    })
+  )
   /** Starts a command of `user` without a program beside it. */
   const startByGuest = (by: Guest.Guest, command: Command) =>
     Effect.gen(function* () {
@@ -266,10 +273,12 @@ export const boot = Effect.fnUntraced(function* (options: Options) {
       if (stdio.stdin !== undefined) {
         yield* Effect.forkIn(Effect.raceFirst(stdio.stdin.reopenable, Effect.asVoid(started.exited)), scope)
       }
-      const release = Effect.sync(() => {
+      const close = () => {
+        unreleased.delete(close)
         for (const pipe of [started.stdin, started.stdout, started.stderr]) pipe?.destroy()
-      })
-      return { ...started, release } satisfies Running
+      }
+      unreleased.add(close)
+      return { ...started, release: Effect.sync(close) } satisfies Running
     }).pipe(Effect.catchTag("Refused", (refused) => Effect.fail(refusal(command, refused))))
 
   const startByTools = Effect.fnUntraced(function* (command: Command) {

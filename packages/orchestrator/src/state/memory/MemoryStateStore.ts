@@ -3,7 +3,11 @@ import { Context, Effect, Layer, Result } from "effect"
 import * as Leases from "../Leases.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
 import * as MemoryRuns from "../runs/MemoryRuns.ts"
+import * as MemorySchedules from "../runs/MemorySchedules.ts"
 import { RunStore } from "../runs/RunStore.ts"
+import { ScheduleStore } from "../runs/ScheduleStore.ts"
+import { makeMemory as makeLimits, SharedLimits } from "../runs/SharedLimits.ts"
+import { makeMemory as makeWorkers, WorkerStore } from "../runs/WorkerStore.ts"
 import * as MemoryAgents from "./MemoryAgents.ts"
 import * as MemoryPools from "./MemoryPools.ts"
 import * as MemoryQueries from "./MemoryQueries.ts"
@@ -40,7 +44,10 @@ const add = (tables: MemoryTables.Tables, record: StateRecord): string | undefin
  */
 export const make: Effect.Effect<{
   readonly leases: Leases.Leases["Service"]
+  readonly limits: SharedLimits["Service"]
   readonly runs: RunStore["Service"]
+  readonly schedules: ScheduleStore["Service"]
+  readonly workers: WorkerStore["Service"]
   readonly store: StateStore["Service"]
 }> = Effect.gen(function* () {
   const { leases, newest } = yield* Leases.makeMemory
@@ -59,7 +66,15 @@ export const make: Effect.Effect<{
     ...MemoryPools.make(tables),
     restore
   })
-  return { leases, runs: MemoryRuns.make(tables), store }
+  const runs = MemoryRuns.make(tables)
+  return {
+    leases,
+    limits: yield* makeLimits,
+    runs,
+    schedules: MemorySchedules.make(runs),
+    workers: yield* makeWorkers,
+    store
+  }
 })
 
 /**
@@ -68,8 +83,16 @@ export const make: Effect.Effect<{
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<StateStore | RunStore | Leases.Leases> = Layer.effectContext(
-  Effect.map(make, ({ leases, runs, store }) =>
-    Context.make(StateStore, store).pipe(Context.add(Leases.Leases, leases), Context.add(RunStore, runs))
+export const layer: Layer.Layer<
+  StateStore | RunStore | ScheduleStore | SharedLimits | WorkerStore | Leases.Leases
+> = Layer.effectContext(
+  Effect.map(make, ({ leases, limits, runs, schedules, store, workers }) =>
+    Context.make(StateStore, store).pipe(
+      Context.add(Leases.Leases, leases),
+      Context.add(RunStore, runs),
+      Context.add(ScheduleStore, schedules),
+      Context.add(SharedLimits, limits),
+      Context.add(WorkerStore, workers)
+    )
   )
 )

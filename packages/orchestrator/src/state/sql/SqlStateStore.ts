@@ -27,7 +27,13 @@ import * as SqlUsage from "./SqlUsage.ts"
 import * as SqlSnapshotIndex from "./SqlSnapshotIndex.ts"
 import * as SqliteFile from "./database/SqliteFile.ts"
 import { RunStore } from "../runs/RunStore.ts"
+import { ScheduleStore } from "../runs/ScheduleStore.ts"
+import { SharedLimits } from "../runs/SharedLimits.ts"
+import * as SqlLimits from "../runs/SqlLimits.ts"
 import * as SqlRuns from "../runs/SqlRuns.ts"
+import * as SqlWorkers from "../runs/SqlWorkers.ts"
+import { WorkerStore } from "../runs/WorkerStore.ts"
+import * as SqlSchedules from "../runs/SqlSchedules.ts"
 import { type StateRecord, StateStore } from "../StateStore.ts"
 
 /**
@@ -39,6 +45,9 @@ import { type StateRecord, StateStore } from "../StateStore.ts"
 export type State =
   | StateStore
   | RunStore
+  | ScheduleStore
+  | SharedLimits
+  | WorkerStore
   | Leases
   | LaunchIntents
   | Deliveries.Deliveries
@@ -82,8 +91,12 @@ const makeMigrated = Effect.fnUntraced(function* (
   )
 
   const store = StateStore.of({ ...agents, ...queries, ...usage, ...events, ...pools, restore })
+  const runs = SqlRuns.make(database)
   return Context.make(StateStore, store).pipe(
-    Context.add(RunStore, SqlRuns.make(database)),
+    Context.add(RunStore, runs),
+    Context.add(ScheduleStore, SqlSchedules.make(database, runs)),
+    Context.add(SharedLimits, SqlLimits.make(database)),
+    Context.add(WorkerStore, SqlWorkers.make(database)),
     Context.add(Leases, SqlLeases.make(database)),
     Context.add(LaunchIntents, SqlIntents.make(database)),
     Context.add(Deliveries.Deliveries, SqlDeliveries.make(database)),

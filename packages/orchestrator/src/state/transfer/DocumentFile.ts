@@ -1,6 +1,7 @@
 import { Id, StateStoreError } from "@remote-agent/domain"
 import { Effect, Stream } from "effect"
-import { open, readFile, rename, rm } from "node:fs/promises"
+import { constants } from "node:fs"
+import { type FileHandle, open, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { attemptFile as onDisk } from "../sql/database/SqliteFile.ts"
 
@@ -52,6 +53,52 @@ export const write = Effect.fn("DocumentFile.write")(function* <E>(
   yield* sync(dirname(file))
 })
 
+/** The largest document that is read, in bytes. It is held in memory. */
+const largest = 1024 ** 3
+
+const invalid = (file: string, problem: string) =>
+  new StateStoreError.StateStoreError({
+    operation: "import",
+    reason: new StateStoreError.InvalidDocument({
+      file,
+      problems: [new StateStoreError.DocumentProblem({ path: "it", problem })]
+    })
+  })
+
+type Content =
+  | { readonly _tag: "Read"; readonly bytes: Buffer }
+  | { readonly _tag: "Missing" }
+  | { readonly _tag: "Refused"; readonly problem: string }
+
+/** Reads a regular file up to a size. A device may have no end, and a FIFO no writer. */
+const readRegular = async (file: string): Promise<Content> => {
+  let handle: FileHandle
+  try {
+    // Without O_NONBLOCK, opening a FIFO waits for its writer.
+    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return { _tag: "Missing" }
+    throw cause
+  }
+  try {
+    const found = await handle.stat()
+    if (!found.isFile())
+      return { _tag: "Refused", problem: "is not a regular file; use - for standard input" }
+    if (found.size > largest) return { _tag: "Refused", problem: `is larger than ${largest} bytes` }
+    const content = Buffer.alloc(found.size)
+    let length = 0
+    while (length < content.length) {
+      // oxlint-disable-next-line no-await-in-loop -- each read continues the one before
+      const { bytesRead } = await handle.read(content, length, content.length - length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    return { _tag: "Read", bytes: content.subarray(0, length) }
+  } finally {
+    await handle.close()
+  }
+}
+
 /**
  * Reads a JSON file. Returns undefined when there is no such file. Fails with `Unavailable` or `InvalidDocument`.
  *
@@ -61,24 +108,12 @@ export const write = Effect.fn("DocumentFile.write")(function* <E>(
 export const readJson = Effect.fn("DocumentFile.readJson")(function* (
   file: string
 ): Effect.fn.Return<unknown, StateStoreError.StateStoreError> {
-  const bytes = yield* onDisk("import", file, async () => {
-    try {
-      return await readFile(file)
-    } catch (cause) {
-      if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined
-      throw cause
-    }
-  })
-  if (bytes === undefined) return undefined
+  const read = yield* onDisk("import", file, () => readRegular(file))
+  if (read._tag === "Missing") return undefined
+  if (read._tag === "Refused") return yield* invalid(file, read.problem)
+  const { bytes } = read
   return yield* Effect.try({
     try: (): unknown => JSON.parse(bytes.toString("utf8")),
-    catch: () =>
-      new StateStoreError.StateStoreError({
-        operation: "import",
-        reason: new StateStoreError.InvalidDocument({
-          file,
-          problems: [new StateStoreError.DocumentProblem({ path: "it", problem: "is not JSON" })]
-        })
-      })
+    catch: () => invalid(file, "is not JSON")
   })
 })

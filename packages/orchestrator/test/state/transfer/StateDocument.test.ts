@@ -15,6 +15,8 @@ import { existsSync } from "node:fs"
 import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { newAgent, newQuery, reasonOf, result, thinking } from "../../support/stateStoreCases.ts"
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
 
 const newFile = Effect.gen(function* () {
   const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
@@ -348,7 +350,19 @@ describe("an import", () => {
       assert.strictEqual(missing.obstacle, "unreachable")
       yield* Effect.promise(() => chmod(dirname(file), 0o700))
       const folder = yield* reasonOf(StateImport.importFrom(target, dirname(file), running))
-      assert.strictEqual(folder._tag, "Unavailable")
+      assert.strictEqual(folder._tag, "InvalidDocument")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("refuses a device and a FIFO at once", () =>
+    Effect.gen(function* () {
+      const fifo = yield* newFile
+      yield* Effect.promise(() => promisify(execFile)("mkfifo", [fifo]))
+      for (const file of ["/dev/zero", fifo]) {
+        const reason = yield* reasonOf(StateImport.importFrom(yield* emptyStore, file, running))
+        assert(reason._tag === "InvalidDocument", reason._tag)
+        assert.include(reason.problems[0].problem, "regular file")
+      }
     }).pipe(Effect.scoped)
   )
 })

@@ -2,7 +2,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { RemoteAgentConfig } from "@remote-agent/domain"
 import { WebhookReceiver } from "@remote-agent/github"
 import { UpdateOnPush } from "@remote-agent/orchestrator"
-import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
@@ -26,21 +26,45 @@ const receiver = (drain: Duration.Duration) =>
     )
   )
 
-const monitoring = HttpRouter.use(
-  Effect.fnUntraced(function* (router) {
-    yield* router.add("GET", "/health", HttpServerResponse.json({ status: "ok" }))
-    yield* router.add(
-      "GET",
-      "/metrics",
-      Effect.map(PrometheusMetrics.format(), (text) =>
-        HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
-      )
-    )
-  })
+const health = HttpRouter.add("GET", "/health", HttpServerResponse.json({ status: "ok" }))
+
+/** Metrics name agents and repositories, so they are not on the port that receives deliveries. */
+const metrics = HttpRouter.add(
+  "GET",
+  "/metrics",
+  Effect.map(PrometheusMetrics.format(), (text) =>
+    HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+  )
 )
 
+/** The most connections at once, and how long the headers and a whole request may take to arrive. */
+const limits = { connections: 256, headersTimeout: 10_000, requestTimeout: 30_000 } as const
+
+const limited = () => {
+  const server = createServer({
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: limits.requestTimeout,
+    connectionsCheckingInterval: 5000
+  })
+  server.maxConnections = limits.connections
+  return server
+}
+
+/** Serves the metrics on the loopback interface while the scope is open, and returns their address. */
+const serveMetrics = (port: number) =>
+  Effect.map(
+    Layer.build(
+      HttpRouter.serve(metrics, { disableListenLog: true, disableLogger: true }).pipe(
+        Layer.provideMerge(listening("127.0.0.1", port)),
+        // The router of the receiver is another one.
+        Layer.fresh
+      )
+    ),
+    (built) => `${HttpServer.formatAddress(Context.get(built, HttpServer.HttpServer).address)}/metrics`
+  )
+
 const listening = (host: string, port: number) =>
-  NodeHttpServer.layer(() => createServer(), {
+  NodeHttpServer.layer(limited, {
     port,
     host,
     gracefulShutdownTimeout: Duration.seconds(1)
@@ -76,20 +100,25 @@ export const serve = command({
       Flag.withDescription("How many seconds accepted deliveries may take after Ctrl-C"),
       Flag.withDefault(30)
     ),
+    metricsPort: Flag.Int("metrics-port").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
+      Flag.withDescription("A port of 127.0.0.1 for /metrics; 0 for a free one (default: no metrics)"),
+      Flag.optional
+    ),
     ...durable
   },
   examples: [
     { command: "remote-agent webhook serve --port 8787", description: "Needs GITHUB_WEBHOOK_SECRET" }
   ],
   run: Effect.fn("webhook serve")(function* (flags): Run {
-    const { drain, host, json, port } = flags
+    const { drain, host, json, metricsPort, port } = flags
     const [{ note, out }, { leftovers }] = [yield* Screen, yield* CommandHost]
     // Checked before anything is started.
     yield* Effect.flatMap(RemoteAgentConfig.RemoteAgentConfig, (config) =>
       RemoteAgentConfig.requireKeys(config, ["GITHUB_WEBHOOK_SECRET"], "receiving webhooks")
     ).pipe(Effect.provide(Settings.config()))
     leftovers("Deliveries that were accepted and not finished are handled by the next receiver.")
-    const routes = Layer.merge(receiver(Duration.seconds(drain)), monitoring)
+    const routes = Layer.merge(receiver(Duration.seconds(drain)), health)
     const served = HttpRouter.serve(routes, { disableListenLog: true, disableLogger: true }).pipe(
       Layer.provideMerge(listening(host, port)),
       Layer.provide(UpdateOnPush.layer),
@@ -100,7 +129,9 @@ export const serve = command({
       Effect.gen(function* () {
         const { address } = Context.get(yield* Layer.build(served), HttpServer.HttpServer)
         const url = `${HttpServer.formatAddress(address)}/webhook`
-        yield* line(out, json ? jsonText({ url }) : url)
+        const metricsUrl = Option.isSome(metricsPort) ? yield* serveMetrics(metricsPort.value) : undefined
+        yield* line(out, json ? jsonText({ url, metricsUrl }) : url)
+        if (metricsUrl !== undefined && !json) yield* line(note, `Metrics at ${metricsUrl}`)
         yield* line(note, "Receiving until Ctrl-C.")
         return yield* Effect.never
       })

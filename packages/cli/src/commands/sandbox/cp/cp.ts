@@ -6,8 +6,9 @@ import * as AgentLookup from "../../../app/AgentLookup.ts"
 import type { Environment, Run } from "../../../app/Environment.ts"
 import * as State from "../../../app/State.ts"
 import { CommandHost } from "../../../process/CommandHost.ts"
+import { Redaction } from "../../../process/redaction.ts"
 import { exitCode } from "../../../ui/ExitCode.ts"
-import { Ended, type Failure, Usage } from "../../../ui/Failure.ts"
+import { Ended, type Failure, NotFound, Usage } from "../../../ui/Failure.ts"
 import { dim, line, Screen } from "../../../ui/Screen.ts"
 import { jsonText } from "../../../ui/plainText.ts"
 import { command } from "../../shared/command.ts"
@@ -123,8 +124,16 @@ const copying = Effect.fnUntraced(function* (
     if (first?._tag !== "There") return undefined
     const stdio = yield* Stdio.Stdio
     const path = yield* sides.remote.resolve(first.path)
-    yield* Stream.runForEach(sandbox.files.stream(path), (bytes) =>
-      Effect.orDie(Stream.run(Stream.succeed(bytes), stdio.stdout({ endOnDone: false })))
+    if ((yield* sides.remote.typeOf(path)) === "nothing") {
+      return yield* new NotFound({ message: `There is no file ${first.path}. Check the path.` })
+    }
+    const { flush, push } = (yield* Redaction).bytePieces()
+    yield* sandbox.files.stream(path, { limitBytes: maxBytes }).pipe(
+      Stream.map(push),
+      Stream.concat(Stream.suspend(() => Stream.succeed(flush()))),
+      Stream.runForEach((bytes) =>
+        Effect.orDie(Stream.run(Stream.succeed(bytes), stdio.stdout({ endOnDone: false })))
+      )
     )
     return undefined
   }

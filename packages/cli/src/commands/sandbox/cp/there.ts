@@ -1,4 +1,3 @@
-import type { SandboxError } from "@remote-agent/domain"
 import type { Sandbox } from "@remote-agent/sandbox"
 import { Deferred, Effect, Result, Stream } from "effect"
 import { posix } from "node:path"
@@ -86,7 +85,15 @@ const unpacking =
 
 /** The files of a sandbox. Relative paths start at its home folder, which `~` names too. */
 export const there = (sandbox: Sandbox.Sandbox): Side => {
-  const { files } = sandbox
+  const { exec, files } = sandbox
+
+  /** Fails for a device, a FIFO or a socket, and for a link to one. The limits of a copy hold for one that lies. */
+  const regular = (path: string) =>
+    Effect.flatMap(exec({ argv: ["test", "-f", path] }), ({ exitCode }): Effect.Effect<Existing, Failure> =>
+      exitCode === 0
+        ? Effect.succeed("file")
+        : Effect.fail(new Usage({ message: `${path} is neither a file nor a folder. Check the path.` }))
+    )
 
   const lists = (path: string) =>
     files.list(path).pipe(
@@ -103,10 +110,16 @@ export const there = (sandbox: Sandbox.Sandbox): Side => {
     },
     typeOf: (path) =>
       files.stat(path).pipe(
-        Effect.flatMap(({ type }): Effect.Effect<Existing, SandboxError.SandboxError> =>
+        Effect.flatMap(({ type }): Effect.Effect<Existing, Failure> => {
+          if (type === "directory" || type === "file")
+            return Effect.succeed(type === "file" ? "file" : "folder")
           // The type of a link does not say what it points to.
-          type === "symlink" ? lists(path) : Effect.succeed(type === "directory" ? "folder" : "file")
-        ),
+          return type === "symlink"
+            ? Effect.flatMap(lists(path), (found) =>
+                found === "file" ? regular(path) : Effect.succeed(found)
+              )
+            : regular(path)
+        }),
         Effect.catchReason("SandboxError", "FileNotFound", () => Effect.succeed<Existing>("nothing"))
       ),
     makeFolder: files.makeDir,

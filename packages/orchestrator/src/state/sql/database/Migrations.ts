@@ -211,6 +211,39 @@ const runs = Effect.gen(function* () {
   yield* sql`CREATE INDEX remote_run_slots_by_agent ON remote_run_slots (run_id) WHERE agent_id IS NOT NULL`
 })
 
+/** Schedules with their times, the queries that count towards shared limits, and the workers. */
+const schedulesLimitsWorkers = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const text = bytewise(sql)
+  yield* sql`CREATE TABLE remote_schedules (id ${text} PRIMARY KEY NOT NULL, body TEXT NOT NULL)`
+  yield* sql`CREATE TABLE remote_schedule_ticks (
+    schedule_id ${text} NOT NULL,
+    tick_ms BIGINT NOT NULL,
+    outcome TEXT NOT NULL,
+    run_id ${text},
+    PRIMARY KEY (schedule_id, tick_ms)
+  )`
+  yield* sql`CREATE INDEX remote_schedule_ticks_by_run ON remote_schedule_ticks (run_id)`
+  yield* sql`CREATE TABLE remote_limit_keys (name ${text} PRIMARY KEY NOT NULL, blocked_ms BIGINT NOT NULL)`
+  yield* sql`CREATE TABLE remote_limit_uses (
+    name ${text} NOT NULL,
+    id ${text} NOT NULL,
+    started_ms BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL,
+    ended_ms BIGINT,
+    tokens BIGINT NOT NULL,
+    PRIMARY KEY (name, id)
+  )`
+  yield* sql`CREATE INDEX remote_limit_uses_by_id ON remote_limit_uses (id)`
+  yield* sql`CREATE TABLE remote_workers (
+    name ${text} PRIMARY KEY NOT NULL,
+    started_ms BIGINT NOT NULL,
+    seen_ms BIGINT NOT NULL,
+    slots BIGINT NOT NULL,
+    draining BIGINT NOT NULL
+  )`
+})
+
 /** The steps from an empty database to the schema of this version. A released step never changes. */
 const steps = {
   "1_agents_queries_events": agentsQueriesEvents,
@@ -220,7 +253,8 @@ const steps = {
   "5_set_ups": setUps,
   "6_held_names": heldNames,
   "7_access": access,
-  "8_runs": runs
+  "8_runs": runs,
+  "9_schedules_limits_workers": schedulesLimitsWorkers
 }
 
 /**

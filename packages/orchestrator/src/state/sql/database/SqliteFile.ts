@@ -2,7 +2,7 @@ import { Id, StateStoreError } from "@remote-agent/domain"
 import { Effect, Predicate } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient } from "effect/sql"
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises"
+import { access, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 import * as Migrations from "./Migrations.ts"
 import { fromSql } from "./SqlFailure.ts"
@@ -78,6 +78,26 @@ const looksWhole = async (handle: FileHandle, hasLog: boolean): Promise<boolean>
 const sizeOf = (path: string) =>
   withFile(path, "r", async (handle) => (await handle.stat()).size).pipe(Effect.orElseSucceed(() => 0))
 
+/** Shows that a state was made at a path, so that an empty file there is not taken for a new one. */
+const markerOf = (path: string): string => `${path}.made`
+
+const exists = (path: string) =>
+  Effect.promise(() =>
+    access(path).then(
+      () => true,
+      () => false
+    )
+  )
+
+/**
+ * Fails with `Damaged` for an empty file where a state was made before. A new state would know none of the sandboxes that
+ * the lost one names, and nothing would terminate them. A file that was removed may become a new state.
+ */
+const refuseEmptied = Effect.fnUntraced(function* (path: string) {
+  if (!(yield* exists(path)) || (yield* sizeOf(path)) > 0 || (yield* sizeOf(`${path}-wal`)) > 0) return
+  if (yield* exists(markerOf(path))) return yield* failure(new StateStoreError.Damaged({ store: path }))
+})
+
 /** Checks a file through a read-only connection, which does not change it. */
 const inspect = Effect.fn("SqliteFile.inspect")(function* (path: string) {
   const damaged = failure(new StateStoreError.Damaged({ store: path }))
@@ -133,12 +153,15 @@ const backUp = Effect.fn("SqliteFile.backUp")(function* (path: string, schema: n
 export const openFile = Effect.fn("SqliteFile.open")(function* (path: string) {
   return yield* Effect.gen(function* () {
     yield* onDisk(path, () => mkdir(dirname(path), { recursive: true, mode: 0o700 }))
+    yield* refuseEmptied(path)
     yield* withFile(path, "a", () => Promise.resolve())
     yield* inspect(path)
     const sql = yield* SqliteClient.make({ path })
     yield* Migrations.migrate(path, (schema) => backUp(path, schema)).pipe(
       Effect.provideService(SqlClient.SqlClient, sql)
     )
+    // A folder that may not be written may still be read.
+    yield* Effect.ignore(withFile(markerOf(path), "a", () => Promise.resolve()))
     return sql
   }).pipe(fromSql(path, "open"), Effect.provide(Reactivity.layer))
 })

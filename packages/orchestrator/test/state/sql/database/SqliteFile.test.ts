@@ -69,10 +69,13 @@ describe("a state file", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("gives back everything after it was closed, and leaves nothing beside it", () =>
+  it.live("gives back everything after it was closed, and leaves only its marker beside it", () =>
     Effect.gen(function* () {
       const { agent, path } = yield* filled
-      assert.deepStrictEqual(yield* Effect.promise(() => readdir(dirname(path))), ["state.db"])
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(dirname(path))), [
+        "state.db",
+        "state.db.made"
+      ])
       const store = yield* openStore(path)
       assert.deepStrictEqual(yield* store.getAgent(agent.id), agent)
       assert.strictEqual(yield* Stream.runCount(store.listAgents()), 300)
@@ -228,6 +231,20 @@ describe("a state file", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("that was emptied is not taken for a new one, and one that was removed is", () =>
+    Effect.gen(function* () {
+      const { path } = yield* filled
+      yield* write(path, "")
+      const error = yield* Effect.flip(Effect.scoped(openStore(path)))
+      assert.strictEqual(error.reason._tag, "Damaged")
+      assert.include(error.message, "Restore a backup")
+      assert.lengthOf(yield* bytes(path), 0)
+      yield* Effect.promise(() => rm(path))
+      const store = yield* openStore(path)
+      assert.strictEqual(yield* Stream.runCount(store.listAgents()), 0)
+    }).pipe(Effect.scoped)
+  )
 
   it.live("of another program is named and left as it is", () =>
     Effect.gen(function* () {
