@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     name: "agents",
-    include: ["packages/orchestrator/test/**/*.agents.ts"],
+    include: ["packages/{orchestrator,server}/test/**/*.agents.ts"],
     testTimeout: 900_000,
     hookTimeout: 900_000,
     fileParallelism: false

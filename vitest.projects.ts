@@ -86,7 +86,7 @@ const contract: Files = {
     "SqliteFile",
     "StoreProperties"
   ],
-  server: ["EventStream", "Mcp", "Requests", "Server"],
+  server: ["Contract", "EventStream", "Mcp", "Requests", "Server"],
   cli: ["AtServer"],
   "remote-agent": ["RemoteAgent"]
 }
@@ -176,7 +176,7 @@ const partly: Files = {
     "SqlProcesses"
   ],
   github: ["GitFailures", "GitWorkspace"],
-  server: ["EventStream"],
+  server: ["Contract", "EventStream"],
   cli: [
     "AgentCommands",
     "Commands",

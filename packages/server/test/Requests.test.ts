@@ -79,6 +79,20 @@ describe("Requests", () => {
   )
 
   test(
+    "a path that no operation has is answered like everything else that does not exist",
+    {},
+    Effect.gen(function* () {
+      const { token, url } = yield* clientOf("read")
+      const headers = { authorization: `Bearer ${token}` }
+      for (const path of ["/v1/nothing", `/v1/agents/${"x".repeat(300)}`]) {
+        const answer = yield* sent(url + path, { headers })
+        assert.strictEqual(answer.status, 404)
+        assert.include(answer.text, '"reason":"RouteNotFound"')
+      }
+    })
+  )
+
+  test(
     "a body that is too large is refused, whether or not it says so",
     { maxBodyBytes: 10_000 },
     Effect.gen(function* () {

@@ -59,6 +59,17 @@ const security = {
   "referrer-policy": "no-referrer"
 }
 
+const noSuchRoute = refusal("NotFound", 404, "RouteNotFound", "The API has no such operation. See /docs.")
+
+/** A path of the API that no operation has is answered like everything else that does not exist. */
+const routed = <E, R>(response: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+  Effect.catchCause(response, (cause) => {
+    const failure: unknown = Option.getOrUndefined(Cause.findErrorOption(cause))
+    return HttpServerError.isHttpServerError(failure) && failure.reason._tag === "RouteNotFound"
+      ? Effect.succeed(noSuchRoute)
+      : Effect.failCause(cause)
+  })
+
 /**
  * Checks the host and the size of every request, and adds the headers for browsers to every response.
  *
@@ -73,11 +84,11 @@ export const layer = ({
   const guard = HttpRouter.middleware(
     (response) =>
       Effect.gen(function* () {
-        const { headers } = yield* HttpServerRequest.HttpServerRequest
+        const { headers, url } = yield* HttpServerRequest.HttpServerRequest
         if (!isKnown(hosts, headers["host"])) return refused.host
         if (Number(headers["content-length"] ?? 0) > maxBodyBytes) return refused.size(maxBodyBytes)
         return yield* Effect.provideService(
-          response,
+          url.startsWith("/v1/") ? routed(response) : response,
           HttpIncomingMessage.MaxBodySize,
           ByteSize.bytes(maxBodyBytes)
         )
