@@ -1,4 +1,5 @@
-import { readdir, readFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { cp, readdir, readFile, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "rolldown"
@@ -31,6 +32,17 @@ export const read = (name) => Effect.succeed(texts[name])`,
         moduleType: "js" as const
       }
     }
+  }
+}
+
+/** Copies the built page beside the bundle, where the command looks for it. Without a built page there is none. */
+const pageFiles = {
+  name: "page-files",
+  writeBundle: async () => {
+    const built = fileURLToPath(new URL("packages/web/dist/page", import.meta.url))
+    const target = fileURLToPath(new URL("packages/remote-agent/dist/page", import.meta.url))
+    await rm(target, { recursive: true, force: true })
+    if (existsSync(built)) await cp(built, target, { recursive: true })
   }
 }
 
@@ -91,11 +103,12 @@ const nodesOf = (node: Node): ReadonlyArray<Node> => [
   ...Object.values(node).flat().filter(isNode).flatMap(nodesOf)
 ]
 
-/** The `run` of a call `command({ ..., run })`. */
+/** The `run` of a call `command({ ..., run })`. A flag may be called `run` too, one level below. */
 const runOf = (statement: Node): Node | undefined =>
   nodesOf(statement)
     .filter(({ callee, type }) => type === "CallExpression" && isNode(callee) && callee["name"] === "command")
-    .flatMap(nodesOf)
+    .flatMap(({ arguments: given }) => (Array.isArray(given) ? given.filter(isNode) : []))
+    .flatMap(({ properties }) => (Array.isArray(properties) ? properties.filter(isNode) : []))
     .find(({ key, type }) => type === "Property" && isNode(key) && key["name"] === "run")
 
 /** The names that a statement mentions, and more: every identifier in it. */
@@ -184,7 +197,7 @@ export default defineConfig({
   input: { "remote-agent": "packages/cli/src/bin.ts" },
   platform: "node",
   external: ["e2b"],
-  plugins: [splitCommands, inlineAssets, inlineScripts, lazyBuiltins],
+  plugins: [splitCommands, inlineAssets, inlineScripts, lazyBuiltins, pageFiles],
   transform: { inject: { "Intl.Segmenter": [segmenter, "Segmenter"] } },
   // Most of a cold start is reading and parsing files. Code for some commands is in files of its own; code for all
   // commands is in one file, and code that reads the state in another, because every file has to be found and linked.

@@ -9,6 +9,7 @@ type Files = Readonly<Record<string, ReadonlyArray<string>>>
 
 /** Real servers, sandboxes, databases and git. */
 const contract: Files = {
+  web: ["Page", "Views"],
   "e2b-local": [
     "Access",
     "Attempts",
@@ -145,6 +146,7 @@ const docs: Files = { cli: ["Deploy", "Documentation", "Examples", "Release"] }
 
 /** Those of which the default run has only a part; there is nothing in the others that `rest` would add. */
 const partly: Files = {
+  web: ["Page", "Views"],
   "e2b-local": [
     "Attempts",
     "Calls",

@@ -75,6 +75,9 @@ interface Subject {
   readonly aim?: Measure["aim"]
 }
 
+/** The agent that is looked at and asked, in a sandbox of the local server. */
+const agentName = "bench"
+
 const bare: Subject = { name: "node -e 0", args: ["-e", "0"], prints: /^$/ }
 
 const subjects: ReadonlyArray<Subject> = [
@@ -84,8 +87,26 @@ const subjects: ReadonlyArray<Subject> = [
     prints: /^\d+\.\d+\.\d+\s*$/,
     aim: { kind: "cost", atMost: 3 }
   },
-  { name: "--help", args: [bundle, "--help"], prints: /remote-agent/ },
-  { name: "list", args: [bundle, "list", "--json"], prints: /^$/ }
+  {
+    name: "--help",
+    args: [bundle, "--help"],
+    prints: /remote-agent/,
+    aim: { kind: "cost", atMost: 2 }
+  },
+  {
+    name: "list",
+    args: [bundle, "list", "-q"],
+    prints: /^agt_\w+\n$/,
+    aim: { kind: "cost", atMost: 2.5 }
+  },
+  { name: "queries", args: [bundle, "queries", "-q"], prints: /^(?:qry_\w+\n)*$/ },
+  { name: "info", args: [bundle, "info", agentName], prints: /running/ },
+  {
+    name: "query of the sample agent",
+    args: [bundle, "query", agentName, "AAPL revenue 2024", "-q"],
+    prints: /391,035/,
+    aim: { kind: "figure", atMost: 600 }
+  }
 ]
 
 const peerOf = (file: string): Subject => ({
@@ -99,6 +120,10 @@ export const run = Effect.fn("bench.cold-start")(function* ({ peer, root, runs }
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped({ prefix: "cold-start-" })
   yield* prepare(root)
+  const binary = (...args: ReadonlyArray<string>) => execute(process.execPath, [bundle, ...args], root, data)
+  yield* Effect.acquireRelease(binary("launch", "--name", agentName), () =>
+    Effect.orDie(Effect.andThen(binary("terminate", agentName), binary("local", "stop", "--yes")))
+  )
   const withMemory = yield* fs.exists(gnuTime)
   const other = peer === undefined ? undefined : peerOf(peer)
   const all = [bare, ...subjects, ...(other === undefined ? [] : [other])]

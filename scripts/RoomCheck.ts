@@ -13,7 +13,8 @@ const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   github: ["domain", "sandbox"],
   orchestrator: ["domain", "sandbox", "github"],
   server: ["api", "domain", "sandbox", "orchestrator"],
-  cli: ["domain", "e2b-local", "sandbox", "github", "orchestrator", "api", "server"],
+  web: ["api", "domain"],
+  cli: ["domain", "e2b-local", "sandbox", "github", "orchestrator", "api", "server", "web"],
   "remote-agent": ["domain", "api", "e2b-local", "sandbox", "github", "orchestrator", "cli"]
 }
 

@@ -17,6 +17,7 @@ import { type Etag, type HttpPlatform, HttpRouter, type HttpServer } from "effec
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as McpRoutes from "./mcp/McpRoutes.ts"
 import * as QueryFollower from "./events/QueryFollower.ts"
+import * as PageRoutes from "./page/PageRoutes.ts"
 import type { Draining } from "./requests/Draining.ts"
 import * as RateLimiter from "./requests/RateLimiter.ts"
 import * as RequestGuard from "./requests/RequestGuard.ts"
@@ -39,6 +40,8 @@ import type { TokenStore } from "./tokens/TokenStore.ts"
  */
 export interface Options extends Partial<RequestGuard.Options> {
   readonly limits?: RateLimiter.Limits | undefined
+  /** The page, which is served at every path that no other route has. There is none when absent. */
+  readonly page?: PageRoutes.Page | undefined
 }
 
 /**
@@ -95,7 +98,8 @@ export const routes = (
       Layer.provide([Idempotency.layer, QueryFollower.layer, TokenAuthorization.layer, RequestGuard.checks])
     ),
     McpRoutes.layer,
-    HttpApiScalar.layer(Api.Api, { path: "/docs" })
+    HttpApiScalar.layer(Api.Api, { path: "/docs" }),
+    options.page === undefined ? Layer.empty : PageRoutes.layer(options.page)
   ).pipe(Layer.provide(RateLimiter.layer(options.limits)))
 
 /**

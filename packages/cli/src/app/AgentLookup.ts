@@ -3,7 +3,7 @@ import { StateStore } from "@remote-agent/orchestrator"
 import { Effect, Layer, Option, Stream } from "effect"
 import { type Failure, NotFound, Usage } from "../ui/Failure.ts"
 import * as Table from "../ui/Table.ts"
-import * as App from "./App.ts"
+import type * as App from "./App.ts"
 import type { Environment } from "./Environment.ts"
 import { ServerTarget } from "./ServerTarget.ts"
 import type { AppFlags } from "./Settings.ts"
@@ -81,7 +81,14 @@ export const services = (
   flags: AppFlags,
   agents: ReadonlyArray<Agent.Agent>
 ): Layer.Layer<App.Durable, Failure, State.Records | Environment> =>
-  Layer.unwrap(Effect.map(at(flags, agents), App.agents))
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const found = yield* at(flags, agents)
+      // Loaded here because many commands only read the state, and this takes longer than the rest of them.
+      const app = yield* Effect.promise(() => import("./App.ts"))
+      return app.agents(found)
+    })
+  )
 
 const onlyQuery = Effect.fnUntraced(function* (
   text: string,

@@ -13,6 +13,7 @@ import { version } from "../../version.ts"
 import { command } from "../shared/command.ts"
 import { durable, onOff, optional, repeatable, text } from "../shared/flags.ts"
 import * as Listening from "./listening.ts"
+import { page } from "./page.ts"
 import * as UserToken from "./userToken.ts"
 
 const whole = (name: string, minimum: number, maximum: number, description: string) =>
@@ -58,6 +59,7 @@ export const serve = command({
       const tls = yield* Listening.tlsOf(flags)
       leftovers("Agents and queries continue. The next server follows them.")
       const options: Server.Options = {
+        page: yield* page,
         hosts: Listening.hostsOf(flags),
         corsOrigins: corsOrigin,
         ...(maxBody === undefined ? {} : { maxBodyBytes: maxBody * 1024 * 1024 }),

@@ -1,4 +1,4 @@
-import { Authorization, DurationText } from "@remote-agent/api"
+import { type Authorization, DurationText } from "@remote-agent/api"
 import { Effect, Option, Redacted, Schema } from "effect"
 import { Flag } from "effect/cli"
 import type { Run } from "../../../app/Environment.ts"
@@ -11,6 +11,9 @@ import * as Tokens from "./tokens.ts"
 
 const decodeDuration = Schema.decodeUnknownOption(DurationText.DurationText)
 
+// Not read from the schema, which every start of the binary would load with the whole API.
+const scopes = ["read", "run", "admin"] as const satisfies ReadonlyArray<typeof Authorization.Scope.Type>
+
 /** `token create`. */
 export const create = command({
   name: "token create",
@@ -21,7 +24,7 @@ export const create = command({
       Flag.withDefault("unnamed"),
       Flag.withDescription("The name of its user or program, for the audit")
     ),
-    scope: Flag.Literals("scope", Authorization.Scope.literals).pipe(
+    scope: Flag.Literals("scope", scopes).pipe(
       Flag.withDefault("read"),
       Flag.withDescription(
         "Its rights: read; run also launches, queries and terminates; admin also tokens, state and reaper"
