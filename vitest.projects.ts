@@ -166,15 +166,7 @@ const partly: Files = {
     "Watch"
   ],
   sandbox: ["Conformance", "Job", "JobFaults", "LocalDaemon"],
-  orchestrator: [
-    "Crash",
-    "Killed",
-    "MemorySchedules",
-    "RealSchedules",
-    "RunDeaths",
-    "RunWorkers",
-    "SqlProcesses"
-  ],
+  orchestrator: ["Crash", "Killed", "MemorySchedules", "RealSchedules", "RunDeaths", "SqlProcesses"],
   github: ["GitFailures", "GitWorkspace"],
   server: ["Contract", "EventStream"],
   cli: [
@@ -196,7 +188,7 @@ const partly: Files = {
 const later: Files = {
   sandbox: ["AmbiguousCreate"],
   github: ["GitLocks", "GitRefusals", "Network"],
-  orchestrator: ["ClientDeath", "CrashedLives"],
+  orchestrator: ["ClientDeath", "CrashedLives", "RunWorkers"],
   cli: ["AgentActs", "Examples", "Telemetry"]
 }
 
