@@ -161,6 +161,13 @@ describe("The server", () => {
       const [first, second] = yield* Effect.all([launch, launch], { concurrency: 2 })
       assert.strictEqual(first.body.id, second.body.id)
       assert.strictEqual((yield* client.agents.list({ query: {} })).items.length, 1)
+      const other = yield* Effect.flip(
+        client.agents.launch({
+          headers: { "idempotency-key": "monday" },
+          payload: { profile: "sample", persistent: false }
+        })
+      )
+      assert.strictEqual(other._tag, "Conflict")
       const reused = yield* Effect.flip(
         client.queries.start({
           params: { agentId: first.body.id },

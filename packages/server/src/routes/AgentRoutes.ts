@@ -72,6 +72,7 @@ export const layer: Layer.Layer<
         idempotency
           .once(headers["idempotency-key"], {
             operation: "launch",
+            content: payload,
             nextId: Id.nextAgentId,
             make: (id) => sent(agents.launch({ ...launchSpec(payload), id })),
             look: (id) =>

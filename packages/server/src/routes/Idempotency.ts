@@ -1,6 +1,7 @@
 import { ApiError, Authorization } from "@remote-agent/api"
 import { RequestKeys } from "@remote-agent/orchestrator"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import * as Crypto from "node:crypto"
 import { sent } from "./sent.ts"
 
 /**
@@ -12,6 +13,8 @@ import { sent } from "./sent.ts"
 export interface Repeatable<Id extends string, R> {
   /** The name of the operation. One key stands for one operation. */
   readonly operation: string
+  /** The content of the request, as JSON. One key stands for one content. */
+  readonly content: unknown
   readonly nextId: Effect.Effect<Id>
   /** Makes the record under this id. */
   readonly make: (id: Id) => Effect.Effect<unknown, ApiError.ApiError, R>
@@ -29,6 +32,10 @@ const reused = new ApiError.Conflict({
     retryable: false
   }
 })
+
+/** The meaning of a key: the operation, and a hash of its content. */
+const identityOf = ({ content, operation }: Pick<Repeatable<string, never>, "content" | "operation">) =>
+  `${operation} ${Crypto.createHash("sha256").update(JSON.stringify(content)).digest("base64url")}`
 
 /** How long a claim holds after its server died. */
 const claimTtl = Duration.seconds(30)
@@ -91,7 +98,8 @@ const make = Effect.map(RequestKeys.RequestKeys, (keys) => {
     request: Repeatable<Id, R>
   ): Effect.Effect<Id, ApiError.ApiError, R> =>
     Effect.gen(function* () {
-      const { look, make: makeRecord, nextId, operation } = request
+      const { look, make: makeRecord, nextId } = request
+      const operation = identityOf(request)
       const claim = yield* sent(keys.claim(name, { operation, recordId: yield* nextId, expiresIn: claimTtl }))
       if (claim._tag !== "Claimed" && claim.operation !== operation) return yield* reused
       if (claim._tag === "Done") return claim.recordId as Id

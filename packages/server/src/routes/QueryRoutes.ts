@@ -82,6 +82,7 @@ export const layer: Layer.Layer<
           idempotency
             .once(headers["idempotency-key"], {
               operation: "query",
+              content: { agentId: params.agentId, ...payload },
               nextId: Id.nextQueryId,
               make: (id) =>
                 sent(
