@@ -22,6 +22,7 @@ const policy = (name: string, fallback: Schedule.Policy, description: string) =>
 /** `schedule create`. */
 export const create = command({
   name: "schedule create",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "Start a run at the times of a cron expression, by workers or by `schedule watch`",
   flags: {
     cron: Argument.String("cron").pipe(

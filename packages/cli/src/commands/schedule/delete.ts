@@ -11,6 +11,7 @@ import { scheduleId } from "./scheduleText.ts"
 /** `schedule delete`. */
 export const remove = command({
   name: "schedule delete",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "Delete a schedule and its history. Its runs stay",
   flags: { schedule: scheduleId, state },
   examples: [{ command: "remote-agent schedule delete sch_01jd…", description: "The schedule of this id" }],

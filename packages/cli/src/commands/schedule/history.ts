@@ -35,6 +35,7 @@ const rowOf = Effect.fnUntraced(function* ({ outcome, runId, tick }: Schedule.Ti
 /** `schedule history`. */
 export const history = command({
   name: "schedule history",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "List the past times of a schedule with their runs, newest first",
   flags: {
     schedule: scheduleId,

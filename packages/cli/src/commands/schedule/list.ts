@@ -14,6 +14,7 @@ const head = ["SCHEDULE", "NAME", "CRON", "ZONE", "STATUS", "PROFILE", "QUESTION
 /** `schedule list`. */
 export const list = command({
   name: "schedule list",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "List schedules with their next times",
   flags: { state },
   examples: [{ command: "remote-agent schedule list --json", description: "One JSON document per line" }],

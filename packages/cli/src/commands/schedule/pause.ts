@@ -10,6 +10,7 @@ import { print, scheduleId } from "./scheduleText.ts"
 /** `schedule pause`. */
 export const pause = command({
   name: "schedule pause",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "Pause a schedule: it starts no run",
   flags: { schedule: scheduleId, state },
   examples: [{ command: "remote-agent schedule pause sch_01jd…", description: "The schedule of this id" }],

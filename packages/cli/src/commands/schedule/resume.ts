@@ -10,6 +10,7 @@ import { print, scheduleId } from "./scheduleText.ts"
 /** `schedule resume`. */
 export const resume = command({
   name: "schedule resume",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "Resume a paused schedule from now on",
   flags: { schedule: scheduleId, state },
   examples: [{ command: "remote-agent schedule resume sch_01jd…", description: "The schedule of this id" }],

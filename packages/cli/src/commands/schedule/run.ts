@@ -10,6 +10,7 @@ import { scheduleId } from "./scheduleText.ts"
 /** `schedule run`. */
 export const run = command({
   name: "schedule run",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "Record a run of a schedule now, beside its times, for a worker or `run resume`",
   flags: { schedule: scheduleId, state },
   examples: [{ command: "remote-agent schedule run sch_01jd…", description: "Prints the run" }],

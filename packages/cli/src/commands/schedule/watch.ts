@@ -9,6 +9,7 @@ import { onOff, state } from "../shared/flags.ts"
 /** `schedule watch`. */
 export const watch = command({
   name: "schedule watch",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description:
     "Record the runs of all schedules at their times until Ctrl-C, without answering their questions",
   flags: { once: onOff("once", "Decide the times that have passed, and end"), state },

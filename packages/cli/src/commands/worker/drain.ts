@@ -12,6 +12,7 @@ import { onOff, state } from "../shared/flags.ts"
 /** `worker drain`. */
 export const drain = command({
   name: "worker drain",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "Ask a worker to hand its work over and end. Its queries continue",
   flags: {
     worker: Argument.String("worker").pipe(Argument.withDescription("The name of the worker")),

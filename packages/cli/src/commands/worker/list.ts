@@ -15,6 +15,7 @@ const timeOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis
 /** `worker list`. */
 export const list = command({
   name: "worker list",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "List the workers that have reported themselves within the last minute",
   flags: { state },
   examples: [{ command: "remote-agent worker list --json", description: "One JSON document per line" }],

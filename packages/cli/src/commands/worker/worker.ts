@@ -19,6 +19,7 @@ const Name = Schema.String.check(
 /** `worker`. */
 export const worker = command({
   name: "worker",
+  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
   description: "Answer the questions of runs and start the runs of schedules, until Ctrl-C or `worker drain`",
   flags: {
     slots: Flag.Int("slots").pipe(
