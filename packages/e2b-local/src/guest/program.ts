@@ -6,58 +6,8 @@
  *
  * @since 0.1.0
  */
+import { perlCalls } from "../host/kernel.ts"
 import { fileProgram } from "./fileProgram.ts"
-
-const tables = {
-  x64: {
-    capset: 126,
-    clone: 56,
-    close_range: 436,
-    dup3: 292,
-    exit_group: 231,
-    keyctl: 250,
-    lgetxattr: 192,
-    llistxattr: 195,
-    openat: 257,
-    prctl: 157,
-    prlimit64: 302,
-    removexattr: 197,
-    rt_sigprocmask: 14,
-    setgroups: 116,
-    setns: 308,
-    setresgid: 119,
-    setresuid: 117,
-    setsid: 112,
-    setxattr: 188,
-    signalfd4: 289,
-    statx: 332
-  },
-  arm64: {
-    capset: 91,
-    clone: 220,
-    close_range: 436,
-    dup3: 24,
-    exit_group: 94,
-    keyctl: 219,
-    lgetxattr: 9,
-    llistxattr: 12,
-    openat: 56,
-    prctl: 167,
-    prlimit64: 261,
-    removexattr: 14,
-    rt_sigprocmask: 135,
-    setgroups: 159,
-    setns: 268,
-    setresgid: 149,
-    setresuid: 147,
-    setsid: 157,
-    setxattr: 5,
-    signalfd4: 74,
-    statx: 291
-  }
-} as const
-
-const isKnown = (arch: string): arch is keyof typeof tables => Object.hasOwn(tables, arch)
 
 /**
  * The kernel kills the process with the highest score when memory runs out. Programs of sandboxes come before the server
@@ -266,17 +216,6 @@ while (1) {
 
 /** The text of the program. Undefined on other systems than Linux on x86-64 and arm64. */
 export const program: string | undefined =
-  process.platform === "linux" && isKnown(process.arch)
-    ? [
-        `use strict; use Errno (); my %call = (${Object.entries(tables[process.arch])
-          .map(([name, number]) => `${name} => ${number}`)
-          .join(", ")});`,
-        loop,
-        enter,
-        drop,
-        run,
-        work,
-        fileProgram,
-        main
-      ].join("\n")
-    : undefined
+  perlCalls === undefined
+    ? undefined
+    : [`use strict; use Errno (); ${perlCalls}`, loop, enter, drop, run, work, fileProgram, main].join("\n")

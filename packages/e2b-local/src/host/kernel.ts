@@ -13,36 +13,64 @@ export const searchPath = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 const tables = {
   x64: {
+    capset: 126,
+    clone: 56,
     close: 3,
     close_range: 436,
-    prctl: 157,
-    capset: 126,
-    setgroups: 116,
-    setresuid: 117,
-    setresgid: 119,
+    dup3: 292,
+    exit_group: 231,
     keyctl: 250,
-    unshare: 272,
-    setns: 308,
+    lgetxattr: 192,
+    llistxattr: 195,
     mount: 165,
-    umount2: 166,
+    mount_setattr: 442,
+    openat: 257,
     pivot_root: 155,
-    mount_setattr: 442
+    prctl: 157,
+    prlimit64: 302,
+    removexattr: 197,
+    rt_sigprocmask: 14,
+    setgroups: 116,
+    sethostname: 170,
+    setns: 308,
+    setresgid: 119,
+    setresuid: 117,
+    setsid: 112,
+    setxattr: 188,
+    signalfd4: 289,
+    statx: 332,
+    umount2: 166,
+    unshare: 272
   },
   arm64: {
+    capset: 91,
+    clone: 220,
     close: 57,
     close_range: 436,
-    prctl: 167,
-    capset: 91,
-    setgroups: 159,
-    setresuid: 147,
-    setresgid: 149,
+    dup3: 24,
+    exit_group: 94,
     keyctl: 219,
-    unshare: 97,
-    setns: 268,
+    lgetxattr: 9,
+    llistxattr: 12,
     mount: 40,
-    umount2: 39,
+    mount_setattr: 442,
+    openat: 56,
     pivot_root: 41,
-    mount_setattr: 442
+    prctl: 167,
+    prlimit64: 261,
+    removexattr: 14,
+    rt_sigprocmask: 135,
+    setgroups: 159,
+    sethostname: 161,
+    setns: 268,
+    setresgid: 149,
+    setresuid: 147,
+    setsid: 157,
+    setxattr: 5,
+    signalfd4: 74,
+    statx: 291,
+    umount2: 39,
+    unshare: 97
   }
 } as const
 
@@ -54,6 +82,14 @@ const isKnown = (arch: string): arch is keyof typeof tables => Object.hasOwn(tab
 /** The numbers for this machine. Undefined on other systems than Linux on x86-64 and arm64. */
 export const calls: Calls | undefined =
   process.platform === "linux" && isKnown(process.arch) ? tables[process.arch] : undefined
+
+/** The numbers as the hash `%call` of a Perl program. Undefined where they are not known. */
+export const perlCalls: string | undefined =
+  calls === undefined
+    ? undefined
+    : `my %call = (${Object.entries(calls)
+        .map(([name, number]) => `${name} => ${number}`)
+        .join(", ")});`
 
 const programs = new Map<string, string | undefined>()
 

@@ -7,22 +7,10 @@
  *
  * @since 0.1.0
  */
+import { calls } from "../host/kernel.ts"
 import type { Metadata } from "./SandboxRuntime.ts"
 import { quote } from "./shell.ts"
 
-interface Calls {
-  readonly setxattr: number
-  readonly lgetxattr: number
-  readonly llistxattr: number
-  readonly removexattr: number
-}
-
-const calls: Readonly<Record<string, Calls>> = {
-  x64: { setxattr: 188, lgetxattr: 192, llistxattr: 195, removexattr: 197 },
-  arm64: { setxattr: 5, lgetxattr: 9, llistxattr: 12, removexattr: 14 }
-}
-
-const numbers = process.platform === "linux" ? calls[process.arch] : undefined
 const hasPerl = "command -v perl >/dev/null 2>&1"
 
 const listing = `
@@ -73,9 +61,9 @@ while (@ARGV) {
 
 /** A shell command that completes every record of `fields` fields with the attributes of the path in the first. */
 export const fillIn = (fields: number): string =>
-  numbers === undefined
+  calls === undefined
     ? "cat"
-    : `if ${hasPerl}; then perl -e ${quote(readProgram)} ${fields} ${numbers.lgetxattr} ${numbers.llistxattr}; else cat; fi`
+    : `if ${hasPerl}; then perl -e ${quote(readProgram)} ${fields} ${calls.lgetxattr} ${calls.llistxattr}; else cat; fi`
 
 /**
  * A script that replaces the metadata of the file `$1` by the pairs of name and value that follow. Exits with status 49
@@ -83,9 +71,9 @@ export const fillIn = (fields: number): string =>
  */
 export const replaceScript = ((): string => {
   const unsupported = "[ $# -lt 2 ] || exit 49"
-  return numbers === undefined
+  return calls === undefined
     ? unsupported
-    : `if ${hasPerl}; then perl -e ${quote(replaceProgram)} ${numbers.setxattr} ${numbers.llistxattr} ${numbers.removexattr} "$@"; else ${unsupported}; fi`
+    : `if ${hasPerl}; then perl -e ${quote(replaceProgram)} ${calls.setxattr} ${calls.llistxattr} ${calls.removexattr} "$@"; else ${unsupported}; fi`
 })()
 
 const unhex = (hex: string): string => Buffer.from(hex, "hex").toString("utf8")

@@ -2,7 +2,7 @@ import { Runs } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
-import { command } from "../shared/command.ts"
+import { besideServer, command } from "../shared/command.ts"
 import { durable } from "../shared/flags.ts"
 import { runId } from "./shared/runFlags.ts"
 import { layer } from "./shared/runLayer.ts"
@@ -11,7 +11,7 @@ import { print } from "./shared/workOn.ts"
 /** `run cancel`. */
 export const cancel = command({
   name: "run cancel",
-  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
+  at: besideServer,
   description: "Cancel a run: its running questions too",
   flags: { run: runId, ...durable },
   examples: [{ command: "remote-agent run cancel run_01jd…", description: "The run of this id" }],

@@ -6,7 +6,7 @@ import * as State from "../../app/State.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { bold, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
-import { command } from "../shared/command.ts"
+import { besideServer, command } from "../shared/command.ts"
 import { optional, state } from "../shared/flags.ts"
 import * as RunText from "./shared/runText.ts"
 
@@ -15,7 +15,7 @@ const head = ["RUN", "NAME", "STATUS", "PROFILE", "SIZE", "DONE", "FAILED", "TOT
 /** `run list`. */
 export const list = command({
   name: "run list",
-  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
+  at: besideServer,
   description: "List runs, newest first",
   flags: {
     status: optional(

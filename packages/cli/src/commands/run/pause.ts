@@ -2,7 +2,7 @@ import { RunRecords } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
-import { command } from "../shared/command.ts"
+import { besideServer, command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import { runId } from "./shared/runFlags.ts"
 import { print } from "./shared/workOn.ts"
@@ -10,7 +10,7 @@ import { print } from "./shared/workOn.ts"
 /** `run pause`. */
 export const pause = command({
   name: "run pause",
-  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
+  at: besideServer,
   description: "Let the running questions of a run end, and start no other",
   flags: { run: runId, state },
   examples: [{ command: "remote-agent run pause run_01jd…", description: "The run of this id" }],

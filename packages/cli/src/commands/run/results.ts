@@ -2,7 +2,7 @@ import { RunRecords } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
-import { command } from "../shared/command.ts"
+import { besideServer, command } from "../shared/command.ts"
 import { onOff, state } from "../shared/flags.ts"
 import { order, output, runId } from "./shared/runFlags.ts"
 import { deliver } from "./shared/workOn.ts"
@@ -10,7 +10,7 @@ import { deliver } from "./shared/workOn.ts"
 /** `run results`. */
 export const results = command({
   name: "run results",
-  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
+  at: besideServer,
   description: "Print the results of a run, or write them to a file",
   flags: {
     run: runId,

@@ -4,7 +4,7 @@ import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import { Usage } from "../../ui/Failure.ts"
 import { line, Screen } from "../../ui/Screen.ts"
-import { command } from "../shared/command.ts"
+import { besideServer, command } from "../shared/command.ts"
 import { durable, onOff } from "../shared/flags.ts"
 import * as Background from "./shared/background.ts"
 import { order, output, runId } from "./shared/runFlags.ts"
@@ -14,7 +14,7 @@ import { ended, print, workOn } from "./shared/workOn.ts"
 /** `run resume`. */
 export const resume = command({
   name: "run resume",
-  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
+  at: besideServer,
   description: "Continue a run after a crash, a pause or a stop",
   flags: {
     run: runId,

@@ -8,7 +8,7 @@ import { Usage } from "../../ui/Failure.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import * as Budget from "../shared/budget.ts"
-import { command } from "../shared/command.ts"
+import { besideServer, command } from "../shared/command.ts"
 import { durable, onOff, profile, question } from "../shared/flags.ts"
 import * as Background from "./shared/background.ts"
 import { questionsOf } from "./shared/questions.ts"
@@ -19,7 +19,7 @@ import { ended, workOn } from "./shared/workOn.ts"
 /** `run start`. */
 export const start = command({
   name: "run start",
-  at: { instead: "Use `remote-agent pool run`, or run it on the machine of the server." },
+  at: besideServer,
   description: "Record many questions as a run, which survives every crash, and answer them",
   flags: {
     questions: Argument.variadic(question),

@@ -9,7 +9,7 @@ import { line, Screen } from "../../ui/Screen.ts"
 import { questionsOf } from "../run/shared/questions.ts"
 import * as RunFlags from "../run/shared/runFlags.ts"
 import * as Budget from "../shared/budget.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { profile, question, state } from "../shared/flags.ts"
 import { print } from "./scheduleText.ts"
 
@@ -22,7 +22,7 @@ const policy = (name: string, fallback: Schedule.Policy, description: string) =>
 /** `schedule create`. */
 export const create = command({
   name: "schedule create",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "Start a run at the times of a cron expression, by workers or by `schedule watch`",
   flags: {
     cron: Argument.String("cron").pipe(

@@ -4,14 +4,14 @@ import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { line, Screen } from "../../ui/Screen.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import { scheduleId } from "./scheduleText.ts"
 
 /** `schedule delete`. */
 export const remove = command({
   name: "schedule delete",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "Delete a schedule and its history. Its runs stay",
   flags: { schedule: scheduleId, state },
   examples: [{ command: "remote-agent schedule delete sch_01jd…", description: "The schedule of this id" }],

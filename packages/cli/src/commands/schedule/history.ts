@@ -7,7 +7,7 @@ import * as State from "../../app/State.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { bold, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import { scheduleId } from "./scheduleText.ts"
 
@@ -35,7 +35,7 @@ const rowOf = Effect.fnUntraced(function* ({ outcome, runId, tick }: Schedule.Ti
 /** `schedule history`. */
 export const history = command({
   name: "schedule history",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "List the past times of a schedule with their runs, newest first",
   flags: {
     schedule: scheduleId,

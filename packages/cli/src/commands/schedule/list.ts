@@ -5,7 +5,7 @@ import * as State from "../../app/State.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { bold, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import { document } from "./scheduleText.ts"
 
@@ -14,7 +14,7 @@ const head = ["SCHEDULE", "NAME", "CRON", "ZONE", "STATUS", "PROFILE", "QUESTION
 /** `schedule list`. */
 export const list = command({
   name: "schedule list",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "List schedules with their next times",
   flags: { state },
   examples: [{ command: "remote-agent schedule list --json", description: "One JSON document per line" }],

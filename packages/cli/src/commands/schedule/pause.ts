@@ -3,14 +3,14 @@ import { ScheduleStore } from "@remote-agent/orchestrator"
 import { Effect } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import { print, scheduleId } from "./scheduleText.ts"
 
 /** `schedule pause`. */
 export const pause = command({
   name: "schedule pause",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "Pause a schedule: it starts no run",
   flags: { schedule: scheduleId, state },
   examples: [{ command: "remote-agent schedule pause sch_01jd…", description: "The schedule of this id" }],

@@ -3,14 +3,14 @@ import { ScheduleStore } from "@remote-agent/orchestrator"
 import { DateTime, Effect } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 import { print, scheduleId } from "./scheduleText.ts"
 
 /** `schedule resume`. */
 export const resume = command({
   name: "schedule resume",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "Resume a paused schedule from now on",
   flags: { schedule: scheduleId, state },
   examples: [{ command: "remote-agent schedule resume sch_01jd…", description: "The schedule of this id" }],

@@ -3,13 +3,13 @@ import { Effect } from "effect"
 import type { Run } from "../../app/Environment.ts"
 import * as State from "../../app/State.ts"
 import { CommandHost } from "../../process/CommandHost.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { onOff, state } from "../shared/flags.ts"
 
 /** `schedule watch`. */
 export const watch = command({
   name: "schedule watch",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description:
     "Record the runs of all schedules at their times until Ctrl-C, without answering their questions",
   flags: { once: onOff("once", "Decide the times that have passed, and end"), state },

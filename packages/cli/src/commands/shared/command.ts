@@ -20,6 +20,16 @@ type Action<F extends Command.Command.Config, R> = (
  */
 type Place = "server" | "machine" | { readonly instead: string }
 
+/** Commands on runs, for which a server has pools. */
+export const besideServer = {
+  instead: "Use `remote-agent pool run`, or run it on the machine of the server."
+} as const satisfies Place
+
+/** Commands that read and write the state themselves. */
+export const atState = {
+  instead: "Run it on a machine that reaches the state of the server, with --state."
+} as const satisfies Place
+
 /** A command: what it is called, what it takes and what it does. */
 export interface Definition<F extends Command.Command.Config, R> {
   /** All its words, such as `pool run`. The last is the name in its group. */

@@ -6,13 +6,13 @@ import * as State from "../../app/State.ts"
 import { NotFound } from "../../ui/Failure.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { line, Screen } from "../../ui/Screen.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { onOff, state } from "../shared/flags.ts"
 
 /** `worker drain`. */
 export const drain = command({
   name: "worker drain",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "Ask a worker to hand its work over and end. Its queries continue",
   flags: {
     worker: Argument.String("worker").pipe(Argument.withDescription("The name of the worker")),

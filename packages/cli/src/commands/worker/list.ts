@@ -5,7 +5,7 @@ import * as State from "../../app/State.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { bold, line, Screen } from "../../ui/Screen.ts"
 import * as Table from "../../ui/Table.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { state } from "../shared/flags.ts"
 
 const head = ["WORKER", "SLOTS", "STARTED", "SEEN", "STATUS"]
@@ -15,7 +15,7 @@ const timeOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis
 /** `worker list`. */
 export const list = command({
   name: "worker list",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "List the workers that have reported themselves within the last minute",
   flags: { state },
   examples: [{ command: "remote-agent worker list --json", description: "One JSON document per line" }],

@@ -9,7 +9,7 @@ import { Usage } from "../../ui/Failure.ts"
 import { jsonText } from "../../ui/plainText.ts"
 import { line, Screen } from "../../ui/Screen.ts"
 import { layer } from "../run/shared/runLayer.ts"
-import { command } from "../shared/command.ts"
+import { atState, command } from "../shared/command.ts"
 import { durable, optional, text } from "../shared/flags.ts"
 
 const Name = Schema.String.check(
@@ -19,7 +19,7 @@ const Name = Schema.String.check(
 /** `worker`. */
 export const worker = command({
   name: "worker",
-  at: { instead: "Run it on a machine that reaches the state of the server, with --state." },
+  at: atState,
   description: "Answer the questions of runs and start the runs of schedules, until Ctrl-C or `worker drain`",
   flags: {
     slots: Flag.Int("slots").pipe(

@@ -3,14 +3,7 @@
  *
  * @since 0.1.0
  */
-import { existsSync } from "node:fs"
-
-const tables = {
-  x64: { capset: 126, mount: 165, pivot_root: 155, prctl: 157, sethostname: 170, umount2: 166 },
-  arm64: { capset: 91, mount: 40, pivot_root: 41, prctl: 167, sethostname: 161, umount2: 39 }
-} as const
-
-const isKnown = (arch: string): arch is keyof typeof tables => Object.hasOwn(tables, arch)
+import { findPerl, perlCalls } from "../../host/kernel.ts"
 
 // Flags of mount: 1 read-only, 2 nosuid, 4 nodev, 8 noexec, 32 remount, 4096 bind, 16384 recursive.
 const text = String.raw`
@@ -89,12 +82,6 @@ syscall($call{prctl}, 1, 9, 0, 0, 0); syscall($call{prctl}, 4, 0, 0, 0, 0) == 0 
 $SIG{CHLD} = "IGNORE"; $| = 1; print "READY\n"; close STDOUT;
 while (1) { my $read = sysread(STDIN, my $buffer, 4096); exit 0 if defined $read ? $read == 0 : $! != 4 }`
 
-const isInstalled = (): boolean => ["/usr/bin/perl", "/bin/perl"].some((path) => existsSync(path))
-
 /** The program, or undefined where Perl is missing or the numbers of the system calls are not known. */
 export const bootProgram = (): string | undefined =>
-  process.platform === "linux" && isKnown(process.arch) && isInstalled()
-    ? `use strict; my %call = (${Object.entries(tables[process.arch])
-        .map(([name, number]) => `${name} => ${number}`)
-        .join(", ")});${text}`
-    : undefined
+  findPerl() === undefined ? undefined : `use strict; ${perlCalls}${text}`

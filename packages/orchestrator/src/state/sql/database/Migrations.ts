@@ -153,7 +153,7 @@ const heldNames = Effect.gen(function* () {
   yield* sql`CREATE UNIQUE INDEX remote_agents_by_held_name ON remote_agents (held_name)`
 })
 
-/** What the servers of one state share: the hashes of access tokens, and the keys of requests. */
+/** The data that the servers of one state share: the hashes of access tokens, and the keys of requests. */
 const access = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const text = bytewise(sql)
